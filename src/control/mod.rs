@@ -1,0 +1,1 @@
+//! Watches, reads, compiles and publishes.

@@ -1,0 +1,81 @@
+//! OpenAPI documents on `serde_json::Value`: read, select, publish. Pure.
+
+use serde_json::Value;
+
+/// What an API's document says, reduced to the operations that are published.
+#[derive(Debug, Clone)]
+pub struct Api {
+    /// `info` of the original.
+    pub info: Info,
+    /// Published operations, in the order of the document.
+    pub operations: Vec<Operation>,
+    /// What was repaired, simplified or skipped, and why.
+    pub report: Vec<Finding>,
+    /// The original document (after reading), from which the published ones are made.
+    pub source: std::sync::Arc<Value>,
+}
+
+/// The parts of `info` that a manifest can use. Empty strings are `None`.
+#[derive(Debug, Clone, Default)]
+pub struct Info {
+    /// `info.title`
+    pub title: Option<String>,
+    /// `info.version`
+    pub version: Option<String>,
+    /// `info.summary`
+    pub summary: Option<String>,
+    /// `info.description`
+    pub description: Option<String>,
+    /// `info.contact.email`
+    pub contact_email: Option<String>,
+    /// `info.termsOfService`
+    pub terms_of_service: Option<String>,
+    /// `info.x-logo.url`
+    pub logo_url: Option<String>,
+}
+
+/// One published operation.
+#[derive(Debug, Clone)]
+pub struct Operation {
+    /// Unique, `[A-Za-z0-9_]{1,64}`, stable when the document is reordered.
+    pub id: String,
+    /// The operationId of the original, if it had one.
+    pub original_id: Option<String>,
+    /// Method.
+    pub method: http::Method,
+    /// Path template without query and fragment, such as `/todos/{id}`.
+    pub path: String,
+    /// The key of `paths` in the original.
+    pub path_key: String,
+    /// A query that is written in the path key: exactly once, exactly that value.
+    pub fixed_query: Vec<(String, String)>,
+    /// Tags.
+    pub tags: Vec<String>,
+    /// Path of the operation's own first server (operation, path item, document), without
+    /// trailing slash; empty if it has none.
+    pub server_path: String,
+}
+
+/// One line of the load report.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    /// JSON pointer into the original, such as `#/paths/~1todos/get`.
+    pub pointer: String,
+    /// Repaired, simplified, skipped …
+    pub action: Action,
+    /// What and why, one sentence.
+    pub message: String,
+}
+
+/// What was done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Action {
+    /// Nothing is lost.
+    Repaired,
+    /// Something that no caller needs is lost.
+    Simplified,
+    /// It is not published.
+    Skipped,
+    /// Only worth knowing.
+    Noted,
+}
