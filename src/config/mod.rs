@@ -11,6 +11,8 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
+use crate::problems::Place;
+
 /// Where text comes from while a configuration is read. Everything that is asked for here
 /// goes into the hash of the generation and is watched.
 pub trait Inputs {
