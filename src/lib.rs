@@ -11,3 +11,4 @@ pub mod route;
 pub mod telemetry;
 pub mod todo;
 pub mod tokens;
+pub mod server;

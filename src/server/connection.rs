@@ -1,0 +1,289 @@
+//! The life of a connection: TLS, choice of the codec, requests, end.
+
+use std::cell::{Cell, RefCell};
+use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
+use std::panic::AssertUnwindSafe;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+
+use http::{HeaderValue, Request, Response, header};
+use hyper::body::Incoming;
+use hyper::server::conn::{http1, http2};
+use hyper::service::{HttpService, service_fn};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio_rustls::TlsAcceptor;
+use tokio_util::sync::CancellationToken;
+
+use super::h2frames::FrameWatch;
+use super::linger::Socket;
+use super::sniff::{Rewind, is_http2};
+use super::streams::{Call, StreamExecutor, Tracked};
+use super::watch::{ConnectionWatch, Overdue, Phase, Watched, drive};
+use super::{Event, Handler, Kind, Peer, Settings};
+
+/// How long an idle HTTP/1.1 connection is kept when the process drains, so that a request which
+/// is on its way is answered (with `Connection: close`) and not cut (hyper#3792).
+const DRAIN_LINGER: Duration = Duration::from_secs(1);
+/// How long a connection may take for its orderly end.
+const FAREWELL: Duration = Duration::from_secs(5);
+
+/// What every step of a connection needs.
+struct Context<H: Handler> {
+    handler: Rc<H>,
+    settings: Settings,
+    watch: Arc<ConnectionWatch>,
+    drain: CancellationToken,
+}
+
+/// Serves a connection to its end.
+pub(crate) async fn serve<H: Handler>(
+    handler: Rc<H>,
+    kind: Kind,
+    socket: Socket,
+    (remote, local): (SocketAddr, SocketAddr),
+    drain: CancellationToken,
+) {
+    let settings = handler.settings();
+    let watch = ConnectionWatch::new();
+    let io = Watched::new(socket, Arc::clone(&watch));
+    let context = Context { handler, settings, watch, drain };
+    let peer = move |tls, http2| Peer { remote, local, tls, http2, draining: Cell::new(false) };
+    match (kind, &context.settings.tls) {
+        (Kind::Https, Some(tls)) => {
+            let accept = TlsAcceptor::from(Arc::clone(tls)).accept(io);
+            // Boxed, so that the state of a handshake is freed when it is over.
+            let stream = match drive(&context.watch, &context.settings.limits, Box::pin(accept).as_mut()).await {
+                Ok(Ok(stream)) => stream,
+                Ok(Err(error)) => {
+                    tracing::debug!(%remote, %error, "TLS handshake");
+                    return context.handler.note(Event::HandshakeFailed);
+                }
+                Err(_) => return context.handler.note(Event::HandshakeFailed),
+            };
+            if stream.get_ref().1.alpn_protocol() == Some(b"h2") {
+                serve_http2(&context, stream, peer(true, true)).await;
+            } else {
+                serve_http1(&context, stream, peer(true, false)).await;
+            }
+        }
+        (Kind::Https, None) => {}
+        (Kind::Http | Kind::Metrics, _) => {
+            let mut io = Rewind::new(io);
+            let sniffed = {
+                let sniff = std::pin::pin!(is_http2(&mut io));
+                drive(&context.watch, &context.settings.limits, sniff).await
+            };
+            match sniffed {
+                Ok(Ok(true)) => serve_http2(&context, io, peer(false, true)).await,
+                Ok(Ok(false)) => serve_http1(&context, io, peer(false, false)).await,
+                Ok(Err(_)) => {}
+                Err(_) => context.handler.note(Event::TimedOut),
+            }
+        }
+    }
+}
+
+async fn serve_http1<H, T>(context: &Context<H>, io: T, peer: Peer)
+where
+    H: Handler,
+    T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let peer = Rc::new(peer);
+    let limits = &context.settings.limits;
+    let service = service(context, &peer, None);
+    let connection = http1::Builder::new()
+        .half_close(false)
+        .max_headers(limits.headers)
+        .max_header_size(limits.head_bytes)
+        .header_read_timeout(None)
+        .timer(TokioTimer::new())
+        .serve_connection(TokioIo::new(io), service);
+    run(context, &peer, std::pin::pin!(connection)).await;
+}
+
+async fn serve_http2<H, T>(context: &Context<H>, io: T, peer: Peer)
+where
+    H: Handler,
+    T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let peer = Rc::new(peer);
+    let limits = &context.settings.limits;
+    let begun = Rc::new(RefCell::new(None));
+    let handler = Rc::clone(&context.handler);
+    let executor = StreamExecutor {
+        begun: Rc::clone(&begun),
+        stall: limits.write_stall,
+        stalled: Rc::new(move || handler.note(Event::StreamStalled)),
+    };
+    let service = service(context, &peer, Some(begun));
+    let connection = http2::Builder::new(executor)
+        .max_concurrent_streams(limits.streams)
+        .max_header_list_size(u32::try_from(limits.head_bytes).unwrap_or(u32::MAX))
+        // Tighter than h2's own 1024: a client that makes us reset a hundred of its streams is
+        // attacking (CVE-2025-8671, "MadeYouReset").
+        .max_local_error_reset_streams(100)
+        .max_pending_accept_reset_streams(20)
+        .initial_stream_window_size(1 << 20)
+        .initial_connection_window_size(4 << 20)
+        .timer(TokioTimer::new())
+        .serve_connection(TokioIo::new(FrameWatch::new(io, Arc::clone(&context.watch))), service);
+    run(context, &peer, std::pin::pin!(connection)).await;
+}
+
+/// The handler as hyper wants it, with what must happen for every request.
+fn service<H: Handler>(
+    context: &Context<H>,
+    peer: &Rc<Peer>,
+    begun: Option<Rc<RefCell<Option<Rc<Call>>>>>,
+) -> impl HttpService<
+    Incoming,
+    ResBody = Tracked<H::Body>,
+    Error = std::convert::Infallible,
+    Future = impl Future<Output = Result<Response<Tracked<H::Body>>, std::convert::Infallible>> + use<H>,
+> + use<H> {
+    let handler = Rc::clone(&context.handler);
+    let watch = Arc::clone(&context.watch);
+    let peer = Rc::clone(peer);
+    service_fn(move |request: Request<Incoming>| {
+        let call = Call::begin(&watch);
+        let timed = begun.is_some();
+        if let Some(begun) = &begun {
+            *begun.borrow_mut() = Some(Rc::clone(&call));
+        }
+        let handler = Rc::clone(&handler);
+        let peer = Rc::clone(&peer);
+        let answer = Rc::clone(&handler).handle(request, Rc::clone(&peer));
+        async move {
+            // A bug costs one request, not the connection with its other streams.
+            let mut response =
+                catch_unwind(answer).await.unwrap_or_else(|()| handler.panicked());
+            if peer.draining.get() && !peer.http2 {
+                response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+            }
+            Ok(response.map(|body| Tracked::new(body, call, timed)))
+        }
+    })
+}
+
+/// Polls a future; a panic in it is an error.
+async fn catch_unwind<F: Future>(future: F) -> Result<F::Output, ()> {
+    let mut future = std::pin::pin!(future);
+    std::future::poll_fn(|cx| {
+        match std::panic::catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx))) {
+            Ok(Poll::Ready(output)) => Poll::Ready(Ok(output)),
+            Ok(Poll::Pending) => Poll::Pending,
+            Err(_) => Poll::Ready(Err(())),
+        }
+    })
+    .await
+}
+
+/// A connection that can be asked to end after what is under way.
+trait Graceful: Future<Output = Result<(), hyper::Error>> {
+    fn graceful_shutdown(self: Pin<&mut Self>);
+}
+
+impl<T, S, B> Graceful for http1::Connection<TokioIo<T>, S>
+where
+    T: AsyncRead + AsyncWrite + Unpin + 'static,
+    S: HttpService<Incoming, ResBody = B>,
+    S::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    B: http_body::Body + 'static,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    fn graceful_shutdown(self: Pin<&mut Self>) {
+        self.graceful_shutdown();
+    }
+}
+
+impl<T, S, B, E> Graceful for http2::Connection<TokioIo<T>, S, E>
+where
+    T: AsyncRead + AsyncWrite + Unpin + 'static,
+    S: HttpService<Incoming, ResBody = B>,
+    S::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    B: http_body::Body + 'static,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    E: hyper::rt::bounds::Http2ServerConnExec<S::Future, B>,
+{
+    fn graceful_shutdown(self: Pin<&mut Self>) {
+        self.graceful_shutdown();
+    }
+}
+
+/// Drives the connection: its deadlines, the drain of the process, its end.
+async fn run<H: Handler, C: Graceful>(context: &Context<H>, peer: &Peer, mut connection: Pin<&mut C>) {
+    let (watch, limits) = (&context.watch, &context.settings.limits);
+    let ended = tokio::select! {
+        biased;
+        ended = drive(watch, limits, connection.as_mut()) => Some(ended),
+        () = context.drain.cancelled() => None,
+    };
+    let ended = match ended {
+        Some(ended) => ended,
+        None => drain(context, peer, connection.as_mut()).await,
+    };
+    match ended {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => {
+            if error.is_parse() || (peer.http2 && !is_closed(&error)) {
+                context.handler.note(Event::Unreadable);
+            }
+            tracing::debug!(remote = %peer.remote, error = chain(&error), "connection");
+        }
+        Err(Overdue::Idle) => {
+            connection.as_mut().graceful_shutdown();
+            let _ = tokio::time::timeout(FAREWELL, connection).await;
+        }
+        Err(Overdue::Head | Overdue::Write) => context.handler.note(Event::TimedOut),
+    }
+}
+
+/// The process is shutting down: what is under way goes on, nothing new begins.
+async fn drain<H: Handler, C: Graceful>(
+    context: &Context<H>,
+    peer: &Peer,
+    mut connection: Pin<&mut C>,
+) -> Result<Result<(), hyper::Error>, Overdue> {
+    let (watch, limits) = (&context.watch, &context.settings.limits);
+    peer.draining.set(true);
+    if !peer.http2 && watch.phase() != Phase::Active {
+        let last = drive(watch, limits, connection.as_mut());
+        if let Ok(ended) = tokio::time::timeout(DRAIN_LINGER, last).await {
+            return ended;
+        }
+    }
+    connection.as_mut().graceful_shutdown();
+    drive(watch, limits, connection).await
+}
+
+/// Whether the peer simply went away.
+fn is_closed(error: &hyper::Error) -> bool {
+    let mut source = std::error::Error::source(error);
+    while let Some(cause) = source {
+        if let Some(error) = cause.downcast_ref::<io::Error>() {
+            return !matches!(error.kind(), io::ErrorKind::InvalidData);
+        }
+        if let Some(error) = cause.downcast_ref::<h2::Error>() {
+            return error.is_io() || error.is_remote();
+        }
+        source = cause.source();
+    }
+    false
+}
+
+/// An error with its causes, for the log.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text = format!("{text}: {cause}");
+        source = cause.source();
+    }
+    text
+}

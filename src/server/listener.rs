@@ -1,0 +1,107 @@
+//! Listening sockets: made here, and nowhere else.
+
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use socket2::{Domain, Protocol, Socket, Type};
+
+/// What is spoken on a listener.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Kind {
+    /// TLS, then HTTP/2 or HTTP/1.1 by ALPN.
+    Https,
+    /// HTTP/1.1, or HTTP/2 by prior knowledge.
+    Http,
+    /// Prometheus.
+    Metrics,
+}
+
+impl Kind {
+    /// As in the configuration.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Https => "https",
+            Self::Http => "http",
+            Self::Metrics => "metrics",
+        }
+    }
+}
+
+/// A bound socket that nobody accepts from yet.
+#[derive(Debug)]
+pub struct Bound {
+    /// What is spoken.
+    pub kind: Kind,
+    /// As configured (port 0 stays 0).
+    pub asked: SocketAddr,
+    /// The address that it really has.
+    pub address: SocketAddr,
+    /// Non-blocking.
+    pub socket: TcpListener,
+}
+
+/// A listener could not be bound.
+#[derive(Debug, thiserror::Error)]
+#[error("can not listen on {address}: {source}{}", hint(.source))]
+pub struct BindError {
+    /// Where.
+    pub address: String,
+    /// Why.
+    #[source]
+    pub source: io::Error,
+}
+
+fn hint(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::AddrInUse => " (another process has it: end that one, or choose another address in [listen])",
+        io::ErrorKind::PermissionDenied => " (ports below 1024 need a privilege: choose one above, or grant CAP_NET_BIND_SERVICE)",
+        io::ErrorKind::AddrNotAvailable => " (this machine has no such address)",
+        _ => "",
+    }
+}
+
+/// Binds and listens. A port that another process holds is an error, never shared.
+pub fn bind(kind: Kind, address: SocketAddr) -> Result<Bound, BindError> {
+    let socket = listen(address).map_err(|source| BindError { address: address.to_string(), source })?;
+    let real = socket.local_addr().map_err(|source| BindError { address: address.to_string(), source })?;
+    Ok(Bound { kind, asked: address, address: real, socket })
+}
+
+fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    // Only lets us bind while connections of a predecessor are in TIME_WAIT.
+    socket.set_reuse_address(true)?;
+    if address.is_ipv6() {
+        // `[::]` and `0.0.0.0` are two listeners, on every system alike.
+        socket.set_only_v6(true)?;
+    }
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(4096)?;
+    Ok(socket.into())
+}
+
+/// Binds a unix socket with mode 0600. A socket file that nobody listens on is replaced.
+pub fn bind_unix(path: &Path) -> Result<std::os::unix::net::UnixListener, BindError> {
+    let failed = |source| BindError { address: format!("unix:{}", path.display()), source };
+    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+        std::fs::create_dir_all(folder).map_err(failed)?;
+    }
+    if std::os::unix::net::UnixStream::connect(path).is_ok() {
+        return Err(failed(io::Error::new(
+            io::ErrorKind::AddrInUse,
+            "another plugway answers there (give each its own state.directory or listen.admin)",
+        )));
+    }
+    // Bound under a name of its own and renamed, so that it never exists with a wider mode and no
+    // client finds it half made.
+    let made = PathBuf::from(format!("{}.{}", path.display(), std::process::id()));
+    let _ = std::fs::remove_file(&made);
+    let listener = std::os::unix::net::UnixListener::bind(&made).map_err(failed)?;
+    std::fs::set_permissions(&made, std::fs::Permissions::from_mode(0o600)).map_err(failed)?;
+    std::fs::rename(&made, path).map_err(failed)?;
+    listener.set_nonblocking(true).map_err(failed)?;
+    Ok(listener)
+}

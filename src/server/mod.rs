@@ -1,0 +1,95 @@
+//! Listeners, workers and connections: from an accepted socket to a request and back.
+//!
+//! Knows nothing of plugins: what a request means is the [`Handler`]'s affair. Makes every
+//! listening socket of the process.
+
+mod connection;
+mod h2frames;
+mod linger;
+mod listener;
+mod sniff;
+mod streams;
+mod watch;
+mod worker;
+
+use std::cell::Cell;
+use std::future::Future;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::{Request, Response};
+use hyper::body::Incoming;
+
+pub use listener::{BindError, Bound, Kind, bind, bind_unix};
+pub use worker::{ListenerId, Workers};
+
+use crate::config::Limits;
+
+/// What serves the requests of one worker. Made on the worker's thread, lives and dies there.
+pub trait Handler: 'static {
+    /// Body of a response.
+    type Body: http_body::Body<Data = Bytes, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + Unpin + 'static;
+    /// What [`Handler::report`] gives.
+    type Report: Send + 'static;
+
+    /// Always answers.
+    fn handle(
+        self: Rc<Self>,
+        request: Request<Incoming>,
+        peer: Rc<Peer>,
+    ) -> impl Future<Output = Response<Self::Body>> + 'static;
+
+    /// The answer when serving a request panicked; counts it.
+    fn panicked(&self) -> Response<Self::Body>;
+
+    /// What holds for a connection that is accepted now.
+    fn settings(&self) -> Settings;
+
+    /// What the worker has counted so far.
+    fn report(&self) -> Self::Report;
+
+    /// An event of a connection, to be counted.
+    fn note(&self, event: Event);
+
+    /// Called once a second, for housekeeping.
+    fn tick(&self);
+}
+
+/// What holds for a connection from its accept to its end.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Bounds.
+    pub limits: Arc<Limits>,
+    /// Certificates and protocol versions; `None`: no TLS is configured.
+    pub tls: Option<Arc<rustls::ServerConfig>>,
+}
+
+/// Something that happened to a connection and not to a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Event {
+    /// The TLS handshake failed or was not finished in time.
+    HandshakeFailed,
+    /// The codec refused what came (hyper answered 400, 414 or 431 itself, or closed).
+    Unreadable,
+    /// A wait was too long: a head, or a client that takes no byte.
+    TimedOut,
+    /// An HTTP/2 stream was reset because its client took no byte.
+    StreamStalled,
+}
+
+/// The other end of a connection, and what became of the connection.
+#[derive(Debug)]
+pub struct Peer {
+    /// Its address.
+    pub remote: SocketAddr,
+    /// The address that it connected to.
+    pub local: SocketAddr,
+    /// Whether TLS is spoken.
+    pub tls: bool,
+    /// Whether HTTP/2 is spoken.
+    pub http2: bool,
+    /// Whether the process is shutting down.
+    pub draining: Cell<bool>,
+}

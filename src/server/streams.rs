@@ -1,0 +1,114 @@
+//! The life of a request as the server sees it, and the executor of HTTP/2 streams.
+//!
+//! A body is not polled while its client takes nothing, so a body can not time a client that
+//! stalls. On HTTP/1.1 the socket shows it; on HTTP/2 only the future that owns the stream can be
+//! ended, so it is timed here.
+
+use std::cell::{Cell, RefCell};
+use std::future::Future;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+use tokio::time::{Instant, Sleep};
+
+use super::watch::ConnectionWatch;
+
+/// One request of a connection, from its head to the drop of its response body.
+#[derive(Debug)]
+pub(crate) struct Call {
+    watch: Arc<ConnectionWatch>,
+    /// Since when a piece of the body is in the codec's hands and no further one was asked for.
+    given: Cell<Option<Instant>>,
+}
+
+impl Call {
+    pub(crate) fn begin(watch: &Arc<ConnectionWatch>) -> Rc<Self> {
+        watch.call_begins();
+        Rc::new(Self { watch: Arc::clone(watch), given: Cell::new(None) })
+    }
+}
+
+impl Drop for Call {
+    fn drop(&mut self) {
+        self.watch.call_ends();
+    }
+}
+
+/// A response body that keeps its [`Call`] alive and notes whether the client takes it.
+#[derive(Debug)]
+pub(crate) struct Tracked<B> {
+    body: B,
+    call: Rc<Call>,
+    /// HTTP/2: see [`StreamExecutor`].
+    timed: bool,
+}
+
+impl<B> Tracked<B> {
+    pub(crate) fn new(body: B, call: Rc<Call>, timed: bool) -> Self {
+        Self { body, call, timed }
+    }
+}
+
+impl<B: Body<Data = Bytes> + Unpin> Body for Tracked<B> {
+    type Data = Bytes;
+    type Error = B::Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
+        let result = Pin::new(&mut self.body).poll_frame(cx);
+        if self.timed {
+            self.call.given.set(result.is_ready().then(Instant::now));
+        }
+        result
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+/// Spawns the futures of one HTTP/2 connection's streams on the worker.
+#[derive(Clone)]
+pub(crate) struct StreamExecutor {
+    /// The call that the service began last: hyper executes its future right after.
+    pub(crate) begun: Rc<RefCell<Option<Rc<Call>>>>,
+    pub(crate) stall: Duration,
+    pub(crate) stalled: Rc<dyn Fn()>,
+}
+
+impl<F: Future<Output = ()> + 'static> hyper::rt::Executor<F> for StreamExecutor {
+    fn execute(&self, future: F) {
+        let call = self.begun.borrow_mut().take().map(|call| Rc::downgrade(&call));
+        let (stall, stalled) = (self.stall, Rc::clone(&self.stalled));
+        tokio::task::spawn_local(async move {
+            let mut future = std::pin::pin!(future);
+            let mut timer: Option<Pin<Box<Sleep>>> = None;
+            std::future::poll_fn(|cx| {
+                if future.as_mut().poll(cx).is_ready() {
+                    return Poll::Ready(());
+                }
+                let given = call.as_ref().and_then(std::rc::Weak::upgrade).and_then(|call| call.given.get());
+                let Some(at) = given else { return Poll::Pending };
+                let timer = timer.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(at + stall)));
+                if timer.deadline() != at + stall {
+                    timer.as_mut().reset(at + stall);
+                }
+                if timer.as_mut().poll(cx).is_pending() {
+                    return Poll::Pending;
+                }
+                // Dropping the future resets the stream.
+                stalled();
+                Poll::Ready(())
+            })
+            .await;
+        });
+    }
+}

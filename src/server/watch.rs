@@ -1,0 +1,257 @@
+//! What a connection is waiting for, and since when.
+//!
+//! hyper leaves most waits of a server without an end: the TLS handshake, the HTTP/2 preface, a header block that never ends, a client that
+//! takes no byte. All of them are seen where the bytes move, so they are timed there: [`Watched`]
+//! notes reads and writes, the service notes requests, and [`drive`] polls the connection and
+//! ends it when [`ConnectionWatch::deadline`] has passed.
+
+use std::future::Future;
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use crate::config::Limits;
+
+/// Shared by the layers of one connection. Atomics only because hyper's upgrades want IO types
+/// that are `Send`; all of them live on one thread, so nothing is contended.
+#[derive(Debug)]
+pub(crate) struct ConnectionWatch {
+    phase: AtomicU8,
+    /// Microseconds since [`epoch`] at which the phase began.
+    since: AtomicU64,
+    /// When the last pause between requests began.
+    idle_since: AtomicU64,
+    /// Since when the peer takes no byte; 0: it does.
+    write_blocked: AtomicU64,
+    /// Since when an HTTP/2 frame that belongs to no body is incomplete; 0: none is.
+    frame_open: AtomicU64,
+    /// Requests whose response body has not been dropped.
+    calls: AtomicU32,
+}
+
+/// What the connection is doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Phase {
+    /// TLS handshake, choice of the codec, first request head.
+    Opening,
+    /// Nothing is expected.
+    Idle,
+    /// A head has begun.
+    Head,
+    /// At least one request is being served.
+    Active,
+}
+
+/// Which wait was too long.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Overdue {
+    /// Handshake, preface, or request head (`limits.request_head`).
+    Head,
+    /// Keep-alive (`limits.idle`).
+    Idle,
+    /// The client takes no byte (`limits.write_stall`).
+    Write,
+}
+
+impl ConnectionWatch {
+    pub(crate) fn new() -> Arc<Self> {
+        Arc::new(Self {
+            phase: AtomicU8::new(Phase::Opening as u8),
+            since: AtomicU64::new(now()),
+            idle_since: AtomicU64::new(now()),
+            write_blocked: AtomicU64::new(0),
+            frame_open: AtomicU64::new(0),
+            calls: AtomicU32::new(0),
+        })
+    }
+
+    pub(crate) fn phase(&self) -> Phase {
+        match self.phase.load(Relaxed) {
+            0 => Phase::Opening,
+            1 => Phase::Idle,
+            2 => Phase::Head,
+            _ => Phase::Active,
+        }
+    }
+
+    pub(crate) fn enter(&self, phase: Phase) {
+        self.phase.store(phase as u8, Relaxed);
+        self.since.store(now(), Relaxed);
+    }
+
+    /// A request head is complete.
+    pub(crate) fn call_begins(&self) {
+        self.calls.fetch_add(1, Relaxed);
+        self.enter(Phase::Active);
+    }
+
+    /// Its response is over, or was given up.
+    pub(crate) fn call_ends(&self) {
+        if self.calls.fetch_sub(1, Relaxed) == 1 {
+            self.enter(Phase::Idle);
+        }
+    }
+
+    /// An HTTP/2 frame outside of a body is incomplete, or no longer.
+    pub(crate) fn frame_is_open(&self, open: bool) {
+        if !open {
+            self.frame_open.store(0, Relaxed);
+        } else if self.frame_open.load(Relaxed) == 0 {
+            self.frame_open.store(now(), Relaxed);
+        }
+    }
+
+    /// HTTP/1.1: the first byte after a pause begins a head. The time of the pause is kept, for
+    /// [`Self::back_to_idle`].
+    fn bytes_came(&self) {
+        if self.phase() == Phase::Idle {
+            self.idle_since.store(self.since.load(Relaxed), Relaxed);
+            self.enter(Phase::Head);
+        }
+    }
+
+    /// What came was no head after all (HTTP/2 frames): the pause goes on.
+    pub(crate) fn back_to_idle(&self) {
+        self.phase.store(Phase::Idle as u8, Relaxed);
+        self.since.store(self.idle_since.load(Relaxed), Relaxed);
+    }
+
+    fn write_blocked(&self, blocked: bool) {
+        if !blocked {
+            self.write_blocked.store(0, Relaxed);
+        } else if self.write_blocked.load(Relaxed) == 0 {
+            self.write_blocked.store(now(), Relaxed);
+        }
+    }
+
+    /// When this connection has waited long enough, and for what.
+    fn deadline(&self, limits: &Limits) -> Option<(u64, Overdue)> {
+        let since = self.since.load(Relaxed);
+        let phase = match self.phase() {
+            Phase::Opening | Phase::Head => Some((since + micros(limits.request_head), Overdue::Head)),
+            Phase::Idle => Some((since + micros(limits.idle), Overdue::Idle)),
+            Phase::Active => None,
+        };
+        let from = |mark: &AtomicU64, limit: Duration, kind| match mark.load(Relaxed) {
+            0 => None,
+            at => Some((at + micros(limit), kind)),
+        };
+        let write = from(&self.write_blocked, limits.write_stall, Overdue::Write);
+        let frame = from(&self.frame_open, limits.request_head, Overdue::Head);
+        [phase, write, frame].into_iter().flatten().min_by_key(|(at, _)| *at)
+    }
+}
+
+/// Polls a connection until it ends or has kept us waiting for too long.
+///
+/// The timer is only moved when a deadline comes nearer than the one it is set to, so that a busy
+/// connection costs no timer operation per request.
+pub(crate) async fn drive<F: Future>(
+    watch: &ConnectionWatch,
+    limits: &Limits,
+    connection: Pin<&mut F>,
+) -> Result<F::Output, Overdue> {
+    let mut connection = connection;
+    let mut timer = std::pin::pin!(tokio::time::sleep(limits.request_head));
+    std::future::poll_fn(move |cx| {
+        if let Poll::Ready(output) = connection.as_mut().poll(cx) {
+            return Poll::Ready(Ok(output));
+        }
+        loop {
+            let Some((at, kind)) = watch.deadline(limits) else { return Poll::Pending };
+            if at <= now() {
+                return Poll::Ready(Err(kind));
+            }
+            let at = tokio::time::Instant::from_std(epoch() + Duration::from_micros(at));
+            // An elapsed timer has to be set again even for a later time.
+            if at < timer.deadline() || timer.is_elapsed() {
+                timer.as_mut().reset(at);
+            }
+            if timer.as_mut().poll(cx).is_pending() {
+                return Poll::Pending;
+            }
+        }
+    })
+    .await
+}
+
+/// The socket below TLS: notes that bytes came and that none are taken.
+#[derive(Debug)]
+pub(crate) struct Watched<T> {
+    inner: T,
+    watch: Arc<ConnectionWatch>,
+}
+
+impl<T> Watched<T> {
+    pub(crate) fn new(inner: T, watch: Arc<ConnectionWatch>) -> Self {
+        Self { inner, watch }
+    }
+
+    pub(crate) fn get_mut(&mut self) -> &mut T {
+        &mut self.inner
+    }
+}
+
+impl<T: AsyncRead + Unpin> AsyncRead for Watched<T> {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let before = buf.filled().len();
+        let result = Pin::new(&mut self.inner).poll_read(cx, buf);
+        if buf.filled().len() > before {
+            self.watch.bytes_came();
+        }
+        result
+    }
+}
+
+impl<T: AsyncWrite + Unpin> AsyncWrite for Watched<T> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        let result = Pin::new(&mut self.inner).poll_write(cx, buf);
+        self.watch.write_blocked(result.is_pending());
+        result
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let result = Pin::new(&mut self.inner).poll_write_vectored(cx, bufs);
+        self.watch.write_blocked(result.is_pending());
+        result
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.inner.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.inner).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.inner).poll_shutdown(cx)
+    }
+}
+
+fn epoch() -> Instant {
+    static EPOCH: OnceLock<Instant> = OnceLock::new();
+    // A second early, so that no mark is ever 0, which means "not set".
+    *EPOCH.get_or_init(|| Instant::now().checked_sub(Duration::from_secs(1)).unwrap_or_else(Instant::now))
+}
+
+/// Microseconds since [`epoch`].
+pub(crate) fn now() -> u64 {
+    micros(epoch().elapsed())
+}
+
+/// A duration as microseconds; half a million years at most.
+pub(crate) fn micros(duration: Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX / 4)
+}

@@ -1,0 +1,384 @@
+//! Workers: threads with a runtime each, and how connections reach them.
+//!
+//! One worker accepts for a listener and hands each socket to the worker with the fewest open
+//! connections, itself first among equals: sockets queue in one place (nothing is lost when a
+//! worker is busy or a listener goes), and few connections spread evenly.
+
+use std::cell::Cell;
+use std::net::{SocketAddr, TcpListener};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use tokio::io::unix::AsyncFd;
+use tokio::net::TcpStream;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::sync::oneshot;
+use tokio::task::LocalSet;
+use tokio_util::sync::CancellationToken;
+
+use super::connection;
+use super::linger::{Socket, linger};
+use super::listener::{Bound, Kind};
+use super::Handler;
+
+/// Names a listener among those that are open.
+pub type ListenerId = (Kind, SocketAddr);
+
+/// A listener as its accept loop and its connections share it.
+#[derive(Debug)]
+struct Listener {
+    kind: Kind,
+    /// Cancelled when the listener goes.
+    stop: CancellationToken,
+    /// Connections that it accepted and that are open.
+    open: AtomicUsize,
+    /// Set when the accept loop has ended and the socket is closed.
+    closed: AtomicBool,
+}
+
+enum Command<R> {
+    /// Accept from it, on this worker.
+    Listen(Arc<Listener>, TcpListener),
+    /// Serve it, on this worker.
+    Serve(Accepted),
+    /// Tell what was counted.
+    Report(oneshot::Sender<R>),
+    /// End: no further connection comes; those that are open have until the token is cancelled.
+    Drain(oneshot::Sender<()>),
+}
+
+struct Accepted {
+    stream: std::net::TcpStream,
+    remote: SocketAddr,
+    listener: Arc<Listener>,
+}
+
+/// How a worker is reached, and how busy it is.
+struct Post<R> {
+    commands: UnboundedSender<Command<R>>,
+    connections: AtomicUsize,
+}
+
+/// What all workers share.
+struct Shared<R> {
+    posts: Vec<Post<R>>,
+    /// Open connections of all.
+    open: AtomicUsize,
+    /// `limits.connections`.
+    limit: AtomicUsize,
+    /// Cancelled when the process drains.
+    drain: CancellationToken,
+    /// Cancelled when the deadline of the drain has passed.
+    abort: CancellationToken,
+}
+
+/// The workers and their listeners, held by control.
+pub struct Workers<R: Send + 'static> {
+    shared: Arc<Shared<R>>,
+    threads: Vec<JoinHandle<()>>,
+    listeners: Vec<(ListenerId, SocketAddr, Arc<Listener>)>,
+    next: usize,
+}
+
+impl<R: Send + 'static> std::fmt::Debug for Workers<R> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Workers").field("threads", &self.threads.len()).field("listeners", &self.listeners).finish_non_exhaustive()
+    }
+}
+
+impl<R: Send + 'static> Workers<R> {
+    /// Starts `count` threads. `make` is called on each, with its number.
+    pub fn start<H, F>(count: usize, connections: usize, make: F) -> std::io::Result<Self>
+    where
+        H: Handler<Report = R>,
+        F: Fn(usize) -> H + Send + Clone + 'static,
+    {
+        let (posts, receivers): (Vec<_>, Vec<_>) = (0..count.max(1))
+            .map(|_| {
+                let (commands, receiver) = unbounded_channel();
+                (Post { commands, connections: AtomicUsize::new(0) }, receiver)
+            })
+            .unzip();
+        let shared = Arc::new(Shared {
+            posts,
+            open: AtomicUsize::new(0),
+            limit: AtomicUsize::new(connections),
+            drain: CancellationToken::new(),
+            abort: CancellationToken::new(),
+        });
+        let mut threads = Vec::new();
+        for (index, receiver) in receivers.into_iter().enumerate() {
+            let (shared, make) = (Arc::clone(&shared), make.clone());
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+            threads.push(std::thread::Builder::new().name(format!("worker-{index}")).spawn(move || {
+                let set = LocalSet::new();
+                let worker = Rc::new(Worker { index, handler: Rc::new(make(index)), shared });
+                set.block_on(&runtime, worker.run(receiver));
+            })?);
+        }
+        Ok(Self { shared, threads, listeners: Vec::new(), next: 0 })
+    }
+
+    /// Begins to accept. Called for a listener that is new; others are left alone.
+    pub fn listen(&mut self, bound: Bound) {
+        let listener = Arc::new(Listener {
+            kind: bound.kind,
+            stop: self.shared.drain.child_token(),
+            open: AtomicUsize::new(0),
+            closed: AtomicBool::new(false),
+        });
+        self.listeners.push(((bound.kind, bound.asked), bound.address, Arc::clone(&listener)));
+        let post = &self.shared.posts[self.next % self.shared.posts.len()];
+        self.next += 1;
+        let _ = post.commands.send(Command::Listen(listener, bound.socket));
+    }
+
+    /// Stops to accept from a listener, after what is queued. Its connections go on.
+    pub fn unlisten(&mut self, id: ListenerId) {
+        self.listeners.retain(|(other, _, listener)| {
+            let keep = *other != id;
+            if !keep {
+                listener.stop.cancel();
+            }
+            keep
+        });
+    }
+
+    /// The listeners that are open: as asked for, and the address that each really has.
+    pub fn listeners(&self) -> impl Iterator<Item = (ListenerId, SocketAddr, usize)> {
+        self.listeners.iter().map(|(id, address, listener)| (*id, *address, listener.open.load(Relaxed)))
+    }
+
+    /// Worker threads.
+    pub fn count(&self) -> usize {
+        self.shared.posts.len()
+    }
+
+    /// Sets `limits.connections`.
+    pub fn limit_connections(&self, connections: usize) {
+        self.shared.limit.store(connections, Relaxed);
+    }
+
+    /// What each worker has counted; a worker that is too busy to answer in time is left out.
+    pub async fn reports(&self, patience: Duration) -> Vec<R> {
+        let asked: Vec<_> = self
+            .shared
+            .posts
+            .iter()
+            .map(|post| {
+                let (answer, receiver) = oneshot::channel();
+                let _ = post.commands.send(Command::Report(answer));
+                receiver
+            })
+            .collect();
+        let deadline = tokio::time::Instant::now() + patience;
+        let mut reports = Vec::new();
+        for receiver in asked {
+            if let Ok(Ok(report)) = tokio::time::timeout_at(deadline, receiver).await {
+                reports.push(report);
+            }
+        }
+        reports
+    }
+
+    /// Stops to accept and waits for what is under way, no longer than `deadline`. True when all
+    /// of it ended by itself.
+    pub async fn drain(self, deadline: Duration) -> bool {
+        self.shared.drain.cancel();
+        let ends: Vec<_> = self
+            .shared
+            .posts
+            .iter()
+            .map(|post| {
+                let (done, receiver) = oneshot::channel();
+                let _ = post.commands.send(Command::Drain(done));
+                receiver
+            })
+            .collect();
+        let all = async {
+            for end in ends {
+                let _ = end.await;
+            }
+        };
+        let clean = tokio::time::timeout(deadline, all).await.is_ok();
+        self.shared.abort.cancel();
+        let threads = self.threads;
+        let _ = tokio::task::spawn_blocking(move || {
+            for thread in threads {
+                let _ = thread.join();
+            }
+        })
+        .await;
+        clean
+    }
+}
+
+/// One worker, on its thread.
+struct Worker<H: Handler> {
+    index: usize,
+    handler: Rc<H>,
+    shared: Arc<Shared<H::Report>>,
+}
+
+impl<H: Handler> Worker<H> {
+    async fn run(self: Rc<Self>, mut commands: UnboundedReceiver<Command<H::Report>>) {
+        let (lingering, mut left) = unbounded_channel();
+        let mut tick = tokio::time::interval(Duration::from_secs(1));
+        tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut drained: Vec<oneshot::Sender<()>> = Vec::new();
+        let idle = Rc::new(tokio::sync::Notify::new());
+        let loops = Rc::new(Cell::new(0_usize));
+        loop {
+            if !drained.is_empty() && self.post().connections.load(Relaxed) == 0 && loops.get() == 0 {
+                drained.drain(..).for_each(|done| drop(done.send(())));
+            }
+            tokio::select! {
+                () = self.shared.abort.cancelled() => return,
+                () = idle.notified(), if !drained.is_empty() => {}
+                _ = tick.tick() => self.handler.tick(),
+                Some(stream) = left.recv() => { tokio::task::spawn_local(linger(stream)); }
+                command = commands.recv() => match command {
+                    None => return,
+                    Some(Command::Serve(accepted)) => self.serve(accepted, &lingering, &idle),
+                    Some(Command::Report(answer)) => drop(answer.send(self.handler.report())),
+                    Some(Command::Drain(done)) => drained.push(done),
+                    Some(Command::Listen(listener, socket)) => {
+                        loops.set(loops.get() + 1);
+                        let (worker, lingering) = (Rc::clone(&self), lingering.clone());
+                        let (idle, loops) = (Rc::clone(&idle), Rc::clone(&loops));
+                        tokio::task::spawn_local(async move {
+                            worker.accept(&listener, socket, &lingering, &idle).await;
+                            listener.closed.store(true, Relaxed);
+                            loops.set(loops.get() - 1);
+                            idle.notify_one();
+                        });
+                    }
+                },
+            }
+        }
+    }
+
+    fn post(&self) -> &Post<H::Report> {
+        &self.shared.posts[self.index]
+    }
+
+    /// Accepts until the listener is stopped, and then what is still queued.
+    async fn accept(
+        &self,
+        listener: &Arc<Listener>,
+        socket: TcpListener,
+        lingering: &UnboundedSender<TcpStream>,
+        idle: &Rc<tokio::sync::Notify>,
+    ) {
+        let socket = match AsyncFd::new(socket) {
+            Ok(socket) => socket,
+            Err(error) => return tracing::error!(%error, "a listener can not be watched"),
+        };
+        // Given up for a moment when descriptors run out, so that a waiting connection can be
+        // taken and closed instead of spinning on it (tokio#3529).
+        let mut reserve = spare();
+        loop {
+            let ready = tokio::select! {
+                biased;
+                () = listener.stop.cancelled() => break,
+                ready = socket.readable() => ready,
+            };
+            let Ok(mut ready) = ready else { break };
+            if self.shared.open.load(Relaxed) >= self.shared.limit.load(Relaxed) {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+                continue;
+            }
+            match ready.try_io(|socket| socket.get_ref().accept()) {
+                Err(_would_block) => {}
+                Ok(Ok((stream, remote))) => {
+                    self.place(Accepted { stream, remote, listener: Arc::clone(listener) }, lingering, idle);
+                }
+                Ok(Err(error)) if is_connection_fault(&error) => {}
+                Ok(Err(error)) => {
+                    tracing::warn!(%error, "accept");
+                    drop(reserve.take());
+                    let _ = socket.get_ref().accept();
+                    tokio::time::sleep(Duration::from_millis(50)).await;
+                    reserve = spare();
+                }
+            }
+        }
+        while let Ok((stream, remote)) = socket.get_ref().accept() {
+            self.place(Accepted { stream, remote, listener: Arc::clone(listener) }, lingering, idle);
+        }
+    }
+
+    /// Gives a socket to the worker with the fewest connections.
+    fn place(&self, accepted: Accepted, lingering: &UnboundedSender<TcpStream>, idle: &Rc<tokio::sync::Notify>) {
+        self.shared.open.fetch_add(1, Relaxed);
+        accepted.listener.open.fetch_add(1, Relaxed);
+        let load = |index: usize| self.shared.posts[index].connections.load(Relaxed);
+        let least = (0..self.shared.posts.len()).min_by_key(|index| (load(*index), *index != self.index));
+        let target = least.unwrap_or(self.index);
+        self.shared.posts[target].connections.fetch_add(1, Relaxed);
+        if target == self.index {
+            return self.serve(accepted, lingering, idle);
+        }
+        if let Err(lost) = self.shared.posts[target].commands.send(Command::Serve(accepted))
+            && let Command::Serve(accepted) = lost.0
+        {
+            // Its thread is gone, which only a bug can bring about: serve it here.
+            self.shared.posts[target].connections.fetch_sub(1, Relaxed);
+            self.post().connections.fetch_add(1, Relaxed);
+            self.serve(accepted, lingering, idle);
+        }
+    }
+
+    fn serve(&self, accepted: Accepted, lingering: &UnboundedSender<TcpStream>, idle: &Rc<tokio::sync::Notify>) {
+        let Accepted { stream, remote, listener } = accepted;
+        let open = Open {
+            shared: Arc::clone(&self.shared),
+            index: self.index,
+            listener: Arc::clone(&listener),
+            idle: Rc::clone(idle),
+        };
+        let prepared = stream.set_nonblocking(true).and_then(|()| stream.set_nodelay(true)).and_then(|()| {
+            let local = stream.local_addr()?;
+            Ok((TcpStream::from_std(stream)?, local))
+        });
+        // The client was gone before we looked.
+        let Ok((stream, local)) = prepared else { return };
+        let (handler, drain) = (Rc::clone(&self.handler), self.shared.drain.clone());
+        let socket = Socket::new(stream, lingering.clone());
+        tokio::task::spawn_local(async move {
+            connection::serve(handler, listener.kind, socket, (remote, local), drain).await;
+            drop(open);
+        });
+    }
+}
+
+/// Counts a connection until it is dropped, also by a panic.
+struct Open<R> {
+    shared: Arc<Shared<R>>,
+    index: usize,
+    listener: Arc<Listener>,
+    idle: Rc<tokio::sync::Notify>,
+}
+
+impl<R> Drop for Open<R> {
+    fn drop(&mut self) {
+        self.shared.open.fetch_sub(1, Relaxed);
+        self.listener.open.fetch_sub(1, Relaxed);
+        self.shared.posts[self.index].connections.fetch_sub(1, Relaxed);
+        self.idle.notify_one();
+    }
+}
+
+/// A descriptor in reserve.
+fn spare() -> Option<std::fs::File> {
+    std::fs::File::open("/dev/null").ok()
+}
+
+/// An error of the connection that was to be accepted, not of the listener.
+fn is_connection_fault(error: &std::io::Error) -> bool {
+    use std::io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted, WouldBlock};
+    matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted | WouldBlock)
+}
