@@ -1,0 +1,224 @@
+//! The body of a request on its way upstream, and the patience that both directions have.
+//!
+//! Nothing is collected: a frame is taken from the client when the upstream can take it.
+
+use std::cell::Cell;
+use std::future::Future;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::{Buf, Bytes};
+use http_body::{Body, Frame, SizeHint};
+use hyper::body::Incoming;
+use tokio::time::{Instant, Sleep};
+
+/// Waits for the next piece of something, and no longer than a limit.
+///
+/// Costs nothing until it has to wait, and one timer from then on: the timer is moved when it
+/// fires early, not at each piece.
+#[derive(Debug)]
+pub struct Patience {
+    limit: Option<Duration>,
+    since: Option<Instant>,
+    timer: Option<Pin<Box<Sleep>>>,
+}
+
+impl Patience {
+    /// `None`: it waits forever.
+    pub fn new(limit: Option<Duration>) -> Self {
+        Self { limit, since: None, timer: None }
+    }
+
+    /// A piece came.
+    pub fn progress(&mut self) {
+        self.since = None;
+    }
+
+    /// None came. Ready when the limit has passed since the last one.
+    pub fn poll_overdue(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let Some(limit) = self.limit else { return Poll::Pending };
+        let end = *self.since.get_or_insert_with(Instant::now) + limit;
+        let timer = self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(end)));
+        loop {
+            std::task::ready!(timer.as_mut().poll(cx));
+            if timer.deadline() >= end {
+                return Poll::Ready(());
+            }
+            timer.as_mut().reset(end);
+        }
+    }
+}
+
+/// What became of a request's body so far: seen by the one who waits for the response.
+#[derive(Debug)]
+pub struct Upload {
+    bytes: Cell<u64>,
+    ended: Cell<bool>,
+    /// The upstream asked and the client has not given.
+    waiting: Cell<bool>,
+    progress: Cell<Instant>,
+    fault: Cell<Option<BodyFault>>,
+}
+
+impl Upload {
+    /// Bytes taken from the client.
+    pub fn bytes(&self) -> u64 {
+        self.bytes.get()
+    }
+
+    /// Whether all of it was taken.
+    pub fn ended(&self) -> bool {
+        self.ended.get()
+    }
+
+    /// Whether the client is the one who is waited for.
+    pub fn waits_for_client(&self) -> bool {
+        self.waiting.get()
+    }
+
+    /// When the upstream last took something (or when the request began).
+    pub fn progress(&self) -> Instant {
+        self.progress.get()
+    }
+
+    /// What the client did wrong.
+    pub fn fault(&self) -> Option<BodyFault> {
+        self.fault.get()
+    }
+}
+
+/// The client's part in a failed upload.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum BodyFault {
+    /// More than `limits.body_bytes`.
+    #[error("the body is larger than {limit} bytes")]
+    TooLarge {
+        /// The limit, bytes.
+        limit: u64,
+    },
+    /// Nothing came for `limits.body_idle`.
+    #[error("the body did not arrive in time")]
+    TooSlow,
+    /// Its framing is broken, or the client left.
+    #[error("the body ended early")]
+    Broken,
+}
+
+/// A request's body.
+#[derive(Debug)]
+pub struct RequestBody {
+    incoming: Option<Incoming>,
+    upload: Rc<Upload>,
+    patience: Patience,
+    limit: u64,
+}
+
+impl RequestBody {
+    /// `limit` in bytes; `idle`: between two reads.
+    pub fn new(incoming: Incoming, limit: u64, idle: Duration) -> Self {
+        let incoming = (!incoming.is_end_stream()).then_some(incoming);
+        Self::from_parts(incoming, limit, Patience::new(Some(idle)))
+    }
+
+    /// Without content.
+    pub fn none() -> Self {
+        Self::from_parts(None, 0, Patience::new(None))
+    }
+
+    fn from_parts(incoming: Option<Incoming>, limit: u64, patience: Patience) -> Self {
+        let empty = incoming.is_none();
+        Self {
+            incoming,
+            upload: Rc::new(Upload {
+                bytes: Cell::new(0),
+                ended: Cell::new(empty),
+                waiting: Cell::new(false),
+                progress: Cell::new(Instant::now()),
+                fault: Cell::new(None),
+            }),
+            patience,
+            limit,
+        }
+    }
+
+    /// A body without content, for a request that is made once more.
+    pub fn empty_again(&self) -> Option<Self> {
+        self.incoming.is_none().then(|| Self {
+            incoming: None,
+            upload: Rc::clone(&self.upload),
+            patience: Patience::new(None),
+            limit: self.limit,
+        })
+    }
+
+    /// Its progress.
+    pub fn upload(&self) -> Rc<Upload> {
+        Rc::clone(&self.upload)
+    }
+
+    /// Whether there is no content.
+    pub fn is_empty(&self) -> bool {
+        self.incoming.is_none()
+    }
+
+    fn failed(&mut self, fault: BodyFault) -> Poll<Option<Result<Frame<Bytes>, BodyFault>>> {
+        self.upload.fault.set(Some(fault));
+        self.incoming = None;
+        Poll::Ready(Some(Err(fault)))
+    }
+}
+
+impl Body for RequestBody {
+    type Data = Bytes;
+    type Error = BodyFault;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyFault>>> {
+        let me = &mut *self;
+        let Some(incoming) = &mut me.incoming else {
+            return Poll::Ready(me.upload.fault.get().map(Err));
+        };
+        let frame = match Pin::new(incoming).poll_frame(cx) {
+            Poll::Ready(frame) => frame,
+            Poll::Pending => {
+                me.upload.waiting.set(true);
+                std::task::ready!(me.patience.poll_overdue(cx));
+                return me.failed(BodyFault::TooSlow);
+            }
+        };
+        me.upload.waiting.set(false);
+        me.upload.progress.set(Instant::now());
+        me.patience.progress();
+        match frame {
+            None => {
+                me.upload.ended.set(true);
+                me.incoming = None;
+                Poll::Ready(None)
+            }
+            Some(Err(_)) => me.failed(BodyFault::Broken),
+            Some(Ok(frame)) => {
+                let length = frame.data_ref().map_or(0, Buf::remaining) as u64;
+                let bytes = me.upload.bytes.get() + length;
+                me.upload.bytes.set(bytes);
+                if bytes > me.limit {
+                    let limit = me.limit;
+                    return me.failed(BodyFault::TooLarge { limit });
+                }
+                me.upload.ended.set(incoming.is_end_stream());
+                Poll::Ready(Some(Ok(match frame.into_trailers() {
+                    Ok(trailers) => Frame::trailers(crate::headers::clean_trailers(&trailers)),
+                    Err(frame) => frame,
+                })))
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.upload.fault.get().is_none() && self.incoming.as_ref().is_none_or(Body::is_end_stream)
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.incoming.as_ref().map_or_else(|| SizeHint::with_exact(0), Body::size_hint)
+    }
+}

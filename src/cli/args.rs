@@ -1,0 +1,164 @@
+//! Arguments, as typed.
+
+use std::path::PathBuf;
+
+use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
+
+/// A plugin gateway: puts any HTTP API behind bearer tokens and TLS, and serves the documents
+/// that AI assistants install it from.
+#[derive(Debug, Parser)]
+#[command(name = "plugway", version, about, max_term_width = 100)]
+pub(super) struct Args {
+    /// Print one JSON object instead of text.
+    #[arg(long, global = true)]
+    pub(super) json: bool,
+    #[command(subcommand)]
+    pub(super) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Serve a working plugin on localhost, without any file.
+    Dev(Dev),
+    /// Serve what a configuration says.
+    Serve(Serve),
+    /// Say what is wrong with a configuration, and change nothing.
+    Check(Check),
+    /// Print a generated document.
+    Print(Print),
+    /// Make the running gateway read everything again.
+    Reload(Reload),
+    /// Say what runs, and what lies on disk refused.
+    Status(Gateway),
+    /// Exit with 0 when the running gateway is ready to serve, else with 1.
+    Health(Gateway),
+    /// Print the JSON Schema of the configuration.
+    Schema,
+    /// Print a completion script.
+    Completions {
+        /// For this shell.
+        shell: clap_complete::Shell,
+    },
+}
+
+/// Who may call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum Level {
+    /// Anyone.
+    None,
+    /// Whoever holds a service token.
+    Service,
+    /// Whoever holds a user token.
+    User,
+    /// Whoever holds either.
+    Any,
+}
+
+impl Level {
+    pub(super) fn word(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Service => "service",
+            Self::User => "user",
+            Self::Any => "any",
+        }
+    }
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct Dev {
+    /// The API to put the gateway in front of; without it, a to-do API that is built in.
+    #[arg(long, value_name = "URL")]
+    pub(super) upstream: Option<String>,
+    /// Its OpenAPI document; without it, the usual places on the upstream are asked.
+    #[arg(long, value_name = "FILE|URL")]
+    pub(super) openapi: Option<String>,
+    /// Who may call; `none` is the classic localhost plugin.
+    #[arg(long, value_enum, default_value = "any")]
+    pub(super) auth: Level,
+    /// Plain HTTP.
+    #[arg(long, value_name = "ADDR", default_value = "localhost:3333")]
+    pub(super) http: String,
+    /// HTTPS.
+    #[arg(long, value_name = "ADDR", default_value = "localhost:3443")]
+    pub(super) https: String,
+    /// Write the configuration that this amounts to, for `plugway serve`, and exit.
+    #[arg(long, value_name = "FILE")]
+    pub(super) write_config: Option<PathBuf>,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct Serve {
+    /// The configuration.
+    #[arg(long, value_name = "FILE", env = "PLUGWAY_CONFIG", default_value = "config/plugway.toml", conflicts_with = "upstream")]
+    pub(super) config: PathBuf,
+    /// Serve one API without a configuration file.
+    #[arg(long, value_name = "URL", requires = "require")]
+    pub(super) upstream: Option<String>,
+    /// Who may call.
+    #[arg(long, value_enum, requires = "upstream")]
+    pub(super) require: Option<Level>,
+    /// Its OpenAPI document; without it, the usual places on the upstream are asked.
+    #[arg(long, value_name = "FILE|URL", requires = "upstream")]
+    pub(super) openapi: Option<String>,
+    /// Plain HTTP, behind an edge that terminates TLS.
+    #[arg(long, value_name = "ADDR", requires = "upstream")]
+    pub(super) http: Option<String>,
+    /// HTTPS with certs/server.pem and certs/server.key.
+    #[arg(long, value_name = "ADDR", requires = "upstream")]
+    pub(super) https: Option<String>,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct Check {
+    /// The configuration.
+    #[arg(long, value_name = "FILE", env = "PLUGWAY_CONFIG", default_value = "config/plugway.toml")]
+    pub(super) config: PathBuf,
+    /// Fail also when there are only warnings.
+    #[arg(long)]
+    pub(super) strict: bool,
+}
+
+/// What can be printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum Printed {
+    /// `/.well-known/ai-plugin.json`
+    Manifest,
+    /// `/openapi.json`
+    Openapi,
+    /// What to paste into which client.
+    Install,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct Print {
+    /// Which.
+    #[arg(value_enum)]
+    pub(super) what: Printed,
+    /// Of which plugin; may be left out when there is one.
+    #[arg(long, value_name = "NAME")]
+    pub(super) plugin: Option<String>,
+    /// The configuration.
+    #[arg(long, value_name = "FILE", env = "PLUGWAY_CONFIG", default_value = "config/plugway.toml")]
+    pub(super) config: PathBuf,
+}
+
+/// Which running gateway.
+#[derive(Debug, ClapArgs)]
+pub(super) struct Gateway {
+    /// The configuration that it runs, for where its admin socket is.
+    #[arg(long, value_name = "FILE", env = "PLUGWAY_CONFIG", default_value = "config/plugway.toml")]
+    pub(super) config: PathBuf,
+    /// Its admin socket, such as `unix:state/admin.sock`.
+    #[arg(long, value_name = "ADDR", env = "PLUGWAY_ADMIN")]
+    pub(super) admin: Option<String>,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct Reload {
+    /// Also when a plugin is guarded less than before.
+    #[arg(long)]
+    pub(super) weaker: bool,
+    #[command(flatten)]
+    pub(super) gateway: Gateway,
+}

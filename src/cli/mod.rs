@@ -1,0 +1,79 @@
+//! The command line.
+
+mod args;
+mod check;
+mod client;
+mod dev;
+mod output;
+mod print;
+mod running;
+mod serve;
+
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser};
+
+use args::{Args, Command};
+use output::Output;
+
+/// What a command ends with (DESIGN.md, exit codes).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Exit {
+    /// 0
+    Done,
+    /// 1: no gateway, or what was asked is not so.
+    Failed,
+    /// 2: wrong usage.
+    Usage,
+    /// 3: partly (`status`: a refused configuration is pending).
+    Partly,
+    /// 4: the configuration is invalid.
+    Invalid,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(match exit {
+            Exit::Done => 0,
+            Exit::Failed => 1,
+            Exit::Usage => 2,
+            Exit::Partly => 3,
+            Exit::Invalid => 4,
+        })
+    }
+}
+
+/// Runs the command that the arguments name.
+pub fn main() -> ExitCode {
+    let args = match Args::try_parse() {
+        Ok(args) => args,
+        Err(error) => {
+            // Help and version are no mistakes; clap knows which stream each belongs on.
+            let _ = error.print();
+            return if error.use_stderr() { Exit::Usage.into() } else { Exit::Done.into() };
+        }
+    };
+    let mut output = Output::new(args.json);
+    let result = match args.command {
+        Command::Dev(dev) => dev::run(dev, &mut output),
+        Command::Serve(serve) => serve::run(serve, &mut output),
+        Command::Check(check) => check::run(&check, &mut output),
+        Command::Print(print) => print::run(&print, &mut output),
+        Command::Reload(reload) => running::reload(&reload, &mut output),
+        Command::Status(gateway) => running::status(&gateway, &mut output),
+        Command::Health(gateway) => running::health(&gateway, &mut output),
+        Command::Schema => output.json(&crate::config::schema()).map(|()| Exit::Done),
+        Command::Completions { shell } => {
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Args::command(), "plugway", &mut script);
+            output.text(&String::from_utf8_lossy(&script)).map(|()| Exit::Done)
+        }
+    };
+    match result {
+        Ok(exit) => exit.into(),
+        Err(error) => {
+            output.error(&error);
+            Exit::Failed.into()
+        }
+    }
+}

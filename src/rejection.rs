@@ -1,0 +1,152 @@
+//! Every way in which the gateway itself says no: status, code, and an answer that a model or a
+//! person can act on (RFC 9457).
+//!
+//! One closed enum; what a variant becomes is decided once, exhaustively. The client gets a fixed
+//! sentence; what the upstream or the system said stays in the log.
+
+use bytes::Bytes;
+use http::{HeaderValue, Response, StatusCode, header};
+use serde_json::json;
+
+use crate::auth::{AuthFailure, challenge};
+use crate::body::BodyFault;
+use crate::headers::RequestFault;
+
+/// A refusal.
+#[derive(Debug, thiserror::Error)]
+pub enum Rejection {
+    /// No, a bad, or an insufficient credential.
+    #[error("{failure}")]
+    Auth {
+        /// What exactly.
+        failure: AuthFailure,
+        /// `realm` of the challenge: the plugin's name.
+        realm: std::sync::Arc<str>,
+    },
+    /// No plugin has this host name.
+    #[error("no plugin answers for this host")]
+    UnknownHost,
+    /// Nothing is published there.
+    #[error("nothing is published at this path")]
+    NoRoute,
+    /// Something is, for other methods.
+    #[error("this method is not published at this path; published: {allow}")]
+    MethodNotAllowed {
+        /// `GET, HEAD`
+        allow: String,
+    },
+    /// The path could be read in two ways.
+    #[error("the path is refused: {0}")]
+    AmbiguousPath(&'static str),
+    /// The request's head is not one that can be passed on.
+    #[error("the request is refused: {0}")]
+    Malformed(#[from] RequestFault),
+    /// More header fields than `limits.headers`.
+    #[error("the request has more than {limit} header fields")]
+    HeadTooLarge {
+        /// The limit.
+        limit: usize,
+    },
+    /// The body: too large, too slow, or cut.
+    #[error(transparent)]
+    Body(#[from] BodyFault),
+    /// A document of ours is wanted that can not be made yet.
+    #[error("the API's OpenAPI document is not available yet")]
+    DocumentUnavailable,
+    /// The upstream can not be reached.
+    #[error("the API can not be reached")]
+    UpstreamUnreachable,
+    /// It did not answer in time.
+    #[error("the API did not answer within {seconds} seconds")]
+    UpstreamTimeout {
+        /// `upstream.timeout`, seconds.
+        seconds: u64,
+    },
+    /// It answered with something that can not be passed on.
+    #[error("the API broke off its answer or sent one that can not be passed on")]
+    UpstreamBroken,
+    /// `auth = none` of `dev`: a browser page of another origin.
+    #[error("requests of this web page's origin are not allowed")]
+    ForeignOrigin,
+    /// A bug.
+    #[error("the gateway failed")]
+    Internal,
+}
+
+/// Seconds after which a document that could not be fetched may be there.
+const RETRY_DOCUMENT: u32 = 5;
+
+impl Rejection {
+    /// Status and code.
+    pub fn kind(&self) -> (StatusCode, &'static str) {
+        // Exhaustive on purpose: a new variant does not compile until someone decides.
+        match self {
+            Self::Auth { failure, .. } => (failure.status(), failure.code()),
+            Self::UnknownHost => (StatusCode::MISDIRECTED_REQUEST, "unknown_host"),
+            Self::NoRoute => (StatusCode::NOT_FOUND, "no_route"),
+            Self::MethodNotAllowed { .. } => (StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed"),
+            Self::AmbiguousPath(_) => (StatusCode::BAD_REQUEST, "ambiguous_path"),
+            Self::Malformed(_) => (StatusCode::BAD_REQUEST, "malformed_request"),
+            Self::HeadTooLarge { .. } => (StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "head_too_large"),
+            Self::Body(BodyFault::TooLarge { .. }) => (StatusCode::PAYLOAD_TOO_LARGE, "body_too_large"),
+            Self::Body(BodyFault::TooSlow) => (StatusCode::REQUEST_TIMEOUT, "request_timeout"),
+            Self::Body(BodyFault::Broken) => (StatusCode::BAD_REQUEST, "malformed_request"),
+            Self::DocumentUnavailable => (StatusCode::SERVICE_UNAVAILABLE, "document_unavailable"),
+            Self::UpstreamUnreachable => (StatusCode::BAD_GATEWAY, "upstream_unreachable"),
+            Self::UpstreamTimeout { .. } => (StatusCode::GATEWAY_TIMEOUT, "upstream_timeout"),
+            Self::UpstreamBroken => (StatusCode::BAD_GATEWAY, "upstream_broken"),
+            Self::ForeignOrigin => (StatusCode::FORBIDDEN, "foreign_origin"),
+            Self::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "internal"),
+        }
+    }
+
+    /// Whether the connection can not be used after this answer, because what follows on it may
+    /// not be what it seems.
+    fn closes(&self) -> bool {
+        matches!(self, Self::Malformed(_) | Self::Body(_) | Self::HeadTooLarge { .. } | Self::Internal)
+    }
+
+    /// The answer.
+    pub fn into_response(self, request_id: &HeaderValue, http2: bool) -> Response<Bytes> {
+        let (status, code) = self.kind();
+        let problem = json!({
+            "type": "about:blank",
+            "title": status.canonical_reason().unwrap_or("Refused"),
+            "status": status.as_u16(),
+            "detail": sentence(&self.to_string()),
+            "code": code,
+            "request_id": request_id.to_str().unwrap_or_default(),
+        });
+        let mut response = Response::new(Bytes::from(problem.to_string()));
+        *response.status_mut() = status;
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        if self.closes() && !http2 {
+            headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+        }
+        match &self {
+            Self::Auth { failure, realm } => {
+                headers.insert(header::WWW_AUTHENTICATE, challenge(realm, failure));
+            }
+            Self::MethodNotAllowed { allow } => {
+                if let Ok(value) = HeaderValue::from_str(allow) {
+                    headers.insert(header::ALLOW, value);
+                }
+            }
+            Self::DocumentUnavailable => {
+                headers.insert(header::RETRY_AFTER, HeaderValue::from(RETRY_DOCUMENT));
+            }
+            _ => {}
+        }
+        response
+    }
+}
+
+/// First letter large, a full stop at the end.
+fn sentence(text: &str) -> String {
+    let mut letters = text.chars();
+    let first: String = letters.next().map(|first| first.to_uppercase().collect()).unwrap_or_default();
+    let stop = if text.ends_with('.') { "" } else { "." };
+    format!("{first}{}{stop}", letters.as_str())
+}

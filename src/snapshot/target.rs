@@ -1,0 +1,68 @@
+//! Where a plugin's requests go.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::{HeaderName, HeaderValue};
+use rustls::ClientConfig;
+use rustls::pki_types::ServerName;
+
+/// An upstream, ready to be dialled.
+#[derive(Debug, Clone)]
+pub struct Target {
+    /// Identity of its connections: equal keys may share them.
+    pub key: Arc<str>,
+    /// Host name or address, without brackets.
+    pub host: String,
+    /// Port.
+    pub port: u16,
+    /// TLS and the name to verify.
+    pub tls: Option<(Arc<ClientConfig>, ServerName<'static>)>,
+    /// `limits.upstream_connect`
+    pub connect: Duration,
+    /// `upstream.timeout`: until the response head.
+    pub timeout: Duration,
+    /// `upstream.total`
+    pub total: Option<Duration>,
+    /// `limits.upstream_idle`: between two pieces of a response body.
+    pub idle: Duration,
+    /// `upstream.retries`
+    pub retries: u32,
+}
+
+impl Target {
+    /// `host:port` as it stands in a URL and in `Host`, without a default port.
+    pub fn authority(&self) -> String {
+        let host = if self.host.contains(':') { format!("[{}]", self.host) } else { self.host.clone() };
+        match (self.tls.is_some(), self.port) {
+            (true, 443) | (false, 80) => host,
+            (_, port) => format!("{host}:{port}"),
+        }
+    }
+
+    /// `http` or `https`.
+    pub fn scheme(&self) -> &'static str {
+        if self.tls.is_some() { "https" } else { "http" }
+    }
+}
+
+/// What the gateway presents to the upstream.
+#[derive(Debug, Clone, Default)]
+pub struct Credential {
+    /// A header, its value marked sensitive.
+    pub header: Option<(HeaderName, HeaderValue)>,
+    /// `name=value`, percent-encoded.
+    pub query: Option<SecretText>,
+    /// The client's own goes on.
+    pub pass: bool,
+}
+
+/// Text that must not be shown.
+#[derive(Clone)]
+pub struct SecretText(pub String);
+
+impl std::fmt::Debug for SecretText {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("SecretText(..)")
+    }
+}

@@ -1,0 +1,90 @@
+//! Fetching a document: one GET, bounded in size and time.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderMap, Request, StatusCode, header};
+use http_body_util::{BodyExt, Limited};
+use tokio::time::timeout;
+
+use super::connect::{Target, connect};
+use crate::body::RequestBody;
+
+/// Redirects to another path of the same upstream that are followed.
+const REDIRECTS: usize = 3;
+
+/// What came.
+#[derive(Debug)]
+pub struct Fetched {
+    /// Content.
+    pub bytes: Bytes,
+}
+
+/// A document could not be fetched. Says what to look at.
+#[derive(Debug, thiserror::Error)]
+pub enum FetchError {
+    /// No connection.
+    #[error("{0}")]
+    Connect(#[from] super::ConnectError),
+    /// The exchange failed.
+    #[error("the connection broke: {0}")]
+    Codec(#[from] hyper::Error),
+    /// Not 200.
+    #[error("it answered {0}")]
+    Status(StatusCode),
+    /// A redirect that is not followed.
+    #[error("it redirects to {0}: name that address as openapi.source")]
+    Redirect(String),
+    /// Too large or cut short.
+    #[error("its body is larger than {} MiB or broke off", .0 >> 20)]
+    Body(usize),
+    /// Too slow.
+    #[error("it did not answer within {} s", .0.as_secs_f32())]
+    TimedOut(Duration),
+    /// The path is none.
+    #[error("`{0}` can not be put into a request")]
+    Path(String),
+}
+
+/// Gets `path` from `target`. `headers` must hold `Host`.
+pub async fn fetch(
+    target: &Target,
+    path: &str,
+    headers: &HeaderMap,
+    limit: usize,
+    patience: Duration,
+) -> Result<Fetched, FetchError> {
+    timeout(patience, get(target, path.to_owned(), headers, limit)).await.map_err(|_| FetchError::TimedOut(patience))?
+}
+
+async fn get(target: &Target, mut path: String, headers: &HeaderMap, limit: usize) -> Result<Fetched, FetchError> {
+    for _ in 0..=REDIRECTS {
+        let mut channel = connect(target).await?;
+        let mut request =
+            Request::get(&path).body(RequestBody::none()).map_err(|_| FetchError::Path(path.clone()))?;
+        *request.headers_mut() = headers.clone();
+        let response = channel.sender.send_request(request).await?;
+        if response.status().is_redirection() {
+            path = same_origin(target, response.headers())?;
+            continue;
+        }
+        if response.status() != StatusCode::OK {
+            return Err(FetchError::Status(response.status()));
+        }
+        let body = Limited::new(response.into_body(), limit).collect().await.map_err(|_| FetchError::Body(limit))?;
+        return Ok(Fetched { bytes: body.to_bytes() });
+    }
+    Err(FetchError::Redirect(path))
+}
+
+/// The path of a redirect that stays on the upstream.
+fn same_origin(target: &Target, headers: &HeaderMap) -> Result<String, FetchError> {
+    let location = headers.get(header::LOCATION).and_then(|value| value.to_str().ok()).unwrap_or("nowhere");
+    let origin = format!("{}://{}", target.scheme(), target.authority());
+    let path = location.strip_prefix(&origin).unwrap_or(location);
+    if path.starts_with('/') && !path.starts_with("//") {
+        Ok(path.to_owned())
+    } else {
+        Err(FetchError::Redirect(location.to_owned()))
+    }
+}

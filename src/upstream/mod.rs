@@ -1,0 +1,241 @@
+//! The way to the upstream: one pool of connections per worker, one exchange at a time on each.
+//!
+//! Dials and speaks HTTP/1.1; what a request says was settled before. Nothing here outlives a
+//! deadline: name look-up, TCP and TLS have `limits.upstream_connect`, the response head has the
+//! upstream's `timeout`, and each piece of the body has `limits.upstream_idle`.
+
+mod connect;
+mod fetch;
+mod response;
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::{Request, Response, StatusCode};
+use hyper::body::Incoming;
+use hyper::client::conn::http1::SendRequest;
+use tokio::time::{Instant, timeout};
+
+pub use connect::{ConnectError, Target};
+pub use fetch::{FetchError, Fetched, fetch};
+pub use response::{ResponseBody, ResponseFault};
+
+use crate::body::{BodyFault, RequestBody, Upload};
+use connect::{Traffic, connect};
+
+/// Idle connections of one upstream that a worker keeps.
+const IDLE_PER_UPSTREAM: usize = 64;
+/// How long one is kept: below the shortest keep-alive in common use (Node.js: five seconds), so
+/// that a request rarely meets a connection which is being closed.
+const IDLE: Duration = Duration::from_secs(4);
+
+/// Why there is no response.
+#[derive(Debug, thiserror::Error)]
+pub enum UpstreamError {
+    /// Not a byte was sent.
+    #[error("the upstream can not be reached: {0}")]
+    Unreachable(#[source] ConnectError),
+    /// No response head in time.
+    #[error("the upstream did not answer within {} s", .0.as_secs_f32())]
+    TimedOut(Duration),
+    /// What came is no response that can be passed on.
+    #[error("the upstream broke the exchange: {0}")]
+    Broken(#[source] Broken),
+    /// The client's part.
+    #[error(transparent)]
+    Client(#[from] BodyFault),
+}
+
+/// How an upstream broke an exchange.
+#[derive(Debug, thiserror::Error)]
+pub enum Broken {
+    /// Connection closed or reset, or a head that can not be parsed.
+    #[error("{0}")]
+    Codec(#[from] hyper::Error),
+    /// It switched protocols unasked.
+    #[error("it switched protocols without being asked")]
+    Switched,
+    /// Framing that two readers could understand in two ways.
+    #[error("{0}")]
+    Framing(&'static str),
+}
+
+/// A worker's connections, by upstream. They outlive configurations.
+#[derive(Debug, Default)]
+pub struct Upstreams {
+    idle: RefCell<HashMap<Arc<str>, Vec<Idle>>>,
+}
+
+#[derive(Debug)]
+struct Idle {
+    channel: Channel,
+    since: Instant,
+}
+
+/// One connection.
+#[derive(Debug)]
+struct Channel {
+    sender: SendRequest<RequestBody>,
+    traffic: Arc<Traffic>,
+}
+
+/// An exchange that did not come to a response.
+struct Failed {
+    error: UpstreamError,
+    /// The request, if nothing of it was sent.
+    unsent: Option<Request<RequestBody>>,
+    /// Not a byte of an answer came.
+    silent: bool,
+}
+
+impl Upstreams {
+    /// Sends a request and waits for the head of the response.
+    ///
+    /// A request that was not sent at all (its pooled connection had been closed) is sent again on
+    /// another connection; one that may have been sent only if `again` gives it once more, which
+    /// it does for a request that may be repeated, and only when not a byte of an answer came on a
+    /// connection that had been used before.
+    pub async fn send(
+        self: &Rc<Self>,
+        target: &Target,
+        request: Request<RequestBody>,
+        again: impl Fn() -> Option<Request<RequestBody>>,
+    ) -> Result<Response<ResponseBody>, UpstreamError> {
+        let upload = request.body().upload();
+        let deadline = target.total.map(|total| Instant::now() + total);
+        let mut request = request;
+        let mut retries = target.retries;
+        loop {
+            let (channel, reused) = match self.checkout(&target.key).await {
+                Some(channel) => (channel, true),
+                None => (connect(target).await.map_err(UpstreamError::Unreachable)?, false),
+            };
+            let failed = match self.exchange(target, channel, request, &upload, deadline).await {
+                Ok(response) => return Ok(response),
+                Err(failed) => failed,
+            };
+            if let Some(fault) = upload.fault() {
+                return Err(fault.into());
+            }
+            let next = match failed.unsent {
+                Some(unsent) if reused => Some(unsent),
+                None if reused && failed.silent && retries > 0 => {
+                    retries -= 1;
+                    again()
+                }
+                _ => None,
+            };
+            request = next.ok_or(failed.error)?;
+        }
+    }
+
+    async fn exchange(
+        self: &Rc<Self>,
+        target: &Target,
+        mut channel: Channel,
+        request: Request<RequestBody>,
+        upload: &Rc<Upload>,
+        deadline: Option<Instant>,
+    ) -> Result<Response<ResponseBody>, Failed> {
+        channel.traffic.expect_head();
+        let mut answer = std::pin::pin!(channel.sender.try_send_request(request));
+        let mut until = upload.progress().max(Instant::now()) + target.timeout;
+        let result = loop {
+            let wake = deadline.map_or(until, |deadline| deadline.min(until));
+            match tokio::time::timeout_at(wake, answer.as_mut()).await {
+                Ok(result) => break result,
+                Err(_) => {
+                    let now = Instant::now();
+                    // The clock runs while the upstream is waited for: not while the client is
+                    // (which has a limit of its own), and anew for each piece that is taken.
+                    until = if upload.waits_for_client() { now } else { upload.progress().max(until - target.timeout) } + target.timeout;
+                    if until <= now || deadline.is_some_and(|deadline| deadline <= now) {
+                        let error = UpstreamError::TimedOut(target.timeout);
+                        return Err(Failed { error, unsent: None, silent: false });
+                    }
+                }
+            }
+        };
+        match result {
+            Ok(response) => {
+                channel.traffic.head_came();
+                self.accept(target, channel, response, upload, deadline)
+            }
+            Err(mut failed) => {
+                let unsent = failed.take_message();
+                let silent = !channel.traffic.spoke();
+                Err(Failed { error: UpstreamError::Broken(failed.into_error().into()), unsent, silent })
+            }
+        }
+    }
+
+    /// Checks a response's head and binds its body to the connection.
+    fn accept(
+        self: &Rc<Self>,
+        target: &Target,
+        channel: Channel,
+        response: Response<Incoming>,
+        upload: &Rc<Upload>,
+        deadline: Option<Instant>,
+    ) -> Result<Response<ResponseBody>, Failed> {
+        let broken = |broken| Failed { error: UpstreamError::Broken(broken), unsent: None, silent: false };
+        if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+            return Err(broken(Broken::Switched));
+        }
+        if let Err(fault) = crate::headers::framing(response.headers(), response.version()) {
+            return Err(broken(Broken::Framing(fault.reason())));
+        }
+        let lease = response::Lease {
+            channel: Some(channel),
+            pool: Rc::downgrade(self),
+            key: Arc::clone(&target.key),
+            upload: Rc::clone(upload),
+        };
+        let (head, body) = response.into_parts();
+        let endless = response::is_endless(&head.headers);
+        let idle = (!endless).then_some(target.idle);
+        Ok(Response::from_parts(head, ResponseBody::new(body, lease, idle, deadline)))
+    }
+
+    /// The connection that was used last, if it can be used.
+    async fn checkout(&self, key: &Arc<str>) -> Option<Channel> {
+        loop {
+            let idle = self.idle.borrow_mut().get_mut(key)?.pop()?;
+            if idle.since.elapsed() >= IDLE || idle.channel.sender.is_closed() {
+                continue;
+            }
+            let mut channel = idle.channel;
+            if channel.sender.is_ready() {
+                return Some(channel);
+            }
+            // Its task has not been polled since the last response ended.
+            if let Ok(Ok(())) = timeout(Duration::from_millis(100), channel.sender.ready()).await {
+                return Some(channel);
+            }
+        }
+    }
+
+    fn give_back(&self, key: &Arc<str>, channel: Channel) {
+        if channel.sender.is_closed() {
+            return;
+        }
+        let mut idle = self.idle.borrow_mut();
+        let entry = Idle { channel, since: Instant::now() };
+        match idle.get_mut(key) {
+            Some(list) if list.len() < IDLE_PER_UPSTREAM => list.push(entry),
+            Some(_) => {}
+            None => drop(idle.insert(Arc::clone(key), vec![entry])),
+        }
+    }
+
+    /// Closes what has been idle for too long. Called once a second.
+    pub fn tick(&self) {
+        self.idle.borrow_mut().retain(|_, list| {
+            list.retain(|idle| idle.since.elapsed() < IDLE && !idle.channel.sender.is_closed());
+            !list.is_empty()
+        });
+    }
+}

@@ -1,0 +1,119 @@
+//! A response's body, bound to the connection that it comes from.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::rc::{Rc, Weak};
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderMap, header};
+use http_body::{Body, Frame, SizeHint};
+use hyper::body::Incoming;
+use tokio::time::{Instant, Sleep};
+
+use super::{Channel, Upstreams};
+use crate::body::{Patience, Upload};
+
+/// Why a body ended early. The client sees its response cut, never presented as whole.
+#[derive(Debug, thiserror::Error)]
+pub enum ResponseFault {
+    /// Connection closed or reset, or broken framing.
+    #[error("the upstream broke off: {0}")]
+    Broken(#[from] hyper::Error),
+    /// Nothing came for `limits.upstream_idle`.
+    #[error("the upstream went silent")]
+    Silent,
+    /// `upstream.total` has passed.
+    #[error("the exchange took too long")]
+    TooLong,
+}
+
+/// The right to a connection until the response has been read.
+#[derive(Debug)]
+pub(super) struct Lease {
+    pub(super) channel: Option<Channel>,
+    pub(super) pool: Weak<Upstreams>,
+    pub(super) key: Arc<str>,
+    pub(super) upload: Rc<Upload>,
+}
+
+impl Lease {
+    /// The response was read to its end: the connection can serve another request, unless the
+    /// upstream answered before it had read all of this one.
+    fn give_back(&mut self) {
+        if let (Some(channel), Some(pool)) = (self.channel.take(), self.pool.upgrade())
+            && self.upload.ended()
+        {
+            pool.give_back(&self.key, channel);
+        }
+    }
+}
+
+/// See the module. Dropped before its end, it closes the connection.
+#[derive(Debug)]
+pub struct ResponseBody {
+    incoming: Incoming,
+    lease: Lease,
+    patience: Patience,
+    deadline: Option<Pin<Box<Sleep>>>,
+}
+
+impl ResponseBody {
+    pub(super) fn new(incoming: Incoming, mut lease: Lease, idle: Option<Duration>, deadline: Option<Instant>) -> Self {
+        if incoming.is_end_stream() {
+            lease.give_back();
+        }
+        let deadline = deadline.map(|at| Box::pin(tokio::time::sleep_until(at)));
+        Self { incoming, lease, patience: Patience::new(idle), deadline }
+    }
+}
+
+impl Body for ResponseBody {
+    type Data = Bytes;
+    type Error = ResponseFault;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, ResponseFault>>> {
+        let me = &mut *self;
+        if let Some(deadline) = &mut me.deadline
+            && deadline.as_mut().poll(cx).is_ready()
+        {
+            return Poll::Ready(Some(Err(ResponseFault::TooLong)));
+        }
+        let frame = match Pin::new(&mut me.incoming).poll_frame(cx) {
+            Poll::Ready(frame) => frame,
+            Poll::Pending => {
+                std::task::ready!(me.patience.poll_overdue(cx));
+                return Poll::Ready(Some(Err(ResponseFault::Silent)));
+            }
+        };
+        me.patience.progress();
+        if frame.is_none() || me.incoming.is_end_stream() {
+            me.lease.give_back();
+        }
+        Poll::Ready(frame.map(|frame| {
+            Ok(match frame?.into_trailers() {
+                Ok(trailers) => Frame::trailers(crate::headers::clean_trailers(&trailers)),
+                Err(frame) => frame,
+            })
+        }))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.incoming.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.incoming.size_hint()
+    }
+}
+
+/// Whether silence is part of the response: event streams and gRPC.
+pub(super) fn is_endless(headers: &HeaderMap) -> bool {
+    headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).is_some_and(|media| {
+        let media = media.trim_start().as_bytes();
+        let begins = |kind: &[u8]| media.get(..kind.len()).is_some_and(|start| start.eq_ignore_ascii_case(kind));
+        begins(b"text/event-stream") || begins(b"application/grpc")
+    })
+}
