@@ -148,7 +148,7 @@ mod tests {
     #[test]
     fn sentences() {
         check_sentences("One two. Three four.", 20, "One two. Three four.");
-        check_sentences("One two. Three four.", 19, "One two…");
+        check_sentences("One two. Three four.", 19, "One two. Three…");
         check_sentences("One two. Three four.", 16, "One two.");
         check_sentences("One two three. Four five.", 20, "One two three.");
         check_sentences("Is it (really?) Four five six.", 20, "Is it (really?)");

@@ -16,9 +16,6 @@ mod report;
 mod security;
 mod shelf;
 
-#[cfg(test)]
-mod tests;
-
 use serde_json::Value;
 
 pub use document::{ALLOW, Document};
@@ -207,3 +204,6 @@ fn add_files(documents: &mut Documents, plugin: &config::Plugin, report: &mut re
 fn pretty(value: &Value) -> String {
     format!("{value:#}\n")
 }
+
+#[cfg(test)]
+mod tests;

@@ -97,7 +97,7 @@ pub(super) fn gather<'a>(material: &Material<'a>, report: &mut Report<'_>) -> Fa
         plugin,
         info: material.info.unwrap_or(&no_info),
         upstream: material.upstream_manifest,
-        is_judged: material.info.is_some(),
+        is_judged: material.info.is_some() && plugin.publish.manifest,
         report,
     };
     let name = sources.name();
@@ -137,7 +137,8 @@ struct Sources<'s, 'a, 'r> {
     info: &'s Info,
     /// Third.
     upstream: Option<&'a Value>,
-    /// Whether the document was there to look into: without it nothing can be called missing.
+    /// Whether what is missing or cut is a fault: there is a manifest to be poorer for it, and
+    /// the API's document was there to look into.
     is_judged: bool,
     /// Where faults go.
     report: &'s mut Report<'r>,

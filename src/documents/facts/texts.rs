@@ -143,7 +143,7 @@ impl Sources<'_, '_, '_> {
         };
         let short = cut(text, advised);
         let length = text.trim().chars().count();
-        if cut::on_one_line(&short) != cut::on_one_line(text) {
+        if self.is_judged && cut::on_one_line(&short) != cut::on_one_line(text) {
             let shown = cut::at_sentence(&short, 60);
             let message = format!(
                 "{place} has {length} characters, and is cut to {} for the {noun} (at most {advised}): {shown:?}",
