@@ -1,0 +1,81 @@
+//! Parameters with a fixed value.
+
+use super::super::form_repeats;
+use super::check;
+
+/// Published.
+const QUERIES_SPECS: &str = "GET /index.php?action=list
+    POST /index.php?action=list
+    GET /index.php?action=list&full=yes
+    -GET /index.php?action=delete
+    GET /search
+    GET /search?kind=new book
+    GET /soap?wsdl
+    GET /page?filter[type]=a
+    GET /php?user_name=a
+    GET /both?a=1
+    -GET /both?b=2";
+
+/// Requests.
+const QUERIES_CASES: &str = "GET /index.php?action=list => 0 /index.php
+    HEAD /index.php?action=list => 0 /index.php for GET
+    GET /index.php?x=1&action=list&y => 0 /index.php
+    GET /index.php?%61ction=li%73t => 0 /index.php
+    POST /index.php?action=list => 1 /index.php
+    PUT /index.php?action=list => allow GET, HEAD, POST
+    GET /index.php?action=list&full=yes => 2 /index.php
+    GET /index.php?full=yes&action=list => 2 /index.php
+    GET /index.php?action=list&full=no => 0 /index.php
+    GET /index.php?action=delete => not found
+    GET /index.php => not found
+    GET /index.php? => not found
+    GET /index.php?action => not found
+    GET /index.php?action=List => not found
+    GET /index.php?Action=list => not found
+    GET /index.php?action=list&action=list => not found
+    GET /index.php?action=list&action=delete => not found
+    GET /index.php?action=delete&action=list => not found
+    GET /index.php?action=list&%61ction=delete => not found
+    GET /index.php?action=list&ACTION=delete => not found
+    GET /index.php?action=list&action[]=delete => not found
+    GET /index.php?action=list&action%5b0%5d=delete => not found
+    GET /index.php?action=list&action%00x=delete => not found
+    GET /index.php?action=list&+action=delete => not found
+    GET /index.php?action=list;action=delete => not found
+    GET /index.php?x=1;action=delete&action=list => not found
+    GET /index.php?x=1;y=2&action=list => 0 /index.php
+    GET /index.php?action=%zz => not found
+    GET /search => 4 /search
+    GET /search?kind=old => 4 /search
+    GET /search?kind=new+book => 5 /search
+    GET /search?kind=new%20book => 5 /search
+    GET /soap?wsdl => 6 /soap
+    GET /soap?wsdl= => 6 /soap
+    GET /soap?wsdl=1 => not found
+    GET /page?filter[type]=a&filter[other]=b => 7 /page
+    GET /page?filter%5Btype%5D=a => 7 /page
+    GET /php?user_name=a => 8 /php
+    GET /php?user_name=a&user.name=b => not found
+    GET /php?user_name=a&user+name=b => not found
+    GET /both?a=1 => 9 /both
+    GET /both?a=1&b=2 => not found";
+
+#[test]
+fn fixed_queries() {
+    check(QUERIES_SPECS, QUERIES_CASES);
+}
+
+#[test]
+fn form_bodies_that_name_a_fixed_parameter() {
+    let fixed = [("action".to_owned(), "list".to_owned())];
+    for (form, expected) in [
+        ("", false),
+        ("x=1&y=2", false),
+        ("x=action", false),
+        ("action=list", true),
+        ("x=1;ACTION[]=2", true),
+        ("x=1&acti%6fn", true),
+    ] {
+        assert_eq!(form_repeats(&fixed, form.as_bytes()), expected, "{form}");
+    }
+}
