@@ -142,8 +142,10 @@ async fn update_todo(
     Id(id): Id,
     Input(change): Input<Change>,
 ) -> Result<Response, Response> {
-    let text = change.text.map(|text| checked(text).ok_or_else(bad_text));
-    let text = text.transpose()?;
+    let text = match change.text {
+        Some(text) => Some(checked(text).ok_or_else(bad_text)?),
+        None => None,
+    };
     if text.is_none() && change.done.is_none() {
         return Err(invalid("Give text, done, or both."));
     }
