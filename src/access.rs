@@ -32,13 +32,11 @@ struct Shared {
 
 impl Writer {
     /// Starts the thread that writes to standard output.
-    pub fn start(log: Log) -> std::io::Result<Self> {
+    pub fn start() -> std::io::Result<Self> {
         let (lines, waiting) = sync_channel(WAITING);
         std::thread::Builder::new().name("access".into()).spawn(move || write(&waiting))?;
         let shared = Shared { which: AtomicU8::new(0), format: AtomicU8::new(0), dropped: AtomicU64::new(0) };
-        let writer = Self { lines, shared: Arc::new(shared) };
-        writer.configure(log);
-        Ok(writer)
+        Ok(Self { lines, shared: Arc::new(shared) })
     }
 
     /// Takes another `[log]`.

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use http::{HeaderValue, Response, StatusCode, header};
 use serde_json::json;
 
-use crate::auth::{AuthFailure, challenge};
+use crate::auth::AuthFailure;
 use crate::body::BodyFault;
 use crate::headers::RequestFault;
 
@@ -20,8 +20,8 @@ pub enum Rejection {
     Auth {
         /// What exactly.
         failure: AuthFailure,
-        /// `realm` of the challenge: the plugin's name.
-        realm: std::sync::Arc<str>,
+        /// `WWW-Authenticate` (RFC 6750 §3).
+        challenge: HeaderValue,
     },
     /// No plugin has this host name.
     #[error("no plugin answers for this host")]
@@ -76,6 +76,9 @@ pub enum Rejection {
 /// Seconds after which a document that could not be fetched may be there.
 const RETRY_DOCUMENT: u32 = 5;
 
+/// Methods that are ever forwarded.
+const FORWARDED: &str = "GET, HEAD, POST, PUT, PATCH, DELETE, QUERY";
+
 impl Rejection {
     /// Status and code.
     pub fn kind(&self) -> (StatusCode, &'static str) {
@@ -86,6 +89,7 @@ impl Rejection {
             Self::NoRoute => (StatusCode::NOT_FOUND, "no_route"),
             Self::MethodNotAllowed { .. } => (StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed"),
             Self::AmbiguousPath(_) => (StatusCode::BAD_REQUEST, "ambiguous_path"),
+            Self::Malformed(RequestFault::Connect | RequestFault::Method) => (StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed"),
             Self::Malformed(_) => (StatusCode::BAD_REQUEST, "malformed_request"),
             Self::HeadTooLarge { .. } => (StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "head_too_large"),
             Self::Body(BodyFault::TooLarge { .. }) => (StatusCode::PAYLOAD_TOO_LARGE, "body_too_large"),
@@ -126,13 +130,16 @@ impl Rejection {
             headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
         match &self {
-            Self::Auth { failure, realm } => {
-                headers.insert(header::WWW_AUTHENTICATE, challenge(realm, failure));
+            Self::Auth { challenge, .. } => {
+                headers.insert(header::WWW_AUTHENTICATE, challenge.clone());
             }
             Self::MethodNotAllowed { allow } => {
                 if let Ok(value) = HeaderValue::from_str(allow) {
                     headers.insert(header::ALLOW, value);
                 }
+            }
+            Self::Malformed(RequestFault::Connect | RequestFault::Method) => {
+                headers.insert(header::ALLOW, HeaderValue::from_static(FORWARDED));
             }
             Self::DocumentUnavailable => {
                 headers.insert(header::RETRY_AFTER, HeaderValue::from(RETRY_DOCUMENT));

@@ -1,1 +1,572 @@
-//! Watches, reads, compiles and publishes.
+//! The life of a configuration: read, prove, compile, bind, test, publish, retire. One path for
+//! the start and for every change; a failure at any step changes nothing.
+
+pub mod devcerts;
+mod declared;
+mod documents;
+mod edges;
+mod inputs;
+mod status;
+mod watch;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use rustls::RootCertStore;
+use rustls::server::ProducesTickets;
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+
+pub use declared::TokenLine;
+pub use edges::{Edges, Listening, Order};
+pub use inputs::Inputs;
+pub use watch::Watch;
+
+use crate::config::{self, Config, ListenerKind, Require};
+use crate::problems::Problems;
+use crate::snapshot::{Material, Published, Snapshot};
+use crate::telemetry::{Gauges, Labels};
+use crate::tokens::{ScopeLists, TokenTable};
+use declared::Tokens;
+use documents::{Ask, Library};
+pub use documents::{Delivering, Delivery};
+
+/// Where the configuration is.
+#[derive(Debug, Clone)]
+pub enum Source {
+    /// A file.
+    File(PathBuf),
+    /// Made from the command line.
+    Text {
+        /// What problems name it.
+        name: String,
+        /// TOML.
+        text: String,
+        /// `plugway dev`
+        dev: bool,
+    },
+}
+
+/// What control and the workers share.
+#[derive(Debug)]
+pub struct Shared {
+    /// Every secret that opens something.
+    pub tokens: TokenTable,
+    /// The scope lists of all tokens.
+    pub scopes: ScopeLists,
+    /// Names of the metrics.
+    pub labels: Labels,
+}
+
+/// Why a configuration is looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Trigger {
+    /// The process starts.
+    Start,
+    /// A file changed.
+    File,
+    /// SIGHUP or `plugway reload`.
+    Command {
+        /// Also when a plugin is guarded less than before.
+        weaker: bool,
+    },
+    /// A document is to be fetched again.
+    Document,
+}
+
+/// The step that a configuration failed at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stage {
+    /// Files, references, syntax, keys and values.
+    Validate,
+    /// Documents, certificates, scopes.
+    Compile,
+    /// New listeners.
+    Bind,
+    /// What must not become weaker.
+    SelfTest,
+}
+
+impl Stage {
+    /// As it is shown.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Validate => "validate",
+            Self::Compile => "compile",
+            Self::Bind => "bind",
+            Self::SelfTest => "self-test",
+        }
+    }
+}
+
+/// A configuration that was not taken.
+#[derive(Debug, Clone)]
+pub struct Refused {
+    /// Where it failed.
+    pub stage: Stage,
+    /// Why.
+    pub problems: Problems,
+    /// Since when.
+    pub since: Timestamp,
+    /// What was read.
+    digest: [u8; 32],
+}
+
+/// What became of an attempt.
+#[derive(Debug)]
+pub enum Outcome {
+    /// It serves; there may be warnings.
+    Published(Problems),
+    /// Every byte is as it was.
+    Unchanged,
+    /// What served before goes on.
+    Refused(Refused),
+    /// Documents are on their way.
+    Waiting,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub struct Control<E: Edges> {
+    edges: E,
+    source: Source,
+    shared: Arc<Shared>,
+    tickets: Arc<dyn ProducesTickets>,
+    roots: Arc<RootCertStore>,
+    fly_app: Option<String>,
+    library: Library,
+    tokens: Tokens,
+    published: Option<Arc<Published>>,
+    /// Hash of what the running generation was made of, and of the part that was written (all
+    /// but fetched documents).
+    digest: [u8; 32],
+    written: Option<[u8; 32]>,
+    warnings: Problems,
+    refused: Option<Refused>,
+    started: Timestamp,
+    since: Timestamp,
+    generation: u64,
+    alive: Vec<Weak<Snapshot>>,
+    reloads: BTreeMap<(&'static str, &'static str), u64>,
+    last_success: bool,
+    /// What has to be watched.
+    inputs: Inputs,
+}
+
+impl<E: Edges> Control<E> {
+    /// Nothing is read yet. The error is a sentence.
+    pub fn new(source: Source, edges: E, shared: Arc<Shared>) -> Result<Self, String> {
+        let tickets = rustls::crypto::aws_lc_rs::Ticketer::new().map_err(|error| format!("TLS tickets: {error}"))?;
+        let now = Timestamp::now();
+        Ok(Self {
+            edges,
+            source,
+            shared,
+            tickets,
+            roots: Arc::new(system_roots()),
+            fly_app: std::env::var("FLY_APP_NAME").ok().filter(|name| !name.is_empty()),
+            library: Library::default(),
+            tokens: Tokens::default(),
+            published: None,
+            digest: [0; 32],
+            written: None,
+            warnings: Problems::new(),
+            refused: None,
+            started: now,
+            since: now,
+            generation: 0,
+            alive: Vec::new(),
+            reloads: BTreeMap::new(),
+            last_success: false,
+            inputs: Inputs::default(),
+        })
+    }
+
+    /// The handle to what serves; `None` before the first generation.
+    pub fn published(&self) -> Option<Arc<Published>> {
+        self.published.clone()
+    }
+
+    /// The edges.
+    pub fn edges(&mut self) -> &mut E {
+        &mut self.edges
+    }
+
+    /// Tells a watch what matters now.
+    pub fn watched(&self) -> (Vec<PathBuf>, Vec<PathBuf>) {
+        let mut paths: Vec<PathBuf> = self.inputs.paths().map(Path::to_owned).collect();
+        if let Source::File(path) = &self.source {
+            paths.push(path.clone());
+        }
+        (paths, self.inputs.folders().collect())
+    }
+
+    /// When a document is to be asked for again.
+    pub fn due(&self) -> Option<tokio::time::Instant> {
+        self.library.due()
+    }
+
+    /// One attempt, from reading to publishing. [`Outcome::Waiting`]: documents were ordered
+    /// ([`Self::take_orders`]); when one is [delivered](Self::delivered) it is time for another.
+    pub async fn attempt(&mut self, trigger: Trigger) -> Outcome {
+        let mut outcome = self.look(trigger, ask(trigger));
+        if trigger == Trigger::File
+            && let Outcome::Refused(first) = &outcome
+        {
+            // Perhaps it was half written: a second look before it is reported.
+            let seen = first.digest;
+            tokio::time::sleep(SECOND_LOOK).await;
+            if self.refused.as_ref().is_none_or(|known| known.digest != seen) {
+                outcome = self.look(trigger, Ask::Missing);
+            }
+        }
+        self.conclude(trigger, &outcome);
+        outcome
+    }
+
+    /// An attempt that waited goes on, now that documents came.
+    pub fn resume(&mut self, trigger: Trigger) -> Outcome {
+        let outcome = self.look(trigger, Ask::Missing);
+        self.conclude(trigger, &outcome);
+        outcome
+    }
+
+    /// Documents that were ordered: to be awaited by the caller and [delivered](Self::delivered).
+    pub fn take_orders(&mut self) -> Vec<Delivering> {
+        self.library.take_orders()
+    }
+
+    /// Whether documents are on their way.
+    pub fn fetching(&self) -> bool {
+        self.library.awaits(true)
+    }
+
+    /// Takes what came.
+    pub fn delivered(&mut self, delivery: Delivery) {
+        self.library.delivered(delivery, Timestamp::now());
+    }
+
+    /// Notes and reports how an attempt ended.
+    fn conclude(&mut self, trigger: Trigger, outcome: &Outcome) {
+        let (result, stage) = match outcome {
+            Outcome::Published(_) => ("published", "publish"),
+            Outcome::Unchanged => ("unchanged", "read"),
+            Outcome::Waiting => return,
+            Outcome::Refused(refused) => ("refused", refused.stage.word()),
+        };
+        let known = matches!(outcome, Outcome::Refused(refused) if self.refused.as_ref().is_some_and(|known| known.digest == refused.digest));
+        let silent = trigger == Trigger::Document && matches!(outcome, Outcome::Unchanged);
+        if !silent && !(known && trigger == Trigger::File) {
+            *self.reloads.entry((result, stage)).or_default() += 1;
+        }
+        match outcome {
+            Outcome::Refused(refused) => {
+                self.last_success = false;
+                if !known && trigger != Trigger::Start {
+                    tracing::error!(
+                        stage,
+                        generation = self.generation,
+                        problems = %refused.problems.render(false).trim_end(),
+                        "the configuration is refused; what served before goes on"
+                    );
+                }
+                let since = self.refused.as_ref().filter(|_| known).map_or(refused.since, |known| known.since);
+                self.refused = Some(Refused { since, ..refused.clone() });
+            }
+            Outcome::Published(warnings) => {
+                self.last_success = true;
+                self.refused = None;
+                tracing::info!(generation = self.generation, ?trigger, "configuration published");
+                for warning in warnings.iter() {
+                    tracing::warn!(key = warning.at.key, "{}", warning.message);
+                }
+            }
+            Outcome::Unchanged => {
+                self.last_success = true;
+                self.refused = None;
+            }
+            Outcome::Waiting => {}
+        }
+    }
+
+    fn look(&mut self, trigger: Trigger, ask: Ask) -> Outcome {
+        let candidate = match self.compile(trigger, ask) {
+            Ok(candidate) => candidate,
+            Err(outcome) => return outcome,
+        };
+        let Candidate { snapshot, tokens, mut problems, digest, written } = candidate;
+        let refuse = |stage, problems| Outcome::Refused(Refused { stage, problems, since: Timestamp::now(), digest });
+        if !matches!(trigger, Trigger::Command { weaker: true }) {
+            self.check_not_weaker(&snapshot, &mut problems);
+            if problems.has_problems() {
+                return refuse(Stage::SelfTest, problems);
+            }
+        }
+        let added = match self.bind_added(&snapshot.config, &mut problems) {
+            Ok(added) => added,
+            Err(()) => return refuse(Stage::Bind, problems),
+        };
+        self.check_fixed(&snapshot.config, &mut problems);
+        self.publish(Arc::new(snapshot), tokens, added, written);
+        self.digest = digest;
+        self.warnings = problems.clone();
+        Outcome::Published(problems)
+    }
+
+    /// Reads, proves and compiles; binds and publishes nothing.
+    fn compile(&mut self, trigger: Trigger, ask: Ask) -> Result<Candidate, Outcome> {
+        let now = Timestamp::now();
+        let mut inputs = Inputs::default();
+        let (config, mut problems) = match &self.source {
+            Source::File(path) => config::load(path, &mut inputs, now),
+            Source::Text { name, text, .. } => config::load_text(name, text, &mut inputs, now),
+        };
+        let lines = config.as_ref().map(|config| declared::read_files(config, &mut inputs, &mut problems));
+        let written = inputs.digest();
+        // Also what was refused is watched: that is where it will be mended.
+        self.inputs = inputs;
+        let refuse = |stage, problems, digest| Err(Outcome::Refused(Refused { stage, problems, since: now, digest }));
+        let (Some(config), Some(lines), false) = (config, lines, problems.has_problems()) else {
+            return refuse(Stage::Validate, problems, written);
+        };
+        for (index, error) in self.library.settle(&config, &self.edges, &self.roots, ask, now) {
+            problems.add(&config.plugins[index].openapi.at, error);
+        }
+        if self.library.awaits(ask == Ask::All) {
+            return Err(Outcome::Waiting);
+        }
+        let digest: [u8; 32] = Sha256::digest([written, self.library.digest()].concat()).into();
+        if problems.has_problems() {
+            return refuse(Stage::Compile, problems, digest);
+        }
+        if self.published.is_some() && digest == self.digest {
+            return Err(Outcome::Unchanged);
+        }
+        let tokens = self.tokens.next(&config, lines, &self.shared.scopes, now);
+        let material = Material {
+            generation: self.generation + 1,
+            hash: hex(&digest),
+            apis: &self.library.apis(),
+            system_roots: &self.roots,
+            tickets: &self.tickets,
+            scopes: &self.shared.scopes,
+            labels: &self.shared.labels,
+            now,
+            fly_app: self.fly_app.clone(),
+            dev: matches!(self.source, Source::Text { dev: true, .. }),
+            // What was written did not change, so it is not what is wrong.
+            strict: self.written != Some(written),
+        };
+        match Snapshot::compile(config, &material, &mut problems) {
+            Some(snapshot) => Ok(Candidate { snapshot, tokens, problems, digest, written }),
+            None => refuse(Stage::Compile, problems, digest),
+        }
+    }
+
+    /// Reads, proves and compiles as a start would, and binds nothing: for `check` and `print`.
+    /// `None`: documents are awaited.
+    pub fn rehearse(&mut self) -> Option<(Option<Snapshot>, Problems)> {
+        match self.compile(Trigger::Start, Ask::Missing) {
+            Ok(candidate) => Some((Some(candidate.snapshot), candidate.problems)),
+            Err(Outcome::Refused(refused)) => Some((None, refused.problems)),
+            Err(_) => None,
+        }
+    }
+
+    /// Binds what is listened on from now on. Nothing accepts from it yet.
+    fn bind_added(&self, config: &Config, problems: &mut Problems) -> Result<Vec<E::Bound>, ()> {
+        let running = self.edges.listening();
+        let mut added = Vec::new();
+        for (kind, address) in wanted(config) {
+            if running.iter().any(|known| known.kind == kind && known.asked == address) {
+                continue;
+            }
+            match self.edges.bind(kind, address) {
+                Ok(bound) => added.push(bound),
+                Err(error) => {
+                    problems.add(&crate::problems::Place::named(format!("listen.{}", kind.name())), error);
+                }
+            }
+        }
+        if problems.has_problems() { Err(()) } else { Ok(added) }
+    }
+
+    /// The swap. Nothing here can fail.
+    fn publish(&mut self, snapshot: Arc<Snapshot>, tokens: declared::Next, added: Vec<E::Bound>, written: [u8; 32]) {
+        self.generation = snapshot.generation;
+        self.since = Timestamp::now();
+        self.alive.retain(|generation| generation.strong_count() > 0);
+        self.alive.push(Arc::downgrade(&snapshot));
+        // New secrets open before the snapshot that knows their scopes serves, old ones close
+        // after: at no moment is a live secret refused.
+        self.written = Some(written);
+        let retired = self.tokens.enter(tokens, &self.shared.tokens);
+        let wanted = wanted(&snapshot.config);
+        self.edges.configure(&snapshot.config.limits, snapshot.config.log);
+        match &self.published {
+            Some(published) => published.publish(snapshot),
+            None => self.published = Some(Arc::new(Published::new(snapshot))),
+        }
+        retired.leave(&self.shared.tokens);
+        for bound in added {
+            self.edges.listen(bound);
+        }
+        for gone in self.edges.listening() {
+            if !wanted.contains(&(gone.kind, gone.asked)) {
+                self.edges.unlisten(gone.kind, gone.asked);
+            }
+        }
+    }
+
+    /// What only a restart can change is reported, and goes on as it was.
+    fn check_fixed(&self, next: &Config, problems: &mut Problems) {
+        let Some(published) = &self.published else { return };
+        let running = &published.current().config;
+        if running.workers != next.workers {
+            let show = |workers: Option<usize>| workers.map_or("one per core".to_owned(), |count| count.to_string());
+            let message = format!("workers changes from {} to {} at the next start", show(running.workers), show(next.workers));
+            problems.warn(&crate::problems::Place::named("workers"), message);
+        }
+        for (key, was, is) in [
+            ("state.directory", &running.state_directory, &next.state_directory),
+            ("listen.admin", &running.listen.admin, &next.listen.admin),
+        ] {
+            if was != is {
+                let message = format!("{key} changes from {} to {} at the next start", was.display(), is.display());
+                problems.warn(&crate::problems::Place::named(key), message);
+            }
+        }
+    }
+
+    /// A plugin that lets in more than before is most likely a mistake.
+    fn check_not_weaker(&self, next: &Snapshot, problems: &mut Problems) {
+        let Some(published) = &self.published else { return };
+        let running = published.current();
+        for plugin in &next.plugins {
+            let Some(before) = running.plugins.iter().find(|before| before.name == plugin.name) else { continue };
+            let at = next.config.plugins.iter().find(|config| config.name == *plugin.name).map(|config| &config.at);
+            let place = |key: &str| {
+                let key = format!("plugins.{}.{key}", plugin.name);
+                at.map_or_else(|| crate::problems::Place::named(key.clone()), |at| crate::problems::Place { key: key.clone(), ..at.clone() })
+            };
+            if lets_in_more(before.require, plugin.require) {
+                problems
+                    .add(&place("auth.require"), "the plugin would let in requests that it refuses now")
+                    .help("if that is meant: plugway reload --weaker");
+            }
+            if plugin.forward_unpublished && !before.forward_unpublished {
+                problems
+                    .add(&place("openapi.unpublished"), "the plugin would forward paths that it refuses now")
+                    .help("if that is meant: plugway reload --weaker");
+            }
+        }
+    }
+
+    /// Whether every plugin can serve.
+    pub fn ready(&self) -> bool {
+        self.published.as_ref().is_some_and(|published| published.current().plugins.iter().all(|plugin| plugin.unavailable.is_none()))
+    }
+
+    /// For the metrics page.
+    pub fn gauges(&self) -> Gauges {
+        let snapshot = self.published.as_ref().map(|published| published.current());
+        let mut certificates = BTreeMap::new();
+        for facts in snapshot.iter().flat_map(|snapshot| &snapshot.certificates) {
+            for name in &facts.names {
+                if let Ok(at) = Timestamp::from_second(facts.not_after) {
+                    certificates.insert(Arc::from(name.as_str()), at);
+                }
+            }
+        }
+        Gauges {
+            version: env!("CARGO_PKG_VERSION"),
+            generation: self.generation,
+            generations_alive: self.generations_alive() as u64,
+            reload_last_success: self.last_success,
+            reloads: self.reloads.clone(),
+            config_pending_rejected: self.refused.is_some(),
+            token_expiry: self.tokens.expiry(),
+            certificates,
+        }
+    }
+
+    /// Generations that something still holds.
+    pub fn generations_alive(&self) -> usize {
+        self.alive.iter().filter(|generation| generation.strong_count() > 0).count()
+    }
+
+    /// For `plugway status`.
+    pub fn status(&self) -> Value {
+        status::status(self)
+    }
+
+    /// An outcome as `plugway reload` gives it.
+    pub fn describe(&self, outcome: &Outcome) -> Value {
+        status::outcome(self.generation, outcome)
+    }
+}
+
+/// Whether a plugin that asked for `before` would let in requests that it refused.
+fn lets_in_more(before: Require, after: Require) -> bool {
+    use Require::{Any, None, Service, Upstream, User};
+    match (before, after) {
+        (None, _) => false,
+        (_, None) => true,
+        // The gateway would no longer look at the credential itself.
+        (Any | Service | User, Upstream) => true,
+        (Service | User, Any) => true,
+        (Upstream, _) | (Any, Any | Service | User) | (Service | User, Service | User) => false,
+    }
+}
+
+/// What passed every step up to the listeners.
+struct Candidate {
+    snapshot: Snapshot,
+    tokens: declared::Next,
+    problems: Problems,
+    digest: [u8; 32],
+    written: [u8; 32],
+}
+
+/// Which documents are fetched again.
+fn ask(trigger: Trigger) -> Ask {
+    match trigger {
+        Trigger::Start | Trigger::File => Ask::Missing,
+        Trigger::Document => Ask::Due,
+        Trigger::Command { .. } => Ask::All,
+    }
+}
+
+/// Before a candidate with problems is reported, it is looked at once more.
+const SECOND_LOOK: Duration = Duration::from_millis(250);
+
+/// The listeners of a configuration.
+fn wanted(config: &Config) -> Vec<(ListenerKind, std::net::SocketAddr)> {
+    let listen = &config.listen;
+    let https = listen.https.iter().map(|address| (ListenerKind::Https, *address));
+    let http = listen.http.iter().map(|address| (ListenerKind::Http, *address));
+    let metrics = listen.metrics.iter().map(|address| (ListenerKind::Metrics, *address));
+    https.chain(http).chain(metrics).collect()
+}
+
+/// The roots of the operating system; what can not be read is left out.
+pub fn system_roots() -> RootCertStore {
+    let mut roots = RootCertStore::empty();
+    let loaded = rustls_native_certs::load_native_certs();
+    roots.add_parsable_certificates(loaded.certs);
+    roots
+}
+
+/// Where a configuration has its admin socket, without proving the rest of it: a broken file must
+/// not keep its operator from asking what runs.
+pub fn admin_socket(path: &Path) -> PathBuf {
+    let mut inputs = Inputs::default();
+    config::admin_socket(path, &mut inputs)
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}

@@ -1,0 +1,169 @@
+//! What a client gets, and the record that is closed when the client has it.
+
+use std::cell::RefCell;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+use std::time::Instant;
+
+use bytes::Bytes;
+use http::{HeaderValue, Method, Response, StatusCode, header};
+use http_body::{Body as HttpBody, Frame, SizeHint};
+
+use crate::access;
+use crate::body::Upload;
+use crate::rejection::Rejection;
+use crate::telemetry::{Counters, Outcome, Record};
+use crate::upstream::{ResponseBody, ResponseFault};
+
+/// Where the records of one worker go.
+#[derive(Debug)]
+pub struct Ledger {
+    /// Counted here, read by control.
+    pub counters: RefCell<Counters>,
+    /// Lines.
+    pub access: access::Writer,
+}
+
+/// The record of one request. Closed when it is dropped, whatever became of the request.
+#[derive(Debug)]
+pub struct Recorder {
+    /// Its facts.
+    pub record: Record,
+    /// What the client sent of its body.
+    pub upload: Option<Rc<Upload>>,
+    begun: Instant,
+    ledger: Rc<Ledger>,
+}
+
+impl Recorder {
+    /// Begins it.
+    pub fn begin(record: Record, ledger: Rc<Ledger>) -> Self {
+        Self { record, upload: None, begun: Instant::now(), ledger }
+    }
+
+    /// Notes a refusal.
+    pub fn rejected(&mut self, rejection: &Rejection) {
+        let (status, code) = rejection.kind();
+        self.record.status = Some(status);
+        self.record.code = Some(code);
+    }
+
+    /// Notes an attempt at the upstream that failed.
+    pub fn upstream_failed(&self, kind: &'static str) {
+        if let Some(target) = &self.record.target {
+            self.ledger.counters.borrow_mut().upstream_failure(target.series.plugin(), kind);
+        }
+    }
+
+    /// The time since the request's head was there.
+    pub fn elapsed(&self) -> std::time::Duration {
+        self.begun.elapsed()
+    }
+
+    /// Binds the record to a response: it is closed when the body is.
+    pub fn attach(mut self: Box<Self>, mut response: Response<Content>) -> Response<Body> {
+        self.record.status = Some(response.status());
+        let id = self.record.request_id.clone();
+        response.headers_mut().insert(crate::headers::X_REQUEST_ID, id);
+        // Nothing of a body is sent here, so nobody asks for it: its length is all that is told.
+        let status = response.status();
+        if self.record.method == Method::HEAD || status == StatusCode::NO_CONTENT || status == StatusCode::NOT_MODIFIED {
+            if let Content::Full(bytes) = response.body()
+                && status != StatusCode::NO_CONTENT
+                && !bytes.is_empty()
+            {
+                let length = HeaderValue::from(bytes.len());
+                response.headers_mut().insert(header::CONTENT_LENGTH, length);
+            }
+            if !matches!(response.body(), Content::Upstream(_)) {
+                *response.body_mut() = Content::Full(Bytes::new());
+            }
+        }
+        response.map(|content| Body { content, recorder: self })
+    }
+}
+
+impl Drop for Recorder {
+    fn drop(&mut self) {
+        self.record.total = self.begun.elapsed();
+        if let Some(upload) = &self.upload {
+            self.record.request_bytes = upload.bytes();
+        }
+        self.ledger.counters.borrow_mut().request(&self.record);
+        self.ledger.access.write(&self.record);
+    }
+}
+
+/// What a response holds.
+#[derive(Debug)]
+pub enum Content {
+    /// Bytes of ours.
+    Full(Bytes),
+    /// What the upstream sends.
+    Upstream(Box<ResponseBody>),
+}
+
+/// A response body with its record.
+#[derive(Debug)]
+pub struct Body {
+    content: Content,
+    recorder: Box<Recorder>,
+}
+
+impl HttpBody for Body {
+    type Data = Bytes;
+    type Error = ResponseFault;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, ResponseFault>>> {
+        let me = &mut *self;
+        let frame = match &mut me.content {
+            Content::Full(bytes) if bytes.is_empty() => None,
+            Content::Full(bytes) => Some(Ok(Frame::data(std::mem::take(bytes)))),
+            Content::Upstream(body) => std::task::ready!(Pin::new(body.as_mut()).poll_frame(cx)),
+        };
+        let record = &mut me.recorder.record;
+        match &frame {
+            None => record.outcome = Outcome::Complete,
+            Some(Ok(frame)) => {
+                if let Some(data) = frame.data_ref() {
+                    if record.first_byte.is_none() {
+                        record.first_byte = Some(me.recorder.begun.elapsed());
+                    }
+                    record.response_bytes += data.len() as u64;
+                }
+                if frame.is_trailers() {
+                    record.outcome = Outcome::Complete;
+                }
+            }
+            Some(Err(_)) => {
+                record.outcome = Outcome::UpstreamBroken;
+                me.recorder.upstream_failed("body");
+            }
+        }
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.content {
+            Content::Full(bytes) => bytes.is_empty(),
+            Content::Upstream(body) => body.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.content {
+            Content::Full(bytes) => SizeHint::with_exact(bytes.len() as u64),
+            Content::Upstream(body) => body.size_hint(),
+        }
+    }
+}
+
+impl Drop for Body {
+    fn drop(&mut self) {
+        // A body whose end is known is not asked for it once more.
+        if self.is_end_stream() && self.recorder.record.outcome == Outcome::ClientLeft {
+            self.recorder.record.outcome = Outcome::Complete;
+        }
+    }
+}

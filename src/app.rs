@@ -1,0 +1,471 @@
+//! The composition: makes the parts, hands the edges each other's functions, runs and ends them.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::LocalSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::access;
+use crate::admin;
+use crate::config::{Limits, ListenerKind, Log};
+use crate::control::{Control, Delivery, Edges, Listening, Order, Outcome, Shared, Source, Trigger, Watch};
+use crate::gateway::Gateway;
+use crate::problems::Problems;
+use crate::server::{self, Bound, Workers};
+use crate::telemetry::{self, Counters, Labels};
+use crate::tokens::{ScopeLists, TokenTable};
+use crate::upstream;
+
+/// Descriptors that are not for connections: listeners, files, the admin socket, a reserve.
+const OTHER_DESCRIPTORS: usize = 128;
+/// How long a worker may take to tell what it counted.
+const REPORT: Duration = Duration::from_millis(500);
+
+/// What was started, for whoever announces it.
+#[derive(Debug)]
+pub struct Started {
+    /// Listeners with the addresses that were really bound.
+    pub listeners: Vec<Listening>,
+    /// Plugins.
+    pub plugins: Vec<StartedPlugin>,
+    /// The admin socket.
+    pub admin: PathBuf,
+    /// Warnings of the configuration.
+    pub warnings: Problems,
+}
+
+/// A plugin that was started.
+#[derive(Debug)]
+pub struct StartedPlugin {
+    /// Its name for the model.
+    pub name: String,
+    /// Its name for humans, or the same.
+    pub title: String,
+    /// `public_url`
+    pub public_url: Option<String>,
+    /// Published operations.
+    pub operations: usize,
+    /// A path that can be tried with GET.
+    pub example: Option<String>,
+    /// Why it can not serve yet.
+    pub unavailable: Option<String>,
+}
+
+/// Why nothing was started.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The configuration.
+    #[error("the configuration is refused")]
+    Configuration(Problems),
+    /// Anything else.
+    #[error(transparent)]
+    Other(#[from] anyhow::Error),
+}
+
+/// Serves until a signal ends the process. `announce` is called when everything listens.
+pub fn run(source: Source, announce: impl FnOnce(&Started)) -> Result<(), StartError> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("the runtime")?;
+    let set = LocalSet::new();
+    set.block_on(&runtime, async {
+        let app = App::build(source).await?;
+        announce(&app.started());
+        app.run().await.map_err(StartError::Other)
+    })
+}
+
+/// The parts of a running process.
+struct App {
+    control: Control<World>,
+    commands: mpsc::Receiver<admin::Command>,
+    deliveries: (mpsc::UnboundedSender<Delivery>, mpsc::UnboundedReceiver<Delivery>),
+    stop: CancellationToken,
+    admin: PathBuf,
+    warnings: Problems,
+    shared: Arc<Shared>,
+    access: access::Writer,
+}
+
+impl App {
+    /// 1. the log and the access writer · 2. control and its first attempt · 3. workers with what
+    /// it published · 4. the admin socket.
+    async fn build(source: Source) -> Result<Self, StartError> {
+        let descriptors = rlimit::increase_nofile_limit(u64::MAX).unwrap_or(1024);
+        let log = crate::log::start();
+        let access = access::Writer::start().context("the access log")?;
+        let (sender, commands) = mpsc::channel(64);
+        let stop = CancellationToken::new();
+        let world = World {
+            workers: None,
+            early: Vec::new(),
+            metrics: Vec::new(),
+            access: access.clone(),
+            commands: sender.clone(),
+            log,
+            descriptors: usize::try_from(descriptors).unwrap_or(usize::MAX),
+            stop: stop.clone(),
+        };
+        let shared = Arc::new(Shared { tokens: TokenTable::with_capacity(1024), scopes: ScopeLists::default(), labels: Labels::new() });
+        let control = Control::new(source, world, Arc::clone(&shared)).map_err(anyhow::Error::msg)?;
+        let mut app = Self {
+            control,
+            commands,
+            deliveries: mpsc::unbounded_channel(),
+            stop,
+            admin: PathBuf::new(),
+            warnings: Problems::new(),
+            shared,
+            access,
+        };
+        app.first().await?;
+        app.start_workers()?;
+        app.open_admin(sender)?;
+        Ok(app)
+    }
+
+    /// The first generation.
+    async fn first(&mut self) -> Result<(), StartError> {
+        let mut outcome = self.control.attempt(Trigger::Start).await;
+        loop {
+            self.deliver_orders();
+            match outcome {
+                Outcome::Published(warnings) => {
+                    self.warnings = warnings;
+                    return Ok(());
+                }
+                Outcome::Refused(refused) => return Err(StartError::Configuration(refused.problems)),
+                Outcome::Waiting | Outcome::Unchanged => {}
+            }
+            if let Some(delivery) = self.deliveries.1.recv().await {
+                self.control.delivered(delivery);
+            }
+            outcome = self.control.resume(Trigger::Start);
+        }
+    }
+
+    fn start_workers(&mut self) -> Result<(), StartError> {
+        let published = self.control.published().context("nothing was published")?;
+        let current = published.current();
+        let count = current.config.workers.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
+        let limit = self.control.edges().connections(&current.config.limits);
+        let (shared, access) = (Arc::clone(&self.shared), self.access.clone());
+        let workers = Workers::start(count, limit, move |_| {
+            Gateway::new(Arc::clone(&published), Arc::clone(&shared), access.clone())
+        });
+        self.control.edges().begin(workers.context("the workers")?);
+        Ok(())
+    }
+
+    fn open_admin(&mut self, commands: admin::Commands) -> Result<(), StartError> {
+        let published = self.control.published().context("nothing was published")?;
+        self.admin = published.current().config.listen.admin.clone();
+        let listener = server::bind_unix(&self.admin).map_err(anyhow::Error::new)?;
+        let stop = self.stop.clone();
+        tokio::task::spawn_local(async move {
+            if let Err(error) = admin::serve(listener, commands, stop.cancelled_owned()).await {
+                tracing::error!(%error, "the admin socket");
+            }
+        });
+        Ok(())
+    }
+
+    fn started(&mut self) -> Started {
+        let snapshot = self.control.published().map(|published| published.current());
+        let plugins = snapshot.iter().flat_map(|snapshot| &snapshot.plugins).map(|plugin| StartedPlugin {
+            name: plugin.name.to_string(),
+            title: plugin.title.clone(),
+            public_url: plugin.public.as_ref().map(|(origin, _)| origin.clone()),
+            operations: plugin.operations.len(),
+            example: plugin.example(),
+            unavailable: plugin.unavailable.clone(),
+        });
+        Started {
+            plugins: plugins.collect(),
+            listeners: self.control.edges().listening(),
+            admin: self.admin.clone(),
+            warnings: self.warnings.clone(),
+        }
+    }
+
+    /// Sends out for the documents that control ordered.
+    fn deliver_orders(&mut self) {
+        for order in self.control.take_orders() {
+            let sender = self.deliveries.0.clone();
+            tokio::task::spawn_local(async move {
+                let _ = sender.send(order.await);
+            });
+        }
+    }
+
+    /// Control's loop, until a signal; then the drain.
+    async fn run(mut self) -> anyhow::Result<()> {
+        let mut terminate = signal(SignalKind::terminate())?;
+        let mut interrupt = signal(SignalKind::interrupt())?;
+        let mut hangup = signal(SignalKind::hangup())?;
+        let (changed, mut changes) = mpsc::channel(1);
+        let (watched, mut what) = mpsc::unbounded_channel::<(Vec<PathBuf>, Vec<PathBuf>)>();
+        tokio::task::spawn_local(async move {
+            let mut watch = Watch::new();
+            loop {
+                tokio::select! {
+                    biased;
+                    next = what.recv() => match next {
+                        Some((files, folders)) => watch.set(files.iter().map(PathBuf::as_path), folders.into_iter()),
+                        None => return,
+                    },
+                    () = watch.changed() => { let _ = changed.try_send(()); }
+                }
+            }
+        });
+        let mut waiting = Waiting::default();
+        loop {
+            let _ = watched.send(self.control.watched());
+            self.deliver_orders();
+            let due = self.control.due();
+            tokio::select! {
+                _ = terminate.recv() => break,
+                _ = interrupt.recv() => break,
+                _ = hangup.recv() => self.attempt(Trigger::Command { weaker: false }, None, &mut waiting).await,
+                Some(()) = changes.recv() => self.attempt(Trigger::File, None, &mut waiting).await,
+                Some(delivery) = self.deliveries.1.recv() => self.delivered(delivery, &mut waiting).await,
+                () = until(due) => self.attempt(Trigger::Document, None, &mut waiting).await,
+                Some(command) = self.commands.recv() => self.answer(command, &mut waiting).await,
+            }
+        }
+        self.drain().await;
+        Ok(())
+    }
+
+    async fn attempt(&mut self, trigger: Trigger, answer: Option<Answer>, waiting: &mut Waiting) {
+        let outcome = self.control.attempt(trigger).await;
+        self.concluded(trigger, &outcome, answer, waiting);
+    }
+
+    async fn delivered(&mut self, delivery: Delivery, waiting: &mut Waiting) {
+        self.control.delivered(delivery);
+        // Others may be there as well by now.
+        while let Ok(delivery) = self.deliveries.1.try_recv() {
+            self.control.delivered(delivery);
+        }
+        let trigger = waiting.trigger.unwrap_or(Trigger::Document);
+        if matches!(trigger, Trigger::Command { .. }) && self.control.fetching() {
+            return;
+        }
+        let outcome = self.control.resume(trigger);
+        self.concluded(trigger, &outcome, None, waiting);
+    }
+
+    /// Answers whoever waits, unless documents have to be waited for.
+    fn concluded(&mut self, trigger: Trigger, outcome: &Outcome, answer: Option<Answer>, waiting: &mut Waiting) {
+        waiting.answers.extend(answer);
+        if matches!(outcome, Outcome::Waiting) {
+            // A command stays a command, whatever else is noticed meanwhile.
+            if !matches!(waiting.trigger, Some(Trigger::Command { .. })) {
+                waiting.trigger = Some(trigger);
+            }
+            return;
+        }
+        waiting.trigger = None;
+        let described = self.control.describe(outcome);
+        for answer in waiting.answers.drain(..) {
+            let _ = answer.send(described.clone());
+        }
+    }
+
+    async fn answer(&mut self, command: admin::Command, waiting: &mut Waiting) {
+        match command {
+            admin::Command::Status(answer) => drop(answer.send(self.control.status())),
+            admin::Command::Ready(answer) => drop(answer.send(self.control.ready())),
+            admin::Command::Reload { weaker, answer } => self.attempt(Trigger::Command { weaker }, Some(answer), waiting).await,
+            admin::Command::Metrics(answer) => {
+                let mut counters = Counters::default();
+                for report in self.control.edges().reports().await {
+                    counters.merge(&report);
+                }
+                let _ = answer.send(telemetry::encode(&counters, &self.shared.labels, &self.control.gauges()));
+            }
+        }
+    }
+
+    async fn drain(mut self) {
+        let deadline = self.control.published().map_or(Duration::from_secs(25), |published| published.current().limits.drain);
+        tracing::info!(deadline_s = deadline.as_secs_f32(), "draining");
+        self.stop.cancel();
+        if let Some(workers) = self.control.edges().end()
+            && !workers.drain(deadline).await
+        {
+            tracing::warn!("the drain's deadline has passed: connections were cut");
+        }
+        let _ = std::fs::remove_file(&self.admin);
+        self.access.flush(Duration::from_secs(1));
+        tracing::info!("ended");
+    }
+}
+
+type Answer = oneshot::Sender<serde_json::Value>;
+
+/// An attempt that waits for documents, and who waits for it.
+#[derive(Default)]
+struct Waiting {
+    trigger: Option<Trigger>,
+    answers: Vec<Answer>,
+}
+
+async fn until(at: Option<tokio::time::Instant>) {
+    match at {
+        Some(at) => tokio::time::sleep_until(at).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// The real edges.
+struct World {
+    workers: Option<Workers<Counters>>,
+    /// Bound before there were workers.
+    early: Vec<Bound>,
+    metrics: Vec<(SocketAddr, SocketAddr, CancellationToken)>,
+    access: access::Writer,
+    commands: admin::Commands,
+    log: Rc<dyn Fn(Log)>,
+    descriptors: usize,
+    stop: CancellationToken,
+}
+
+impl std::fmt::Debug for World {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("World").field("workers", &self.workers).finish_non_exhaustive()
+    }
+}
+
+impl World {
+    fn begin(&mut self, mut workers: Workers<Counters>) {
+        for bound in self.early.drain(..) {
+            workers.listen(bound);
+        }
+        self.workers = Some(workers);
+    }
+
+    fn end(&mut self) -> Option<Workers<Counters>> {
+        self.workers.take()
+    }
+
+    /// `limits.connections`, as far as the process may open descriptors: two for each, since
+    /// each may need one to the upstream.
+    fn connections(&self, limits: &Limits) -> usize {
+        limits.connections.min(self.descriptors.saturating_sub(OTHER_DESCRIPTORS) / 2).max(1)
+    }
+
+    async fn reports(&self) -> Vec<Counters> {
+        match &self.workers {
+            Some(workers) => workers.reports(REPORT).await,
+            None => Vec::new(),
+        }
+    }
+}
+
+impl Edges for World {
+    type Bound = Bound;
+
+    fn bind(&self, kind: ListenerKind, address: SocketAddr) -> Result<Bound, String> {
+        server::bind(kind, address).map_err(|error| error.to_string())
+    }
+
+    fn listen(&mut self, bound: Bound) {
+        if bound.kind == ListenerKind::Metrics {
+            let stop = self.stop.child_token();
+            self.metrics.push((bound.asked, bound.address, stop.clone()));
+            let commands = self.commands.clone();
+            tokio::task::spawn_local(async move {
+                if let Err(error) = admin::serve_metrics(bound.socket, commands, stop.cancelled_owned()).await {
+                    tracing::error!(%error, "the metrics listener");
+                }
+            });
+            return;
+        }
+        match &mut self.workers {
+            Some(workers) => workers.listen(bound),
+            None => self.early.push(bound),
+        }
+    }
+
+    fn unlisten(&mut self, kind: ListenerKind, asked: SocketAddr) {
+        if kind == ListenerKind::Metrics {
+            self.metrics.retain(|(other, _, stop)| {
+                let keep = *other != asked;
+                if !keep {
+                    stop.cancel();
+                }
+                keep
+            });
+        } else if let Some(workers) = &mut self.workers {
+            workers.unlisten((kind, asked));
+        }
+    }
+
+    fn listening(&self) -> Vec<Listening> {
+        let early = self.early.iter().map(|bound| Listening { kind: bound.kind, asked: bound.asked, address: bound.address, connections: 0 });
+        let metrics = self.metrics.iter().map(|(asked, address, _)| Listening {
+            kind: ListenerKind::Metrics,
+            asked: *asked,
+            address: *address,
+            connections: 0,
+        });
+        let workers = self.workers.iter().flat_map(|workers| {
+            workers.listeners().map(|((kind, asked), address, connections)| Listening { kind, asked, address, connections })
+        });
+        early.chain(workers).chain(metrics).collect()
+    }
+
+    fn configure(&self, limits: &Limits, log: Log) {
+        (self.log)(log);
+        self.access.configure(log);
+        if let Some(workers) = &self.workers {
+            workers.limit_connections(self.connections(limits));
+        }
+    }
+
+    fn fetch(&self, order: Order) -> impl Future<Output = Result<Vec<u8>, String>> + 'static {
+        async move {
+            let fetched = upstream::fetch(&order.target, &order.path, &order.headers, order.limit, order.patience).await;
+            fetched.map(|fetched| fetched.bytes.to_vec()).map_err(|error| error.to_string())
+        }
+    }
+}
+
+/// Reads, proves and compiles as a start would, and starts nothing: for `check` and `print`.
+pub fn rehearse(source: Source) -> anyhow::Result<(Option<crate::snapshot::Snapshot>, Problems)> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let set = LocalSet::new();
+    set.block_on(&runtime, async {
+        let (commands, _) = mpsc::channel(1);
+        let world = World {
+            workers: None,
+            early: Vec::new(),
+            metrics: Vec::new(),
+            access: access::Writer::start()?,
+            commands,
+            log: Rc::new(|_| {}),
+            descriptors: usize::MAX,
+            stop: CancellationToken::new(),
+        };
+        let shared = Arc::new(Shared { tokens: TokenTable::with_capacity(16), scopes: ScopeLists::default(), labels: Labels::new() });
+        let mut control = Control::new(source, world, shared).map_err(anyhow::Error::msg)?;
+        loop {
+            if let Some(result) = control.rehearse() {
+                return Ok(result);
+            }
+            let orders = control.take_orders();
+            anyhow::ensure!(!orders.is_empty(), "a document is awaited that nobody ordered");
+            for order in orders {
+                let delivery = order.await;
+                control.delivered(delivery);
+            }
+        }
+    })
+}

@@ -1,0 +1,263 @@
+//! `plugway dev`: a working plugin on localhost, without any file.
+
+use std::fmt::Write as _;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use http::{HeaderMap, HeaderValue, header};
+use jiff::Timestamp;
+use serde_json::json;
+use tokio::task::LocalSet;
+
+use super::args::{Dev, Level};
+use super::output::Output;
+use super::serve::{self, quoted};
+use super::Exit;
+use crate::app::Started;
+use crate::config::{Limits, ListenerKind};
+use crate::control::devcerts::{self, DevTokens};
+use crate::control::{self, Source};
+use crate::openapi::{self, ReadLimits, Selection};
+use crate::tokens::{self, Fingerprint};
+use crate::{server, snapshot, todo, upstream};
+
+/// Where certificates and tokens are kept.
+const CERTS: &str = "certs";
+/// Where an upstream is asked for its document.
+const PLACES: [&str; 5] = ["/openapi.json", "/openapi.yaml", "/swagger.json", "/v3/api-docs", "/.well-known/openapi.yaml"];
+
+pub(super) fn run(dev: Dev, output: &mut Output) -> anyhow::Result<Exit> {
+    if dev.auth == Level::None {
+        only_loopback(&dev)?;
+    }
+    let builtin = dev.upstream.is_none();
+    let (upstream, openapi) = match (&dev.upstream, &dev.openapi) {
+        (None, None) => (start_todo()?, "/openapi.json".to_owned()),
+        (None, Some(_)) => bail!("--openapi describes an API of yours: add --upstream URL"),
+        (Some(upstream), Some(openapi)) => (upstream.clone(), openapi.clone()),
+        (Some(upstream), None) => (upstream.clone(), probe(upstream)?),
+    };
+    let certs = devcerts::ensure(Path::new(CERTS), &[], Timestamp::now())?;
+    for warning in &certs.warnings {
+        output.remark(&format!("plugway: {warning}"));
+    }
+    let tokens = devcerts::ensure_tokens(Path::new(CERTS), make_token, |text| tokens::parse(text).is_ok())?;
+    let text = configuration(&dev, if builtin { "todo" } else { "api" }, &upstream, &openapi, &tokens);
+    if let Some(path) = &dev.write_config {
+        return write_config(path, &text, builtin, output);
+    }
+    let source = Source::Text { name: "plugway dev".into(), text, dev: true };
+    serve::start(source, output, |started, output| {
+        if output.as_json {
+            output.json(&as_json(&dev, started, &tokens))
+        } else {
+            output.text(&welcome(&dev, started, &tokens))
+        }
+    })
+}
+
+fn make_token(level: tokens::Level) -> Result<String, String> {
+    tokens::generate_from_system(level).map(|token| token.expose().to_owned()).map_err(|error| error.to_string())
+}
+
+/// A plugin without authentication is for this machine alone.
+fn only_loopback(dev: &Dev) -> anyhow::Result<()> {
+    for address in [&dev.http, &dev.https] {
+        let host = address.rsplit_once(':').map_or(address.as_str(), |(host, _)| host).trim_matches(['[', ']']);
+        let loopback = host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback());
+        if !loopback {
+            bail!("--auth none lets anyone in who reaches {address}: it is for loopback addresses only; give --auth service, user or any");
+        }
+    }
+    Ok(())
+}
+
+/// Starts the built-in API on a thread of its own and gives its URL.
+fn start_todo() -> anyhow::Result<String> {
+    let bound = server::bind(ListenerKind::Http, SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))?;
+    let url = format!("http://{}", bound.address);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    std::thread::Builder::new().name("todo".into()).spawn(move || {
+        runtime.block_on(async {
+            match tokio::net::TcpListener::from_std(bound.socket) {
+                Ok(listener) => todo::serve(listener, std::future::pending()).await,
+                Err(error) => tracing::error!(%error, "the built-in API"),
+            }
+        });
+    })?;
+    Ok(url)
+}
+
+/// Finds the document of an API. One that does not answer at all is asked later, by the gateway.
+pub(super) fn probe(upstream: &str) -> anyhow::Result<String> {
+    let roots = std::sync::Arc::new(control::system_roots());
+    let limits = Limits { upstream_connect: Duration::from_secs(3), ..Limits::default() };
+    let (target, base) = snapshot::dial_url(upstream, &limits, &roots).map_err(anyhow::Error::msg)?;
+    let base = base.trim_end_matches('/').to_owned();
+    let mut headers = HeaderMap::new();
+    headers.insert(header::HOST, HeaderValue::from_str(&target.authority())?);
+    headers.insert(header::ACCEPT, HeaderValue::from_static("application/json, application/yaml, */*;q=0.5"));
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let mut said = String::new();
+    for place in PLACES {
+        let path = format!("{base}{place}");
+        let fetching = upstream::fetch(&target, &path, &headers, 64 << 20, Duration::from_secs(5));
+        match LocalSet::new().block_on(&runtime, fetching) {
+            Ok(fetched) => {
+                let read = openapi::read(&fetched.bytes, &ReadLimits::default()).map_err(|error| error.to_string());
+                match read.and_then(|document| openapi::load(&document, &Selection::default()).map_err(|error| error.to_string())) {
+                    Ok(_) => return Ok(place.to_owned()),
+                    Err(error) => drop(writeln!(said, "  {path}: {error}")),
+                }
+            }
+            Err(upstream::FetchError::Connect(error)) => {
+                tracing::debug!(%error, "the upstream does not answer yet");
+                return Ok(PLACES[0].to_owned());
+            }
+            Err(error) => drop(writeln!(said, "  {path}: {error}")),
+        }
+    }
+    bail!(
+        "{upstream} answers, but gives no OpenAPI document. Asked:\n{said}\
+         Name it with --openapi FILE or --openapi URL. \
+         No document at all? A list of the paths that callers need is enough to begin with: \
+         see \"An API without a document\" in README.md"
+    )
+}
+
+/// The configuration that the arguments amount to.
+fn configuration(dev: &Dev, plugin: &str, upstream: &str, openapi: &str, tokens: &DevTokens) -> String {
+    let hash = |token: &str| Fingerprint::of(token.as_bytes()).to_hex();
+    let mut text = String::new();
+    let _ = write!(
+        text,
+        r#"[listen]
+http  = {http}
+https = {https}
+
+[tls]
+certificate = "{CERTS}/server.pem"
+key         = "{CERTS}/server.key"
+
+[state]
+directory = "state/dev"
+
+[plugins.{plugin}]
+
+[plugins.{plugin}.upstream]
+url = {upstream}
+
+[plugins.{plugin}.openapi]
+source = {openapi}
+
+[plugins.{plugin}.auth]
+require = "{require}"
+
+[plugins.{plugin}.cors]
+origins = ["https://chatgpt.com", "https://chat.openai.com"]
+"#,
+        http = quoted(&dev.http),
+        https = quoted(&dev.https),
+        upstream = quoted(upstream),
+        openapi = quoted(openapi),
+        require = dev.auth.word(),
+    );
+    if dev.auth != Level::None {
+        for (level, token) in [("service", &tokens.service), ("user", &tokens.user)] {
+            let _ = write!(
+                text,
+                r#"
+[tokens.dev-{level}]
+level   = "{level}"
+plugins = ["{plugin}"]
+scopes  = ["*"]
+sha256  = "{hash}"
+"#,
+                hash = hash(token),
+            );
+        }
+    }
+    text
+}
+
+fn write_config(path: &Path, text: &str, builtin: bool, output: &mut Output) -> anyhow::Result<Exit> {
+    use std::io::Write;
+    if builtin {
+        bail!("the built-in API runs only within `plugway dev`: add --upstream URL");
+    }
+    let mut file = std::fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .open(path)
+        .with_context(|| format!("{} can not be written (it is never overwritten)", path.display()))?;
+    file.write_all(text.as_bytes())?;
+    output.text(&format!("wrote {0}; serve it with: plugway serve --config {0}\n", path.display()))?;
+    Ok(Exit::Done)
+}
+
+/// The addresses as a person types them.
+fn addresses(dev: &Dev, started: &Started) -> (String, String) {
+    let of = |kind, configured: &str| {
+        let real = started.listeners.iter().find(|listener| listener.kind == kind).map(|listener| listener.address);
+        let host = configured.rsplit_once(':').map_or("localhost", |(host, _)| host);
+        let scheme = if kind == ListenerKind::Https { "https" } else { "http" };
+        format!("{scheme}://{host}:{}", real.map_or(0, |address| address.port()))
+    };
+    (of(ListenerKind::Http, &dev.http), of(ListenerKind::Https, &dev.https))
+}
+
+/// A `curl` line that works when pasted.
+fn curl(dev: &Dev, started: &Started, tokens: &DevTokens) -> String {
+    let (_, https) = addresses(dev, started);
+    let path = started.plugins.first().and_then(|plugin| plugin.example.clone()).unwrap_or_else(|| "/".into());
+    let token = match dev.auth {
+        Level::None => String::new(),
+        Level::User => format!(" -H 'Authorization: Bearer {}'", tokens.user),
+        Level::Service | Level::Any => format!(" -H 'Authorization: Bearer {}'", tokens.service),
+    };
+    format!("curl --cacert {CERTS}/ca.pem{token} '{https}{path}'")
+}
+
+/// What a person sees.
+fn welcome(dev: &Dev, started: &Started, tokens: &DevTokens) -> String {
+    let (http, https) = addresses(dev, started);
+    let mut text = String::new();
+    let Some(plugin) = started.plugins.first() else { return text };
+    let _ = writeln!(text, "{}: {} operations published, require = {}\n", plugin.title, plugin.operations, dev.auth.word());
+    if let Some(reason) = &plugin.unavailable {
+        let _ = writeln!(text, "  waiting     {reason}; it is asked again\n");
+    }
+    let _ = writeln!(text, "  plugin      {http}   {https}");
+    let _ = writeln!(text, "  manifest    {http}/.well-known/ai-plugin.json");
+    let _ = writeln!(text, "  openapi     {http}/openapi.json");
+    if dev.auth != Level::None {
+        if dev.auth != Level::User {
+            let _ = writeln!(text, "  service     {}", tokens.service);
+        }
+        if dev.auth != Level::Service {
+            let _ = writeln!(text, "  user        {}", tokens.user);
+        }
+    }
+    let _ = writeln!(text, "\nTry it:\n\n  {}\n\nCtrl-C ends it.", curl(dev, started, tokens));
+    text
+}
+
+fn as_json(dev: &Dev, started: &Started, tokens: &DevTokens) -> serde_json::Value {
+    let (http, https) = addresses(dev, started);
+    json!({
+        "http": http,
+        "https": https,
+        "manifest": format!("{http}/.well-known/ai-plugin.json"),
+        "openapi": format!("{http}/openapi.json"),
+        "ca": format!("{CERTS}/ca.pem"),
+        "service_token": (dev.auth != Level::None).then_some(&tokens.service),
+        "user_token": (dev.auth != Level::None).then_some(&tokens.user),
+        "curl": curl(dev, started, tokens),
+        "listeners": started.listeners.iter().map(|listener| json!({
+            "kind": listener.kind.name(), "address": listener.address.to_string(),
+        })).collect::<Vec<_>>(),
+        "admin": format!("unix:{}", started.admin.display()),
+    })
+}

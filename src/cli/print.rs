@@ -1,0 +1,97 @@
+//! `plugway print`.
+
+use anyhow::{Context, bail};
+use serde_json::json;
+
+use super::args::{Print, Printed};
+use super::output::Output;
+use super::Exit;
+use crate::app;
+use crate::config::Require;
+use crate::control::Source;
+use crate::documents::{Found, MANIFEST};
+use crate::snapshot::{Plugin, Snapshot};
+
+pub(super) fn run(print: &Print, output: &mut Output) -> anyhow::Result<Exit> {
+    let (snapshot, problems) = app::rehearse(Source::File(print.config.clone()))?;
+    let Some(snapshot) = snapshot else {
+        output.remark(problems.render(Output::color()).trim_end());
+        return Ok(Exit::Invalid);
+    };
+    let plugin = choose(&snapshot, print.plugin.as_deref())?;
+    let origin = origin(&snapshot, plugin);
+    match print.what {
+        Printed::Manifest => output.text(&document(plugin, MANIFEST, &origin)?)?,
+        Printed::Openapi => output.text(&document(plugin, "/openapi.json", &origin)?)?,
+        Printed::Install if output.as_json => output.json(&json!({
+            "plugin": &*plugin.name,
+            "manifest": format!("{origin}{MANIFEST}"),
+            "openapi": format!("{origin}/openapi.json"),
+            "openapi_3_0": format!("{origin}/openapi-3.0.json"),
+            "require": plugin.require.word(),
+        }))?,
+        Printed::Install => output.text(&install(plugin, &origin))?,
+    }
+    Ok(Exit::Done)
+}
+
+fn choose<'a>(snapshot: &'a Snapshot, name: Option<&str>) -> anyhow::Result<&'a Plugin> {
+    let names = || snapshot.plugins.iter().map(|plugin| &*plugin.name).collect::<Vec<_>>().join(", ");
+    match (name, snapshot.plugins.as_slice()) {
+        (None, [plugin]) => Ok(plugin),
+        (None, _) => bail!("there are several plugins: choose one with --plugin ({})", names()),
+        (Some(name), plugins) => {
+            let found = plugins.iter().find(|plugin| *plugin.name == *name);
+            found.map(|plugin| &**plugin).with_context(|| format!("there is no plugin `{name}`, but {}", names()))
+        }
+    }
+}
+
+/// The origin that a plugin has for the world.
+fn origin(snapshot: &Snapshot, plugin: &Plugin) -> String {
+    if let Some((origin, _)) = &plugin.public {
+        return origin.clone();
+    }
+    let config = snapshot.config.plugins.iter().find(|config| config.name == *plugin.name);
+    let host = config.and_then(|config| config.hosts.first()).or(plugin.fly_host.as_ref());
+    match (host, snapshot.config.listen.https.first(), snapshot.config.listen.http.first()) {
+        (Some(host), ..) => format!("https://{host}"),
+        (None, Some(address), _) => format!("https://localhost:{}", address.port()),
+        (None, None, Some(address)) => format!("http://localhost:{}", address.port()),
+        (None, None, None) => "http://localhost".to_owned(),
+    }
+}
+
+fn document(plugin: &Plugin, path: &str, origin: &str) -> anyhow::Result<String> {
+    match plugin.documents.find(path) {
+        Some(Found::Document(document)) => Ok(String::from_utf8_lossy(&document.content(origin)).into_owned()),
+        Some(Found::Unavailable) => bail!(
+            "plugin {} has no OpenAPI document yet: {}",
+            plugin.name,
+            plugin.unavailable.as_deref().unwrap_or("it has not been fetched")
+        ),
+        None => bail!("plugin {} does not publish {path} (its `publish` says what it does)", plugin.name),
+    }
+}
+
+/// What to paste into which client.
+fn install(plugin: &Plugin, origin: &str) -> String {
+    let credential = match plugin.require {
+        Require::None => "none",
+        Require::Service => "a service token (pls_…), as bearer token or API key",
+        Require::User => "a user token (plu_…), as bearer token",
+        Require::Any => "a service token (pls_…) or a user token (plu_…), as bearer token",
+        Require::Upstream => "whatever the API itself asks for",
+    };
+    format!(
+        "Plugin {name}\n\
+         credential: {credential}\n\n\
+         Microsoft Security Copilot   custom plugin, OpenAI format:      {origin}{MANIFEST}\n\
+         LobeChat                     custom plugin, manifest:           {origin}{MANIFEST}\n\
+         Dify                         custom tool, import from URL:      {origin}/openapi-3.0.json\n\
+         GPT Actions (until retired)  Actions, import from URL:          {origin}/openapi.json\n\
+         Any OpenAPI client           document:                          {origin}/openapi.json\n\n\
+         ChatGPT's new plugins speak MCP with OAuth, which plugway does not serve yet.\n",
+        name = plugin.name,
+    )
+}

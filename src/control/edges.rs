@@ -1,0 +1,61 @@
+//! What control asks of the edges. `app` implements it with the real ones, tests with others.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use http::HeaderMap;
+
+use crate::config::{Limits, ListenerKind, Log};
+use crate::snapshot::Target;
+
+/// The world outside of control.
+pub trait Edges {
+    /// A socket that nobody accepts from yet.
+    type Bound;
+
+    /// Binds. The error is a sentence.
+    fn bind(&self, kind: ListenerKind, address: SocketAddr) -> Result<Self::Bound, String>;
+
+    /// Begins to accept.
+    fn listen(&mut self, bound: Self::Bound);
+
+    /// Stops to accept; connections go on.
+    fn unlisten(&mut self, kind: ListenerKind, asked: SocketAddr);
+
+    /// What is listened on.
+    fn listening(&self) -> Vec<Listening>;
+
+    /// Settings outside of the snapshot.
+    fn configure(&self, limits: &Limits, log: Log);
+
+    /// Gets a document. The error is a sentence.
+    fn fetch(&self, order: Order) -> impl Future<Output = Result<Vec<u8>, String>> + 'static;
+}
+
+/// A listener.
+#[derive(Debug, Clone, Copy)]
+pub struct Listening {
+    /// What is spoken.
+    pub kind: ListenerKind,
+    /// As configured.
+    pub asked: SocketAddr,
+    /// As bound.
+    pub address: SocketAddr,
+    /// Open connections.
+    pub connections: usize,
+}
+
+/// A document to be fetched.
+#[derive(Debug)]
+pub struct Order {
+    /// From where.
+    pub target: Target,
+    /// Path and query.
+    pub path: String,
+    /// `Host`, credential.
+    pub headers: HeaderMap,
+    /// Bytes at the most.
+    pub limit: usize,
+    /// How long it may take.
+    pub patience: Duration,
+}

@@ -1,0 +1,120 @@
+//! What `plugway status` and `plugway reload` tell.
+
+use std::path::Path;
+
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use super::{Control, Edges, Outcome, Refused, Source};
+use crate::problems::Problems;
+use crate::snapshot::Plugin;
+
+/// Findings of a load report that are listed; the rest is counted.
+const FINDINGS: usize = 200;
+
+pub(super) fn status<E: Edges>(control: &Control<E>) -> Value {
+    let snapshot = control.published.as_ref().map(|published| published.current());
+    let config = match &control.source {
+        Source::File(path) => absolute(path),
+        Source::Text { name, .. } => name.clone(),
+    };
+    let (files, _) = control.watched();
+    let plugins: Vec<Value> = snapshot.iter().flat_map(|snapshot| &snapshot.plugins).map(|plugin| self::plugin(control, plugin)).collect();
+    json!({
+        "version": env!("CARGO_PKG_VERSION"),
+        "pid": std::process::id(),
+        "started": moment(control.started),
+        "ready": control.ready(),
+        "config": config,
+        "generation": {
+            "number": control.generation,
+            "hash": snapshot.as_ref().map(|snapshot| snapshot.hash.clone()),
+            "since": moment(control.since),
+            "alive": control.generations_alive(),
+        },
+        "pending_rejected": control.refused.as_ref().map(refused),
+        "warnings": control.warnings.to_json(),
+        "listeners": control.edges.listening().iter().map(|listening| json!({
+            "kind": listening.kind.name(),
+            "address": listening.address.to_string(),
+            "configured": listening.asked.to_string(),
+            "connections": listening.connections,
+        })).collect::<Vec<_>>(),
+        "connections_limit": snapshot.as_ref().map(|snapshot| snapshot.limits.connections),
+        "plugins": plugins,
+        "tokens": control.shared.tokens.len(),
+        "certificates": snapshot.iter().flat_map(|snapshot| &snapshot.certificates).map(|facts| json!({
+            "file": absolute(&facts.path),
+            "names": facts.names,
+            "not_after": Timestamp::from_second(facts.not_after).ok().map(moment),
+        })).collect::<Vec<_>>(),
+        "state_directory": snapshot.as_ref().map(|snapshot| absolute(&snapshot.config.state_directory)),
+        "files": files.iter().map(|path| absolute(path)).collect::<Vec<_>>(),
+        "reloads": control.reloads.iter().map(|((result, stage), count)| json!({
+            "result": result, "stage": stage, "count": count,
+        })).collect::<Vec<_>>(),
+    })
+}
+
+fn plugin<E: Edges>(control: &Control<E>, plugin: &Plugin) -> Value {
+    let standing = control.library.standing(&plugin.name);
+    let report: Vec<Value> = plugin.report.iter().take(FINDINGS).map(|finding| json!({
+        "action": finding.action.word(),
+        "pointer": finding.pointer,
+        "message": finding.message,
+    })).collect();
+    json!({
+        "name": &*plugin.name,
+        "require": plugin.require.word(),
+        "operations": plugin.operations.len(),
+        "forwards_unpublished": plugin.forward_unpublished,
+        "public_url": plugin.public.as_ref().map(|(origin, _)| origin),
+        "upstream": format!("{}://{}{}", plugin.target.scheme(), plugin.target.authority(), plugin.base_path),
+        "document": standing.map(|standing| json!({
+            "source": standing.source,
+            "state": standing.state,
+            "since": standing.since.map(moment),
+            "error": standing.error,
+        })),
+        "report": report,
+        "report_total": plugin.report.len(),
+    })
+}
+
+/// What lies on disk and does not serve.
+fn refused(refused: &Refused) -> Value {
+    json!({
+        "stage": refused.stage.word(),
+        "since": moment(refused.since),
+        "problems": refused.problems.to_json(),
+        "text": refused.problems.render(false),
+    })
+}
+
+pub(super) fn outcome(generation: u64, outcome: &Outcome) -> Value {
+    let warnings = |problems: &Problems| (!problems.is_empty()).then(|| problems.render(false));
+    match outcome {
+        Outcome::Published(problems) => json!({
+            "result": "published",
+            "generation": generation,
+            "warnings": warnings(problems),
+        }),
+        Outcome::Unchanged | Outcome::Waiting => json!({ "result": "unchanged", "generation": generation }),
+        Outcome::Refused(refused) => json!({
+            "result": "refused",
+            "generation": generation,
+            "stage": refused.stage.word(),
+            "problems": refused.problems.to_json(),
+            "text": refused.problems.render(false),
+        }),
+    }
+}
+
+/// RFC 3339, UTC, to the second.
+fn moment(at: Timestamp) -> String {
+    format!("{at:.0}")
+}
+
+fn absolute(path: &Path) -> String {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_owned()).display().to_string()
+}

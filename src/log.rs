@@ -1,0 +1,64 @@
+//! The log: what happened to the gateway, on standard error. (What happened to a request is an
+//! access line, on standard output.)
+
+use std::io::IsTerminal;
+use std::rc::Rc;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+
+use tracing_subscriber::filter::{DynFilterFn, LevelFilter, Targets};
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{Layer, Registry, reload};
+
+use crate::config::{Log, LogFormat, LogLevel};
+
+/// Whether lines are for people.
+static AS_TEXT: AtomicBool = AtomicBool::new(true);
+
+type Handle = reload::Handle<Targets, Registry>;
+
+/// Starts the log and gives the function that changes it. Once per process; later calls give a
+/// function for the same log.
+pub fn start() -> Rc<dyn Fn(Log)> {
+    static HANDLE: OnceLock<Handle> = OnceLock::new();
+    let handle = HANDLE.get_or_init(|| {
+        let (filter, handle) = reload::Layer::new(targets(LogLevel::Info));
+        let text = tracing_subscriber::fmt::layer()
+            .with_writer(std::io::stderr)
+            .with_target(false)
+            .with_ansi(std::io::stderr().is_terminal())
+            .with_filter(DynFilterFn::new(|_, _| AS_TEXT.load(Relaxed)));
+        let json = tracing_subscriber::fmt::layer()
+            .json()
+            .flatten_event(true)
+            .with_current_span(false)
+            .with_span_list(false)
+            .with_writer(std::io::stderr)
+            .with_filter(DynFilterFn::new(|_, _| !AS_TEXT.load(Relaxed)));
+        // Another subscriber is there already only in tests.
+        let _ = tracing_subscriber::registry().with(filter).with(text).with(json).try_init();
+        handle
+    });
+    Rc::new(|log: Log| {
+        let text = match log.format {
+            LogFormat::Text => true,
+            LogFormat::Json => false,
+            LogFormat::Auto => std::io::stderr().is_terminal(),
+        };
+        AS_TEXT.store(text, Relaxed);
+        let _ = handle.modify(|filter| *filter = targets(log.level));
+    })
+}
+
+/// What is written: our own events. What libraries say is for the debugging of plugway itself.
+fn targets(level: LogLevel) -> Targets {
+    let level = match level {
+        LogLevel::Error => LevelFilter::ERROR,
+        LogLevel::Warn => LevelFilter::WARN,
+        LogLevel::Info => LevelFilter::INFO,
+        LogLevel::Debug => LevelFilter::DEBUG,
+        LogLevel::Trace => LevelFilter::TRACE,
+    };
+    Targets::new().with_target("plugway", level)
+}

@@ -1,0 +1,239 @@
+//! Everything that a request needs, compiled from a configuration and the documents of its APIs.
+//!
+//! Compiling is pure: what comes from outside (texts, documents, roots, the time) is an argument.
+//! After it, no request can fail because of configuration.
+
+mod plugin;
+mod target;
+mod tls;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use arc_swap::{ArcSwap, Cache};
+use ipnet::IpNet;
+use rustls::RootCertStore;
+use rustls::server::ProducesTickets;
+
+pub use plugin::{Operation, Plugin, credential, dial, dial_url};
+pub use target::{Credential, SecretText, Target};
+pub use tls::{CertificateFacts, bundled_roots, client_config, covers, provider, roots_of};
+
+use crate::config::{Config, Limits};
+use crate::openapi;
+use crate::problems::{Place, Problems};
+use crate::telemetry::Labels;
+use crate::tokens::ScopeLists;
+
+/// What serves: one value for the whole process, replaced as a whole.
+#[derive(Debug)]
+pub struct Snapshot {
+    /// Counts the publications of this process, from 1.
+    pub generation: u64,
+    /// Hash over every byte that went in, hexadecimal.
+    pub hash: String,
+    /// The configuration that it was compiled from.
+    pub config: Config,
+    /// The plugins, in the order of the configuration.
+    pub plugins: Vec<Arc<Plugin>>,
+    /// Host name → plugin.
+    by_host: HashMap<Box<str>, usize>,
+    /// The plugin that has no host names of its own, and so the listeners' addresses.
+    unnamed: Option<usize>,
+    /// For the listeners.
+    pub tls: Option<Arc<rustls::ServerConfig>>,
+    /// The certificates that are served.
+    pub certificates: Vec<CertificateFacts>,
+    /// Bounds.
+    pub limits: Arc<Limits>,
+    /// Whose forwarding headers are believed.
+    pub trusted_proxies: Vec<IpNet>,
+}
+
+/// What goes into a snapshot beside the configuration.
+#[derive(Debug)]
+pub struct Material<'a> {
+    /// Its number.
+    pub generation: u64,
+    /// Its hash.
+    pub hash: String,
+    /// Per plugin: its API, or why it is not there yet.
+    pub apis: &'a HashMap<String, Result<Arc<ApiDocument>, String>>,
+    /// The roots of the operating system.
+    pub system_roots: &'a Arc<RootCertStore>,
+    /// For TLS sessions; one per process.
+    pub tickets: &'a Arc<dyn ProducesTickets>,
+    /// Every scope list that a token has.
+    pub scopes: &'a ScopeLists,
+    /// Names of the metrics.
+    pub labels: &'a Labels,
+    /// The current time.
+    pub now: jiff::Timestamp,
+    /// `$FLY_APP_NAME`
+    pub fly_app: Option<String>,
+    /// Whether this is `dev`: page of links at `/`, and its stricter rules for `require = "none"`.
+    pub dev: bool,
+    /// Whether selectors that match nothing are problems (what was written changed) or warnings
+    /// (only a document did).
+    pub strict: bool,
+}
+
+/// An API's document, read, and what it says.
+#[derive(Debug)]
+pub struct ApiDocument {
+    /// The document.
+    pub document: Arc<serde_json::Value>,
+    /// The API's own manifest, if it has one.
+    pub manifest: Option<serde_json::Value>,
+}
+
+impl Snapshot {
+    /// Compiles. `None` when there are problems; warnings do not stop it.
+    pub fn compile(config: Config, material: &Material<'_>, problems: &mut Problems) -> Option<Self> {
+        let (tls, certificates) = tls::server_config(&config.certificates, material.tickets, material.now, problems);
+        let mut plugins = Vec::new();
+        let mut by_host = HashMap::new();
+        let mut unnamed = None;
+        for (index, plugin) in config.plugins.iter().enumerate() {
+            let named = names(plugin);
+            if named.is_empty() {
+                unnamed = Some(index);
+            }
+            for host in named {
+                if !certificates.is_empty() && !certificates.iter().any(|known| covers(&known.names, &host)) {
+                    let at = Place { key: format!("plugins.{}.hosts", plugin.name), ..plugin.at.clone() };
+                    problems.warn(&at, format!("no certificate covers {host}: clients that verify will refuse it over https"));
+                }
+                by_host.insert(host.into_boxed_str(), index);
+            }
+            plugins.extend(plugin::compile(&config, plugin, material, problems).map(Arc::new));
+        }
+        check_scopes(&config, &plugins, material, problems);
+        if problems.has_problems() {
+            return None;
+        }
+        let limits = Arc::new(config.limits.clone());
+        let trusted_proxies = config.trusted_proxies.clone();
+        Some(Self {
+            generation: material.generation,
+            hash: material.hash.clone(),
+            plugins,
+            by_host,
+            unnamed,
+            tls,
+            certificates,
+            limits,
+            trusted_proxies,
+            config,
+        })
+    }
+
+    /// The plugin that answers for a host name (lower case, without port). `local` is the address
+    /// that the client connected to.
+    pub fn plugin(&self, host: &str, local: std::net::IpAddr) -> Option<&Arc<Plugin>> {
+        if let Some(index) = self.by_host.get(host) {
+            return self.plugins.get(*index);
+        }
+        let plugin = self.plugins.get(self.unnamed?)?;
+        let own = host == "localhost" || plugin.fly_host.as_deref() == Some(host) || is_address(host, local);
+        own.then_some(plugin)
+    }
+}
+
+/// Whether a host name is the address that was connected to, or a loopback one.
+fn is_address(host: &str, local: std::net::IpAddr) -> bool {
+    let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+    bare.parse::<std::net::IpAddr>().is_ok_and(|address| address.to_canonical() == local.to_canonical() || address.is_loopback())
+}
+
+/// The host names of a plugin: its own, and that of its public URL.
+fn names(plugin: &crate::config::Plugin) -> Vec<String> {
+    let mut names = plugin.hosts.clone();
+    if let Some(host) = plugin.public_url.as_deref().and_then(plugin::host_of)
+        && !names.contains(&host)
+    {
+        names.push(host);
+    }
+    names
+}
+
+/// A scope that matches nothing in any of its token's plugins grants nothing: most likely a
+/// mistake, and certainly not what was meant.
+fn check_scopes(config: &Config, plugins: &[Arc<Plugin>], material: &Material<'_>, problems: &mut Problems) {
+    for token in &config.tokens {
+        let covered = |plugin: &&Arc<Plugin>| token.plugins.iter().any(|name| name.value == "*" || *name.value == *plugin.name);
+        let reach: Vec<_> = plugins.iter().filter(covered).collect();
+        // What is not there yet can not be judged.
+        if reach.iter().any(|plugin| plugin.unavailable.is_some()) {
+            continue;
+        }
+        for scope in &token.scopes {
+            let known = scope.value == crate::tokens::Selector::All
+                || reach.iter().any(|plugin| plugin.operations.iter().any(|operation| openapi::matches(&scope.value, &operation.meaning)));
+            if !known {
+                let message = format!("`{}` matches no published operation: it grants nothing", scope.value);
+                if material.strict {
+                    problems.add(&scope.at, message).help("`plugway print openapi` shows what is published");
+                } else {
+                    problems.warn(&scope.at, message);
+                }
+            }
+        }
+    }
+}
+
+/// The one handle to the snapshot that serves.
+#[derive(Debug)]
+pub struct Published(ArcSwap<Snapshot>);
+
+impl Published {
+    /// With the first one.
+    pub fn new(snapshot: Arc<Snapshot>) -> Self {
+        Self(ArcSwap::new(snapshot))
+    }
+
+    /// Replaces it for every later request.
+    pub fn publish(&self, snapshot: Arc<Snapshot>) {
+        self.0.store(snapshot);
+    }
+
+    /// The snapshot that serves now.
+    pub fn current(&self) -> Arc<Snapshot> {
+        self.0.load_full()
+    }
+}
+
+/// A worker's view: one atomic load per request, and no count that other workers touch.
+#[derive(Debug)]
+pub struct View {
+    cache: std::cell::RefCell<Cache<Arc<Published>, Arc<Snapshot>>>,
+    /// Shared within the worker without an atomic.
+    local: std::cell::RefCell<std::rc::Rc<Arc<Snapshot>>>,
+}
+
+impl std::ops::Deref for Published {
+    type Target = ArcSwap<Snapshot>;
+
+    fn deref(&self) -> &ArcSwap<Snapshot> {
+        &self.0
+    }
+}
+
+impl View {
+    /// For one worker.
+    pub fn new(published: Arc<Published>) -> Self {
+        let local = std::rc::Rc::new(published.current());
+        Self { cache: std::cell::RefCell::new(Cache::new(published)), local: std::cell::RefCell::new(local) }
+    }
+
+    /// The snapshot that a request keeps to its end.
+    pub fn current(&self) -> std::rc::Rc<Arc<Snapshot>> {
+        let mut cache = self.cache.borrow_mut();
+        let current = cache.load();
+        let mut local = self.local.borrow_mut();
+        if !Arc::ptr_eq(current, &local) {
+            *local = std::rc::Rc::new(Arc::clone(current));
+        }
+        std::rc::Rc::clone(&local)
+    }
+}

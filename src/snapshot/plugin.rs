@@ -1,0 +1,437 @@
+//! One plugin, compiled.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use http::{HeaderName, HeaderValue};
+use rustls::pki_types::ServerName;
+
+use super::{Credential, Material, SecretText, Target, bundled_roots, client_config, roots_of};
+use crate::auth::Policy;
+use crate::config::{self, Config, DocumentAccess, Require, Roots, UpstreamHost};
+use crate::documents::{self, Documents, OpenApiTexts};
+use crate::headers::{Cors, Rules};
+use crate::openapi::{self, Api, Finding, PublishOptions, Selection};
+use crate::problems::{Place, Problems};
+use crate::route::{Router, Spec};
+use crate::telemetry;
+use crate::tokens::CompiledScopes;
+
+/// A plugin as a request finds it.
+#[derive(Debug)]
+pub struct Plugin {
+    /// Its name for the model.
+    pub name: Arc<str>,
+    /// Its name for humans, or the same.
+    pub title: String,
+    /// Who may call.
+    pub policy: Policy,
+    /// `auth.require`
+    pub require: Require,
+    /// Whether its documents ask for a token too.
+    pub documents_need_token: bool,
+    /// Paths of `files`, which never do: challenges and the like are there to be read.
+    pub open_paths: HashSet<String>,
+    /// What it serves by itself.
+    pub documents: Documents,
+    /// Which operation a request is.
+    pub router: Router,
+    /// By the index that the router gives; published ones only are ever found.
+    pub operations: Vec<Operation>,
+    /// Whether every other path is forwarded too.
+    pub forward_unpublished: bool,
+    /// What requests that belong to no operation are recorded under.
+    pub record: Arc<telemetry::Target>,
+    /// What each scope list may call.
+    pub scopes: CompiledScopes,
+    /// Which web pages may call.
+    pub cors: Cors,
+    /// Whether a request of a page that may not call is refused (`dev --auth none`).
+    pub refuse_foreign_origins: bool,
+    /// Changes to headers, of requests and of responses.
+    pub request_rules: Rules,
+    /// Of responses.
+    pub response_rules: Rules,
+    /// Where its requests go.
+    pub target: Target,
+    /// The `Host` that is sent there; `None`: the client's.
+    pub host: Option<HeaderValue>,
+    /// What is presented there.
+    pub credential: Credential,
+    /// Path of `upstream.url`, without trailing slash.
+    pub base_path: String,
+    /// `public_url`: origin and its host.
+    pub public: Option<(String, String)>,
+    /// The name that Fly.io gives.
+    pub fly_host: Option<String>,
+    /// Why its API's document is not there.
+    pub unavailable: Option<String>,
+    /// What was repaired, simplified or skipped in the document.
+    pub report: Vec<Finding>,
+}
+
+impl Plugin {
+    /// A path that can be tried with GET and nothing else.
+    pub fn example(&self) -> Option<String> {
+        let plain = |operation: &&Operation| {
+            operation.meaning.method == http::Method::GET && !operation.meaning.path.contains('{') && operation.meaning.fixed_query.is_empty()
+        };
+        self.operations.iter().find(plain).map(|operation| operation.meaning.path.clone())
+    }
+}
+
+/// A published operation.
+#[derive(Debug)]
+pub struct Operation {
+    /// What scopes and selectors see.
+    pub meaning: openapi::Operation,
+    /// The path that is put before its own upstream.
+    pub prefix: String,
+    /// What its requests are recorded under.
+    pub record: Arc<telemetry::Target>,
+}
+
+/// Compiles a plugin, its problems beside it.
+pub(super) fn compile(
+    config: &Config,
+    plugin: &config::Plugin,
+    material: &Material<'_>,
+    problems: &mut Problems,
+) -> Option<Plugin> {
+    let target = target(plugin, &config.limits, material.system_roots, problems)?;
+    let (source, unavailable) = match material.apis.get(&plugin.name) {
+        Some(Ok(document)) => (Some(document), None),
+        Some(Err(reason)) => (None, Some(reason.clone())),
+        None => (None, Some("it has not been fetched yet".to_owned())),
+    };
+    let loaded = match source {
+        None => None,
+        Some(source) => Some(load(plugin, source, material.strict, problems)?),
+    };
+    let name: Arc<str> = Arc::from(plugin.name.as_str());
+    let base_path = plugin.upstream.base_path.clone();
+    let (router, operations, scopes, report) = match &loaded {
+        None => (Router::build(&[]).0, Vec::new(), CompiledScopes::default(), Vec::new()),
+        Some(api) => operations(plugin, api, material),
+    };
+    let documents = documents(plugin, loaded.as_ref(), source.and_then(|source| source.manifest.as_ref()), config, material, problems);
+    shadowed(plugin, &documents, &operations, problems);
+    let policy = match Policy::new(&plugin.name, &plugin.auth) {
+        Ok(policy) => policy,
+        Err(_) => {
+            let at = Place { key: format!("plugins.{}.auth.header", plugin.name), ..plugin.at.clone() };
+            problems.add(&at, format!("`{}` is no header name", plugin.auth.header));
+            return None;
+        }
+    };
+    let host = match &plugin.upstream.host_header {
+        UpstreamHost::Upstream => HeaderValue::from_str(&target.authority()).ok(),
+        UpstreamHost::Client => None,
+        UpstreamHost::Name(name) => HeaderValue::from_str(name).ok(),
+    };
+    Some(Plugin {
+        policy,
+        require: plugin.auth.require,
+        documents_need_token: plugin.documents == DocumentAccess::Token,
+        open_paths: plugin.files.keys().cloned().collect(),
+        documents,
+        router,
+        operations,
+        forward_unpublished: plugin.openapi.forward_unpublished,
+        record: material.labels.target(&name, None, None),
+        scopes,
+        cors: Cors::new(&plugin.cors_origins),
+        refuse_foreign_origins: material.dev && plugin.auth.require == Require::None,
+        request_rules: Rules::new(&plugin.headers.request),
+        response_rules: Rules::new(&plugin.headers.response),
+        host,
+        credential: credential(&plugin.upstream.credential),
+        base_path,
+        public: plugin.public_url.clone().and_then(|url| Some((host_of(&url)?, url))).map(|(host, url)| (url, host)),
+        fly_host: material.fly_app.as_ref().map(|app| format!("{app}.fly.dev")),
+        unavailable,
+        report,
+        target,
+        title: plugin.display_name.clone().or_else(|| loaded.and_then(|api| api.info.title)).unwrap_or_else(|| plugin.name.clone()),
+        name,
+    })
+}
+
+/// Reads what the document says. `None`: problems were added.
+fn load(plugin: &config::Plugin, source: &super::ApiDocument, strict: bool, problems: &mut Problems) -> Option<Api> {
+    let selection = Selection {
+        include: plugin.openapi.include.iter().map(|selector| selector.value.clone()).collect(),
+        exclude: plugin.openapi.exclude.iter().map(|selector| selector.value.clone()).collect(),
+    };
+    let loaded = match openapi::load(&source.document, &selection) {
+        Ok(loaded) => loaded,
+        Err(error) => {
+            problems.add(&plugin.openapi.at, error.to_string());
+            return None;
+        }
+    };
+    let nothing = |list: &[config::Spanned<config::Selector>], indexes: &[usize], what: &str, problems: &mut Problems| {
+        for selector in indexes.iter().filter_map(|index| list.get(*index)) {
+            let message = format!("`{}` matches no operation of the document{what}", selector.value);
+            if strict {
+                problems.add(&selector.at, message).help("an operationId, `tag:NAME`, or `METHOD /path` as the document has it");
+            } else {
+                problems.warn(&selector.at, message);
+            }
+        }
+    };
+    nothing(&plugin.openapi.include, &loaded.unmatched.include, ": it publishes nothing", problems);
+    nothing(&plugin.openapi.exclude, &loaded.unmatched.exclude, ": it hides nothing", problems);
+    let api = loaded.api;
+    if api.operations.is_empty() {
+        problems.warn(&plugin.openapi.at, "no operation is published: every request will get 404");
+    }
+    Some(api)
+}
+
+fn operations(plugin: &config::Plugin, api: &Api, material: &Material<'_>) -> (Router, Vec<Operation>, CompiledScopes, Vec<Finding>) {
+    let slashes = |operation: &openapi::Operation| {
+        plugin.openapi.encoded_slash.iter().any(|id| id.value == operation.id || operation.original_id.as_ref() == Some(&id.value))
+    };
+    let spec = |operation: &openapi::Operation, published| Spec {
+        method: operation.method.clone(),
+        path: operation.path.clone(),
+        fixed_query: operation.fixed_query.clone(),
+        encoded_slash: slashes(operation),
+        published,
+    };
+    let specs: Vec<Spec> = api
+        .operations
+        .iter()
+        .map(|operation| spec(operation, true))
+        .chain(api.unpublished.iter().map(|operation| spec(operation, false)))
+        .collect();
+    let (router, unroutable) = Router::build(&specs);
+    let mut report = api.report.clone();
+    for lost in unroutable {
+        if let Some(operation) = api.operations.get(lost.operation) {
+            report.push(Finding {
+                pointer: format!("#/paths/{}/{}", operation.path_key.replace('~', "~0").replace('/', "~1"), operation.method.as_str().to_lowercase()),
+                action: openapi::Action::Skipped,
+                message: format!("{} can not be called: {}", operation.id, lost.why),
+            });
+        }
+    }
+    let scopes = CompiledScopes::compile(&material.scopes.all(), api.operations.len(), |selector, index| {
+        openapi::matches(selector, &api.operations[index])
+    });
+    let base_path = &plugin.upstream.base_path;
+    let operations = api
+        .operations
+        .iter()
+        .map(|operation| Operation {
+            prefix: if base_path.is_empty() { operation.server_path.clone() } else { base_path.clone() },
+            record: material.labels.target(&plugin.name, Some(&operation.id), Some(&operation.path)),
+            meaning: operation.clone(),
+        })
+        .collect();
+    (router, operations, scopes, report)
+}
+
+fn documents(
+    plugin: &config::Plugin,
+    api: Option<&Api>,
+    manifest: Option<&serde_json::Value>,
+    config: &Config,
+    material: &Material<'_>,
+    problems: &mut Problems,
+) -> Documents {
+    let texts = api.filter(|_| plugin.publish.openapi).map(|api| texts(plugin, api));
+    let (mut documents, found) = documents::compile(&documents::Material {
+        plugin,
+        info: api.map(|api| &api.info),
+        upstream_manifest: manifest,
+        openapi: texts.as_ref(),
+        links_page: material.dev,
+    });
+    problems.extend(found);
+    documents.prepare(&origins(plugin, config, material));
+    documents
+}
+
+/// The published document in its four forms.
+fn texts(plugin: &config::Plugin, api: &Api) -> OpenApiTexts {
+    let options = PublishOptions {
+        origin: documents::ORIGIN.to_owned(),
+        security: documents::security_scheme(plugin),
+        title: plugin.display_name.clone(),
+        description: plugin.description.clone(),
+    };
+    let new = openapi::publish(api, openapi::Target::V3_1_0, &options);
+    let old = openapi::publish(api, openapi::Target::V3_0_1, &options);
+    OpenApiTexts {
+        json_3_1: format!("{new:#}\n"),
+        yaml_3_1: openapi::to_yaml(&new),
+        json_3_0: format!("{old:#}\n"),
+        yaml_3_0: openapi::to_yaml(&old),
+    }
+}
+
+/// The origins that are known beforehand, the canonical one first.
+fn origins(plugin: &config::Plugin, config: &Config, material: &Material<'_>) -> Vec<String> {
+    let mut origins: Vec<String> = plugin.public_url.iter().cloned().collect();
+    let mut hosts = plugin.hosts.clone();
+    if hosts.is_empty() && origins.is_empty() {
+        hosts.extend(material.fly_app.as_ref().map(|app| format!("{app}.fly.dev")));
+        hosts.push("localhost".to_owned());
+    }
+    for host in hosts {
+        origins.push(format!("https://{host}"));
+        let with_ports = |scheme: &str, addresses: &[std::net::SocketAddr]| -> Vec<String> {
+            addresses.iter().map(|address| format!("{scheme}://{host}:{}", address.port())).collect()
+        };
+        origins.extend(with_ports("https", &config.listen.https));
+        origins.extend(with_ports("http", &config.listen.http));
+    }
+    let mut seen = HashSet::new();
+    origins.retain(|origin| seen.insert(origin.clone()));
+    origins
+}
+
+/// A published path that one of our documents covers can not be called.
+fn shadowed(plugin: &config::Plugin, documents: &Documents, operations: &[Operation], problems: &mut Problems) {
+    for path in documents.paths().chain(["/healthz", "/readyz"]) {
+        if let Some(operation) = operations.iter().find(|operation| operation.meaning.path == path) {
+            let at = Place { key: format!("plugins.{}.openapi", plugin.name), ..plugin.at.clone() };
+            problems.warn(&at, format!("{path} is a document of the gateway: operation {} can not be called", operation.meaning.id));
+        }
+    }
+}
+
+/// Where the requests of a plugin go.
+pub(super) fn target(
+    plugin: &config::Plugin,
+    limits: &config::Limits,
+    system: &Arc<rustls::RootCertStore>,
+    problems: &mut Problems,
+) -> Option<Target> {
+    let upstream = &plugin.upstream;
+    let at = |field: &str| Place { key: format!("plugins.{}.upstream.{field}", plugin.name), ..plugin.at.clone() };
+    let mut key = format!("{}://{}:{}", if upstream.tls { "https" } else { "http" }, upstream.host, upstream.port);
+    let tls = if upstream.tls {
+        let roots = match &upstream.roots {
+            Roots::System if system.is_empty() => {
+                problems
+                    .add(&at("ca"), "the operating system has no root certificates")
+                    .help("install ca-certificates, or write ca = \"bundled\"");
+                return None;
+            }
+            Roots::System => Ok(Arc::clone(system)),
+            Roots::Bundled => Ok(Arc::new(bundled_roots())),
+            Roots::File(file) => roots_of(&file.bytes).map(Arc::new).map_err(|error| format!("{}: {error}", file.path.display())),
+        };
+        key.push_str(&roots_key(&upstream.roots));
+        let made = roots.and_then(|roots| client_config(roots).map_err(|error| error.to_string()));
+        let name = ServerName::try_from(upstream.host.clone()).map_err(|_| format!("`{}` is no name that a certificate can have", upstream.host));
+        match made.and_then(|config| Ok((config, name?))) {
+            Ok(tls) => Some(tls),
+            Err(message) => {
+                problems.add(&at("ca"), message);
+                return None;
+            }
+        }
+    } else {
+        None
+    };
+    Some(Target {
+        key: Arc::from(key),
+        host: upstream.host.clone(),
+        port: upstream.port,
+        tls,
+        connect: limits.upstream_connect,
+        timeout: upstream.timeout,
+        total: upstream.total,
+        idle: limits.upstream_idle,
+        retries: upstream.retries,
+    })
+}
+
+/// Connections that were verified in another way are not shared.
+fn roots_key(roots: &Roots) -> String {
+    match roots {
+        Roots::System => "#system".to_owned(),
+        Roots::Bundled => "#bundled".to_owned(),
+        Roots::File(file) => format!("#{}", crate::tokens::Fingerprint::of(&file.bytes).to_hex()),
+    }
+}
+
+/// What is presented to the upstream. The values were proven to fit a header.
+pub fn credential(credential: &config::Credential) -> Credential {
+    use base64::Engine;
+    let header = |name: HeaderName, value: Vec<u8>| {
+        let mut value = HeaderValue::from_bytes(&value).ok()?;
+        value.set_sensitive(true);
+        Some((name, value))
+    };
+    match credential {
+        config::Credential::Nothing => Credential::default(),
+        config::Credential::Pass => Credential { pass: true, ..Credential::default() },
+        config::Credential::Bearer(secret) => Credential {
+            header: header(http::header::AUTHORIZATION, [b"Bearer ", secret.expose()].concat()),
+            ..Credential::default()
+        },
+        config::Credential::Basic { user, password } => {
+            let pair = [user.as_bytes(), b":", password.expose()].concat();
+            let value = format!("Basic {}", base64::engine::general_purpose::STANDARD.encode(pair));
+            Credential { header: header(http::header::AUTHORIZATION, value.into_bytes()), ..Credential::default() }
+        }
+        config::Credential::Header { name, value } => Credential {
+            header: HeaderName::try_from(name.as_str()).ok().and_then(|name| header(name, value.expose().to_vec())),
+            ..Credential::default()
+        },
+        config::Credential::Query { name, value } => {
+            let text: String = url::form_urlencoded::Serializer::new(String::new())
+                .append_pair(name, &String::from_utf8_lossy(value.expose()))
+                .finish();
+            Credential { query: Some(SecretText(text)), ..Credential::default() }
+        }
+    }
+}
+
+/// The host of an origin such as `https://todo.example.com:8443`: lower case, without port.
+pub(super) fn host_of(origin: &str) -> Option<String> {
+    let uri: http::Uri = origin.parse().ok()?;
+    Some(uri.host()?.trim_matches(['[', ']']).to_ascii_lowercase())
+}
+
+/// [`target`] for whoever only wants to dial. The error is a sentence.
+pub fn dial(plugin: &config::Plugin, limits: &config::Limits, system: &Arc<rustls::RootCertStore>) -> Result<Target, String> {
+    let mut problems = Problems::new();
+    target(plugin, limits, system, &mut problems)
+        .ok_or_else(|| problems.iter().map(|problem| problem.message.clone()).collect::<Vec<_>>().join("; "))
+}
+
+/// The target and the path of a URL outside of any plugin. The error is a sentence.
+pub fn dial_url(url: &str, limits: &config::Limits, system: &Arc<rustls::RootCertStore>) -> Result<(Target, String), String> {
+    let parsed = url::Url::parse(url).map_err(|error| format!("`{url}` is no URL: {error}"))?;
+    let host = parsed.host_str().ok_or_else(|| format!("`{url}` names no host"))?.trim_matches(['[', ']']).to_owned();
+    let tls = match parsed.scheme() {
+        "http" => None,
+        "https" => {
+            let roots = if system.is_empty() { Arc::new(bundled_roots()) } else { Arc::clone(system) };
+            let config = client_config(roots).map_err(|error| error.to_string())?;
+            let name = ServerName::try_from(host.clone()).map_err(|_| format!("`{host}` is no name that a certificate can have"))?;
+            Some((config, name))
+        }
+        other => return Err(format!("`{url}`: only http and https can be fetched, not {other}")),
+    };
+    let port = parsed.port_or_known_default().unwrap_or(80);
+    let path = parsed.query().map_or_else(|| parsed.path().to_owned(), |query| format!("{}?{query}", parsed.path()));
+    let target = Target {
+        key: Arc::from(format!("fetch:{}://{host}:{port}", parsed.scheme())),
+        host,
+        port,
+        tls,
+        connect: limits.upstream_connect,
+        timeout: limits.upstream_idle,
+        total: None,
+        idle: limits.upstream_idle,
+        retries: 0,
+    };
+    Ok((target, path))
+}
