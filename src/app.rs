@@ -180,7 +180,7 @@ impl App {
         let plugins = snapshot.iter().flat_map(|snapshot| &snapshot.plugins).map(|plugin| StartedPlugin {
             name: plugin.name.to_string(),
             title: plugin.title.clone(),
-            public_url: plugin.public.as_ref().map(|(origin, _)| origin.clone()),
+            public_url: plugin.public.as_ref().map(|public| public.origin.clone()),
             operations: plugin.operations.len(),
             example: plugin.example(),
             unavailable: plugin.unavailable.clone(),

@@ -49,8 +49,8 @@ fn choose<'a>(snapshot: &'a Snapshot, name: Option<&str>) -> anyhow::Result<&'a 
 
 /// The origin that a plugin has for the world.
 fn origin(snapshot: &Snapshot, plugin: &Plugin) -> String {
-    if let Some((origin, _)) = &plugin.public {
-        return origin.clone();
+    if let Some(public) = &plugin.public {
+        return public.origin.clone();
     }
     let config = snapshot.config.plugins.iter().find(|config| config.name == *plugin.name);
     let host = config.and_then(|config| config.hosts.first()).or(plugin.fly_host.as_ref());

@@ -68,7 +68,7 @@ fn plugin<E: Edges>(control: &Control<E>, plugin: &Plugin) -> Value {
         "require": plugin.require.word(),
         "operations": plugin.operations.len(),
         "forwards_unpublished": plugin.forward_unpublished,
-        "public_url": plugin.public.as_ref().map(|(origin, _)| origin),
+        "public_url": plugin.public.as_ref().map(|public| &public.origin),
         "upstream": format!("{}://{}{}", plugin.target.scheme(), plugin.target.authority(), plugin.base_path),
         "document": standing.map(|standing| json!({
             "source": standing.source,

@@ -15,7 +15,7 @@ use ipnet::IpNet;
 use rustls::RootCertStore;
 use rustls::server::ProducesTickets;
 
-pub use plugin::{Operation, Plugin, credential, dial, dial_url};
+pub use plugin::{Operation, Plugin, Public, credential, dial, dial_url};
 pub use target::{Credential, SecretText, Target};
 pub use tls::{CertificateFacts, bundled_roots, client_config, covers, provider, roots_of};
 
@@ -149,7 +149,7 @@ fn is_address(host: &str, local: std::net::IpAddr) -> bool {
 /// The host names of a plugin: its own, and that of its public URL.
 fn names(plugin: &crate::config::Plugin) -> Vec<String> {
     let mut names = plugin.hosts.clone();
-    if let Some(host) = plugin.public_url.as_deref().and_then(plugin::host_of)
+    if let Some(host) = plugin.public_url.as_deref().and_then(plugin::Public::of).map(|public| public.host)
         && !names.contains(&host)
     {
         names.push(host);

@@ -1,5 +1,6 @@
 //! One plugin, compiled.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 use std::sync::Arc;
 
@@ -10,7 +11,7 @@ use super::{Credential, Material, SecretText, Target, bundled_roots, client_conf
 use crate::auth::Policy;
 use crate::config::{self, Config, DocumentAccess, Require, Roots, UpstreamHost};
 use crate::documents::{self, Documents, OpenApiTexts};
-use crate::headers::{Cors, Rules};
+use crate::headers::{self, Authority, Cors, Rules};
 use crate::openapi::{self, Api, Finding, PublishOptions, Selection};
 use crate::problems::{Place, Problems};
 use crate::route::{Router, Spec};
@@ -48,10 +49,14 @@ pub struct Plugin {
     pub cors: Cors,
     /// Whether a request of a page that may not call is refused (`dev --auth none`).
     pub refuse_foreign_origins: bool,
-    /// Changes to headers, of requests and of responses.
-    pub request_rules: Rules,
-    /// Of responses.
+    /// Whether pages of the internet may reach it in a private network (`dev`).
+    pub private_network: bool,
+    /// What is the same in the head of every request that goes upstream.
+    pub outbound: headers::Policy,
+    /// Changes to the headers of responses.
     pub response_rules: Rules,
+    /// `host:port` of the upstream, for addresses that it sends back.
+    pub upstream_authority: Authority<'static>,
     /// Where its requests go.
     pub target: Target,
     /// The `Host` that is sent there; `None`: the client's.
@@ -60,8 +65,8 @@ pub struct Plugin {
     pub credential: Credential,
     /// Path of `upstream.url`, without trailing slash.
     pub base_path: String,
-    /// `public_url`: origin and its host.
-    pub public: Option<(String, String)>,
+    /// `public_url`
+    pub public: Option<Public>,
     /// The name that Fly.io gives.
     pub fly_host: Option<String>,
     /// Why its API's document is not there.
@@ -77,6 +82,39 @@ impl Plugin {
             operation.meaning.method == http::Method::GET && !operation.meaning.path.contains('{') && operation.meaning.fixed_query.is_empty()
         };
         self.operations.iter().find(plain).map(|operation| operation.meaning.path.clone())
+    }
+}
+
+/// A plugin's `public_url`.
+#[derive(Debug, Clone)]
+pub struct Public {
+    /// Such as `https://todo.example.com`.
+    pub origin: String,
+    /// Its host, lower case.
+    pub host: String,
+    /// Host and port.
+    pub authority: Authority<'static>,
+    /// Whether it is an `https` one.
+    pub https: bool,
+}
+
+impl Public {
+    fn of(origin: &str) -> Option<Self> {
+        let (scheme, rest) = origin.split_once("://")?;
+        let authority = headers::parse_authority(rest)?.into_owned();
+        Some(Self { origin: origin.to_owned(), host: authority.host.to_string(), authority, https: scheme == "https" })
+    }
+}
+
+/// Changes to headers, compiled.
+fn rules(plugin: &config::Plugin, side: &str, changes: &config::HeaderChanges, problems: &mut Problems) -> Option<Rules> {
+    match Rules::compile(&changes.set, &changes.remove) {
+        Ok(rules) => Some(rules),
+        Err(fault) => {
+            let at = Place { key: format!("plugins.{}.headers.{side}", plugin.name), ..plugin.at.clone() };
+            problems.add(&at, fault.to_string());
+            None
+        }
     }
 }
 
@@ -116,6 +154,11 @@ pub(super) fn compile(
     };
     let documents = documents(plugin, loaded.as_ref(), source.and_then(|source| source.manifest.as_ref()), config, material, problems);
     shadowed(plugin, &documents, &operations, problems);
+    let credential = match plugin.auth.require {
+        // The API asks for a credential itself: the client's is what it wants.
+        Require::Upstream => Credential { pass: true, ..Credential::default() },
+        _ => credential(&plugin.upstream.credential),
+    };
     let policy = match Policy::new(&plugin.name, &plugin.auth) {
         Ok(policy) => policy,
         Err(_) => {
@@ -142,12 +185,23 @@ pub(super) fn compile(
         scopes,
         cors: Cors::new(&plugin.cors_origins),
         refuse_foreign_origins: material.dev && plugin.auth.require == Require::None,
-        request_rules: Rules::new(&plugin.headers.request),
-        response_rules: Rules::new(&plugin.headers.response),
+        private_network: material.dev,
+        outbound: headers::Policy {
+            plugin: headers::text_value(&plugin.name),
+            auth_header: policy.header().clone(),
+            credential: match (&credential.header, credential.pass) {
+                (_, true) => headers::Credential::Pass,
+                (Some((name, value)), false) => headers::Credential::Header(name.clone(), value.clone()),
+                (None, false) => headers::Credential::Nothing,
+            },
+            rules: rules(plugin, "request", &plugin.headers.request, problems)?,
+        },
+        response_rules: rules(plugin, "response", &plugin.headers.response, problems)?,
+        upstream_authority: Authority { host: Cow::Owned(target.host.clone()), port: Some(target.port) },
         host,
-        credential: credential(&plugin.upstream.credential),
+        credential,
         base_path,
-        public: plugin.public_url.clone().and_then(|url| Some((host_of(&url)?, url))).map(|(host, url)| (url, host)),
+        public: plugin.public_url.as_deref().and_then(Public::of),
         fly_host: material.fly_app.as_ref().map(|app| format!("{app}.fly.dev")),
         unavailable,
         report,
@@ -391,12 +445,6 @@ pub fn credential(credential: &config::Credential) -> Credential {
             Credential { query: Some(SecretText(text)), ..Credential::default() }
         }
     }
-}
-
-/// The host of an origin such as `https://todo.example.com:8443`: lower case, without port.
-pub(super) fn host_of(origin: &str) -> Option<String> {
-    let uri: http::Uri = origin.parse().ok()?;
-    Some(uri.host()?.trim_matches(['[', ']']).to_ascii_lowercase())
 }
 
 /// [`target`] for whoever only wants to dial. The error is a sentence.

@@ -1,5 +1,6 @@
 //! Where a plugin's requests go.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -55,6 +56,23 @@ pub struct Credential {
     pub query: Option<SecretText>,
     /// The client's own goes on.
     pub pass: bool,
+}
+
+impl Credential {
+    /// The query that goes upstream: the client's, without the parameter that is ours, and ours.
+    pub fn query<'a>(&self, client: Option<&'a str>) -> Option<Cow<'a, str>> {
+        let Some(own) = &self.query else { return client.map(Cow::Borrowed) };
+        let name = |pair: &str| url::form_urlencoded::parse(pair.as_bytes()).next().map(|(name, _)| name.into_owned());
+        let mine = name(&own.0);
+        let mut query: String = client
+            .into_iter()
+            .flat_map(|query| query.split('&'))
+            .filter(|pair| !pair.is_empty() && name(pair) != mine)
+            .flat_map(|pair| [pair, "&"])
+            .collect();
+        query.push_str(&own.0);
+        Some(Cow::Owned(query))
+    }
 }
 
 /// Text that must not be shown.
