@@ -22,6 +22,9 @@ mod response;
 mod rules;
 mod trailers;
 
+#[cfg(test)]
+mod tests;
+
 pub use authority::{Authority, parse_authority};
 pub use client::{ClientView, Trust, client_view};
 pub use cors::{Cors, Preflight};
