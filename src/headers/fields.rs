@@ -1,0 +1,86 @@
+//! Reading and writing field values.
+
+use http::{HeaderMap, HeaderName, HeaderValue};
+use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
+
+/// Most fields that are copied from one head. Far above any limit of ours, and low enough that
+/// what the gateway sets always finds room: a `HeaderMap` holds 24,576 names.
+const MAX_FIELDS: usize = 16 << 10;
+
+/// The fields of a head that are looked at.
+pub(super) fn fields(head: &HeaderMap) -> impl Iterator<Item = (&HeaderName, &HeaderValue)> {
+    head.iter().take(MAX_FIELDS)
+}
+
+/// An empty head with room for all of another and a few more.
+pub(super) fn head_like(other: &HeaderMap, more: usize) -> HeaderMap {
+    let room = other.len().min(MAX_FIELDS) + more;
+    HeaderMap::try_with_capacity(room).unwrap_or_default()
+}
+
+/// Adds a field. A head that is full stays as it is.
+pub(super) fn append(head: &mut HeaderMap, name: &HeaderName, value: HeaderValue) {
+    let _ = head.try_append(name, value);
+}
+
+/// Sets a field in place of all of that name. A head that is full stays as it is.
+pub(super) fn set(head: &mut HeaderMap, name: &HeaderName, value: HeaderValue) {
+    let _ = head.try_insert(name, value);
+}
+
+/// Sets a field of ASCII text that was made here.
+pub(super) fn set_text(head: &mut HeaderMap, name: &HeaderName, text: String) {
+    if let Ok(value) = HeaderValue::try_from(text) {
+        set(head, name, value);
+    }
+}
+
+/// The elements of a comma-separated list over all lines of a field (RFC 9110 §5.6.1), without
+/// blanks around them and without empty ones. Only for lists without quoted strings.
+pub(super) fn list<'h>(
+    head: &'h HeaderMap,
+    name: &HeaderName,
+) -> impl DoubleEndedIterator<Item = &'h [u8]> {
+    head.get_all(name).iter().flat_map(elements)
+}
+
+/// The elements of one line of such a list.
+pub(super) fn elements(value: &HeaderValue) -> impl DoubleEndedIterator<Item = &[u8]> {
+    let elements = value.as_bytes().split(|byte| *byte == b',');
+    elements
+        .map(<[u8]>::trim_ascii)
+        .filter(|element| !element.is_empty())
+}
+
+/// The only line of a field: `None` when there is none or more than one.
+pub(super) fn only<'h>(head: &'h HeaderMap, name: &HeaderName) -> Option<&'h HeaderValue> {
+    let mut values = head.get_all(name).iter();
+    let first = values.next()?;
+    values.next().is_none().then_some(first)
+}
+
+/// Removes what a list of names in `Connection` names. By look-up, so that a long list costs no
+/// more than its length.
+pub(super) fn remove_named(head: &mut HeaderMap, connection: &HeaderValue) {
+    for name in elements(connection) {
+        if let Ok(name) = std::str::from_utf8(name) {
+            head.remove(name);
+        }
+    }
+}
+
+/// Text of any kind as a field value: what is not printable ASCII is percent-encoded, and so is
+/// the percent sign, so that it can be undone. For the values of [`Policy`](super::Policy) and
+/// [`Identity`](super::Identity); makes no sense for secrets.
+pub fn text_value(text: &str) -> HeaderValue {
+    let plain = |byte| matches!(byte, 0x20..=0x7E) && byte != b'%';
+    let value = if text.bytes().all(plain) {
+        HeaderValue::from_str(text)
+    } else {
+        HeaderValue::try_from(utf8_percent_encode(text, ENCODED).to_string())
+    };
+    value.unwrap_or_else(|_| HeaderValue::from_static(""))
+}
+
+/// What [`text_value`] encodes besides all that is not ASCII.
+const ENCODED: &AsciiSet = &CONTROLS.add(b'%');

@@ -1,0 +1,257 @@
+//! What becomes of a header, by its name. Names are lower case, as [`http::HeaderName`] has them.
+
+/// What becomes of a client's header on its way upstream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Inbound {
+    /// It goes on.
+    Pass,
+    /// It does not.
+    Drop,
+    /// It does not, and neither does what it names.
+    Connection,
+    /// All lines become one.
+    Cookie,
+    /// Only `trailers` goes on.
+    Te,
+    /// Only names of allowed trailers go on.
+    Trailer,
+    /// It goes on only where the configuration passes credentials.
+    Authorization,
+}
+
+/// For a header of the client. Twins of what is not passed are not passed either: CGI and WSGI
+/// read `X_Plugway_Principal` as `X-Plugway-Principal`, and PHP so reads `X.Plugway.Principal`.
+/// Other names with underscores are the client's and the upstream's affair.
+pub(super) fn inbound(name: &str) -> Inbound {
+    if name.bytes().all(is_plain) {
+        return inbound_hyphened(name);
+    }
+    let mut folded = [0; LONGEST];
+    match inbound_hyphened(fold(name, &mut folded)) {
+        Inbound::Pass => Inbound::Pass,
+        _ => Inbound::Drop,
+    }
+}
+
+/// [`inbound`] for a name of letters, digits and hyphens.
+fn inbound_hyphened(name: &str) -> Inbound {
+    // By the first letter, since most names of a browser are decided by it.
+    let dropped = match name.as_bytes().first() {
+        Some(b'a') if name == "authorization" => return Inbound::Authorization,
+        Some(b'c') => match name {
+            "connection" => return Inbound::Connection,
+            "cookie" => return Inbound::Cookie,
+            _ => matches!(
+                name,
+                "content-length"
+                    | "client-ip"
+                    | "cluster-client-ip"
+                    | "cf-connecting-ip"
+                    | "cf-connecting-ipv6"
+                    | "cf-pseudo-ipv4"
+            ),
+        },
+        Some(b'e') => name == "expect",
+        Some(b'f') => {
+            matches!(
+                name,
+                "forwarded" | "fly-client-ip" | "fastly-client-ip" | "front-end-https"
+            ) || name.starts_with("fly-forwarded-")
+        }
+        Some(b'h') => matches!(name, "host" | "http2-settings"),
+        Some(b'k') => name == "keep-alive",
+        // `Proxy` itself becomes HTTP_PROXY in a CGI environment ("httpoxy").
+        Some(b'p') => name == "proxy" || name.starts_with("proxy-"),
+        Some(b't') => match name {
+            "te" => return Inbound::Te,
+            "trailer" => return Inbound::Trailer,
+            _ => matches!(name, "transfer-encoding" | "true-client-ip"),
+        },
+        Some(b'u') => name == "upgrade",
+        Some(b'w') => name.starts_with("wl-proxy-"),
+        Some(b'x') => is_ours(name) || is_x_forwarding(name) || changes_the_operation(name),
+        _ => false,
+    };
+    if dropped {
+        Inbound::Drop
+    } else {
+        Inbound::Pass
+    }
+}
+
+/// Headers that the gateway itself sets.
+fn is_ours(name: &str) -> bool {
+    name.starts_with("x-plugway-") || matches!(name, "x-plugway" | "x-request-id")
+}
+
+/// The `X-` part of the forwarding family: who the client is, and how it addressed us. Those of
+/// trusted peers are dropped too: what is believed of them is in the
+/// [`ClientView`](super::ClientView), and a proxy that sets one of them passes the others on
+/// as its client sent them.
+fn is_x_forwarding(name: &str) -> bool {
+    name.starts_with("x-forwarded-")
+        || name.starts_with("x-envoy-")
+        || matches!(
+            name,
+            "x-forwarded"
+                | "x-real-ip"
+                | "x-client-ip"
+                | "x-cluster-client-ip"
+                | "x-remote-ip"
+                | "x-remote-addr"
+                | "x-originating-ip"
+                | "x-proxyuser-ip"
+                | "x-azure-clientip"
+                | "x-appengine-user-ip"
+                | "x-host"
+                | "x-scheme"
+                | "x-url-scheme"
+                | "x-original-forwarded-for"
+                | "x-original-host"
+        )
+}
+
+/// Headers that make some frameworks run another operation than the one of the request line,
+/// which is the one that was published and authorized.
+fn changes_the_operation(name: &str) -> bool {
+    matches!(
+        name,
+        "x-original-url"
+            | "x-original-uri"
+            | "x-rewrite-url"
+            | "x-http-method"
+            | "x-http-method-override"
+            | "x-method-override"
+    )
+}
+
+/// What becomes of an upstream's header on its way to the client.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Returned {
+    /// It goes on.
+    Pass,
+    /// It does not.
+    Drop,
+    /// It does not, and neither does what it names.
+    Connection,
+    /// It goes on if the caller says so.
+    ContentLength,
+    /// It may point to the upstream.
+    Location,
+    /// Only names of allowed trailers go on.
+    Trailer,
+}
+
+/// For a header of the upstream.
+pub(super) fn returned(name: &str) -> Returned {
+    let dropped = match name.as_bytes().first() {
+        // The gateway answers CORS, and `Alt-Svc` names other doors of the upstream.
+        Some(b'a') => name == "alt-svc" || name.starts_with("access-control-"),
+        Some(b'c') => match name {
+            "connection" => return Returned::Connection,
+            "content-length" => return Returned::ContentLength,
+            "content-location" => return Returned::Location,
+            _ => false,
+        },
+        // Fly's proxy acts on it: an upstream could send an authenticated request elsewhere.
+        Some(b'f') => name.starts_with("fly-replay"),
+        Some(b'h') => name == "http2-settings",
+        Some(b'k') => name == "keep-alive",
+        Some(b'l') if name == "location" => return Returned::Location,
+        Some(b'p') => matches!(
+            name,
+            "proxy-authenticate"
+                | "proxy-authentication-info"
+                | "proxy-authorization"
+                | "proxy-connection"
+        ),
+        Some(b't') => match name {
+            "trailer" => return Returned::Trailer,
+            _ => matches!(name, "te" | "transfer-encoding"),
+        },
+        Some(b'u') => name == "upgrade",
+        Some(b'x') => name == "x-request-id",
+        _ => false,
+    };
+    if dropped {
+        Returned::Drop
+    } else {
+        Returned::Pass
+    }
+}
+
+/// Whether a field may stand in trailers (RFC 9110 §6.5.1): not what frames or routes a message,
+/// authenticates it, controls a request or a response, or says how the content is to be read;
+/// and nothing that [`inbound`] or [`returned`] would not let through in a head. Digests may
+/// (RFC 9530 §2 and §3).
+pub(super) fn is_trailer(name: &str) -> bool {
+    let forbidden = match name.as_bytes().first() {
+        Some(b'a') => matches!(name, "age" | "authentication-info"),
+        Some(b'c') => {
+            (name.starts_with("content-") && name != "content-digest")
+                || matches!(name, "cache-control" | "clear-site-data")
+        }
+        Some(b'd') => name == "date",
+        Some(b'e') => name == "expires",
+        Some(b'i') => name.starts_with("if-"),
+        Some(b'm') => name == "max-forwards",
+        Some(b'p') => matches!(name, "pragma" | "proxy-status"),
+        Some(b'r') => matches!(name, "range" | "retry-after" | "refresh"),
+        Some(b's') => matches!(name, "set-cookie" | "strict-transport-security"),
+        Some(b'v') => name == "vary",
+        Some(b'w') => matches!(name, "warning" | "www-authenticate"),
+        _ => false,
+    };
+    !forbidden && inbound(name) == Inbound::Pass && returned(name) == Returned::Pass
+}
+
+/// Whether the configuration must not set or remove a header: what frames a message or belongs
+/// to one connection, the host (which has a key of its own), and what the gateway says of itself.
+pub(super) fn is_reserved(name: &str) -> bool {
+    let mut folded = [0; LONGEST];
+    let name = fold(name, &mut folded);
+    is_ours(name)
+        || matches!(
+            name,
+            "connection"
+                | "content-length"
+                | "expect"
+                | "host"
+                | "http2-settings"
+                | "keep-alive"
+                | "proxy-connection"
+                | "te"
+                | "trailer"
+                | "transfer-encoding"
+                | "upgrade"
+        )
+}
+
+/// Whether two names are the same to a server that tells only letters and digits apart.
+pub(super) fn are_twins(one: &str, other: &str) -> bool {
+    let pairs = || one.bytes().zip(other.bytes());
+    one.len() == other.len() && pairs().all(|(one, other)| folded(one) == folded(other))
+}
+
+/// Longer than every name in this file: what is cut off a longer one makes it equal to none.
+const LONGEST: usize = 64;
+
+/// What stands for itself in every server.
+fn is_plain(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || byte == b'-'
+}
+
+/// What does not is a hyphen.
+fn folded(byte: u8) -> u8 {
+    if is_plain(byte) { byte } else { b'-' }
+}
+
+/// A name with hyphens for all that is not plain, or as much of it as matters.
+fn fold<'b>(name: &str, buffer: &'b mut [u8; LONGEST]) -> &'b str {
+    let length = name.len().min(LONGEST);
+    for (to, from) in buffer.iter_mut().zip(name.bytes()) {
+        *to = folded(from);
+    }
+    // Names are ASCII, so this never fails.
+    std::str::from_utf8(&buffer[..length]).unwrap_or_default()
+}

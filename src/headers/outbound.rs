@@ -1,0 +1,241 @@
+//! The head that goes upstream.
+
+use std::fmt::{self, Write as _};
+
+use http::header::{AUTHORIZATION, CONNECTION, COOKIE, FORWARDED, HOST, TE, TRAILER};
+use http::{HeaderMap, HeaderName, HeaderValue};
+
+use super::client::{
+    ClientView, X_FORWARDED_FOR, X_FORWARDED_HOST, X_FORWARDED_PROTO, X_REQUEST_ID,
+};
+use super::fields::{append, fields, head_like, list, remove_named, set, set_text};
+use super::names::{Inbound, are_twins, inbound};
+use super::rules::Rules;
+use super::trailers::announced;
+
+/// The name of who calls.
+static X_PLUGWAY_PRINCIPAL: HeaderName = HeaderName::from_static("x-plugway-principal");
+/// The id of the token that was presented.
+static X_PLUGWAY_TOKEN: HeaderName = HeaderName::from_static("x-plugway-token");
+/// `service` or `user`.
+static X_PLUGWAY_LEVEL: HeaderName = HeaderName::from_static("x-plugway-level");
+/// The plugin's name.
+static X_PLUGWAY_PLUGIN: HeaderName = HeaderName::from_static("x-plugway-plugin");
+
+/// What is the same for all requests of a plugin; compiled once.
+#[derive(Debug, Clone)]
+pub struct Policy {
+    /// `X-Plugway-Plugin`
+    pub plugin: HeaderValue,
+    /// The header in which clients present their credential.
+    pub auth_header: HeaderName,
+    /// What the upstream gets in its place.
+    pub credential: Credential,
+    /// Changes that the configuration asks for, made last but for credential and `Host`.
+    pub rules: Rules,
+}
+
+/// What the upstream gets for a credential.
+#[derive(Clone)]
+pub enum Credential {
+    /// Nothing.
+    Nothing,
+    /// The client's own, and its `Authorization`: it is between the two of them.
+    Pass,
+    /// The gateway's own.
+    Header(HeaderName, HeaderValue),
+}
+
+impl fmt::Debug for Credential {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Nothing => f.write_str("Nothing"),
+            Self::Pass => f.write_str("Pass"),
+            Self::Header(name, _) => write!(f, "Header({name}, ..)"),
+        }
+    }
+}
+
+/// Who was authenticated. What is not there is not sent.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Identity<'a> {
+    /// `X-Plugway-Principal`
+    pub principal: Option<&'a HeaderValue>,
+    /// `X-Plugway-Token`
+    pub token: Option<&'a HeaderValue>,
+    /// `X-Plugway-Level`
+    pub level: Option<&'a HeaderValue>,
+}
+
+/// What is known of one request.
+#[derive(Debug, Clone, Copy)]
+pub struct Outbound<'a> {
+    /// Of the plugin.
+    pub policy: &'a Policy,
+    /// Who is on the other end.
+    pub client: &'a ClientView<'a>,
+    /// Who was authenticated.
+    pub identity: Identity<'a>,
+    /// `X-Request-Id`
+    pub request_id: &'a HeaderValue,
+    /// `Host`
+    pub host: &'a HeaderValue,
+    /// Whether the body goes in chunks, so that trailers may follow it.
+    pub streamed: bool,
+}
+
+/// Builds the head that goes upstream, from nothing.
+///
+/// Of the client's fields come: all that [`names`](super::names) does not hold back, byte for
+/// byte; its cookies in one line (RFC 9113 §8.2.3); `TE` if it takes trailers; `Trailer` for
+/// those that may follow; its credential only with [`Credential::Pass`]. What its `Connection`
+/// names goes (RFC 9110 §7.6.1), *before* anything of ours is added, so that it can not name
+/// that. `Content-Length` and `Transfer-Encoding` are hyper's, made from the body.
+pub fn outbound(client: &HeaderMap, out: &Outbound<'_>) -> HeaderMap {
+    let mut head = copied(client, out);
+    for value in client.get_all(CONNECTION) {
+        remove_named(&mut head, value);
+    }
+    forwarded(&mut head, out.client);
+    let identity = [
+        (&X_PLUGWAY_PRINCIPAL, out.identity.principal),
+        (&X_PLUGWAY_TOKEN, out.identity.token),
+        (&X_PLUGWAY_LEVEL, out.identity.level),
+        (&X_PLUGWAY_PLUGIN, Some(&out.policy.plugin)),
+        (&X_REQUEST_ID, Some(out.request_id)),
+    ];
+    for (name, value) in identity {
+        if let Some(value) = value {
+            set(&mut head, name, value.clone());
+        }
+    }
+    out.policy.rules.apply(&mut head);
+    if let Credential::Header(name, value) = &out.policy.credential {
+        let mut value = value.clone();
+        value.set_sensitive(true);
+        set(&mut head, name, value);
+    }
+    set(&mut head, &HOST, out.host.clone());
+    if list(client, &TE).any(accepts_trailers) {
+        // A sender of TE names it in Connection (RFC 9110 §10.1.4).
+        set(&mut head, &TE, HeaderValue::from_static("trailers"));
+        set(&mut head, &CONNECTION, HeaderValue::from_static("te"));
+    }
+    head
+}
+
+/// What goes on of the client's fields, in one pass over them.
+fn copied(client: &HeaderMap, out: &Outbound<'_>) -> HeaderMap {
+    let Policy {
+        auth_header,
+        credential,
+        rules,
+        ..
+    } = out.policy;
+    let pass = matches!(credential, Credential::Pass);
+    let mut head = head_like(client, 16);
+    let mut cookies = false;
+    for (name, value) in fields(client) {
+        let text = name.as_str();
+        if are_twins(text, auth_header.as_str()) {
+            if pass && name == auth_header {
+                append(&mut head, name, value.clone());
+            }
+            continue;
+        }
+        // The gateway sets these; a twin would be read as well, perhaps before them.
+        let is_twin = |own: &HeaderName| are_twins(text, own.as_str());
+        let of_credential = matches!(credential, Credential::Header(own, _) if is_twin(own));
+        if of_credential || rules.sets(is_twin) {
+            continue;
+        }
+        match inbound(text) {
+            Inbound::Pass => append(&mut head, name, value.clone()),
+            Inbound::Authorization if pass => append(&mut head, &AUTHORIZATION, value.clone()),
+            Inbound::Cookie => cookies = true,
+            Inbound::Trailer if out.streamed => {
+                if let Some(value) = announced(client, Some(auth_header)) {
+                    set(&mut head, &TRAILER, value);
+                }
+            }
+            Inbound::Drop
+            | Inbound::Connection
+            | Inbound::Te
+            | Inbound::Trailer
+            | Inbound::Authorization => {}
+        }
+    }
+    if cookies && let Some(value) = one_cookie(client) {
+        set(&mut head, &COOKIE, value);
+    }
+    head
+}
+
+/// All cookies in one line.
+fn one_cookie(client: &HeaderMap) -> Option<HeaderValue> {
+    let mut lines = client.get_all(COOKIE).iter();
+    let first = lines.next()?;
+    let mut joined = Vec::new();
+    for line in lines {
+        if joined.is_empty() {
+            joined.extend_from_slice(first.as_bytes());
+        }
+        joined.extend_from_slice(b"; ");
+        joined.extend_from_slice(line.as_bytes());
+    }
+    if joined.is_empty() {
+        return Some(first.clone());
+    }
+    HeaderValue::try_from(joined).ok()
+}
+
+/// Whether an element of `TE` is `trailers` (which takes no weight).
+fn accepts_trailers(element: &[u8]) -> bool {
+    element.eq_ignore_ascii_case(b"trailers")
+}
+
+/// Sets `X-Forwarded-For`, `-Host` and `-Proto`, and `Forwarded` (RFC 7239), where host and
+/// scheme stand in the element of the client, as the first proxy saw them.
+fn forwarded(head: &mut HeaderMap, client: &ClientView<'_>) {
+    let scheme = if client.https { "https" } else { "http" };
+    let host = client.authority.to_string();
+    let mut addresses = String::with_capacity(40);
+    let mut elements = String::with_capacity(96);
+    for address in client.hops.iter().chain([&client.peer]) {
+        let is_first = addresses.is_empty();
+        if !is_first {
+            addresses.push_str(", ");
+            elements.push_str(", ");
+        }
+        let start = addresses.len();
+        // Writing to a string does not fail.
+        let _ = write!(addresses, "{address}");
+        let (before, after) = if address.is_ipv6() {
+            ("\"[", "]\"")
+        } else {
+            ("", "")
+        };
+        for part in ["for=", before, &addresses[start..], after] {
+            elements.push_str(part);
+        }
+        if is_first {
+            if !host.is_empty() {
+                let bare = host
+                    .bytes()
+                    .all(|byte| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte));
+                let quote = if bare { "" } else { "\"" };
+                for part in [";host=", quote, &host, quote] {
+                    elements.push_str(part);
+                }
+            }
+            elements.push_str(";proto=");
+            elements.push_str(scheme);
+        }
+    }
+    set_text(head, &X_FORWARDED_FOR, addresses);
+    set_text(head, &FORWARDED, elements);
+    if !host.is_empty() {
+        set_text(head, &X_FORWARDED_HOST, host);
+    }
+    set(head, &X_FORWARDED_PROTO, HeaderValue::from_static(scheme));
+}

@@ -1,0 +1,76 @@
+//! The head that the client gets.
+
+use http::header::{CONNECTION, CONTENT_TYPE, TRAILER};
+use http::{HeaderMap, HeaderName, HeaderValue};
+
+use super::client::X_REQUEST_ID;
+use super::fields::{append, fields, head_like, remove_named, set};
+use super::location::{Rewrite, rewrite_location};
+use super::names::{Returned, returned};
+use super::rules::Rules;
+use super::trailers::announced;
+
+/// What is known of one response.
+#[derive(Debug, Clone, Copy)]
+pub struct ResponseContext<'a> {
+    /// `X-Request-Id`
+    pub request_id: &'a HeaderValue,
+    /// What replaces the upstream's addresses.
+    pub rewrite: Rewrite<'a>,
+    /// Changes that the configuration asks for.
+    pub rules: &'a Rules,
+    /// Whether `Content-Length` is kept: for HEAD and 304, and for a body that goes on unchanged
+    /// and has that size. Otherwise hyper makes it from the body.
+    pub content_length: bool,
+    /// Whether trailers may follow: the client takes them, and the body is one that goes on.
+    pub trailers: bool,
+}
+
+/// Builds the head that the client gets. Of the upstream's fields come all that
+/// [`names`](super::names) does not hold back, byte for byte; `Location` and `Content-Location`
+/// as [`rewrite_location`] says; `Trailer` for those that may follow. `Set-Cookie`, `Server`,
+/// `Strict-Transport-Security` and the like are the upstream's to say.
+pub fn response(upstream: &HeaderMap, context: &ResponseContext<'_>) -> HeaderMap {
+    let mut head = head_like(upstream, 8);
+    for (name, value) in fields(upstream) {
+        match returned(name.as_str()) {
+            Returned::Pass => append(&mut head, name, value.clone()),
+            Returned::ContentLength if context.content_length => {
+                set(&mut head, name, value.clone());
+            }
+            Returned::Location => located(&mut head, name, value, &context.rewrite),
+            Returned::Trailer if context.trailers => {
+                if let Some(value) = announced(upstream, None) {
+                    set(&mut head, &TRAILER, value);
+                }
+            }
+            Returned::Drop | Returned::Connection | Returned::ContentLength | Returned::Trailer => {
+            }
+        }
+    }
+    for value in upstream.get_all(CONNECTION) {
+        remove_named(&mut head, value);
+    }
+    context.rules.apply(&mut head);
+    set(&mut head, &X_REQUEST_ID, context.request_id.clone());
+    head
+}
+
+/// Adds a field that holds an address.
+fn located(head: &mut HeaderMap, name: &HeaderName, value: &HeaderValue, rewrite: &Rewrite<'_>) {
+    let text = std::str::from_utf8(value.as_bytes()).ok();
+    let ours = text.and_then(|text| rewrite_location(text, rewrite));
+    let ours = ours.and_then(|text| HeaderValue::try_from(text).ok());
+    append(head, name, ours.unwrap_or_else(|| value.clone()));
+}
+
+/// Whether the body of a response is an order to Fly's proxy, which would act on it: a
+/// compromised upstream could have an authenticated request replayed elsewhere. Such a response
+/// must not go on.
+pub fn is_fly_replay_body(upstream: &HeaderMap) -> bool {
+    upstream.get_all(CONTENT_TYPE).iter().any(|value| {
+        let mut parts = value.as_bytes().split(|byte| matches!(byte, b';' | b','));
+        let media_type = parts.next().unwrap_or_default().trim_ascii();
+        media_type.eq_ignore_ascii_case(b"application/vnd.fly.replay+json")
+    })
+}
