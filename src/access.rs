@@ -69,7 +69,7 @@ impl Writer {
         if self.shared.format.load(Relaxed) == 0 {
             record.write_json(&mut line);
         } else {
-            record.write_text(&mut line);
+            record.write_text(&mut line, std::io::stdout().is_terminal());
         }
         self.send(line);
     }

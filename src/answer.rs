@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 use std::time::Instant;
 
 use bytes::Bytes;
-use http::{HeaderValue, Method, Response, StatusCode, header};
+use http::{HeaderName, HeaderValue, Method, Response, StatusCode, header};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 
 use crate::access;
@@ -15,6 +15,8 @@ use crate::body::Upload;
 use crate::rejection::Rejection;
 use crate::telemetry::{Counters, Outcome, Record};
 use crate::upstream::{ResponseBody, ResponseFault};
+
+static X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Where the records of one worker go.
 #[derive(Debug)]
@@ -65,7 +67,7 @@ impl Recorder {
     pub fn attach(mut self: Box<Self>, mut response: Response<Content>) -> Response<Body> {
         self.record.status = Some(response.status());
         let id = self.record.request_id.clone();
-        response.headers_mut().insert(crate::headers::X_REQUEST_ID, id);
+        response.headers_mut().insert(X_REQUEST_ID.clone(), id);
         // Nothing of a body is sent here, so nobody asks for it: its length is all that is told.
         let status = response.status();
         if self.record.method == Method::HEAD || status == StatusCode::NO_CONTENT || status == StatusCode::NOT_MODIFIED {

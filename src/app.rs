@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use crate::access;
 use crate::admin;
 use crate::config::{Limits, ListenerKind, Log};
-use crate::control::{Control, Delivery, Edges, Listening, Order, Outcome, Shared, Source, Trigger, Watch};
+use crate::control::{Control, Delivery, Edges, Fetching, Listening, Order, Outcome, Shared, Source, Trigger, Watch};
 use crate::gateway::Gateway;
 use crate::problems::Problems;
 use crate::server::{self, Bound, Workers};
@@ -74,7 +74,7 @@ pub fn run(source: Source, announce: impl FnOnce(&Started)) -> Result<(), StartE
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("the runtime")?;
     let set = LocalSet::new();
     set.block_on(&runtime, async {
-        let app = App::build(source).await?;
+        let mut app = App::build(source).await?;
         announce(&app.started());
         app.run().await.map_err(StartError::Other)
     })
@@ -430,11 +430,11 @@ impl Edges for World {
         }
     }
 
-    fn fetch(&self, order: Order) -> impl Future<Output = Result<Vec<u8>, String>> + 'static {
-        async move {
+    fn fetch(&self, order: Order) -> Fetching {
+        Box::pin(async move {
             let fetched = upstream::fetch(&order.target, &order.path, &order.headers, order.limit, order.patience).await;
             fetched.map(|fetched| fetched.bytes.to_vec()).map_err(|error| error.to_string())
-        }
+        })
     }
 }
 

@@ -10,6 +10,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::{Buf, Bytes};
+use http::HeaderName;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use tokio::time::{Instant, Sleep};
@@ -113,13 +114,15 @@ pub struct RequestBody {
     upload: Rc<Upload>,
     patience: Patience,
     limit: u64,
+    credential: Option<HeaderName>,
 }
 
 impl RequestBody {
-    /// `limit` in bytes; `idle`: between two reads.
-    pub fn new(incoming: Incoming, limit: u64, idle: Duration) -> Self {
+    /// `limit` in bytes; `idle`: between two reads; `credential`: the header that no trailer may
+    /// bring in after all.
+    pub fn new(incoming: Incoming, limit: u64, idle: Duration, credential: Option<HeaderName>) -> Self {
         let incoming = (!incoming.is_end_stream()).then_some(incoming);
-        Self::from_parts(incoming, limit, Patience::new(Some(idle)))
+        Self { credential, ..Self::from_parts(incoming, limit, Patience::new(Some(idle))) }
     }
 
     /// Without content.
@@ -140,6 +143,7 @@ impl RequestBody {
             }),
             patience,
             limit,
+            credential: None,
         }
     }
 
@@ -150,6 +154,7 @@ impl RequestBody {
             upload: Rc::clone(&self.upload),
             patience: Patience::new(None),
             limit: self.limit,
+            credential: None,
         })
     }
 
@@ -179,7 +184,7 @@ impl Body for RequestBody {
         let Some(incoming) = &mut me.incoming else {
             return Poll::Ready(me.upload.fault.get().map(Err));
         };
-        let frame = match Pin::new(incoming).poll_frame(cx) {
+        let frame = match Pin::new(&mut *incoming).poll_frame(cx) {
             Poll::Ready(frame) => frame,
             Poll::Pending => {
                 me.upload.waiting.set(true);
@@ -207,7 +212,7 @@ impl Body for RequestBody {
                 }
                 me.upload.ended.set(incoming.is_end_stream());
                 Poll::Ready(Some(Ok(match frame.into_trailers() {
-                    Ok(trailers) => Frame::trailers(crate::headers::clean_trailers(&trailers)),
+                    Ok(trailers) => Frame::trailers(crate::headers::clean_trailers(&trailers, me.credential.as_ref())),
                     Err(frame) => frame,
                 })))
             }

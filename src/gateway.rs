@@ -51,7 +51,7 @@ impl Gateway {
     /// For one worker.
     pub fn new(published: Arc<Published>, shared: Arc<Shared>, access: access::Writer) -> Self {
         Self {
-            view: View::new(published),
+            view: View::new(&published),
             shared,
             upstreams: Rc::new(Upstreams::default()),
             ledger: Rc::new(Ledger { counters: RefCell::default(), access }),
@@ -115,7 +115,7 @@ impl Gateway {
         let principal = self.admit(plugin, &head.headers, &errand, recorder)?;
 
         // 8. Do it.
-        let body = RequestBody::new(body, snapshot.limits.body_bytes, snapshot.limits.body_idle);
+        let body = RequestBody::new(body, snapshot.limits.body_bytes, snapshot.limits.body_idle, Some(plugin.policy.header().clone()));
         recorder.upload = Some(body.upload());
         check_length(&head.headers, snapshot.limits.body_bytes)?;
         self.forward(&head, body, &errand, &principal, plugin, &client, recorder).await

@@ -7,10 +7,11 @@ use super::output::Output;
 use super::Exit;
 use crate::app;
 use crate::control::Source;
+use crate::problems::Severity;
 
 pub(super) fn run(check: &Check, output: &mut Output) -> anyhow::Result<Exit> {
     let (snapshot, problems) = app::rehearse(Source::File(check.config.clone()))?;
-    let count = problems.iter().filter(|problem| problem.stops()).count();
+    let count = problems.iter().filter(|problem| problem.severity == Severity::Problem).count();
     let warnings = problems.len() - count;
     if output.as_json {
         let plugins = snapshot.iter().flat_map(|snapshot| &snapshot.plugins).map(|plugin| {
@@ -19,7 +20,7 @@ pub(super) fn run(check: &Check, output: &mut Output) -> anyhow::Result<Exit> {
                 "operations": plugin.operations.len(),
                 "unavailable": plugin.unavailable,
                 "report": plugin.report.iter().map(|finding| json!({
-                    "action": finding.action.word(), "pointer": finding.pointer, "message": finding.message,
+                    "action": finding.action.as_str(), "pointer": finding.pointer, "message": finding.message,
                 })).collect::<Vec<_>>(),
             })
         });
@@ -36,7 +37,7 @@ pub(super) fn run(check: &Check, output: &mut Output) -> anyhow::Result<Exit> {
             let state = plugin.unavailable.as_ref().map_or(String::new(), |reason| format!(" (document not available: {reason})"));
             output.text(&format!("plugin {}: {} operations{state}\n", plugin.name, plugin.operations.len()))?;
             for finding in &plugin.report {
-                output.text(&format!("  {} {}: {}\n", finding.action.word(), finding.pointer, finding.message))?;
+                output.text(&format!("  {} {}: {}\n", finding.action.as_str(), finding.pointer, finding.message))?;
             }
         }
         let verdict = if count == 0 { "is valid" } else { "is refused" };

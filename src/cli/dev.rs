@@ -39,11 +39,11 @@ pub(super) fn run(dev: Dev, output: &mut Output) -> anyhow::Result<Exit> {
         (Some(upstream), Some(openapi)) => (upstream.clone(), openapi.clone()),
         (Some(upstream), None) => (upstream.clone(), probe(upstream)?),
     };
-    let certs = devcerts::ensure(Path::new(CERTS), &[], Timestamp::now())?;
+    let certs = devcerts::ensure(Path::new(CERTS), &[] as &[&str], Timestamp::now())?;
     for warning in &certs.warnings {
         output.remark(&format!("plugway: {warning}"));
     }
-    let tokens = devcerts::ensure_tokens(Path::new(CERTS), make_token, |text| tokens::parse(text).is_ok())?;
+    let tokens = dev_tokens()?;
     let text = configuration(&dev, if builtin { "todo" } else { "api" }, &upstream, &openapi, &tokens);
     if let Some(path) = &dev.write_config {
         return write_config(path, &text, builtin, output);
@@ -58,8 +58,13 @@ pub(super) fn run(dev: Dev, output: &mut Output) -> anyhow::Result<Exit> {
     })
 }
 
-fn make_token(level: tokens::Level) -> Result<String, String> {
-    tokens::generate_from_system(level).map(|token| token.expose().to_owned()).map_err(|error| error.to_string())
+/// The two tokens of `dev`, kept or made.
+fn dev_tokens() -> anyhow::Result<DevTokens> {
+    let fresh = |level| tokens::generate_from_system(level).context("the system gives no randomness");
+    let (service, user) = (fresh(tokens::Level::Service)?, fresh(tokens::Level::User)?);
+    let make = |level| if level == tokens::Level::User { user.expose().to_owned() } else { service.expose().to_owned() };
+    let valid = |level, text: &str| tokens::parse(text).is_ok_and(|parsed| parsed.level == level);
+    Ok(devcerts::ensure_tokens(Path::new(CERTS), make, valid)?)
 }
 
 /// A plugin without authentication is for this machine alone.
@@ -107,7 +112,7 @@ pub(super) fn probe(upstream: &str) -> anyhow::Result<String> {
         match LocalSet::new().block_on(&runtime, fetching) {
             Ok(fetched) => {
                 let read = openapi::read(&fetched.bytes, &ReadLimits::default()).map_err(|error| error.to_string());
-                match read.and_then(|document| openapi::load(&document, &Selection::default()).map_err(|error| error.to_string())) {
+                match read.and_then(|document| openapi::load(document, &Selection::default()).map_err(|error| error.to_string())) {
                     Ok(_) => return Ok(place.to_owned()),
                     Err(error) => drop(writeln!(said, "  {path}: {error}")),
                 }

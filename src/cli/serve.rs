@@ -137,5 +137,6 @@ fn declared_from_environment() -> anyhow::Result<String> {
 
 /// A TOML string.
 pub(super) fn quoted(text: &str) -> String {
-    toml::Value::String(text.to_owned()).to_string()
+    // What JSON escapes, TOML's basic strings escape in the same way.
+    serde_json::Value::from(text).to_string()
 }

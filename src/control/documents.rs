@@ -211,8 +211,9 @@ impl Known {
         let document = openapi::read(bytes, &ReadLimits::default()).map_err(|error| error.to_string())?;
         // Whether it is an OpenAPI document at all is found out here, so that a bad copy of an
         // upstream never replaces a good one.
-        openapi::load(&document, &openapi::Selection::default()).map_err(|error| error.to_string())?;
-        let document = Arc::new(ApiDocument { document: Arc::new(document), manifest });
+        let document = Arc::new(document);
+        openapi::load(Arc::clone(&document), &openapi::Selection::default()).map_err(|error| error.to_string())?;
+        let document = Arc::new(ApiDocument { document, manifest });
         self.good = Some(Good { digest, document, at: now });
         Ok(())
     }
@@ -255,7 +256,7 @@ fn fetch<E: Edges>(
     limits: &config::Limits,
     edges: &E,
     roots: &Arc<RootCertStore>,
-) -> impl Future<Output = Result<(Vec<u8>, Option<Value>), String>> + use<E> {
+) -> impl Future<Output = Result<(Vec<u8>, Option<Value>), String>> + 'static + use<E> {
     let orders = order(plugin, limits, roots);
     let complete = plugin.contact.is_some() && plugin.legal.is_some() && plugin.logo.is_some() && plugin.description.is_some();
     let identity = identity(plugin);

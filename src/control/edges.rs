@@ -29,8 +29,11 @@ pub trait Edges {
     fn configure(&self, limits: &Limits, log: Log);
 
     /// Gets a document. The error is a sentence.
-    fn fetch(&self, order: Order) -> impl Future<Output = Result<Vec<u8>, String>> + 'static;
+    fn fetch(&self, order: Order) -> Fetching;
 }
+
+/// A document on its way.
+pub type Fetching = std::pin::Pin<Box<dyn Future<Output = Result<Vec<u8>, String>>>>;
 
 /// A listener.
 #[derive(Debug, Clone, Copy)]

@@ -20,8 +20,7 @@ use rustls::server::ProducesTickets;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-pub use declared::TokenLine;
-pub use edges::{Edges, Listening, Order};
+pub use edges::{Edges, Fetching, Listening, Order};
 pub use inputs::Inputs;
 pub use watch::Watch;
 

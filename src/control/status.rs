@@ -59,7 +59,7 @@ pub(super) fn status<E: Edges>(control: &Control<E>) -> Value {
 fn plugin<E: Edges>(control: &Control<E>, plugin: &Plugin) -> Value {
     let standing = control.library.standing(&plugin.name);
     let report: Vec<Value> = plugin.report.iter().take(FINDINGS).map(|finding| json!({
-        "action": finding.action.word(),
+        "action": finding.action.as_str(),
         "pointer": finding.pointer,
         "message": finding.message,
     })).collect();

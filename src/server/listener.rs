@@ -7,27 +7,7 @@ use std::path::{Path, PathBuf};
 
 use socket2::{Domain, Protocol, Socket, Type};
 
-/// What is spoken on a listener.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Kind {
-    /// TLS, then HTTP/2 or HTTP/1.1 by ALPN.
-    Https,
-    /// HTTP/1.1, or HTTP/2 by prior knowledge.
-    Http,
-    /// Prometheus.
-    Metrics,
-}
-
-impl Kind {
-    /// As in the configuration.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Https => "https",
-            Self::Http => "http",
-            Self::Metrics => "metrics",
-        }
-    }
-}
+pub use crate::config::ListenerKind as Kind;
 
 /// A bound socket that nobody accepts from yet.
 #[derive(Debug)]

@@ -184,12 +184,12 @@ fn check_scopes(config: &Config, plugins: &[Arc<Plugin>], material: &Material<'_
 
 /// The one handle to the snapshot that serves.
 #[derive(Debug)]
-pub struct Published(ArcSwap<Snapshot>);
+pub struct Published(Arc<ArcSwap<Snapshot>>);
 
 impl Published {
     /// With the first one.
     pub fn new(snapshot: Arc<Snapshot>) -> Self {
-        Self(ArcSwap::new(snapshot))
+        Self(Arc::new(ArcSwap::new(snapshot)))
     }
 
     /// Replaces it for every later request.
@@ -206,24 +206,16 @@ impl Published {
 /// A worker's view: one atomic load per request, and no count that other workers touch.
 #[derive(Debug)]
 pub struct View {
-    cache: std::cell::RefCell<Cache<Arc<Published>, Arc<Snapshot>>>,
+    cache: std::cell::RefCell<Cache<Arc<ArcSwap<Snapshot>>, Arc<Snapshot>>>,
     /// Shared within the worker without an atomic.
     local: std::cell::RefCell<std::rc::Rc<Arc<Snapshot>>>,
 }
 
-impl std::ops::Deref for Published {
-    type Target = ArcSwap<Snapshot>;
-
-    fn deref(&self) -> &ArcSwap<Snapshot> {
-        &self.0
-    }
-}
-
 impl View {
     /// For one worker.
-    pub fn new(published: Arc<Published>) -> Self {
+    pub fn new(published: &Published) -> Self {
         let local = std::rc::Rc::new(published.current());
-        Self { cache: std::cell::RefCell::new(Cache::new(published)), local: std::cell::RefCell::new(local) }
+        Self { cache: std::cell::RefCell::new(Cache::new(Arc::clone(&published.0))), local: std::cell::RefCell::new(local) }
     }
 
     /// The snapshot that a request keeps to its end.

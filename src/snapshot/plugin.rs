@@ -12,7 +12,7 @@ use crate::auth::Policy;
 use crate::config::{self, Config, DocumentAccess, Require, Roots, UpstreamHost};
 use crate::documents::{self, Documents, OpenApiTexts};
 use crate::headers::{self, Authority, Cors, Rules};
-use crate::openapi::{self, Api, Finding, PublishOptions, Selection};
+use crate::openapi::{self, Api, Finding, InfoOverrides, PublishOptions, Selection};
 use crate::problems::{Place, Problems};
 use crate::route::{Router, Spec};
 use crate::telemetry;
@@ -99,7 +99,7 @@ pub struct Public {
 }
 
 impl Public {
-    fn of(origin: &str) -> Option<Self> {
+    pub(super) fn of(origin: &str) -> Option<Self> {
         let (scheme, rest) = origin.split_once("://")?;
         let authority = headers::parse_authority(rest)?.into_owned();
         Some(Self { origin: origin.to_owned(), host: authority.host.to_string(), authority, https: scheme == "https" })
@@ -173,7 +173,6 @@ pub(super) fn compile(
         UpstreamHost::Name(name) => HeaderValue::from_str(name).ok(),
     };
     Some(Plugin {
-        policy,
         require: plugin.auth.require,
         documents_need_token: plugin.documents == DocumentAccess::Token,
         open_paths: plugin.files.keys().cloned().collect(),
@@ -206,6 +205,7 @@ pub(super) fn compile(
         unavailable,
         report,
         target,
+        policy,
         title: plugin.display_name.clone().or_else(|| loaded.and_then(|api| api.info.title)).unwrap_or_else(|| plugin.name.clone()),
         name,
     })
@@ -217,7 +217,7 @@ fn load(plugin: &config::Plugin, source: &super::ApiDocument, strict: bool, prob
         include: plugin.openapi.include.iter().map(|selector| selector.value.clone()).collect(),
         exclude: plugin.openapi.exclude.iter().map(|selector| selector.value.clone()).collect(),
     };
-    let loaded = match openapi::load(&source.document, &selection) {
+    let loaded = match openapi::load(Arc::clone(&source.document), &selection) {
         Ok(loaded) => loaded,
         Err(error) => {
             problems.add(&plugin.openapi.at, error.to_string());
@@ -236,7 +236,7 @@ fn load(plugin: &config::Plugin, source: &super::ApiDocument, strict: bool, prob
     };
     nothing(&plugin.openapi.include, &loaded.unmatched.include, ": it publishes nothing", problems);
     nothing(&plugin.openapi.exclude, &loaded.unmatched.exclude, ": it hides nothing", problems);
-    let api = loaded.api;
+    let api = loaded;
     if api.operations.is_empty() {
         problems.warn(&plugin.openapi.at, "no operation is published: every request will get 404");
     }
@@ -303,7 +303,9 @@ fn documents(
         openapi: texts.as_ref(),
         links_page: material.dev,
     });
-    problems.extend(found);
+    for problem in found {
+        problems.push(problem);
+    }
     documents.prepare(&origins(plugin, config, material));
     documents
 }
@@ -313,8 +315,7 @@ fn texts(plugin: &config::Plugin, api: &Api) -> OpenApiTexts {
     let options = PublishOptions {
         origin: documents::ORIGIN.to_owned(),
         security: documents::security_scheme(plugin),
-        title: plugin.display_name.clone(),
-        description: plugin.description.clone(),
+        info: InfoOverrides { title: plugin.display_name.clone(), description: plugin.description.clone() },
     };
     let new = openapi::publish(api, openapi::Target::V3_1_0, &options);
     let old = openapi::publish(api, openapi::Target::V3_0_1, &options);

@@ -60,7 +60,7 @@ pub enum Broken {
     Switched,
     /// Framing that two readers could understand in two ways.
     #[error("{0}")]
-    Framing(&'static str),
+    Framing(crate::headers::FramingError),
 }
 
 /// A worker's connections, by upstream. They outlive configurations.
@@ -186,7 +186,7 @@ impl Upstreams {
             return Err(broken(Broken::Switched));
         }
         if let Err(fault) = crate::headers::framing(response.headers(), response.version()) {
-            return Err(broken(Broken::Framing(fault.reason())));
+            return Err(broken(Broken::Framing(fault)));
         }
         let lease = response::Lease {
             channel: Some(channel),

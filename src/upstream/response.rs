@@ -94,7 +94,7 @@ impl Body for ResponseBody {
         }
         Poll::Ready(frame.map(|frame| {
             Ok(match frame?.into_trailers() {
-                Ok(trailers) => Frame::trailers(crate::headers::clean_trailers(&trailers)),
+                Ok(trailers) => Frame::trailers(crate::headers::clean_trailers(&trailers, None)),
                 Err(frame) => frame,
             })
         }))
