@@ -334,23 +334,7 @@ pub enum OpenApiSource {
     File(ServedFile),
 }
 
-/// Which operations: of `include`, `exclude` and of scopes.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Selector {
-    /// `*`, only in scopes.
-    All,
-    /// `listTodos`
-    OperationId(String),
-    /// `tag:public`
-    Tag(String),
-    /// `GET /todos/{id}`
-    Route {
-        /// Upper case.
-        method: String,
-        /// The template, as in the document.
-        path: String,
-    },
-}
+pub use crate::tokens::Selector;
 
 /// A value and where it was written.
 #[derive(Debug, Clone)]
@@ -453,6 +437,44 @@ pub struct DeclaredSecret {
     /// Its end, if it has one of its own.
     pub until: Option<jiff::Timestamp>,
 }
+
+/// A declared token as a record, without the places: what the table is filled from. The first
+/// secret is the current one; its name is its id.
+impl TryFrom<&DeclaredToken> for crate::tokens::TokenRecord {
+    /// There is no secret, which a validated configuration does not have.
+    type Error = NoSecret;
+
+    fn try_from(declared: &DeclaredToken) -> Result<Self, NoSecret> {
+        let mut secrets = declared
+            .secrets
+            .iter()
+            .map(|secret| crate::tokens::SecretRecord {
+                fingerprint: secret.fingerprint,
+                until: secret.until,
+            });
+        let current = secrets.next().ok_or(NoSecret)?;
+        let id: Arc<str> = declared.id.as_str().into();
+        Ok(Self {
+            name: Arc::clone(&id),
+            id,
+            level: declared.level,
+            plugins: crate::tokens::Plugins::new(declared.plugins.iter().map(|p| &*p.value)),
+            scopes: Arc::new(crate::tokens::ScopeList::new(
+                declared.scopes.iter().map(|scope| scope.value.clone()),
+            )),
+            current,
+            previous: secrets.find(|secret| secret.fingerprint != current.fingerprint),
+            not_before: declared.not_before,
+            expires: declared.expires,
+            state: crate::tokens::State::Active,
+            note: declared.note.as_deref().map(Arc::from),
+        })
+    }
+}
+
+/// A declared token without a secret.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NoSecret;
 
 /// `[limits]`: durations, bytes and counts. `Default` gives the documented defaults.
 #[derive(Debug, Clone, PartialEq, Eq)]

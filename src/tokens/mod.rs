@@ -1,6 +1,42 @@
 //! Tokens: their format, their record and the table that a request looks in. Pure.
+//!
+//! What a client presents is a *secret*; what is kept of it is its [`Fingerprint`]; what it
+//! opens is a [`Token`]. Nothing in here holds a secret except [`PlainToken`], between its
+//! making and the one time that it is shown.
+//!
+//! ```text
+//! TokenRecord   as declared, or as a line of a token file: for people and for storage
+//!   │ entries()
+//! (Fingerprint, Arc<Token>)   one per live secret: for the request path
+//!   │ TokenTable::insert
+//! TokenTable    the one map that requests look in
+//! ```
+//!
+//! A token names its scopes by the id of a list ([`ScopeListId`]); each snapshot compiles
+//! every list for its own operations ([`CompiledScopes`]).
+
+mod file;
+mod format;
+mod random;
+mod record;
+mod scopes;
+mod selector;
+mod table;
+mod token;
+
+use std::fmt;
+use std::hash::{Hash, Hasher};
 
 use sha2::{Digest, Sha256};
+
+pub use file::{LineProblem, Origin, Seen, foreign_id, parse_file};
+pub use format::{FormatError, Parsed, PlainToken, contains_token, generate, parse, public_id};
+pub use random::generate_from_system;
+pub use record::{SecretRecord, TokenRecord, entries, rotate_declared};
+pub use scopes::{Call, CompiledScopes, ScopeList, ScopeListId, ScopeLists};
+pub use selector::{Selector, SelectorError};
+pub use table::{Applied, TokenTable};
+pub use token::{Ended, Plugins, Slot, State, Status, Token, TokenShared};
 
 /// What a token is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -13,8 +49,33 @@ pub enum Level {
     Admin,
 }
 
+impl Level {
+    /// Every level.
+    pub const ALL: [Self; 3] = [Self::Service, Self::User, Self::Admin];
+
+    /// The word for it in configuration, files, headers and logs.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Service => "service",
+            Self::User => "user",
+            Self::Admin => "admin",
+        }
+    }
+
+    /// The level that a word stands for.
+    pub fn from_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|level| level.as_str() == word)
+    }
+}
+
+impl fmt::Display for Level {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
 /// SHA-256 of what a client presents.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Fingerprint(pub [u8; 32]);
 
 impl Fingerprint {
@@ -22,10 +83,55 @@ impl Fingerprint {
     pub fn of(presented: &[u8]) -> Self {
         Self(Sha256::digest(presented).into())
     }
+
+    /// From 64 hexadecimal digits of either case; `None` for anything else.
+    pub fn from_hex(text: &str) -> Option<Self> {
+        let digits: &[u8; 64] = text.as_bytes().try_into().ok()?;
+        let mut bytes = [0; 32];
+        for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
+            *byte = hex_value(pair[0])? << 4 | hex_value(pair[1])?;
+        }
+        Some(Self(bytes))
+    }
+
+    /// 64 lower-case hexadecimal digits, as token files and exports hold it.
+    pub fn to_hex(self) -> String {
+        const DIGITS: &[u8; 16] = b"0123456789abcdef";
+        self.0
+            .iter()
+            .flat_map(|byte| [byte >> 4, byte & 15])
+            .map(|nibble| char::from(DIGITS[usize::from(nibble)]))
+            .collect()
+    }
+
+    /// The first eight bytes, which are as random as any: a hash for tables.
+    pub(crate) fn prefix(&self) -> u64 {
+        u64::from_le_bytes(*self.0.first_chunk().unwrap_or(&[0; 8]))
+    }
 }
 
-impl std::fmt::Debug for Fingerprint {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+/// A digest needs no further mixing; equal digests have equal prefixes.
+impl Hash for Fingerprint {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_u64(self.prefix());
+    }
+}
+
+impl fmt::Debug for Fingerprint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Fingerprint(..)")
     }
 }
+
+/// The value of one hexadecimal digit.
+const fn hex_value(digit: u8) -> Option<u8> {
+    match digit {
+        b'0'..=b'9' => Some(digit - b'0'),
+        b'a'..=b'f' => Some(digit - b'a' + 10),
+        b'A'..=b'F' => Some(digit - b'A' + 10),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,214 @@
+//! Token files: one token a line, by hash only, as `token export` writes them.
+//!
+//! Each line is a JSON object; empty lines and lines that begin with `#` are skipped. Every
+//! field but these is refused, so that a misspelt `expires` does not make a token eternal.
+//!
+//! | field | value | if it is absent |
+//! |---|---|---|
+//! | `id` | 1 to 64 of `A-Z a-z 0-9 _ . -`, unique | `plf_` and 11 characters of the hash |
+//! | `name` | text for people, up to 128 bytes | the id |
+//! | `level` | `service`, `user` or `admin` | refused |
+//! | `plugins` | names, or `["*"]` | refused |
+//! | `scopes` | operationIds, `tag:…`, `METHOD /path`, or `["*"]` | refused, but for `admin` |
+//! | `sha256` | 64 hexadecimal digits: the hash of the one secret | `secrets` |
+//! | `secrets` | one or two of `{"sha256", "until", "slot"}` | `sha256` |
+//! | `not_before`, `expires` | RFC 3339 | no bound |
+//! | `state` | `active`, `suspended` or `revoked` | `active` |
+//! | `revoked_at` | RFC 3339, of a revoked token | not known |
+//! | `note` | text for people, up to 1024 bytes | none |
+//!
+//! In `secrets`, `until` is the end of that secret and `slot` is `current` or `previous`;
+//! where no slot is written the first is the current one.
+//!
+//! ```json
+//! {"id":"pls_ab12cd34","name":"chatgpt","level":"service","plugins":["todo"],"scopes":["*"],"sha256":"9f86…"}
+//! ```
+//!
+//! A message never repeats a value: somebody may have written a secret there.
+
+mod fields;
+mod line;
+mod write;
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::fmt;
+use std::sync::Arc;
+
+use super::format::base62;
+use super::{Fingerprint, TokenRecord};
+use line::Reader;
+
+/// Most bytes of one line.
+const MAX_LINE: usize = 64 << 10;
+/// Most problems that are listed of one file.
+const MAX_PROBLEMS: usize = 100;
+
+/// One fault of a token file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LineProblem {
+    /// Number of the line, from 1.
+    pub line: usize,
+    /// Byte in the line, from 1, where that is known.
+    pub column: Option<usize>,
+    /// What is wrong, one sentence without a full stop. Holds no value of the line.
+    pub message: String,
+}
+
+/// Reads a token file. `name` is what messages call it; `seen` holds what other files and the
+/// configuration have, and gets what is here. Whoever calls bounds the size of the text.
+///
+/// The records are those of the good lines; whether they count when others are not is the
+/// caller's decision.
+pub fn parse_file(
+    name: &Arc<str>,
+    text: &str,
+    seen: &mut Seen,
+) -> (Vec<TokenRecord>, Vec<LineProblem>) {
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    // A line of one secret and one plugin has some 200 bytes.
+    let mut records = Vec::with_capacity(text.len() / 200);
+    seen.reserve(text.len() / 200);
+    let mut problems = Problems::default();
+    let mut reader = Reader::default();
+    for (number, whole) in (1..).zip(text.lines()) {
+        let line = whole.trim();
+        if line.is_empty() || line.starts_with('#') {
+            continue;
+        }
+        if line.len() > MAX_LINE {
+            problems.add(number, None, "has more than 64 KiB".to_owned());
+            continue;
+        }
+        let indent = whole.len() - whole.trim_start().len();
+        match reader.read(line) {
+            Ok(record) => {
+                match seen.claim(
+                    &record,
+                    &Origin::Line {
+                        file: Arc::clone(name),
+                        line: number,
+                    },
+                ) {
+                    Ok(()) => records.push(record),
+                    Err(message) => problems.add(number, None, message),
+                }
+            }
+            Err(faults) => faults.into_iter().for_each(|fault| {
+                problems.add(number, fault.at.map(|at| indent + at + 1), fault.message);
+            }),
+        }
+    }
+    (records, problems.finish())
+}
+
+/// The first problems, and how many more there are.
+#[derive(Default)]
+struct Problems {
+    /// At most [`MAX_PROBLEMS`].
+    listed: Vec<LineProblem>,
+    /// Those that did not fit: the first one's line, and their number.
+    more: Option<(usize, usize)>,
+}
+
+impl Problems {
+    /// Lists it or counts it.
+    fn add(&mut self, line: usize, column: Option<usize>, message: String) {
+        if self.listed.len() < MAX_PROBLEMS {
+            self.listed.push(LineProblem {
+                line,
+                column,
+                message,
+            });
+        } else {
+            let (first, count) = self.more.unwrap_or((line, 0));
+            self.more = Some((first, count + 1));
+        }
+    }
+
+    /// The list, and a last entry for what did not fit.
+    fn finish(mut self) -> Vec<LineProblem> {
+        if let Some((line, count)) = self.more {
+            let message = format!("and {count} more from this line on");
+            self.listed.push(LineProblem {
+                line,
+                column: None,
+                message,
+            });
+        }
+        self.listed
+    }
+}
+
+/// The id of a token that was made elsewhere and has none: `plf_` and 64 bits of its
+/// fingerprint, the same on every machine.
+pub fn foreign_id(fingerprint: &Fingerprint) -> Arc<str> {
+    let mut id = String::from("plf_");
+    id.extend(base62::<11>(fingerprint.prefix()).map(char::from));
+    id.into()
+}
+
+/// Which ids and secrets are taken, and by whom: one id is one token, one secret opens one.
+#[derive(Debug, Default)]
+pub struct Seen {
+    /// By id.
+    ids: HashMap<Arc<str>, Origin>,
+    /// By secret.
+    fingerprints: HashMap<Fingerprint, Origin>,
+}
+
+/// Where a token stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Origin {
+    /// `[tokens.*]`
+    Configuration,
+    /// A token file.
+    Line {
+        /// As messages call it.
+        file: Arc<str>,
+        /// From 1.
+        line: usize,
+    },
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Configuration => f.write_str("in the configuration"),
+            Self::Line { file, line } => write!(f, "in {file}, line {line}"),
+        }
+    }
+}
+
+impl Seen {
+    /// Takes a record's id and secrets.
+    ///
+    /// # Errors
+    /// One of them is taken: a sentence that says which, and where. Then nothing is changed.
+    pub fn claim(&mut self, record: &TokenRecord, origin: &Origin) -> Result<(), String> {
+        for (slot, secret) in record.secrets() {
+            if let Some(other) = self.fingerprints.get(&secret.fingerprint) {
+                return Err(format!("its {slot} secret is also that of a token {other}"));
+            }
+        }
+        match self.ids.entry(Arc::clone(&record.id)) {
+            Entry::Occupied(other) => {
+                return Err(format!("the id `{}` is also {}", record.id, other.get()));
+            }
+            Entry::Vacant(place) => place.insert(origin.clone()),
+        };
+        for (_, secret) in record.secrets() {
+            self.fingerprints.insert(secret.fingerprint, origin.clone());
+        }
+        Ok(())
+    }
+
+    /// Makes room.
+    fn reserve(&mut self, tokens: usize) {
+        self.ids.reserve(tokens);
+        self.fingerprints.reserve(tokens);
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,133 @@
+//! A token as it is declared, stored and exported; what it puts into the table; and what
+//! becomes of it when the secret it refers to changes.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::{Fingerprint, Level, Plugins, ScopeList, ScopeLists, Slot, State, Token, TokenShared};
+
+/// A token with its at most two secrets, by hash only. One line of a token file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TokenRecord {
+    /// Public id: `pls_ab12cd34`, the key of a declared token, or `plf_…` for a foreign one.
+    pub id: Arc<str>,
+    /// For people; not unique.
+    pub name: Arc<str>,
+    /// What it is for.
+    pub level: Level,
+    /// Where it is valid.
+    pub plugins: Plugins,
+    /// What it may call there.
+    pub scopes: Arc<ScopeList>,
+    /// The secret that was made last.
+    pub current: SecretRecord,
+    /// The one before, in its grace period.
+    pub previous: Option<SecretRecord>,
+    /// Not valid before.
+    pub not_before: Option<Timestamp>,
+    /// Not valid from then on.
+    pub expires: Option<Timestamp>,
+    /// What its owners decided.
+    pub state: State,
+    /// For people.
+    pub note: Option<Arc<str>>,
+}
+
+/// One secret of a token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SecretRecord {
+    /// SHA-256 of what the client presents.
+    pub fingerprint: Fingerprint,
+    /// Its end, if it has one of its own.
+    pub until: Option<Timestamp>,
+}
+
+impl SecretRecord {
+    /// Whether it has not ended by itself.
+    fn lives(&self, now: Timestamp) -> bool {
+        self.until.is_none_or(|end| now < end)
+    }
+}
+
+impl TokenRecord {
+    /// The secrets, the current one first.
+    pub fn secrets(&self) -> impl Iterator<Item = (Slot, SecretRecord)> {
+        let previous = self.previous.map(|secret| (Slot::Previous, secret));
+        [(Slot::Current, self.current)].into_iter().chain(previous)
+    }
+}
+
+/// What a record puts into the table: one entry for each secret, also when the token is ended,
+/// so that its holder is told why. `shared` is the one that the token had before, or a new one.
+pub fn entries(
+    record: &TokenRecord,
+    lists: &ScopeLists,
+    shared: &Arc<TokenShared>,
+) -> Vec<(Fingerprint, Arc<Token>)> {
+    let scopes = lists.intern(&record.scopes);
+    record
+        .secrets()
+        .map(|(slot, secret)| {
+            let token = Token {
+                id: Arc::clone(&record.id),
+                name: Arc::clone(&record.name),
+                level: record.level,
+                plugins: record.plugins.clone(),
+                scopes,
+                not_before: record.not_before,
+                expires: record.expires,
+                state: record.state,
+                slot,
+                until: secret.until,
+                note: record.note.clone(),
+                shared: Arc::clone(shared),
+            };
+            (secret.fingerprint, Arc::new(token))
+        })
+        .collect()
+}
+
+/// What a declared token becomes when the secret that it refers to may have changed.
+///
+/// `previous` is what was in force, a running grace period included; `next` is what the
+/// configuration says now. A new secret makes the old one the previous one, until `grace` is
+/// over or the old one would have ended anyway; a grace of zero ends it at once. The same
+/// secret keeps a grace period that is still running. Two secrets that are written out are
+/// taken as written.
+///
+/// The shared part of the token must be told ([`TokenShared::rotated`]) when the result's
+/// current fingerprint is not that of `previous`.
+pub fn rotate_declared(
+    previous: &TokenRecord,
+    next: &TokenRecord,
+    grace: Duration,
+    now: Timestamp,
+) -> TokenRecord {
+    let mut result = next.clone();
+    let followed = previous.id == next.id && previous.state == State::Active;
+    if next.previous.is_some() || !followed || grace.is_zero() {
+        return result;
+    }
+    result.previous = if previous.current.fingerprint == next.current.fingerprint {
+        previous.previous
+    } else {
+        let grace_end = now.saturating_add(grace).unwrap_or(Timestamp::MAX);
+        let end = [previous.current.until, previous.expires]
+            .into_iter()
+            .flatten()
+            .fold(grace_end, Timestamp::min);
+        Some(SecretRecord {
+            fingerprint: previous.current.fingerprint,
+            until: Some(end),
+        })
+    };
+    result.previous = result
+        .previous
+        .filter(|secret| secret.lives(now) && secret.fingerprint != next.current.fingerprint);
+    result
+}
+
+#[cfg(test)]
+mod tests;
