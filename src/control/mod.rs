@@ -1,1 +1,3 @@
 //! Watches, reads, compiles and publishes.
+
+pub mod devcerts;
