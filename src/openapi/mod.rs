@@ -1,6 +1,30 @@
 //! OpenAPI documents on `serde_json::Value`: read, select, publish. Pure.
+//!
+//! bytes → [`read`] → [`load`] (which operations there are, and which of them are published)
+//! → [`publish`] (what clients are shown) → [`to_yaml`].
+
+mod emit;
+mod identify;
+mod load;
+mod operations;
+mod pointer;
+mod publish;
+mod read;
+mod select;
+mod servers;
+mod template;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
 
 use serde_json::Value;
+
+pub use emit::to_yaml;
+pub use load::{LoadError, load};
+pub use publish::{InfoOverrides, PublishOptions, Target, publish};
+pub use read::{Document, Duplicate, ReadError, ReadErrorKind, ReadLimits, read, read_document};
+pub use select::{Selection, Unmatched, matches};
 
 /// What an API's document says, reduced to the operations that are published.
 #[derive(Debug, Clone)]
@@ -11,12 +35,14 @@ pub struct Api {
     pub operations: Vec<Operation>,
     /// What was repaired, simplified or skipped, and why.
     pub report: Vec<Finding>,
+    /// Selectors that named no operation.
+    pub unmatched: Unmatched,
     /// The original document (after reading), from which the published ones are made.
-    pub source: std::sync::Arc<Value>,
+    pub source: Arc<Value>,
 }
 
 /// The parts of `info` that a manifest can use. Empty strings are `None`.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Info {
     /// `info.title`
     pub title: Option<String>,
@@ -35,7 +61,7 @@ pub struct Info {
 }
 
 /// One published operation.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Operation {
     /// Unique, `[A-Za-z0-9_]{1,64}`, stable when the document is reordered.
     pub id: String,
@@ -47,7 +73,7 @@ pub struct Operation {
     pub path: String,
     /// The key of `paths` in the original.
     pub path_key: String,
-    /// A query that is written in the path key: exactly once, exactly that value.
+    /// A query that is written in the path key: exactly once, exactly that value. Decoded.
     pub fixed_query: Vec<(String, String)>,
     /// Tags.
     pub tags: Vec<String>,

@@ -1,0 +1,275 @@
+//! A document → the operations that are published, and a report of the rest.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use serde_json::{Map, Value};
+
+use super::identify::{self, Subject};
+use super::operations::{self, Candidate};
+use super::publish;
+use super::servers::{self, Server};
+use super::{Action, Api, Finding, Info, Operation, Selection};
+
+/// How many values all published operations may have together, each reference to a parameter
+/// or body counted where it is used: a short document could otherwise publish a huge one.
+const MAX_WEIGHT: usize = 4_000_000;
+/// Longest report.
+const MAX_FINDINGS: usize = 10_000;
+
+/// Why a document is none that can be loaded.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum LoadError {
+    /// A version of OpenAPI that this version of plugway does not read.
+    #[error("{0} is not supported by this version of plugway; OpenAPI 3.0 and 3.1 are")]
+    Version(String),
+    /// `openapi` is there, but no version.
+    #[error("`openapi` is {0}, which is no version of OpenAPI; write \"3.0.3\" or \"3.1.0\"")]
+    NoVersion(String),
+    /// Not OpenAPI.
+    #[error("this is no OpenAPI document: it has no `openapi` at the top; it seems to be {0}")]
+    Other(&'static str),
+}
+
+/// Reads the operations of a document, and reduces them to those that are published.
+pub fn load(document: Value, selection: &Selection) -> Result<Api, LoadError> {
+    check_version(&document)?;
+    let mut report = Vec::new();
+    let candidates = operations::enumerate(&document, &mut report);
+    let subjects: Vec<Subject<'_>> = candidates.iter().map(subject).collect();
+    let ids = identify::assign(&subjects);
+    let (taken, unmatched) = {
+        let operations = candidates.iter().zip(ids).map(|(c, id)| operation(c, id)).collect();
+        selection.apply(operations)
+    };
+    let by_place: HashMap<_, _> = candidates.iter().map(|c| ((c.key, &c.method), c)).collect();
+    let found = |o: &Operation| by_place.get(&(o.path_key.as_str(), &o.method)).copied();
+    let mut chosen: Vec<(Operation, &Candidate<'_>)> =
+        taken.into_iter().filter_map(|o| found(&o).map(|candidate| (o, candidate))).collect();
+    drop_collisions(&mut chosen, &mut report);
+    drop_overweight(&document, &mut chosen, &mut report);
+    place_servers(&document, &mut chosen, &mut report);
+    report_ids(&chosen, &mut report);
+    let operations: Vec<Operation> = chosen.into_iter().map(|(operation, _)| operation).collect();
+    let info = info(&document);
+    let source = Arc::new(document);
+    let mut api = Api { info, operations, report, unmatched, source };
+    // What publishing repairs and drops is known by publishing.
+    let found = publish::findings(&api);
+    api.report.extend(found);
+    shorten(&mut api.report);
+    Ok(api)
+}
+
+/// Only 3.0 and 3.1.
+fn check_version(document: &Value) -> Result<(), LoadError> {
+    let Some(version) = document.get("openapi") else {
+        if let Some(version) = document.get("swagger") {
+            return Err(LoadError::Version(format!("Swagger {}", plain(version))));
+        }
+        return Err(LoadError::Other(seems(document)));
+    };
+    let text = plain(version);
+    let mut parts = text.trim().split('.');
+    match (parts.next(), parts.next()) {
+        (Some("3"), Some("0" | "1")) => Ok(()),
+        (Some(major), Some(_)) if major.parse::<u32>().is_ok() => {
+            Err(LoadError::Version(format!("OpenAPI {}", text.trim())))
+        }
+        // `openapi: 3` is what YAML makes of a careless 3.0.
+        (Some("3"), None) => Ok(()),
+        _ => Err(LoadError::NoVersion(version.to_string().chars().take(40).collect())),
+    }
+}
+
+/// A string without quotes, anything else as JSON.
+fn plain(value: &Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+}
+
+/// What a file without `openapi` is.
+fn seems(document: &Value) -> &'static str {
+    /// Members that give a format away.
+    const SIGNS: &[(&[&str], &str)] = &[
+        (&["schema_version", "api"], "a plugin manifest; give what its `api.url` names"),
+        (&["swaggerVersion"], "Swagger 1.x; convert it to OpenAPI 3 first"),
+        (&["overlay"], "an OpenAPI overlay; it belongs into `overlays`"),
+        (&["arazzo"], "an Arazzo description"),
+        (&["asyncapi"], "an AsyncAPI document"),
+        (&["item", "info"], "a Postman collection; export it as OpenAPI first"),
+        (&["log"], "a HAR file"),
+        (&["data"], "the answer of an API"),
+        (&["plugins"], "a configuration of plugway"),
+        (&["services"], "a Compose file"),
+        (&["paths"], "an OpenAPI document whose first line is missing; add `openapi: 3.0.3`"),
+        (&["$schema"], "a JSON Schema"),
+        (&["properties"], "a JSON Schema"),
+        (&["error"], "an error that the server answered"),
+        (&["detail"], "an error that the server answered"),
+        (&["message"], "an error that the server answered"),
+    ];
+    match document {
+        Value::Object(map) => SIGNS
+            .iter()
+            .find(|(members, _)| members.iter().all(|member| map.contains_key(*member)))
+            .map_or("another kind of JSON or YAML", |(_, what)| *what),
+        Value::Array(_) => "a list",
+        Value::String(_) => "plain text",
+        _ => "a single value",
+    }
+}
+
+/// The parts of `info` that a manifest can use.
+fn info(document: &Value) -> Info {
+    let info = document.get("info").unwrap_or(&Value::Null);
+    let text = |value: Option<&Value>| match value? {
+        Value::String(text) => Some(text.trim()).filter(|t| !t.is_empty()).map(str::to_owned),
+        Value::Number(number) => Some(number.to_string()),
+        _ => None,
+    };
+    let within = |outer: &str, inner: &str| text(info.get(outer).and_then(|o| o.get(inner)));
+    Info {
+        title: text(info.get("title")),
+        version: text(info.get("version")),
+        summary: text(info.get("summary")),
+        description: text(info.get("description")),
+        contact_email: within("contact", "email"),
+        terms_of_service: text(info.get("termsOfService")),
+        logo_url: within("x-logo", "url"),
+    }
+}
+
+/// What its id is made from.
+fn subject<'c>(candidate: &'c Candidate<'_>) -> Subject<'c> {
+    Subject {
+        original: candidate.source.body.get("operationId").and_then(Value::as_str),
+        method: candidate.method.as_str(),
+        path_key: candidate.key,
+    }
+}
+
+/// The operation, but for its server.
+fn operation(candidate: &Candidate<'_>, id: String) -> Operation {
+    let body = candidate.source.body;
+    let tags = body.get("tags").and_then(Value::as_array);
+    let tags = tags.into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect();
+    Operation {
+        id,
+        original_id: body.get("operationId").and_then(Value::as_str).map(str::to_owned),
+        method: candidate.method.clone(),
+        path: candidate.path.path.clone(),
+        path_key: candidate.key.to_owned(),
+        fixed_query: candidate.path.fixed_query.clone(),
+        tags,
+        server_path: String::new(),
+    }
+}
+
+/// Of operations that no request can tell apart only the first stays.
+fn drop_collisions(chosen: &mut Vec<(Operation, &Candidate<'_>)>, report: &mut Vec<Finding>) {
+    let mut seen: HashMap<_, String> = HashMap::new();
+    chosen.retain(|(operation, candidate)| {
+        let shape = (operation.method.clone(), candidate.path.shape());
+        if let Some(first) = seen.get(&shape) {
+            let reason = format!(
+                "on the wire it is the same request as {} {first}, which stands before it",
+                operation.method
+            );
+            report.push(Finding::new(candidate.source.pointer.as_str(), Action::Skipped, reason));
+            return false;
+        }
+        seen.insert(shape, operation.path_key.clone());
+        true
+    });
+}
+
+/// Bounds what is published.
+fn drop_overweight(
+    root: &Value,
+    chosen: &mut Vec<(Operation, &Candidate<'_>)>,
+    report: &mut Vec<Finding>,
+) {
+    let mut left = MAX_WEIGHT;
+    chosen.retain(|(_, candidate)| {
+        if let Some(rest) = publish::weigh(root, &candidate.source, left) {
+            left = rest;
+            return true;
+        }
+        let reason = "what it refers to makes the published document too large";
+        report.push(Finding::new(candidate.source.pointer.as_str(), Action::Skipped, reason));
+        false
+    });
+}
+
+/// Finds the path of each operation's first server.
+fn place_servers(
+    document: &Value,
+    chosen: &mut [(Operation, &Candidate<'_>)],
+    report: &mut Vec<Finding>,
+) {
+    let root: Option<Server> = document.as_object().and_then(servers::first);
+    let mut note = |at: &str, server: &Server| {
+        let at = format!("{at}/servers/0");
+        let home = root.as_ref().and_then(|root| root.host.as_ref());
+        let message = match (server.fault, &server.host, home) {
+            (Some(fault), ..) => format!("{fault}; no path is put before its operations"),
+            (None, Some(host), Some(home)) if host != home => {
+                format!("its server is {host}, not {home}; the upstream is called all the same")
+            }
+            _ => return,
+        };
+        // Path items are shared by their operations: one line for each list of servers.
+        if report.iter().rev().take(MAX_NEIGHBOURS).all(|line| line.pointer != at) {
+            report.push(Finding::new(at, Action::Noted, message));
+        }
+    };
+    if let Some(root) = &root {
+        note("#", root);
+    }
+    for (operation, candidate) in chosen {
+        let source = &candidate.source;
+        let own = servers::first(source.body).map(|server| (source.pointer.as_str(), server));
+        let of_item = || {
+            let mut layers = source.item.layers();
+            layers.find_map(|(at, map)| Some((at.as_str(), servers::first(map)?)))
+        };
+        if let Some((at, server)) = own.or_else(of_item) {
+            note(at, &server);
+            operation.server_path = server.path;
+        } else if let Some(root) = &root {
+            operation.server_path.clone_from(&root.path);
+        }
+    }
+}
+
+/// How far back a line for the same list of servers can stand: one per method.
+const MAX_NEIGHBOURS: usize = 8;
+
+/// Says where an operationId is not the one of the document.
+fn report_ids(chosen: &[(Operation, &Candidate<'_>)], report: &mut Vec<Finding>) {
+    for (operation, candidate) in chosen {
+        let at = || candidate.source.pointer.as_str();
+        let message = match &operation.original_id {
+            Some(original) if *original == operation.id => continue,
+            Some(original) => {
+                format!("its operationId `{original}` is published as `{}`", operation.id)
+            }
+            None => format!("it has no operationId and is called `{}`", operation.id),
+        };
+        report.push(Finding::new(at(), Action::Repaired, message));
+    }
+}
+
+/// Bounds the report.
+fn shorten(report: &mut Vec<Finding>) {
+    let more = report.len().saturating_sub(MAX_FINDINGS);
+    if more > 0 {
+        report.truncate(MAX_FINDINGS);
+        report.push(Finding::new("#", Action::Noted, format!("and {more} more findings")));
+    }
+}
+
+/// `info` as an object; an empty one if it is none.
+pub(super) fn info_object(document: &Value) -> Option<&Map<String, Value>> {
+    document.get("info")?.as_object()
+}

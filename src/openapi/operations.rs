@@ -1,0 +1,194 @@
+//! The operations of a document, and where their parts stand.
+
+use http::Method;
+use serde_json::{Map, Value};
+
+use super::pointer::{self, Place};
+use super::template::PathKey;
+use super::{Action, Finding};
+
+/// A path item: the one in `paths`, and those that its `$ref` leads to (a field of the first
+/// one hides the same field of the others).
+#[derive(Debug, Clone)]
+pub(super) struct PathItem<'d> {
+    /// Pointer and content.
+    layers: Vec<(String, &'d Map<String, Value>)>,
+}
+
+/// How many references of path items are followed.
+const MAX_LAYERS: usize = 8;
+
+impl<'d> PathItem<'d> {
+    /// The path item under a key of `paths`. The error is a reason.
+    pub(super) fn find(root: &'d Value, key: &str) -> Result<Self, String> {
+        let value = root.get("paths").and_then(|paths| paths.get(key)).unwrap_or(&Value::Null);
+        let mut place = Place { pointer: pointer::join("#/paths", key), value };
+        let mut layers = Vec::new();
+        loop {
+            let Value::Object(map) = place.value else {
+                return Err("its path item is not an object".to_owned());
+            };
+            layers.push((place.pointer, map));
+            let Some(reference) = pointer::reference_of(place.value) else {
+                return Ok(Self { layers });
+            };
+            place = pointer::resolve(root, reference)
+                .ok_or_else(|| format!("the reference `{reference}` leads nowhere"))?;
+            if layers.len() == MAX_LAYERS {
+                return Err("its references go in a circle".to_owned());
+            }
+        }
+    }
+
+    /// A field and where it stands.
+    pub(super) fn field(&self, name: &str) -> Option<Place<'d>> {
+        self.layers.iter().find_map(|(at, map)| {
+            Some(Place { pointer: pointer::join(at, name), value: map.get(name)? })
+        })
+    }
+
+    /// All fields, each once.
+    fn fields(&self) -> impl Iterator<Item = (&'d String, Place<'d>)> {
+        self.layers.iter().enumerate().flat_map(move |(depth, (at, map))| {
+            map.iter()
+                .filter(move |(name, _)| {
+                    !self.layers[..depth].iter().any(|(_, upper)| upper.contains_key(*name))
+                })
+                .map(move |(name, value)| {
+                    (name, Place { pointer: pointer::join(at, name), value })
+                })
+        })
+    }
+
+    /// The layers that hold `servers`, the nearest first.
+    pub(super) fn layers(&self) -> impl Iterator<Item = &(String, &'d Map<String, Value>)> {
+        self.layers.iter()
+    }
+}
+
+/// An operation in the document.
+#[derive(Debug, Clone)]
+pub(super) struct Source<'d> {
+    /// Its path item.
+    pub(super) item: PathItem<'d>,
+    /// Where it stands.
+    pub(super) pointer: String,
+    /// What stands there.
+    pub(super) body: &'d Map<String, Value>,
+}
+
+impl<'d> Source<'d> {
+    /// The operation of a method under a key of `paths`.
+    pub(super) fn find(root: &'d Value, key: &str, method: &Method) -> Option<Self> {
+        let item = PathItem::find(root, key).ok()?;
+        let (_, place) = item.fields().find(|(name, _)| name.eq_ignore_ascii_case(method.as_str()))?;
+        let (pointer, body) = pointer::follow(root, place).ok()?;
+        Some(Self { item, pointer, body })
+    }
+}
+
+/// An operation that could be published.
+#[derive(Debug, Clone)]
+pub(super) struct Candidate<'d> {
+    /// The key of `paths`.
+    pub(super) key: &'d str,
+    /// The key taken apart.
+    pub(super) path: PathKey,
+    /// Method.
+    pub(super) method: Method,
+    /// Where and what.
+    pub(super) source: Source<'d>,
+}
+
+/// Every operation that could be published, in the order of the document; the others are
+/// reported.
+pub(super) fn enumerate<'d>(root: &'d Value, report: &mut Vec<Finding>) -> Vec<Candidate<'d>> {
+    let mut candidates = Vec::new();
+    let Some(paths) = root.get("paths").filter(|paths| !paths.is_null()) else {
+        return candidates;
+    };
+    let Some(paths) = paths.as_object() else {
+        report.push(Finding::new("#/paths", Action::Skipped, "`paths` is not an object"));
+        return candidates;
+    };
+    for key in paths.keys().filter(|key| !key.starts_with("x-")) {
+        let at = pointer::join("#/paths", key);
+        let path = match PathKey::parse(key) {
+            Ok(path) => path,
+            Err(reason) => {
+                report.push(Finding::new(at, Action::Skipped, reason));
+                continue;
+            }
+        };
+        if !key.starts_with('/') {
+            report.push(Finding::new(at.as_str(), Action::Repaired, "its path gets a leading slash"));
+        }
+        match PathItem::find(root, key) {
+            Ok(item) => operations_of(root, key, &path, &item, report, &mut candidates),
+            Err(reason) => report.push(Finding::new(at, Action::Skipped, reason)),
+        }
+    }
+    candidates
+}
+
+/// The operations of one path item.
+fn operations_of<'d>(
+    root: &'d Value,
+    key: &'d str,
+    path: &PathKey,
+    item: &PathItem<'d>,
+    report: &mut Vec<Finding>,
+    candidates: &mut Vec<Candidate<'d>>,
+) {
+    for (name, place) in item.fields() {
+        let at = place.pointer.clone();
+        let method = match name.to_ascii_uppercase().as_str() {
+            "GET" => Method::GET,
+            "PUT" => Method::PUT,
+            "POST" => Method::POST,
+            "DELETE" => Method::DELETE,
+            "HEAD" => Method::HEAD,
+            "PATCH" => Method::PATCH,
+            "OPTIONS" => {
+                let reason = "OPTIONS is answered by the gateway (CORS) and never forwarded";
+                report.push(Finding::new(at, Action::Skipped, reason));
+                continue;
+            }
+            "TRACE" | "CONNECT" => {
+                let reason = format!("{} is never forwarded", name.to_ascii_uppercase());
+                report.push(Finding::new(at, Action::Skipped, reason));
+                continue;
+            }
+            _ => continue,
+        };
+        if name.bytes().any(|b| b.is_ascii_uppercase()) {
+            let reason = format!("`{name}` is read as the method {method}");
+            report.push(Finding::new(at.as_str(), Action::Repaired, reason));
+            if candidates.iter().rev().take_while(|c| c.key == key).any(|c| c.method == method) {
+                let reason = format!("the path has {method} already");
+                report.push(Finding::new(at, Action::Skipped, reason));
+                continue;
+            }
+        }
+        match pointer::follow(root, place) {
+            Ok((pointer, body)) => candidates.push(Candidate {
+                key,
+                path: path.clone(),
+                method,
+                source: Source { item: item.clone(), pointer, body },
+            }),
+            Err(reason) => report.push(Finding::new(at, Action::Skipped, reason)),
+        }
+    }
+}
+
+impl Finding {
+    /// A line of the report.
+    pub(super) fn new(
+        pointer: impl Into<String>,
+        action: Action,
+        message: impl Into<String>,
+    ) -> Self {
+        Self { pointer: pointer.into(), action, message: message.into() }
+    }
+}

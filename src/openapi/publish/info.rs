@@ -1,0 +1,95 @@
+//! `info` and `tags`.
+
+use std::collections::HashSet;
+
+use serde_json::{Map, Value};
+
+use super::super::load::info_object;
+use super::keywords::text;
+use super::{Api, InfoOverrides, Target};
+
+/// `info` with what both versions know.
+pub(super) fn render(document: &Value, target: Target, overrides: &InfoOverrides) -> Value {
+    let empty = Map::new();
+    let source = info_object(document).unwrap_or(&empty);
+    let field = |name: &str| source.get(name).and_then(text);
+    let mut info = Map::new();
+    let title = overrides.title.clone().or_else(|| field("title")).unwrap_or_default();
+    let title = if title.is_empty() { "API".to_owned() } else { title };
+    info.insert("title".to_owned(), title.into());
+    if target == Target::V3_1_0 {
+        insert(&mut info, "summary", field("summary"));
+    }
+    let description = overrides.description.clone().or_else(|| field("description"));
+    insert(&mut info, "description", description);
+    insert(&mut info, "termsOfService", field("termsOfService"));
+    if let Some(contact) = part(source, "contact", &["name", "url", "email"]) {
+        info.insert("contact".to_owned(), contact.into());
+    }
+    if let Some(license) = license(source, target) {
+        info.insert("license".to_owned(), license.into());
+    }
+    info.insert("version".to_owned(), field("version").unwrap_or_else(|| "1".to_owned()).into());
+    Value::Object(info)
+}
+
+/// Inserts what is there.
+fn insert(map: &mut Map<String, Value>, name: &str, value: Option<String>) {
+    if let Some(value) = value {
+        map.insert(name.to_owned(), value.into());
+    }
+}
+
+/// Some texts of a member, if there are any.
+fn part(of: &Map<String, Value>, name: &str, fields: &[&str]) -> Option<Map<String, Value>> {
+    let member = of.get(name)?.as_object()?;
+    let mut out = Map::new();
+    for field in fields {
+        insert(&mut out, field, member.get(*field).and_then(text));
+    }
+    (!out.is_empty()).then_some(out)
+}
+
+/// `info.license`: it needs a name; the identifier is of 3.1, and excludes the URL.
+fn license(info: &Map<String, Value>, target: Target) -> Option<Map<String, Value>> {
+    let mut license = part(info, "license", &["name", "identifier", "url"])?;
+    if !license.contains_key("name") {
+        let name = license.get("identifier").or_else(|| license.get("url"))?.clone();
+        license.shift_insert(0, "name".to_owned(), name);
+    }
+    if target == Target::V3_0_1 || license.contains_key("url") {
+        license.shift_remove("identifier");
+    }
+    Some(license)
+}
+
+/// The tags of the document that a published operation has.
+pub(super) fn tags(api: &Api) -> Option<Value> {
+    let mut open: HashSet<&str> =
+        api.operations.iter().flat_map(|o| &o.tags).map(String::as_str).collect();
+    let mut tags = Vec::new();
+    for tag in api.source.get("tags")?.as_array()? {
+        let Some(name) = tag.get("name").and_then(Value::as_str) else { continue };
+        if !open.remove(name) {
+            continue;
+        }
+        let mut out = Map::new();
+        out.insert("name".to_owned(), name.into());
+        insert(&mut out, "description", tag.get("description").and_then(text));
+        if let Some(docs) = external_docs(tag.get("externalDocs")) {
+            out.insert("externalDocs".to_owned(), docs);
+        }
+        tags.push(Value::Object(out));
+    }
+    (!tags.is_empty()).then_some(Value::Array(tags))
+}
+
+/// `externalDocs`, if it has the URL that it needs.
+pub(super) fn external_docs(value: Option<&Value>) -> Option<Value> {
+    let value = value?;
+    let url = value.get("url").and_then(text)?;
+    let mut docs = Map::new();
+    insert(&mut docs, "description", value.get("description").and_then(text));
+    docs.insert("url".to_owned(), url.into());
+    Some(Value::Object(docs))
+}

@@ -1,0 +1,150 @@
+//! The published document: what clients of the gateway are shown.
+//!
+//! Everything is built anew from the parts of the original that a caller needs; what is not
+//! known here is not copied.
+
+mod components;
+mod content;
+mod info;
+mod keywords;
+mod operation;
+mod parameters;
+mod schema;
+mod shapes;
+#[cfg(test)]
+mod tests;
+mod v30;
+mod v31;
+mod weigh;
+
+use std::collections::{HashMap, HashSet};
+
+use http::Method;
+use serde_json::{Map, Value, json};
+
+use super::operations::Source;
+use super::template::{self, PathKey};
+use super::{Action, Api, Finding, Operation};
+use components::Renderer;
+pub(super) use weigh::weigh;
+
+/// Version of the published document.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Target {
+    /// OpenAPI 3.1.0
+    V3_1_0,
+    /// OpenAPI 3.0.1
+    V3_0_1,
+}
+
+impl Target {
+    /// `openapi`
+    fn version(self) -> &'static str {
+        match self {
+            Target::V3_1_0 => "3.1.0",
+            Target::V3_0_1 => "3.0.1",
+        }
+    }
+}
+
+/// What the gateway puts into a document.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct PublishOptions {
+    /// The only server, such as `https://todo.example.com`.
+    pub origin: String,
+    /// Name and content of the security scheme of every operation; `None`: no security.
+    pub security: Option<(String, Value)>,
+    /// Replaces parts of `info`.
+    pub info: InfoOverrides,
+}
+
+/// Replaces parts of `info`.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct InfoOverrides {
+    /// `info.title`
+    pub title: Option<String>,
+    /// `info.description`
+    pub description: Option<String>,
+}
+
+/// The document with the published operations.
+pub fn publish(api: &Api, version: Target, options: &PublishOptions) -> Value {
+    render(api, version, options).0
+}
+
+/// What publishing repairs, simplifies and drops.
+pub(super) fn findings(api: &Api) -> Vec<Finding> {
+    render(api, Target::V3_1_0, &PublishOptions::default()).1
+}
+
+/// The document and the report.
+fn render(api: &Api, target: Target, options: &PublishOptions) -> (Value, Vec<Finding>) {
+    let mut renderer = Renderer::new(&api.source, target);
+    let paths = paths(api, options, &mut renderer);
+    let (mut components, report) = renderer.finish();
+    if let Some((name, scheme)) = &options.security {
+        let schemes = Map::from_iter([(name.clone(), scheme.clone())]);
+        components.insert("securitySchemes".to_owned(), Value::Object(schemes));
+    }
+    let mut document = Map::new();
+    document.insert("openapi".to_owned(), target.version().into());
+    document.insert("info".to_owned(), info::render(&api.source, target, &options.info));
+    document.insert("servers".to_owned(), json!([{ "url": options.origin }]));
+    document.insert("paths".to_owned(), Value::Object(paths));
+    if !components.is_empty() {
+        document.insert("components".to_owned(), Value::Object(components));
+    }
+    if let Some(tags) = info::tags(api) {
+        document.insert("tags".to_owned(), tags);
+    }
+    (Value::Object(document), report)
+}
+
+/// `paths`, in the order of the document.
+fn paths<'d>(
+    api: &'d Api,
+    options: &PublishOptions,
+    renderer: &mut Renderer<'d>,
+) -> Map<String, Value> {
+    let crowded = crowded(&api.operations);
+    let ids: HashSet<&str> = api.operations.iter().map(|o| o.id.as_str()).collect();
+    debug_assert_eq!(ids.len(), api.operations.len(), "ids are unique");
+    let mut paths: Map<String, Value> = Map::new();
+    for operation in &api.operations {
+        let Some(source) = Source::find(&api.source, &operation.path_key, &operation.method)
+        else {
+            continue;
+        };
+        let Ok(path) = PathKey::parse(&operation.path_key) else { continue };
+        let by_query = crowded.contains(&spot(operation)) && !path.query.is_empty();
+        let key = if by_query {
+            let reason = "it differs from another operation by its query alone, \
+                          so the query stays in its published path";
+            renderer.note_at(&source.pointer, Action::Noted, reason);
+            format!("{}?{}", path.path, path.query)
+        } else {
+            operation.path.clone()
+        };
+        let place = operation::Place { path: &path, by_query };
+        let rendered = operation::render(renderer, operation, &source, &place, options);
+        let item = paths.entry(key).or_insert_with(|| Value::Object(Map::new()));
+        if let Value::Object(item) = item {
+            item.insert(operation.method.as_str().to_ascii_lowercase(), rendered);
+        }
+    }
+    paths
+}
+
+/// Method and path of an operation, as far as a path item can tell.
+fn spot(operation: &Operation) -> (Method, String) {
+    (operation.method.clone(), template::shape(&operation.path))
+}
+
+/// Where several operations differ by their query alone: they can not share a path item.
+fn crowded(operations: &[Operation]) -> HashSet<(Method, String)> {
+    let mut count: HashMap<_, usize> = HashMap::new();
+    for operation in operations {
+        *count.entry(spot(operation)).or_default() += 1;
+    }
+    count.into_iter().filter(|(_, n)| *n > 1).map(|(spot, _)| spot).collect()
+}

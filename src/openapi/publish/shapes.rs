@@ -1,0 +1,132 @@
+//! Forms of schemas that both versions need: null, alternatives by type.
+
+use serde_json::{Map, Value, json};
+
+use super::keywords::{is_annotation, types_of};
+
+/// Takes `type` out: the types without null, and whether null was among them.
+pub(super) fn take_types(keywords: &mut Map<String, Value>) -> (Vec<String>, bool) {
+    let list = match keywords.get("type") {
+        Some(Value::Array(list)) => list.clone(),
+        Some(one) => vec![one.clone()],
+        None => Vec::new(),
+    };
+    let mut types: Vec<String> = list.iter().filter_map(Value::as_str).map(str::to_owned).collect();
+    let all = types.len();
+    types.retain(|name| name != "null");
+    let null = types.len() < all;
+    (types, null)
+}
+
+/// Takes a flag out.
+pub(super) fn take_flag(keywords: &mut Map<String, Value>, name: &str) -> bool {
+    keywords.shift_remove(name) == Some(Value::Bool(true))
+}
+
+/// Whether only null is allowed: `enum: [null]` or `const: null`.
+pub(super) fn values_are_null(keywords: &Map<String, Value>) -> bool {
+    let only_null = |list: &Value| list.as_array().is_some_and(|l| l.iter().all(Value::is_null));
+    keywords.get("const").is_some_and(Value::is_null) || keywords.get("enum").is_some_and(only_null)
+}
+
+/// Whether a rendered schema allows null and nothing else.
+pub(super) fn is_null(schema: &Value) -> bool {
+    let Some(map) = schema.as_object() else { return false };
+    map.get("type") == Some(&json!("null")) || values_are_null(map)
+}
+
+/// The annotations of a schema, in their order; the rest stays.
+pub(super) fn take_annotations(keywords: &mut Map<String, Value>) -> Map<String, Value> {
+    let all = std::mem::take(keywords);
+    let (annotations, rest) = all.into_iter().partition(|(name, _)| is_annotation(name));
+    *keywords = rest;
+    annotations
+}
+
+/// One schema per type, each with the keywords that restrict this type; what is left restricts
+/// all of them.
+pub(super) fn split(keywords: &mut Map<String, Value>, types: &[String]) -> Vec<Map<String, Value>> {
+    let mut alternatives: Vec<Map<String, Value>> = types
+        .iter()
+        .map(|name| Map::from_iter([("type".to_owned(), Value::from(name.as_str()))]))
+        .collect();
+    keywords.shift_remove("type");
+    let names: Vec<String> = keywords.keys().cloned().collect();
+    for name in names {
+        let restricts = match name.as_str() {
+            "format" => format_types(keywords.get("format")),
+            other => types_of(other),
+        };
+        if restricts.is_empty() {
+            continue;
+        }
+        let Some(value) = keywords.shift_remove(&name) else { continue };
+        for (alternative, kind) in alternatives.iter_mut().zip(types) {
+            if restricts.contains(&kind.as_str()) {
+                alternative.insert(name.clone(), value.clone());
+            }
+        }
+    }
+    if let Some(Value::Array(values)) = keywords.get("enum").cloned() {
+        keywords.shift_remove("enum");
+        for (alternative, kind) in alternatives.iter_mut().zip(types) {
+            let own: Vec<Value> =
+                values.iter().filter(|value| is_of(value, kind, types)).cloned().collect();
+            alternative.insert("enum".to_owned(), own.into());
+        }
+        // A type without any of the values is impossible.
+        alternatives.retain(|alternative| alternative.get("enum") != Some(&json!([])));
+    }
+    alternatives
+}
+
+/// Types that a format restricts.
+fn format_types(format: Option<&Value>) -> &'static [&'static str] {
+    match format.and_then(Value::as_str).unwrap_or_default() {
+        "int8" | "int16" | "int32" | "int64" | "uint8" | "uint16" | "uint32" | "uint64" | "float"
+        | "double" | "decimal" => &["number", "integer"],
+        _ => &["string"],
+    }
+}
+
+/// Whether a value is of a type; an integer is a number only where no integer is allowed.
+fn is_of(value: &Value, kind: &str, types: &[String]) -> bool {
+    match value {
+        Value::Null => false,
+        Value::Bool(_) => kind == "boolean",
+        Value::String(_) => kind == "string",
+        Value::Array(_) => kind == "array",
+        Value::Object(_) => kind == "object",
+        Value::Number(number) => {
+            let whole = number.is_i64() || number.is_u64();
+            match kind {
+                "integer" => whole,
+                "number" => !whole || !types.iter().any(|name| name == "integer"),
+                _ => false,
+            }
+        }
+    }
+}
+
+/// Adds schemas to `allOf`.
+pub(super) fn add_all_of(keywords: &mut Map<String, Value>, schema: Value) {
+    match keywords.get_mut("allOf") {
+        Some(Value::Array(list)) => list.push(schema),
+        _ => {
+            keywords.insert("allOf".to_owned(), json!([schema]));
+        }
+    }
+}
+
+/// The alternatives, and what restricts all of them, as one schema.
+pub(super) fn any_of(alternatives: Vec<Value>, mut rest: Map<String, Value>) -> Map<String, Value> {
+    let mut out = Map::new();
+    if let Some(all_of) = rest.shift_remove("allOf") {
+        out.insert("allOf".to_owned(), all_of);
+    }
+    if !rest.is_empty() {
+        add_all_of(&mut out, Value::Object(rest));
+    }
+    out.insert("anyOf".to_owned(), alternatives.into());
+    out
+}

@@ -1,0 +1,91 @@
+//! Schemas of OpenAPI 3.1.
+//!
+//! JSON Schema allows a list of types; many clients do not. Each type becomes an alternative of
+//! `anyOf`, null included.
+
+use serde_json::{Map, Value, json};
+
+use super::schema::Draft;
+use super::shapes::{self, split, take_annotations, take_flag, take_types};
+
+/// The last step of a schema.
+pub(super) fn finish(draft: Draft) -> Value {
+    let Draft { reference, mut keywords } = draft;
+    let nullable = take_flag(&mut keywords, "nullable");
+    exclusive(&mut keywords, "minimum", "exclusiveMinimum");
+    exclusive(&mut keywords, "maximum", "exclusiveMaximum");
+    let (types, null) = take_types(&mut keywords);
+    let typed = !types.is_empty();
+    if reference.is_none() && ((!typed && null) || shapes::values_are_null(&keywords)) {
+        let mut out = take_annotations(&mut keywords);
+        out.insert("type".to_owned(), "null".into());
+        return Value::Object(out);
+    }
+    if let (false, false, [] | [_]) = (nullable, null, types.as_slice()) {
+        if let Some(only) = types.first() {
+            keywords.insert("type".to_owned(), only.as_str().into());
+        }
+        return Value::Object(with_reference(reference, keywords));
+    }
+    let mut out = take_annotations(&mut keywords);
+    let inner = with_reference(reference, keywords);
+    // `nullable` beside nothing that would refuse null says nothing.
+    let null = null || (nullable && !inner.is_empty());
+    let inner = match types.as_slice() {
+        [] => inner,
+        [only] => one_type(inner, only),
+        several => several_types(inner, several),
+    };
+    out.extend(if null { or_null(inner) } else { inner });
+    Value::Object(out)
+}
+
+/// The keywords with `$ref` before them.
+fn with_reference(reference: Option<String>, keywords: Map<String, Value>) -> Map<String, Value> {
+    let reference = reference.map(|reference| ("$ref".to_owned(), Value::String(reference)));
+    reference.into_iter().chain(keywords).collect()
+}
+
+/// A single type before its keywords.
+fn one_type(mut inner: Map<String, Value>, only: &str) -> Map<String, Value> {
+    inner.shift_remove("type");
+    let only = ("type".to_owned(), Value::from(only));
+    std::iter::once(only).chain(inner).collect()
+}
+
+/// An alternative for each type.
+fn several_types(mut inner: Map<String, Value>, types: &[String]) -> Map<String, Value> {
+    let alternatives = split(&mut inner, types).into_iter().map(Value::Object).collect();
+    shapes::any_of(alternatives, inner)
+}
+
+/// The schema, or null.
+fn or_null(mut inner: Map<String, Value>) -> Map<String, Value> {
+    // Null has its own alternative now.
+    if let Some(Value::Array(values)) = inner.get_mut("enum") {
+        values.retain(|value| !value.is_null());
+    }
+    let alone = inner.len() == 1;
+    let mut alternatives = match inner.get("anyOf") {
+        Some(Value::Array(list)) if alone => list.clone(),
+        _ => vec![Value::Object(inner)],
+    };
+    if !alternatives.iter().any(shapes::is_null) {
+        alternatives.push(json!({ "type": "null" }));
+    }
+    Map::from_iter([("anyOf".to_owned(), Value::Array(alternatives))])
+}
+
+/// The boolean of 3.0 becomes the bound itself.
+fn exclusive(keywords: &mut Map<String, Value>, bound: &str, name: &str) {
+    let Some(Value::Bool(flag)) = keywords.get(name) else { return };
+    match keywords.get(bound).cloned().filter(|_| *flag) {
+        Some(value) => {
+            keywords.insert(name.to_owned(), value);
+            keywords.shift_remove(bound);
+        }
+        None => {
+            keywords.shift_remove(name);
+        }
+    }
+}
