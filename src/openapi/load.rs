@@ -1,6 +1,6 @@
 //! A document → the operations that are published, and a report of the rest.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use serde_json::{Map, Value};
@@ -32,16 +32,15 @@ pub enum LoadError {
 }
 
 /// Reads the operations of a document, and reduces them to those that are published.
-pub fn load(document: Value, selection: &Selection) -> Result<Api, LoadError> {
+pub fn load(document: impl Into<Arc<Value>>, selection: &Selection) -> Result<Api, LoadError> {
+    let document: Arc<Value> = document.into();
     check_version(&document)?;
     let mut report = Vec::new();
     let candidates = operations::enumerate(&document, &mut report);
     let subjects: Vec<Subject<'_>> = candidates.iter().map(subject).collect();
     let ids = identify::assign(&subjects);
-    let (taken, unmatched) = {
-        let operations = candidates.iter().zip(ids).map(|(c, id)| operation(c, id)).collect();
-        selection.apply(operations)
-    };
+    let all: Vec<Operation> = candidates.iter().zip(ids).map(|(c, id)| operation(c, id)).collect();
+    let (taken, unmatched) = selection.apply(all.clone());
     let by_place: HashMap<_, _> = candidates.iter().map(|c| ((c.key, &c.method), c)).collect();
     let found = |o: &Operation| by_place.get(&(o.path_key.as_str(), &o.method)).copied();
     let mut chosen: Vec<(Operation, &Candidate<'_>)> =
@@ -51,9 +50,11 @@ pub fn load(document: Value, selection: &Selection) -> Result<Api, LoadError> {
     place_servers(&document, &mut chosen, &mut report);
     report_ids(&chosen, &mut report);
     let operations: Vec<Operation> = chosen.into_iter().map(|(operation, _)| operation).collect();
+    let place = |o: &Operation| (o.path_key.clone(), o.method.clone());
+    let published: HashSet<_> = operations.iter().map(place).collect();
+    let unpublished = all.into_iter().filter(|o| !published.contains(&place(o))).collect();
     let info = info(&document);
-    let source = Arc::new(document);
-    let mut api = Api { info, operations, report, unmatched, source };
+    let mut api = Api { info, operations, unpublished, report, unmatched, source: Arc::clone(&document) };
     // What publishing repairs and drops is known by publishing.
     let found = publish::findings(&api);
     api.report.extend(found);

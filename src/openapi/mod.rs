@@ -33,6 +33,9 @@ pub struct Api {
     pub info: Info,
     /// Published operations, in the order of the document.
     pub operations: Vec<Operation>,
+    /// Operations of the document that are not published: no template of a published one may
+    /// stand in for them.
+    pub unpublished: Vec<Operation>,
     /// What was repaired, simplified or skipped, and why.
     pub report: Vec<Finding>,
     /// Selectors that named no operation.
@@ -104,4 +107,16 @@ pub enum Action {
     Skipped,
     /// Only worth knowing.
     Noted,
+}
+
+impl Action {
+    /// As it is shown.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Repaired => "repaired",
+            Self::Simplified => "simplified",
+            Self::Skipped => "skipped",
+            Self::Noted => "noted",
+        }
+    }
 }
