@@ -20,7 +20,7 @@ use crate::auth::{AuthFailure, Principal};
 use crate::body::{BodyFault, RequestBody};
 use crate::control::Shared;
 use crate::documents::{self, Found};
-use crate::headers::{self, Authority, ClientView, Identity, Outbound, ResponseContext, Rewrite, Trust};
+use crate::headers::{self, ClientView, Identity, Outbound, ResponseContext, Rewrite, Trust};
 use crate::rejection::Rejection;
 use crate::route::{self, Miss};
 use crate::server::{Event, Handler, Peer, Settings};

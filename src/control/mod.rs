@@ -292,7 +292,7 @@ impl<E: Edges> Control<E> {
     }
 
     fn look(&mut self, trigger: Trigger, ask: Ask) -> Outcome {
-        let candidate = match self.compile(trigger, ask) {
+        let candidate = match self.compile(ask) {
             Ok(candidate) => candidate,
             Err(outcome) => return outcome,
         };
@@ -316,7 +316,7 @@ impl<E: Edges> Control<E> {
     }
 
     /// Reads, proves and compiles; binds and publishes nothing.
-    fn compile(&mut self, trigger: Trigger, ask: Ask) -> Result<Candidate, Outcome> {
+    fn compile(&mut self, ask: Ask) -> Result<Candidate, Outcome> {
         let now = Timestamp::now();
         let mut inputs = Inputs::default();
         let (config, mut problems) = match &self.source {
@@ -368,7 +368,7 @@ impl<E: Edges> Control<E> {
     /// Reads, proves and compiles as a start would, and binds nothing: for `check` and `print`.
     /// `None`: documents are awaited.
     pub fn rehearse(&mut self) -> Option<(Option<Snapshot>, Problems)> {
-        match self.compile(Trigger::Start, Ask::Missing) {
+        match self.compile(Ask::Missing) {
             Ok(candidate) => Some((Some(candidate.snapshot), candidate.problems)),
             Err(Outcome::Refused(refused)) => Some((None, refused.problems)),
             Err(_) => None,

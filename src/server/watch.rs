@@ -193,10 +193,6 @@ impl<T> Watched<T> {
     pub(crate) fn new(inner: T, watch: Arc<ConnectionWatch>) -> Self {
         Self { inner, watch }
     }
-
-    pub(crate) fn get_mut(&mut self) -> &mut T {
-        &mut self.inner
-    }
 }
 
 impl<T: AsyncRead + Unpin> AsyncRead for Watched<T> {

@@ -273,7 +273,7 @@ impl<H: Handler> Worker<H> {
         lingering: &UnboundedSender<TcpStream>,
         idle: &Rc<tokio::sync::Notify>,
     ) {
-        let socket = match AsyncFd::new(socket) {
+        let socket = match AsyncFd::register(socket) {
             Ok(socket) => socket,
             Err(error) => return tracing::error!(%error, "a listener can not be watched"),
         };

@@ -149,7 +149,7 @@ fn is_address(host: &str, local: std::net::IpAddr) -> bool {
 /// The host names of a plugin: its own, and that of its public URL.
 fn names(plugin: &crate::config::Plugin) -> Vec<String> {
     let mut names = plugin.hosts.clone();
-    if let Some(host) = plugin.public_url.as_deref().and_then(plugin::Public::of).map(|public| public.host)
+    if let Some(host) = plugin.public_url.as_deref().and_then(Public::of).map(|public| public.host)
         && !names.contains(&host)
     {
         names.push(host);

@@ -80,6 +80,14 @@ impl Selector {
 }
 
 /// As it is written in a configuration; [`Selector::parse`] reads it back.
+impl std::str::FromStr for Selector {
+    type Err = SelectorError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Self::parse(text)
+    }
+}
+
 impl fmt::Display for Selector {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -106,6 +114,12 @@ pub enum SelectorError {
     NoPath,
     /// `*` as a part of something.
     Wildcard,
+}
+
+impl SelectorError {
+    /// The three forms.
+    pub const HELP: &str =
+        "write an operationId, `tag:NAME`, or a method and a path such as `GET /todos/{id}`";
 }
 
 impl fmt::Display for SelectorError {

@@ -1,0 +1,359 @@
+//! The keys of a plugin.
+
+use super::root::PATH;
+use super::{Absent, DAY, HOUR, Kind, Table, key, ms, secs};
+
+/// Any string.
+const STRING: Kind = Kind::Text("a string");
+/// `legal`, `logo`
+const URL_OR_FILE: Kind = Kind::Text("an http(s) URL or a file");
+/// A selector.
+const SELECTOR: Kind = Kind::Text("an operationId, `tag:NAME` or `METHOD /path`");
+/// The name of a header.
+const HEADER: Kind = Kind::Text("the name of a header");
+/// A URL for browsers.
+const URL: Kind = Kind::Text("an http(s) URL");
+
+/// `[plugins.NAME]`
+pub(super) static PLUGIN: Table = Table {
+    path: "plugins.NAME",
+    doc: "A wrapped API.",
+    keys: &[
+        key("name", STRING, Absent::Unset, "its name, for humans"),
+        key("description", STRING, Absent::Unset, "what it does, for humans"),
+        key(
+            "instructions",
+            STRING,
+            Absent::Unset,
+            "what it does and when to use it, for the model",
+        ),
+        key(
+            "contact",
+            Kind::Text("an e-mail address"),
+            Absent::Unset,
+            "an e-mail address",
+        ),
+        key(
+            "legal",
+            URL_OR_FILE,
+            Absent::Unset,
+            "legal page: a URL, or a file served at /legal",
+        ),
+        key(
+            "logo",
+            URL_OR_FILE,
+            Absent::Unset,
+            "logo: a file, or a URL; a built-in one by default",
+        ),
+        key(
+            "hosts",
+            Kind::List(&Kind::Text("a host name without scheme and port")),
+            Absent::List(&[]),
+            "host names that lead to it",
+        ),
+        key(
+            "public_url",
+            Kind::Text("an origin such as `https://todo.example.com`"),
+            Absent::Unset,
+            "its public origin; that of the request by default",
+        ),
+        key(
+            "publish",
+            Kind::List(&Kind::Choice(&[
+                ("manifest", "/.well-known/ai-plugin.json"),
+                ("openapi", "/openapi.json, /openapi.yaml and their kin"),
+            ])),
+            Absent::List(&["manifest", "openapi"]),
+            "documents that are served",
+        ),
+        key(
+            "documents",
+            Kind::Choice(&[
+                ("public", "anyone may read them"),
+                ("token", "whoever has a token for the plugin"),
+            ]),
+            Absent::Text("public"),
+            "who may read the documents",
+        ),
+        key("upstream", Kind::Table(&UPSTREAM), Absent::Required, "the fronted API"),
+        key("openapi", Kind::Table(&OPENAPI), Absent::Unset, "its OpenAPI document"),
+        key("auth", Kind::Table(&AUTH), Absent::Required, "who may call"),
+        key("cors", Kind::Table(&CORS), Absent::Unset, "browsers"),
+        key("headers", Kind::Table(&HEADERS), Absent::Unset, "changes to headers"),
+        key(
+            "files",
+            Kind::Map(&PATH),
+            Absent::Unset,
+            "further files to serve: path on the host = file",
+        ),
+    ],
+    later: &["operations", "mcp", "tests"],
+};
+
+/// `[plugins.NAME.upstream]`
+static UPSTREAM: Table = Table {
+    path: "plugins.NAME.upstream",
+    doc: "The fronted API.",
+    keys: &[
+        key("url", URL, Absent::Required, "where it is; may have a path"),
+        key(
+            "host",
+            Kind::Text("`upstream`, `client` or a host name"),
+            Absent::Text("upstream"),
+            "the Host sent upstream: its own, \"client\" (what the client sent), or a name",
+        ),
+        key(
+            "credential",
+            Kind::Either(
+                &Kind::Choice(&[("pass", "the client's own goes on")]),
+                &Kind::Table(&CREDENTIAL),
+            ),
+            Absent::Unset,
+            "what replaces the client's credential; nothing by default",
+        ),
+        key(
+            "ca",
+            Kind::Text("`system`, `bundled` or a PEM file"),
+            Absent::Text("system"),
+            "authorities that are believed: the system's, \"bundled\" (in the binary), or a PEM file",
+        ),
+        key(
+            "timeout",
+            Kind::Duration {
+                min: ms(10),
+                max: HOUR,
+            },
+            Absent::Text("40s"),
+            "until the response head",
+        ),
+        key(
+            "total",
+            Kind::Duration {
+                min: ms(10),
+                max: DAY,
+            },
+            Absent::Unset,
+            "for the whole exchange; unbounded by default",
+        ),
+        key(
+            "retries",
+            Kind::Integer { min: 0, max: 10 },
+            Absent::Number(1),
+            "how often a request that can not have been acted on is sent again",
+        ),
+    ],
+    later: &["resolve", "health", "client_certificate", "client_key"],
+};
+
+/// `upstream.credential`
+static CREDENTIAL: Table = Table {
+    path: "plugins.NAME.upstream.credential",
+    doc: "Exactly one of them.",
+    keys: &[
+        key("bearer", Kind::Secret, Absent::Unset, "Authorization: Bearer"),
+        key(
+            "basic",
+            Kind::Either(&Kind::Secret, &Kind::Table(&BASIC)),
+            Absent::Unset,
+            "Authorization: Basic; a table, or \"user:password\"",
+        ),
+        key("header", Kind::Table(&HEADER_CREDENTIAL), Absent::Unset, "a header of its own"),
+        key("query", Kind::Table(&QUERY_CREDENTIAL), Absent::Unset, "a query parameter"),
+    ],
+    later: &[],
+};
+
+/// `upstream.credential.basic`
+static BASIC: Table = Table {
+    path: "plugins.NAME.upstream.credential.basic",
+    doc: "User and password.",
+    keys: &[
+        key("user", STRING, Absent::Required, "the user's name"),
+        key("password", Kind::Secret, Absent::Required, "the password, as a reference"),
+    ],
+    later: &[],
+};
+
+/// `upstream.credential.header`
+static HEADER_CREDENTIAL: Table = Table {
+    path: "plugins.NAME.upstream.credential.header",
+    doc: "A header.",
+    keys: &[
+        key("name", HEADER, Absent::Required, "its name"),
+        key("value", Kind::Secret, Absent::Required, "its value, as a reference"),
+    ],
+    later: &[],
+};
+
+/// `upstream.credential.query`
+static QUERY_CREDENTIAL: Table = Table {
+    path: "plugins.NAME.upstream.credential.query",
+    doc: "A query parameter.",
+    keys: &[
+        key(
+            "name",
+            Kind::Text("the name of a query parameter"),
+            Absent::Required,
+            "its name",
+        ),
+        key("value", Kind::Secret, Absent::Required, "its value, as a reference"),
+    ],
+    later: &[],
+};
+
+/// `[plugins.NAME.openapi]`
+static OPENAPI: Table = Table {
+    path: "plugins.NAME.openapi",
+    doc: "The OpenAPI document of the API, and what of it is published.",
+    keys: &[
+        key(
+            "source",
+            Kind::Text("a path on the upstream, an http(s) URL or a file"),
+            Absent::Text("/openapi.json"),
+            "where it is: /path on the upstream, a URL, or a file (./x, x, file:/x)",
+        ),
+        key(
+            "include",
+            Kind::List(&SELECTOR),
+            Absent::Unset,
+            "operations that are published; all by default",
+        ),
+        key(
+            "exclude",
+            Kind::List(&SELECTOR),
+            Absent::List(&[]),
+            "operations that are not",
+        ),
+        key(
+            "refresh",
+            Kind::Duration {
+                min: secs(1),
+                max: secs(30 * 86_400),
+            },
+            Absent::Text("5m"),
+            "how often a fetched document is fetched again",
+        ),
+        key(
+            "encoded_slash",
+            Kind::List(&Kind::Text("an operationId")),
+            Absent::List(&[]),
+            "operations whose path parameters may hold %2F",
+        ),
+        key(
+            "unpublished",
+            Kind::Choice(&[
+                ("refuse", "every other path is answered with 404"),
+                ("forward", "every other path goes to the upstream too, still behind the token"),
+            ]),
+            Absent::Text("refuse"),
+            "what becomes of every other path",
+        ),
+    ],
+    later: &["overlays", "reference_hosts"],
+};
+
+/// `[plugins.NAME.auth]`
+static AUTH: Table = Table {
+    path: "plugins.NAME.auth",
+    doc: "Who may call.",
+    keys: &[
+        key(
+            "require",
+            Kind::Choice(&[
+                ("none", "anyone may call"),
+                ("service", "a service token"),
+                ("user", "a user token"),
+                ("any", "a token of either level"),
+                ("upstream", "the API authenticates its callers itself"),
+            ]),
+            Absent::Required,
+            "which token a caller needs",
+        ),
+        key(
+            "header",
+            HEADER,
+            Absent::Text("Authorization"),
+            "header that holds the token, such as X-API-Key",
+        ),
+        key(
+            "verification_tokens",
+            Kind::Map(&STRING),
+            Absent::Unset,
+            "published in the manifest, by platform; no secrets",
+        ),
+        key(
+            "oauth",
+            Kind::Table(&OAUTH),
+            Absent::Unset,
+            "the API's own authorization server, with require = \"upstream\"",
+        ),
+    ],
+    later: &[],
+};
+
+/// `auth.oauth`
+static OAUTH: Table = Table {
+    path: "plugins.NAME.auth.oauth",
+    doc: "Fields of the manifest.",
+    keys: &[
+        key("client_url", URL, Absent::Required, "where the browser goes"),
+        key("authorization_url", URL, Absent::Required, "the token endpoint"),
+        key("scope", STRING, Absent::Text(""), "scopes to ask for"),
+        key(
+            "authorization_content_type",
+            Kind::Choice(&[
+                ("application/json", "JSON"),
+                ("application/x-www-form-urlencoded", "a form"),
+            ]),
+            Absent::Text("application/json"),
+            "media type of the token request",
+        ),
+    ],
+    later: &[],
+};
+
+/// `[plugins.NAME.cors]`
+static CORS: Table = Table {
+    path: "plugins.NAME.cors",
+    doc: "Browsers.",
+    keys: &[key(
+        "origins",
+        Kind::List(&Kind::Text("an origin such as `https://chatgpt.com`")),
+        Absent::List(&["https://chatgpt.com", "https://chat.openai.com"]),
+        "origins whose pages may call",
+    )],
+    later: &[],
+};
+
+/// `[plugins.NAME.headers]`
+static HEADERS: Table = Table {
+    path: "plugins.NAME.headers",
+    doc: "Changes to headers.",
+    keys: &[
+        key("request", Kind::Table(&REQUEST_HEADERS), Absent::Unset, "to the upstream"),
+        key("response", Kind::Table(&RESPONSE_HEADERS), Absent::Unset, "to the client"),
+    ],
+    later: &[],
+};
+
+/// `headers.request`
+static REQUEST_HEADERS: Table = Table {
+    path: "plugins.NAME.headers.request",
+    doc: "Headers to the upstream.",
+    keys: &[
+        key("set", Kind::Map(&STRING), Absent::Unset, "name = value"),
+        key("remove", Kind::List(&HEADER), Absent::List(&[]), "names"),
+    ],
+    later: &[],
+};
+
+/// `headers.response`
+static RESPONSE_HEADERS: Table = Table {
+    path: "plugins.NAME.headers.response",
+    doc: "Headers to the client.",
+    keys: &[
+        key("set", Kind::Map(&STRING), Absent::Unset, "name = value"),
+        key("remove", Kind::List(&HEADER), Absent::List(&[]), "names"),
+    ],
+    later: &[],
+};

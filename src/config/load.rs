@@ -1,0 +1,228 @@
+//! A configuration from its files: the main one, then what `include` names.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use toml::de::DeTable;
+
+use super::expand::{Text, shown};
+use super::keys::{self, Table};
+use super::section::{Reading, Section, Seen};
+use super::{Config, DeclaredToken, Inputs, Plugin, check, mask, read};
+use crate::problems::{Place, Problems, Source};
+
+/// Largest file, in bytes.
+const LARGEST: usize = 1 << 20;
+
+/// Most files that `include` may name.
+const MOST_FILES: usize = 1000;
+
+/// Most syntax errors of one file that are reported: the first ones cause the others.
+const MOST_SYNTAX: usize = 10;
+
+/// Reads a configuration from a file and those that it includes. The configuration is there
+/// if nothing stops it; the problems may hold warnings beside it. `now` judges what has ended.
+pub fn load(
+    path: &Path,
+    inputs: &mut dyn Inputs,
+    now: Timestamp,
+) -> (Option<Config>, Problems) {
+    let mut problems = Problems::new();
+    let at = Place::named(path.display().to_string());
+    let bytes = match inputs.file(path) {
+        Ok(bytes) => bytes,
+        Err(reason) => {
+            problems.add(&at, format!("can not read the configuration: {}", shown(&reason)));
+            return (None, problems);
+        }
+    };
+    match std::str::from_utf8(&bytes) {
+        Ok(text) => load_text(path, text, inputs, now),
+        Err(_) => {
+            problems.add(&at, "the configuration is not UTF-8");
+            (None, problems)
+        }
+    }
+}
+
+/// Where a configuration has its admin socket, without proving the rest of it: a broken file must
+/// not keep its operator from asking what runs. What can not be read is as if it was not written.
+pub fn admin_socket(path: &Path, inputs: &mut dyn Inputs) -> PathBuf {
+    let bytes = inputs.file(path).unwrap_or_default();
+    let (parsed, _) = DeTable::parse_recoverable(std::str::from_utf8(&bytes).unwrap_or_default());
+    let text = |table: &str, key: &str| {
+        let value = parsed.get_ref().get(table)?.get_ref().as_table()?.get(key)?.get_ref().as_str()?;
+        Some(value.to_owned())
+    };
+    let written = text("listen", "admin").and_then(|address| address.strip_prefix("unix:").map(PathBuf::from));
+    written.unwrap_or_else(|| {
+        PathBuf::from(text("state", "directory").unwrap_or_else(|| "state".to_owned())).join("admin.sock")
+    })
+}
+
+/// Reads a configuration whose main file is `text`; `name` is what problems call it.
+pub fn load_text(
+    name: impl AsRef<Path>,
+    text: &str,
+    inputs: &mut dyn Inputs,
+    now: Timestamp,
+) -> (Option<Config>, Problems) {
+    let name = name.as_ref();
+    let mut reading = Reading {
+        inputs,
+        now,
+        problems: Problems::new(),
+        seen: Seen::default(),
+    };
+    let config = document(name, text, &keys::ROOT, &mut reading, |root, reading| {
+        main(name, root, reading)
+    });
+    let problems = reading.problems;
+    (config.filter(|_| !problems.has_problems()), problems)
+}
+
+/// The main file, what it includes, and what only all of them together show.
+fn main(name: &Path, root: &Section<'_>, reading: &mut Reading<'_>) -> Config {
+    let server = read::server(root, reading);
+    let mut plugins = read::plugins(root, reading);
+    let mut tokens = read::tokens(root, reading);
+    for (path, named) in included(name, root, reading) {
+        if let Some((more_plugins, more_tokens)) = include(&path, &named, reading) {
+            plugins.extend(more_plugins);
+            tokens.extend(more_tokens);
+        }
+    }
+    let config = Config {
+        workers: server.workers,
+        trusted_proxies: server.trusted_proxies,
+        token_files: server.token_files,
+        listen: server.listen,
+        certificates: server.certificates,
+        state_directory: server.state_directory,
+        log: server.log,
+        plugins,
+        tokens,
+        limits: server.limits,
+    };
+    check::check(&config, root.at(), reading);
+    config
+}
+
+/// The files that `include` names, each once, and where.
+fn included(main: &Path, root: &Section<'_>, reading: &mut Reading<'_>) -> Vec<(PathBuf, Text)> {
+    let mut files: Vec<(PathBuf, Text)> = Vec::new();
+    for text in root.texts("include", reading) {
+        for path in matches(&text, reading) {
+            if plain(&path) == plain(main) {
+                reading
+                    .problems
+                    .add(&text.at, format!("`{}` is this file itself", text.shown))
+                    .help("give the files of the plugins a folder of their own");
+            } else if files.iter().all(|(other, _)| plain(other) != plain(&path)) {
+                files.push((path, text.clone()));
+            }
+            if files.len() > MOST_FILES {
+                let message = format!("more than {MOST_FILES} files are included");
+                reading.problems.add(&text.at, message);
+                return Vec::new();
+            }
+        }
+    }
+    files
+}
+
+/// A path without `./` in front of it.
+fn plain(path: &Path) -> &Path {
+    path.strip_prefix("./").unwrap_or(path)
+}
+
+/// The files of one element of `include`.
+fn matches(text: &Text, reading: &mut Reading<'_>) -> Vec<PathBuf> {
+    if !text.value.contains(['*', '?', '[']) {
+        return vec![PathBuf::from(&text.value)];
+    }
+    match reading.inputs.glob(&text.value) {
+        Ok(paths) => {
+            if paths.is_empty() {
+                reading
+                    .problems
+                    .warn(&text.at, format!("`{}` matches no file", text.shown));
+            }
+            paths
+        }
+        Err(reason) => {
+            let message = format!("`{}` is not a pattern: {}", text.shown, shown(&reason));
+            reading.problems.add(&text.at, message);
+            reading.seen.incomplete = true;
+            Vec::new()
+        }
+    }
+}
+
+/// One included file.
+fn include(
+    path: &Path,
+    named: &Text,
+    reading: &mut Reading<'_>,
+) -> Option<(Vec<Plugin>, Vec<DeclaredToken>)> {
+    let shown_path = shown(&path.display().to_string());
+    let bytes = reading
+        .inputs
+        .file(path)
+        .map_err(|reason| format!("can not read the file `{shown_path}`: {}", shown(&reason)));
+    let text = bytes.and_then(|bytes| {
+        String::from_utf8(bytes.to_vec())
+            .map_err(|_| format!("the file `{shown_path}` is not UTF-8"))
+    });
+    let parts = match text {
+        Ok(text) => document(path, &text, &keys::INCLUDED, reading, |root, reading| {
+            (read::plugins(root, reading), read::tokens(root, reading))
+        }),
+        Err(message) => {
+            reading
+                .problems
+                .add(&named.at, message)
+                .help("a relative path is relative to the working directory");
+            None
+        }
+    };
+    reading.seen.incomplete |= parts.is_none();
+    parts
+}
+
+/// Parses a text and reads it by its description; `None` if it is not TOML.
+fn document<T>(
+    path: &Path,
+    text: &str,
+    table: &'static Table,
+    reading: &mut Reading<'_>,
+    read: impl FnOnce(&Section<'_>, &mut Reading<'_>) -> T,
+) -> Option<T> {
+    if text.len() > LARGEST {
+        let at = Place::named(path.display().to_string());
+        let message = format!("the file is larger than {} KiB", LARGEST >> 10);
+        reading.problems.add(&at, message);
+        return None;
+    }
+    let (parsed, errors) = DeTable::parse_recoverable(text);
+    let source = Arc::new(Source {
+        path: path.to_owned(),
+        text: mask::masked(text, parsed.get_ref(), &keys::ROOT, !errors.is_empty()),
+    });
+    if errors.is_empty() {
+        let root = Section::root(table, parsed.get_ref(), &source, reading);
+        return Some(read(&root, reading));
+    }
+    for error in errors.iter().take(MOST_SYNTAX) {
+        let at = Place {
+            source: Some(Arc::clone(&source)),
+            span: error.span().unwrap_or_default(),
+            key: String::new(),
+        };
+        reading
+            .problems
+            .add(&at, format!("this is not TOML: {}", error.message()));
+    }
+    None
+}

@@ -1,0 +1,54 @@
+//! From the tables of a configuration to its validated types, one file per part.
+
+mod access;
+mod openapi;
+mod plugin;
+mod server;
+mod token;
+mod upstream;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+pub(super) use self::plugin::plugins;
+pub(super) use self::server::server;
+pub(super) use self::token::tokens;
+use super::ServedFile;
+use super::expand::{Text, shown};
+use super::section::Reading;
+
+/// A file, read; a problem at the place where it is named if that is not possible.
+fn served_file(text: &Text, reading: &mut Reading<'_>) -> Option<ServedFile> {
+    let path = file_path(&text.value);
+    let bytes = file(&path, text, reading)?;
+    Some(ServedFile { path, bytes })
+}
+
+/// The path that a text names; `file:` in front of it is allowed.
+fn file_path(text: &str) -> PathBuf {
+    PathBuf::from(text.strip_prefix("file:").unwrap_or(text))
+}
+
+/// The bytes of a file; a problem where it is named if it can not be read.
+fn file(path: &Path, named: &Text, reading: &mut Reading<'_>) -> Option<Arc<[u8]>> {
+    if path.as_os_str().is_empty() {
+        reading.problems.add(&named.at, "the path is empty");
+        return None;
+    }
+    match reading.inputs.file(path) {
+        Ok(bytes) => Some(bytes),
+        Err(reason) => {
+            let message = format!("can not read the file `{}`: {}", named.shown, shown(&reason));
+            reading
+                .problems
+                .add(&named.at, message)
+                .help("a relative path is relative to the working directory");
+            None
+        }
+    }
+}
+
+/// Whether a text is a URL rather than a path.
+fn is_url(text: &str) -> bool {
+    text.contains("://")
+}

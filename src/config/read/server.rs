@@ -1,0 +1,288 @@
+//! The tables that are not about one plugin: addresses, certificates, log, bounds.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use ipnet::IpNet;
+use toml::de::DeValue;
+
+use super::file;
+use crate::config::section::{Reading, Section};
+use crate::config::values::{self, Fault};
+use crate::config::{AccessLog, Certificate, Limits, Listen, Log, LogFormat, LogLevel, Secret};
+use crate::problems::Place;
+
+/// All of it.
+pub(in crate::config) struct Server {
+    /// `workers`
+    pub workers: Option<usize>,
+    /// `trusted_proxies`
+    pub trusted_proxies: Vec<IpNet>,
+    /// `token_files`
+    pub token_files: Vec<PathBuf>,
+    /// `[listen]`
+    pub listen: Listen,
+    /// `[tls]`
+    pub certificates: Vec<Certificate>,
+    /// `state.directory`
+    pub state_directory: PathBuf,
+    /// `[log]`
+    pub log: Log,
+    /// `[limits]`
+    pub limits: Limits,
+}
+
+/// Reads the main file's own tables.
+pub(in crate::config) fn server(root: &Section<'_>, reading: &mut Reading<'_>) -> Server {
+    let state_directory = root
+        .table("state", reading)
+        .parsed("directory", reading, |text| match text {
+            "" => Err(Fault::new("is an empty path")),
+            path => Ok(PathBuf::from(path)),
+        })
+        .unwrap_or_default();
+    let listen = listen(&root.table("listen", reading), &state_directory, reading);
+    Server {
+        workers: root
+            .integer("workers", reading)
+            .map(|workers| usize::try_from(workers).unwrap_or(usize::MAX)),
+        trusted_proxies: trusted_proxies(root, reading),
+        token_files: root
+            .texts("token_files", reading)
+            .into_iter()
+            .map(|text| PathBuf::from(text.value))
+            .collect(),
+        certificates: certificates(root, &listen, reading),
+        listen,
+        state_directory,
+        log: log(&root.table("log", reading), reading),
+        limits: limits(&root.table("limits", reading), reading),
+    }
+}
+
+/// `trusted_proxies`; the word `fly` has a meaning, but not yet.
+fn trusted_proxies(root: &Section<'_>, reading: &mut Reading<'_>) -> Vec<IpNet> {
+    if let Some((DeValue::String(word), at)) = root.find("trusted_proxies")
+        && word == "fly"
+    {
+        reading
+            .problems
+            .add(&at, "`fly` is not supported by this version yet")
+            .help("write the networks of the proxies, such as `[\"172.16.0.0/16\"]`");
+        return Vec::new();
+    }
+    root.list("trusted_proxies", reading, values::network)
+        .into_iter()
+        .map(|(network, _)| network)
+        .collect()
+}
+
+/// `[listen]`
+fn listen(section: &Section<'_>, state: &Path, reading: &mut Reading<'_>) -> Listen {
+    let mut taken = BTreeMap::new();
+    let https = addresses(section, "https", &mut taken, reading);
+    let http = addresses(section, "http", &mut taken, reading);
+    if section.written("https").is_none() && section.written("http").is_none() {
+        reading
+            .problems
+            .add(section.at(), "there is no address to listen on")
+            .help("write `https` or `http` into [listen], such as `http = \"127.0.0.1:8080\"`");
+    }
+    let metrics = section.parsed("metrics", reading, |text| {
+        let addresses = values::addresses(text)?;
+        addresses.first().copied().ok_or_else(|| Fault::new("is no address"))
+    });
+    if let (Some(address), Some(at)) = (metrics, section.written("metrics")) {
+        take(address, &at, &mut taken, reading);
+    }
+    let admin = section.parsed("admin", reading, |text| match text.strip_prefix("unix:") {
+        Some("") => Err(Fault::new("has an empty path")),
+        // 108 bytes hold the path of a socket on Linux, 104 on macOS, with a zero at its end.
+        Some(path) if path.len() > 100 => Err(Fault::with(
+            "is too long for the path of a socket",
+            "at most 100 bytes",
+        )),
+        Some(path) => Ok(PathBuf::from(path)),
+        None if values::addresses(text).is_ok() => Err(Fault::with(
+            "is not supported by this version yet",
+            "write a socket: `unix:state/admin.sock`",
+        )),
+        None => Err(Fault::with(
+            "is not a socket",
+            "write `unix:` and a path: `unix:state/admin.sock`",
+        )),
+    });
+    Listen {
+        https,
+        http,
+        metrics,
+        admin: admin.unwrap_or_else(|| state.join("admin.sock")),
+    }
+}
+
+/// The addresses of one key.
+fn addresses(
+    section: &Section<'_>,
+    name: &str,
+    taken: &mut BTreeMap<SocketAddr, Place>,
+    reading: &mut Reading<'_>,
+) -> Vec<SocketAddr> {
+    let found = section.list(name, reading, values::addresses);
+    if let (Some((DeValue::Array(items), at)), true) = (section.find(name), found.is_empty())
+        && items.is_empty()
+    {
+        let message = format!("`{}` is an empty list", at.key);
+        reading
+            .problems
+            .add(&at, message)
+            .help("leave the key out, or write an address");
+    }
+    let mut all = Vec::new();
+    for (addresses, at) in found {
+        for address in addresses {
+            take(address, &at, taken, reading);
+            all.push(address);
+        }
+    }
+    all
+}
+
+/// An address can be bound once; port 0 is a new one each time.
+fn take(
+    address: SocketAddr,
+    at: &Place,
+    taken: &mut BTreeMap<SocketAddr, Place>,
+    reading: &mut Reading<'_>,
+) {
+    if address.port() == 0 {
+        return;
+    }
+    if let Some(first) = taken.get(&address) {
+        let message = format!("{address} is already taken by `{}` at {first}", first.key);
+        reading.problems.add(at, message);
+    } else {
+        taken.insert(address, at.clone());
+    }
+}
+
+/// `[tls]`: the pair of the table itself, then those of the list.
+fn certificates(
+    root: &Section<'_>,
+    listen: &Listen,
+    reading: &mut Reading<'_>,
+) -> Vec<Certificate> {
+    let section = root.table("tls", reading);
+    let further = section.tables("certificates", reading);
+    let https = root.table_written_key("listen", "https");
+    if https.is_none() {
+        if section.is_written() {
+            reading
+                .problems
+                .warn(section.at(), "the certificates are not used: nothing listens for TLS")
+                .help("write `https` into [listen], or remove [tls]");
+        }
+        return Vec::new();
+    }
+    let mut pairs = Vec::new();
+    match (section.written("certificate"), section.written("key")) {
+        (None, None) => {}
+        (Some(_), Some(_)) => pairs.extend(certificate(&section, reading)),
+        (Some(at), None) => incomplete("tls.key", &at, reading),
+        (None, Some(at)) => incomplete("tls.certificate", &at, reading),
+    }
+    for pair in &further {
+        pairs.extend(certificate(pair, reading));
+    }
+    let none = ["certificate", "key", "certificates"]
+        .iter()
+        .all(|key| section.written(key).is_none());
+    if let (Some(at), true, false) = (https, none, listen.https.is_empty()) {
+        reading
+            .problems
+            .add(&at, "there is no certificate for the TLS listener")
+            .help("write `certificate` and `key` into [tls]");
+    }
+    pairs
+}
+
+/// Half of a pair is missing.
+fn incomplete(missing: &str, at: &Place, reading: &mut Reading<'_>) {
+    let message = format!("`{missing}` is missing");
+    reading
+        .problems
+        .add(at, message)
+        .help("a certificate and its key are written together");
+}
+
+/// One pair, read.
+fn certificate(section: &Section<'_>, reading: &mut Reading<'_>) -> Option<Certificate> {
+    let certificate = section.text("certificate", reading);
+    let key = section.text("key", reading);
+    let (certificate, key) = (certificate?, key?);
+    let certificate_path = PathBuf::from(&certificate.value);
+    let key_path = PathBuf::from(&key.value);
+    let chain = file(&certificate_path, &certificate, reading);
+    let private: Option<Arc<[u8]>> = file(&key_path, &key, reading);
+    Some(Certificate {
+        certificate: chain?,
+        key: Secret::new(private?),
+        certificate_path,
+        key_path,
+        at: certificate.at,
+    })
+}
+
+/// `[log]`
+fn log(section: &Section<'_>, reading: &mut Reading<'_>) -> Log {
+    Log {
+        level: match section.choice("level", reading) {
+            Some("error") => LogLevel::Error,
+            Some("warn") => LogLevel::Warn,
+            Some("debug") => LogLevel::Debug,
+            Some("trace") => LogLevel::Trace,
+            _ => LogLevel::Info,
+        },
+        format: match section.choice("format", reading) {
+            Some("text") => LogFormat::Text,
+            Some("json") => LogFormat::Json,
+            _ => LogFormat::Auto,
+        },
+        access: match section.choice("access", reading) {
+            Some("errors") => AccessLog::Errors,
+            Some("off") => AccessLog::Off,
+            _ => AccessLog::All,
+        },
+    }
+}
+
+/// `[limits]`
+fn limits(section: &Section<'_>, reading: &mut Reading<'_>) -> Limits {
+    let mut wait = |name| section.duration(name, reading).unwrap_or_default();
+    let request_head = wait("request_head");
+    let body_idle = wait("body_idle");
+    let write_stall = wait("write_stall");
+    let idle = wait("idle");
+    let drain = wait("drain");
+    let upstream_connect = wait("upstream_connect");
+    let upstream_idle = wait("upstream_idle");
+    let mut count = |name| section.integer(name, reading).unwrap_or_default();
+    let headers = count("headers");
+    let streams = count("streams");
+    let connections = count("connections");
+    Limits {
+        request_head,
+        body_idle,
+        write_stall,
+        idle,
+        drain,
+        upstream_connect,
+        upstream_idle,
+        head_bytes: usize::try_from(section.size("head_bytes", reading)).unwrap_or(usize::MAX),
+        headers: usize::try_from(headers).unwrap_or(usize::MAX),
+        body_bytes: section.size("body_bytes", reading),
+        streams: u32::try_from(streams).unwrap_or(u32::MAX),
+        connections: usize::try_from(connections).unwrap_or(usize::MAX),
+    }
+}

@@ -1,0 +1,246 @@
+//! `[tokens.KEY]`: declared tokens.
+
+use jiff::Timestamp;
+
+use super::upstream::referenced;
+use crate::config::section::{Reading, Section, understood};
+use crate::config::values::{self, Fault};
+use crate::config::{DeclaredSecret, DeclaredToken, Selector, SelectorError, Spanned};
+use crate::problems::Place;
+use crate::tokens::{Fingerprint, Level};
+
+/// Shortest secret, in bytes: what is shorter can be guessed.
+const SHORTEST: usize = 16;
+
+/// Longest secret, in bytes: it must fit into a request head with all the rest.
+const LONGEST: usize = 4096;
+
+/// The tokens of a file, in the order in which they were written.
+pub(in crate::config) fn tokens(
+    root: &Section<'_>,
+    reading: &mut Reading<'_>,
+) -> Vec<DeclaredToken> {
+    let mut tokens = Vec::new();
+    for (id, at, section) in root.named("tokens", reading) {
+        check_key(&id, &at, reading);
+        tokens.push(token(id, at, &section, reading));
+    }
+    tokens
+}
+
+/// A key that can be an id beside those of all other tokens.
+fn check_key(id: &str, at: &Place, reading: &mut Reading<'_>) {
+    let valid = (1..=64).contains(&id.len())
+        && id
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-'));
+    if !valid {
+        reading.problems.add(
+            at,
+            "a token's key has 1 to 64 letters, digits, `_`, `.` and `-`",
+        );
+    }
+    if ["pls_", "plu_", "pla_", "plf_"].iter().any(|prefix| id.starts_with(prefix)) {
+        reading
+            .problems
+            .add(at, "a token's key does not begin as the ids of made tokens do")
+            .help("take a name, such as `chatgpt`; the key is never the secret");
+    }
+    if let Some(first) = reading.seen.tokens.get(id) {
+        let message = format!("the token `{id}` is already defined at {first}");
+        reading.problems.add(at, message);
+    } else {
+        reading.seen.tokens.insert(id.to_owned(), at.clone());
+    }
+}
+
+/// One token.
+fn token(
+    id: String,
+    at: Place,
+    section: &Section<'_>,
+    reading: &mut Reading<'_>,
+) -> DeclaredToken {
+    let level = match section.choice("level", reading) {
+        Some("user") => Level::User,
+        Some("admin") => Level::Admin,
+        _ => Level::Service,
+    };
+    let grace = section.duration("grace", reading).unwrap_or_default();
+    if let (Some(at), None) = (section.written("grace"), section.written("secret")) {
+        reading
+            .problems
+            .warn(&at, "the grace period has no effect without `secret`")
+            .help("in `secrets`, `until` says how long the previous one is valid");
+    }
+    let not_before = section.time("not_before", reading);
+    let expires = section.time("expires", reading);
+    ended(expires.as_ref(), "the token has already expired", reading);
+    if let (Some((start, _)), Some((end, at))) = (&not_before, &expires)
+        && start >= end
+    {
+        reading
+            .problems
+            .add(at, "the token expires before it becomes valid");
+    }
+    DeclaredToken {
+        level,
+        plugins: plugins(section, reading),
+        scopes: scopes(section, reading),
+        secrets: secrets(&id, section, reading),
+        grace,
+        not_before: not_before.map(|(time, _)| time),
+        expires: expires.map(|(time, _)| time),
+        note: section.text("note", reading).map(|note| note.value),
+        id,
+        at,
+    }
+}
+
+/// Warns of an end that lies in the past.
+fn ended(end: Option<&(Timestamp, Place)>, message: &str, reading: &mut Reading<'_>) {
+    if let Some((end, at)) = end
+        && *end <= reading.now
+    {
+        reading.problems.warn(at, message);
+    }
+}
+
+/// `plugins`: names, which are compared with the plugins once all are known.
+fn plugins(section: &Section<'_>, reading: &mut Reading<'_>) -> Vec<Spanned<String>> {
+    let list = section.list("plugins", reading, |text| Ok(text.to_owned()));
+    not_empty(section, "plugins", list.len(), reading);
+    list.into_iter()
+        .map(|(value, at)| Spanned { value, at })
+        .collect()
+}
+
+/// `scopes`
+fn scopes(section: &Section<'_>, reading: &mut Reading<'_>) -> Vec<Spanned<Selector>> {
+    let list = section.list("scopes", reading, |text| {
+        text.parse().map_err(|error: SelectorError| {
+            Fault::with(error.to_string(), format!("{}, or `*`", SelectorError::HELP))
+        })
+    });
+    not_empty(section, "scopes", list.len(), reading);
+    list.into_iter()
+        .map(|(value, at)| Spanned { value, at })
+        .collect()
+}
+
+/// An empty list was left so by mistake, or grants nothing on purpose; neither is a token.
+fn not_empty(section: &Section<'_>, name: &str, found: usize, reading: &mut Reading<'_>) {
+    let empty_list = matches!(
+        section.find(name),
+        Some((toml::de::DeValue::Array(items), _)) if items.is_empty()
+    );
+    if let (Some(at), 0, true) = (section.written(name), found, empty_list) {
+        let message = format!("`{}` is empty: the token could call nothing", at.key);
+        reading
+            .problems
+            .add(&at, message)
+            .help("write what it may call; `[\"*\"]` is all");
+    }
+}
+
+/// Exactly one of `secret`, `sha256` and `secrets`.
+fn secrets(id: &str, section: &Section<'_>, reading: &mut Reading<'_>) -> Vec<DeclaredSecret> {
+    let keys = ["secret", "sha256", "secrets"];
+    let written = keys.iter().filter(|key| section.written(key).is_some());
+    match written.count() {
+        0 => {
+            reading
+                .problems
+                .add(section.at(), format!("`{}` has no secret", section.at().key))
+                .help("write `secret = \"${env:NAME}\"`, `sha256 = \"…\"`, or two of them as `secrets`");
+        }
+        1 => {}
+        _ => {
+            reading
+                .problems
+                .add(section.at(), "only one of `secret`, `sha256` and `secrets` can be written")
+                .help("for two at a time, write both into `secrets`");
+        }
+    }
+    let mut secrets: Vec<DeclaredSecret> = one(id, section, None, reading).into_iter().collect();
+    let tables = section.tables("secrets", reading);
+    if let Some(at) = section.written("secrets")
+        && !(1..=2).contains(&tables.len())
+    {
+        reading
+            .problems
+            .add(&at, "a token has one or two secrets, the current one first");
+    }
+    for table in &tables {
+        let until = table.time("until", reading);
+        ended(until.as_ref(), "the secret has already ended", reading);
+        let count = ["secret", "sha256"]
+            .iter()
+            .filter(|key| table.written(key).is_some())
+            .count();
+        if count != 1 {
+            reading
+                .problems
+                .add(table.at(), "write one of `secret` and `sha256`");
+        }
+        secrets.extend(one(id, table, until.map(|(time, _)| time), reading));
+    }
+    secrets
+}
+
+/// The secret of a table, by `secret` or by `sha256`.
+fn one(
+    id: &str,
+    section: &Section<'_>,
+    until: Option<Timestamp>,
+    reading: &mut Reading<'_>,
+) -> Option<DeclaredSecret> {
+    let by_hash = section.parsed("sha256", reading, values::fingerprint);
+    let by_secret = section
+        .written("secret")
+        .and_then(|_| referenced(section, "secret", reading))
+        .and_then(|text| understood(&text, &mut reading.problems, presentable));
+    let at = section.written("secret").or(section.written("sha256"))?;
+    let fingerprint = by_secret.or(by_hash)?;
+    claim(fingerprint, id, &at, reading);
+    Some(DeclaredSecret { fingerprint, until })
+}
+
+/// The fingerprint of a secret that a client can send and nobody can guess.
+fn presentable(secret: &str) -> Result<Fingerprint, Fault> {
+    if !secret.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Err(Fault::with(
+            "can not be sent in a header: it has white space or characters other than visible \
+             ASCII",
+            "`plugway token generate` makes a good one",
+        ));
+    }
+    if secret.len() < SHORTEST {
+        return Err(Fault::with(
+            format!("is shorter than {SHORTEST} bytes"),
+            "`plugway token generate` makes a good one",
+        ));
+    }
+    if secret.len() > LONGEST {
+        return Err(Fault::new(format!("is longer than {LONGEST} bytes")));
+    }
+    Ok(Fingerprint::of(secret.as_bytes()))
+}
+
+/// A secret belongs to one token: which of two should a request be?
+fn claim(fingerprint: Fingerprint, id: &str, at: &Place, reading: &mut Reading<'_>) {
+    if let Some((other, first)) = reading.seen.fingerprints.get(&fingerprint) {
+        let message = if other == id {
+            format!("the token has the same secret twice, see {first}")
+        } else {
+            format!("the token `{other}` has the same secret, see {first}")
+        };
+        reading
+            .problems
+            .add(at, message)
+            .help("every token has secrets of its own");
+    } else {
+        let claim = (id.to_owned(), at.clone());
+        reading.seen.fingerprints.insert(fingerprint, claim);
+    }
+}

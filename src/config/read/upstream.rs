@@ -1,0 +1,246 @@
+//! `[plugins.NAME.upstream]`: where the fronted API is, and what it is told.
+
+use toml::de::DeValue;
+
+use super::{is_url, served_file};
+use crate::config::expand::Text;
+use crate::config::names;
+use crate::config::section::{Reading, Section, understood};
+use crate::config::values::{self, Fault, UpstreamUrl};
+use crate::config::{Credential, Roots, Secret, Upstream, UpstreamHost};
+
+/// Reads the table.
+pub(super) fn upstream(section: &Section<'_>, reading: &mut Reading<'_>) -> Upstream {
+    let url = url(section, reading);
+    Upstream {
+        host_header: section
+            .parsed("host", reading, host_header)
+            .unwrap_or(UpstreamHost::Upstream),
+        credential: credential(section, reading),
+        roots: roots(section, reading),
+        timeout: section.duration("timeout", reading).unwrap_or_default(),
+        total: section.duration("total", reading),
+        retries: section
+            .integer("retries", reading)
+            .and_then(|retries| u32::try_from(retries).ok())
+            .unwrap_or_default(),
+        tls: url.tls,
+        host: url.host,
+        port: url.port,
+        base_path: url.base_path,
+    }
+}
+
+/// `url`; several are for later.
+fn url(section: &Section<'_>, reading: &mut Reading<'_>) -> UpstreamUrl {
+    if let Some((DeValue::Array(_), at)) = section.find("url") {
+        reading
+            .problems
+            .add(&at, "several upstreams are not supported by this version yet")
+            .help("write one URL, such as `\"http://127.0.0.1:8000\"`");
+        return UpstreamUrl::default();
+    }
+    section
+        .parsed("url", reading, values::upstream_url)
+        .unwrap_or_default()
+}
+
+/// `host`: a word, or a name with or without its port.
+fn host_header(text: &str) -> Result<UpstreamHost, Fault> {
+    match text {
+        "upstream" => return Ok(UpstreamHost::Upstream),
+        "client" => return Ok(UpstreamHost::Client),
+        _ => {}
+    }
+    let (name, port) = match text.rsplit_once(':') {
+        Some((name, port)) if !text.ends_with(']') && !name.contains(':') | name.ends_with(']') => {
+            (name, Some(port))
+        }
+        _ => (text, None),
+    };
+    let mut host = values::host(name)?;
+    if let Some(port) = port {
+        let digits = port.bytes().all(|byte| byte.is_ascii_digit());
+        let number: u16 = port
+            .parse()
+            .ok()
+            .filter(|number| digits && *number > 0)
+            .ok_or_else(|| Fault::new("has a port that can not exist"))?;
+        host = format!("{host}:{number}");
+    }
+    Ok(UpstreamHost::Name(host))
+}
+
+/// `ca`: a word, or a file.
+fn roots(section: &Section<'_>, reading: &mut Reading<'_>) -> Roots {
+    let Some(text) = section.text("ca", reading) else {
+        return Roots::System;
+    };
+    match text.value.as_str() {
+        "system" => Roots::System,
+        "bundled" => Roots::Bundled,
+        path if is_url(path) => {
+            let message = format!("`{}` is a URL", text.shown);
+            reading.problems.add(&text.at, message).help(
+                "write \"system\", \"bundled\", or a file with certificates of authorities (PEM)",
+            );
+            Roots::System
+        }
+        _ => served_file(&text, reading).map_or(Roots::System, Roots::File),
+    }
+}
+
+/// `credential`: `"pass"`, or a table with exactly one of its keys.
+fn credential(section: &Section<'_>, reading: &mut Reading<'_>) -> Credential {
+    if let Some(table) = section.either_table("credential", reading) {
+        return credential_table(&table, reading).unwrap_or(Credential::Nothing);
+    }
+    match section.choice("credential", reading) {
+        Some(_) => Credential::Pass,
+        None => Credential::Nothing,
+    }
+}
+
+/// The table of `credential`.
+fn credential_table(table: &Section<'_>, reading: &mut Reading<'_>) -> Option<Credential> {
+    let written: Vec<&str> = ["bearer", "basic", "header", "query"]
+        .into_iter()
+        .filter(|key| table.written(key).is_some())
+        .collect();
+    if written.len() != 1 {
+        reading
+            .problems
+            .add(table.at(), "the credential is one of `bearer`, `basic`, `header` and `query`")
+            .help("such as `{ bearer = \"${env:API_TOKEN}\" }`; for none, leave `credential` out");
+    }
+    let mut found = None;
+    for key in written {
+        found = match key {
+            "bearer" => secret(table, "bearer", reading, bearer).map(Credential::Bearer),
+            "basic" => basic(table, reading),
+            "header" => header(&table.table("header", reading), reading),
+            _ => query(&table.table("query", reading), reading),
+        };
+    }
+    found
+}
+
+/// A secret: referenced, and of the form that the request can carry.
+fn secret(
+    section: &Section<'_>,
+    key: &str,
+    reading: &mut Reading<'_>,
+    check: impl Fn(&str) -> Result<(), Fault>,
+) -> Option<Secret> {
+    let text = referenced(section, key, reading)?;
+    understood(&text, &mut reading.problems, |value| {
+        check(value).map(|()| Secret::new(value.as_bytes()))
+    })
+}
+
+/// A string with a reference in it; a secret that was written literally is a problem, and its
+/// value no part of the message.
+pub(super) fn referenced(
+    section: &Section<'_>,
+    key: &str,
+    reading: &mut Reading<'_>,
+) -> Option<Text> {
+    let text = section.text(key, reading)?;
+    if text.referenced {
+        return Some(text);
+    }
+    let message = format!("the secret `{}` is written literally", text.at.key);
+    let help = if section.knows("sha256") {
+        "write `${env:NAME}` or `${file:PATH}`, or its hash as `sha256`"
+    } else {
+        "write `${env:NAME}` or `${file:PATH}`"
+    };
+    reading.problems.add(&text.at, message).help(help);
+    None
+}
+
+/// What can stand behind `Bearer`.
+fn bearer(value: &str) -> Result<(), Fault> {
+    if value.is_empty() {
+        return Err(Fault::new("is empty"));
+    }
+    if !value.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Err(Fault::new(
+            "can not be sent: it has white space or characters other than visible ASCII",
+        ));
+    }
+    Ok(())
+}
+
+/// `basic`: a table, or `user:password` (RFC 7617: no colon in the user's name).
+fn basic(table: &Section<'_>, reading: &mut Reading<'_>) -> Option<Credential> {
+    let clean = |value: &str| {
+        if value.chars().any(char::is_control) {
+            return Err(Fault::new("has a control character"));
+        }
+        Ok(())
+    };
+    let user = |name: &str| {
+        clean(name)?;
+        if name.contains(':') {
+            return Err(Fault::new("has a `:` in the user's name"));
+        }
+        Ok(name.to_owned())
+    };
+    if let Some(pair) = table.either_table("basic", reading) {
+        let user = pair.parsed("user", reading, user);
+        let password = secret(&pair, "password", reading, clean);
+        return Some(Credential::Basic {
+            user: user?,
+            password: password?,
+        });
+    }
+    let text = referenced(table, "basic", reading)?;
+    understood(&text, &mut reading.problems, |value| {
+        clean(value)?;
+        let (user, password) = value
+            .split_once(':')
+            .ok_or_else(|| Fault::with("has no `:`", "user and password, as `user:password`"))?;
+        Ok(Credential::Basic {
+            user: user.to_owned(),
+            password: Secret::new(password.as_bytes()),
+        })
+    })
+}
+
+/// `header`
+fn header(table: &Section<'_>, reading: &mut Reading<'_>) -> Option<Credential> {
+    let name = table.parsed("name", reading, |text| {
+        let name = values::header_name(text)?;
+        names::not_the_gateways(&name).map(|()| name)
+    });
+    let value = secret(table, "value", reading, |value| {
+        not_empty(value)?;
+        values::header_value(value).map(|_| ())
+    });
+    Some(Credential::Header {
+        name: name?,
+        value: value?,
+    })
+}
+
+/// `query`
+fn query(table: &Section<'_>, reading: &mut Reading<'_>) -> Option<Credential> {
+    let name = table.parsed("name", reading, |text| {
+        not_empty(text)?;
+        Ok(text.to_owned())
+    });
+    let value = secret(table, "value", reading, not_empty);
+    Some(Credential::Query {
+        name: name?,
+        value: value?,
+    })
+}
+
+/// Refuses nothing at all.
+fn not_empty(text: &str) -> Result<(), Fault> {
+    match text {
+        "" => Err(Fault::new("is empty")),
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,296 @@
+//! `[plugins.NAME]`, validated.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::config::{Secret, Selector};
+use crate::problems::Place;
+
+/// One wrapped API.
+#[derive(Debug, Clone)]
+pub struct Plugin {
+    /// The name for the model: `[A-Za-z0-9_]{1,50}`.
+    pub name: String,
+    /// Where `[plugins.NAME]` stands.
+    pub at: Place,
+    /// For humans.
+    pub display_name: Option<String>,
+    /// For humans.
+    pub description: Option<String>,
+    /// For the model.
+    pub instructions: Option<String>,
+    /// An e-mail address.
+    pub contact: Option<String>,
+    /// Legal page.
+    pub legal: Option<Reference>,
+    /// Logo.
+    pub logo: Option<Reference>,
+    /// Host names, lower case, without port.
+    pub hosts: Vec<String>,
+    /// An origin such as `https://todo.example.com` (no path, no trailing slash).
+    pub public_url: Option<String>,
+    /// Which documents are served.
+    pub publish: Publish,
+    /// Who may read them.
+    pub documents: DocumentAccess,
+    /// The fronted API.
+    pub upstream: Upstream,
+    /// Its OpenAPI document.
+    pub openapi: OpenApi,
+    /// Who may call.
+    pub auth: Auth,
+    /// Browser origins, lower case, such as `https://chatgpt.com`.
+    pub cors_origins: Vec<String>,
+    /// Changes to headers.
+    pub headers: HeaderRules,
+    /// Further files, by path (begins with `/`).
+    pub files: BTreeMap<String, ServedFile>,
+}
+
+/// A file that is served, or a URL that is only named.
+#[derive(Debug, Clone)]
+pub enum Reference {
+    /// `https://…`
+    Url(String),
+    /// Bytes, and the path that they came from (its ending gives the media type).
+    File(ServedFile),
+}
+
+/// A file's path and bytes.
+#[derive(Clone)]
+pub struct ServedFile {
+    /// As written.
+    pub path: PathBuf,
+    /// Content.
+    pub bytes: Arc<[u8]>,
+}
+
+/// Path and length: the bytes may be a secret's, and are too many to read.
+impl fmt::Debug for ServedFile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "File({}, {} bytes)", self.path.display(), self.bytes.len())
+    }
+}
+
+/// `publish`
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Publish {
+    /// `/.well-known/ai-plugin.json`
+    pub manifest: bool,
+    /// `/openapi*.{json,yaml}`
+    pub openapi: bool,
+}
+
+/// `documents`
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DocumentAccess {
+    /// Anyone.
+    Public,
+    /// Whoever has a token for the plugin.
+    Token,
+}
+
+/// `[plugins.NAME.upstream]`
+#[derive(Debug, Clone)]
+pub struct Upstream {
+    /// `http` or `https`.
+    pub tls: bool,
+    /// Host name or address, without brackets.
+    pub host: String,
+    /// Port.
+    pub port: u16,
+    /// Path of the URL without trailing slash; empty if it has none.
+    pub base_path: String,
+    /// The `Host` sent upstream.
+    pub host_header: UpstreamHost,
+    /// What replaces the client's credential.
+    pub credential: Credential,
+    /// Which authorities are believed (https).
+    pub roots: Roots,
+    /// Until the response head.
+    pub timeout: Duration,
+    /// For the whole exchange, if any.
+    pub total: Option<Duration>,
+    /// How often a request that can not have been acted on is sent again.
+    pub retries: u32,
+}
+
+/// `upstream.host`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum UpstreamHost {
+    /// The upstream's own authority.
+    Upstream,
+    /// What the client sent.
+    Client,
+    /// This.
+    Name(String),
+}
+
+/// `upstream.credential`
+#[derive(Debug, Clone)]
+pub enum Credential {
+    /// Nothing is sent.
+    Nothing,
+    /// `Authorization: Bearer`
+    Bearer(Secret),
+    /// `Authorization: Basic`
+    Basic {
+        /// User.
+        user: String,
+        /// Password.
+        password: Secret,
+    },
+    /// A header of its own.
+    Header {
+        /// Its name, lower case.
+        name: String,
+        /// Its value.
+        value: Secret,
+    },
+    /// A query parameter.
+    Query {
+        /// Its name.
+        name: String,
+        /// Its value.
+        value: Secret,
+    },
+    /// The client's own goes on.
+    Pass,
+}
+
+/// `upstream.ca`
+#[derive(Debug, Clone)]
+pub enum Roots {
+    /// The operating system's.
+    System,
+    /// Those in the binary.
+    Bundled,
+    /// These, PEM.
+    File(ServedFile),
+}
+
+/// `[plugins.NAME.openapi]`
+#[derive(Debug, Clone)]
+pub struct OpenApi {
+    /// Where the document is.
+    pub source: OpenApiSource,
+    /// Place of `source` (or of the plugin when it was not written).
+    pub at: Place,
+    /// What is published; empty: all.
+    pub include: Vec<Spanned<Selector>>,
+    /// What is not.
+    pub exclude: Vec<Spanned<Selector>>,
+    /// How often a fetched document is fetched again.
+    pub refresh: Duration,
+    /// Operations whose path parameters may hold `%2F`.
+    pub encoded_slash: Vec<Spanned<String>>,
+    /// Whether every other path goes to the upstream too.
+    pub forward_unpublished: bool,
+}
+
+/// `openapi.source`
+#[derive(Debug, Clone)]
+pub enum OpenApiSource {
+    /// A path on the upstream, begins with `/`.
+    Upstream(String),
+    /// `http://` or `https://`.
+    Url(String),
+    /// A file, read.
+    File(ServedFile),
+}
+
+/// A value and where it was written.
+#[derive(Debug, Clone)]
+pub struct Spanned<T> {
+    /// What.
+    pub value: T,
+    /// Where.
+    pub at: Place,
+}
+
+/// `[plugins.NAME.auth]`
+#[derive(Debug, Clone)]
+pub struct Auth {
+    /// `require`
+    pub require: Require,
+    /// Header that holds the credential, lower case; `authorization` by default.
+    pub header: String,
+    /// Published in the manifest.
+    pub verification_tokens: BTreeMap<String, String>,
+    /// Published in the manifest (`require = "upstream"`).
+    pub oauth: Option<OAuth>,
+}
+
+/// `auth.require`
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Require {
+    /// Anyone may call.
+    None,
+    /// A service token.
+    Service,
+    /// A user token.
+    User,
+    /// Either.
+    Any,
+    /// The API decides.
+    Upstream,
+}
+
+impl Require {
+    /// As in the configuration.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Service => "service",
+            Self::User => "user",
+            Self::Any => "any",
+            Self::Upstream => "upstream",
+        }
+    }
+}
+
+/// `auth.oauth`: fields of the manifest.
+#[derive(Debug, Clone)]
+pub struct OAuth {
+    /// Where the browser goes.
+    pub client_url: String,
+    /// The token endpoint.
+    pub authorization_url: String,
+    /// Scope.
+    pub scope: String,
+    /// Media type of the token request.
+    pub authorization_content_type: String,
+}
+
+/// `[plugins.NAME.headers]`
+#[derive(Debug, Clone, Default)]
+pub struct HeaderRules {
+    /// To the upstream.
+    pub request: HeaderChanges,
+    /// To the client.
+    pub response: HeaderChanges,
+}
+
+/// What is set and what is removed.
+#[derive(Clone, Default)]
+pub struct HeaderChanges {
+    /// Name (lower case) and value.
+    pub set: Vec<(String, String)>,
+    /// Names, lower case.
+    pub remove: Vec<String>,
+}
+
+/// Names only: a value may be a reference to a secret.
+impl fmt::Debug for HeaderChanges {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<&str> = self.set.iter().map(|(name, _)| name.as_str()).collect();
+        f.debug_struct("HeaderChanges")
+            .field("set", &names)
+            .field("remove", &self.remove)
+            .finish()
+    }
+}
+

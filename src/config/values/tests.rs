@@ -1,0 +1,211 @@
+//! Each kind of value: what it means, and what has no meaning.
+
+use std::fmt::Debug;
+use std::time::Duration;
+
+use proptest::prelude::*;
+
+use super::*;
+
+/// `expected`: the Debug form of the meaning, or what the fault says.
+#[track_caller]
+fn check<T: Debug>(parse: impl Fn(&str) -> Result<T, Fault>, text: &str, expected: &str) {
+    let found = match parse(text) {
+        Ok(value) => format!("{value:?}"),
+        Err(fault) => fault.what,
+    };
+    assert_eq!(found, expected, "{text:?}");
+}
+
+#[test]
+fn durations() {
+    check(duration, "30s", "30s");
+    check(duration, "250ms", "250ms");
+    check(duration, "5m", "300s");
+    check(duration, "24h", "86400s");
+    check(duration, "90d", "7776000s");
+    check(duration, "0s", "0ns");
+    check(duration, "30 s", "30s");
+    check(duration, "30", "is not a duration");
+    check(duration, "s", "is not a duration");
+    check(duration, "", "is not a duration");
+    check(duration, "1h30m", "is not a duration");
+    check(duration, "1.5s", "is not a duration");
+    check(duration, "-1s", "is not a duration");
+    check(duration, "30S", "is not a duration");
+    check(duration, "٣s", "is not a duration");
+    check(duration, "99999999999999999999s", "is too long");
+    check(duration, "9999999999999999d", "is too long");
+}
+
+#[test]
+fn sizes() {
+    check(bytes, "64MiB", "67108864");
+    check(bytes, "32KiB", "32768");
+    check(bytes, "80KB", "80000");
+    check(bytes, "7B", "7");
+    check(bytes, "1TiB", "1099511627776");
+    check(bytes, "64M", "is not a size");
+    check(bytes, "64mib", "is not a size");
+    check(bytes, "64", "is not a size");
+    check(bytes, "99999999TiB", "is too large");
+}
+
+#[test]
+fn networks() {
+    check(network, "10.0.0.0/8", "10.0.0.0/8");
+    check(network, "10.1.2.3/8", "10.0.0.0/8");
+    check(network, "192.0.2.1", "192.0.2.1/32");
+    check(network, "fd00::/8", "fd00::/8");
+    check(network, "::1", "::1/128");
+    check(network, "10.0.0.0/33", "is not a network");
+    check(network, "example.com", "is not a network");
+}
+
+#[test]
+fn listen_addresses() {
+    check(addresses, "0.0.0.0:8443", "[0.0.0.0:8443]");
+    check(addresses, "[::]:80", "[[::]:80]");
+    check(addresses, "localhost:3333", "[127.0.0.1:3333, [::1]:3333]");
+    let fault = "is not an address to listen on";
+    check(addresses, "8443", fault);
+    check(addresses, ":8443", fault);
+    check(addresses, "0.0.0.0", fault);
+    check(addresses, "0.0.0.0:99999", fault);
+    check(addresses, "localhost:+80", fault);
+    check(addresses, "localhost:", fault);
+    check(addresses, "example.com:80", fault);
+    check(addresses, "unix:a.sock", "is not supported by this version yet");
+}
+
+#[test]
+fn hosts() {
+    check(host, "Todo.Example.COM", "\"todo.example.com\"");
+    check(host, "bücher.example", "\"xn--bcher-kva.example\"");
+    check(host, "127.0.0.1", "\"127.0.0.1\"");
+    check(host, "[::1]", "\"[::1]\"");
+    check(host, "my_app.internal", "\"my_app.internal\"");
+    check(host, "https://example.com", "has a scheme");
+    check(host, "example.com:443", "has a port");
+    check(host, "example.com/x", "is more than a host name");
+    check(host, "user@example.com", "is more than a host name");
+    check(host, "*.example.com", "is a wildcard");
+    check(host, "::1", "is an IPv6 address without brackets");
+    check(host, "example.com.", "is not a host name");
+    check(host, "exa mple.com", "is not a host name");
+    check(host, "-x.example", "is not a host name");
+    check(host, "a..b", "is not a host name");
+    check(host, "", "is not a host name");
+}
+
+#[test]
+fn upstream_urls() {
+    let cut = |text: &str| {
+        upstream_url(text).map(|url| (url.tls, url.host, url.port, url.base_path))
+    };
+    check(cut, "http://127.0.0.1:8000", r#"(false, "127.0.0.1", 8000, "")"#);
+    check(cut, "https://API.example.com/v1/", r#"(true, "api.example.com", 443, "/v1")"#);
+    check(cut, "http://[::1]/a%20b", r#"(false, "::1", 80, "/a%20b")"#);
+    check(cut, "http://h/a/../b", r#"(false, "h", 80, "/b")"#);
+    check(cut, "127.0.0.1:8000", "is not a URL");
+    check(cut, "localhost:8000", "is not an http(s) URL");
+    check(cut, "ftp://h", "is not an http(s) URL");
+    check(cut, "h2c://h", "is not supported by this version yet");
+    check(cut, "unix:/run/api.sock", "is not supported by this version yet");
+    check(cut, "http://user:pass@h", "has a user or a password in it");
+    check(cut, "http://h/?a=b", "has a query or a fragment");
+    check(cut, "http://h/#a", "has a query or a fragment");
+    check(cut, "http://h/a//b", "has an empty segment in its path");
+    check(cut, "http://h:0/", "has a host that can not exist");
+    check(cut, "http://h /", "is not a URL");
+    check(cut, "http://h/a b", "has white space or a backslash");
+    check(cut, "http:\\\\h\\a", "has white space or a backslash");
+}
+
+#[test]
+fn origins() {
+    check(origin, "https://ChatGPT.com", "\"https://chatgpt.com\"");
+    check(origin, "https://chatgpt.com/", "\"https://chatgpt.com\"");
+    check(origin, "https://chatgpt.com:443", "\"https://chatgpt.com\"");
+    check(origin, "http://localhost:3000", "\"http://localhost:3000\"");
+    check(origin, "https://chatgpt.com/x", "is more than an origin");
+    check(origin, "https://chatgpt.com?x", "is more than an origin");
+    check(origin, "chatgpt.com", "is not a URL");
+    check(origin, "*", "is not a URL");
+}
+
+#[test]
+fn loopback_origins() {
+    for (text, expected) in [
+        ("http://localhost:3333", true),
+        ("http://todo.localhost", true),
+        ("http://127.9.9.9", true),
+        ("http://[::1]:1", true),
+        ("http://10.0.0.1", false),
+        ("http://example.com", false),
+    ] {
+        assert_eq!(loopback(text), expected, "{text}");
+    }
+}
+
+#[test]
+fn header_names_and_values() {
+    check(header_name, "X-API-Key", "\"x-api-key\"");
+    check(header_name, "", "is not the name of a header");
+    check(header_name, "X API", "is not the name of a header");
+    check(header_name, "X-Ä", "is not the name of a header");
+    check(header_value, "a b", "\"a b\"");
+    check(header_value, "", "\"\"");
+    let fault = header_value("a\r\nb").expect_err("would split the head").what;
+    check(header_value, "a\u{0}", &fault);
+    check(header_value, " a", &fault);
+    check(header_value, "ä", &fault);
+}
+
+#[test]
+fn emails() {
+    check(email, "dev@example.com", "\"dev@example.com\"");
+    check(email, "a+b@localhost", "\"a+b@localhost\"");
+    for text in ["dev", "dev@", "@x", "a b@x", "a@b@c", "<a@x>", "a@x/"] {
+        check(email, text, "is not an e-mail address");
+    }
+}
+
+#[test]
+fn times() {
+    check(moment, "2026-12-02T14:00:00Z", "2026-12-02T14:00:00Z");
+    check(moment, "2026-12-02T14:00:00+02:00", "2026-12-02T12:00:00Z");
+    for text in ["2026-12-02", "2026-12-02T14:00:00", "tomorrow", ""] {
+        check(moment, text, "is not a time with its offset");
+    }
+}
+
+#[test]
+fn fingerprints() {
+    use crate::tokens::Fingerprint;
+    let hello = "2CF24DBA5FB0A30E26E83B2AC5B9E29E1B161E5C1FA7425E73043362938B9824";
+    assert_eq!(fingerprint(hello), Ok(Fingerprint::of(b"hello")));
+    for text in ["", "2cf2", &"g".repeat(64), &"ä".repeat(32), &"0".repeat(65)] {
+        check(fingerprint, text, "is not a SHA-256");
+    }
+}
+
+proptest! {
+    #[test]
+    fn a_written_duration_reads_the_same(milliseconds in 0..1_000_000_000_000_u64) {
+        let value = Duration::from_millis(milliseconds);
+        prop_assert_eq!(duration(&write_duration(value)), Ok(value));
+    }
+
+    #[test]
+    fn a_written_size_reads_the_same(value: u64) {
+        prop_assert_eq!(bytes(&write_bytes(value)), Ok(value));
+    }
+
+    #[test]
+    fn a_host_reads_as_itself_again(text in "[a-zA-Z0-9._:\\[\\]ü-]{0,30}") {
+        if let Ok(name) = host(&text) {
+            prop_assert_eq!(host(&name), Ok(name));
+        }
+    }
+}
