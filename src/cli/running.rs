@@ -26,7 +26,7 @@ pub(super) fn reload(reload: &Reload, output: &mut Output) -> anyhow::Result<Exi
                 output.remark(&format!("refused at {stage}; generation {generation} goes on serving"));
             }
         }
-        for warning in outcome["warnings"].as_str() {
+        if let Some(warning) = outcome["warnings"].as_str() {
             output.remark(warning);
         }
     }

@@ -8,14 +8,14 @@ use std::cell::Cell;
 use std::net::{SocketAddr, TcpListener};
 use std::rc::Rc;
 use std::sync::Arc;
+use std::task::Poll;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use tokio::io::unix::AsyncFd;
 use tokio::net::TcpStream;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
-use tokio::sync::oneshot;
+use tokio::sync::{Notify, oneshot};
 use tokio::task::LocalSet;
 use tokio_util::sync::CancellationToken;
 
@@ -43,23 +43,25 @@ enum Command<R> {
     /// Accept from it, on this worker.
     Listen(Arc<Listener>, TcpListener),
     /// Serve it, on this worker.
-    Serve(Accepted),
+    Serve(Accepted<R>),
     /// Tell what was counted.
     Report(oneshot::Sender<R>),
     /// End: no further connection comes; those that are open have until the token is cancelled.
     Drain(oneshot::Sender<()>),
 }
 
-struct Accepted {
+struct Accepted<R> {
     stream: std::net::TcpStream,
     remote: SocketAddr,
-    listener: Arc<Listener>,
+    open: Open<R>,
 }
 
 /// How a worker is reached, and how busy it is.
 struct Post<R> {
     commands: UnboundedSender<Command<R>>,
     connections: AtomicUsize,
+    /// A connection or an accept loop ended.
+    quiet: Notify,
 }
 
 /// What all workers share.
@@ -99,7 +101,7 @@ impl<R: Send + 'static> Workers<R> {
         let (posts, receivers): (Vec<_>, Vec<_>) = (0..count.max(1))
             .map(|_| {
                 let (commands, receiver) = unbounded_channel();
-                (Post { commands, connections: AtomicUsize::new(0) }, receiver)
+                (Post { commands, connections: AtomicUsize::new(0), quiet: Notify::new() }, receiver)
             })
             .unzip();
         let shared = Arc::new(Shared {
@@ -229,31 +231,33 @@ impl<H: Handler> Worker<H> {
         let mut tick = tokio::time::interval(Duration::from_secs(1));
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let mut drained: Vec<oneshot::Sender<()>> = Vec::new();
-        let idle = Rc::new(tokio::sync::Notify::new());
         let loops = Rc::new(Cell::new(0_usize));
         loop {
             if !drained.is_empty() && self.post().connections.load(Relaxed) == 0 && loops.get() == 0 {
-                drained.drain(..).for_each(|done| drop(done.send(())));
+                drained.drain(..).for_each(|done| _ = done.send(()));
             }
             tokio::select! {
                 () = self.shared.abort.cancelled() => return,
-                () = idle.notified(), if !drained.is_empty() => {}
+                () = self.post().quiet.notified(), if !drained.is_empty() => {}
                 _ = tick.tick() => self.handler.tick(),
                 Some(stream) = left.recv() => { tokio::task::spawn_local(linger(stream)); }
                 command = commands.recv() => match command {
                     None => return,
-                    Some(Command::Serve(accepted)) => self.serve(accepted, &lingering, &idle),
+                    Some(Command::Serve(Accepted { stream, remote, open })) => {
+                        if let Ok(stream) = TcpStream::from_std(stream) {
+                            self.serve(stream, remote, open, &lingering);
+                        }
+                    }
                     Some(Command::Report(answer)) => drop(answer.send(self.handler.report())),
                     Some(Command::Drain(done)) => drained.push(done),
                     Some(Command::Listen(listener, socket)) => {
                         loops.set(loops.get() + 1);
-                        let (worker, lingering) = (Rc::clone(&self), lingering.clone());
-                        let (idle, loops) = (Rc::clone(&idle), Rc::clone(&loops));
+                        let (worker, lingering, loops) = (Rc::clone(&self), lingering.clone(), Rc::clone(&loops));
                         tokio::task::spawn_local(async move {
-                            worker.accept(&listener, socket, &lingering, &idle).await;
+                            worker.accept(&listener, socket, &lingering).await;
                             listener.closed.store(true, Relaxed);
                             loops.set(loops.get() - 1);
-                            idle.notify_one();
+                            worker.post().quiet.notify_one();
                         });
                     }
                 },
@@ -271,9 +275,8 @@ impl<H: Handler> Worker<H> {
         listener: &Arc<Listener>,
         socket: TcpListener,
         lingering: &UnboundedSender<TcpStream>,
-        idle: &Rc<tokio::sync::Notify>,
     ) {
-        let socket = match AsyncFd::register(socket) {
+        let socket = match tokio::net::TcpListener::from_std(socket) {
             Ok(socket) => socket,
             Err(error) => return tracing::error!(%error, "a listener can not be watched"),
         };
@@ -281,71 +284,72 @@ impl<H: Handler> Worker<H> {
         // taken and closed instead of spinning on it (tokio#3529).
         let mut reserve = spare();
         loop {
-            let ready = tokio::select! {
+            if self.shared.open.load(Relaxed) >= self.shared.limit.load(Relaxed) {
+                // At the limit connections queue in the kernel, which bounds them.
+                tokio::select! {
+                    () = listener.stop.cancelled() => break,
+                    () = tokio::time::sleep(Duration::from_millis(10)) => continue,
+                }
+            }
+            let accepted = tokio::select! {
                 biased;
                 () = listener.stop.cancelled() => break,
-                ready = socket.readable() => ready,
+                accepted = socket.accept() => accepted,
             };
-            let Ok(mut ready) = ready else { break };
-            if self.shared.open.load(Relaxed) >= self.shared.limit.load(Relaxed) {
-                tokio::time::sleep(Duration::from_millis(10)).await;
-                continue;
-            }
-            match ready.try_io(|socket| socket.get_ref().accept()) {
-                Err(_would_block) => {}
-                Ok(Ok((stream, remote))) => {
-                    self.place(Accepted { stream, remote, listener: Arc::clone(listener) }, lingering, idle);
-                }
-                Ok(Err(error)) if is_connection_fault(&error) => {}
-                Ok(Err(error)) => {
+            match accepted {
+                Ok((stream, remote)) => self.place(stream, remote, listener, lingering),
+                Err(error) if is_connection_fault(&error) => {}
+                Err(error) => {
                     tracing::warn!(%error, "accept");
                     drop(reserve.take());
-                    let _ = socket.get_ref().accept();
+                    let _ = at_once(&socket).await;
                     tokio::time::sleep(Duration::from_millis(50)).await;
                     reserve = spare();
                 }
             }
         }
-        while let Ok((stream, remote)) = socket.get_ref().accept() {
-            self.place(Accepted { stream, remote, listener: Arc::clone(listener) }, lingering, idle);
+        // What is queued was promised an answer: closing the socket would reset it.
+        while let Some((stream, remote)) = at_once(&socket).await {
+            self.place(stream, remote, listener, lingering);
         }
     }
 
     /// Gives a socket to the worker with the fewest connections.
-    fn place(&self, accepted: Accepted, lingering: &UnboundedSender<TcpStream>, idle: &Rc<tokio::sync::Notify>) {
+    fn place(
+        &self,
+        stream: TcpStream,
+        remote: SocketAddr,
+        listener: &Arc<Listener>,
+        lingering: &UnboundedSender<TcpStream>,
+    ) {
         self.shared.open.fetch_add(1, Relaxed);
-        accepted.listener.open.fetch_add(1, Relaxed);
+        listener.open.fetch_add(1, Relaxed);
+        let listener = Arc::clone(listener);
         let load = |index: usize| self.shared.posts[index].connections.load(Relaxed);
         let least = (0..self.shared.posts.len()).min_by_key(|index| (load(*index), *index != self.index));
         let target = least.unwrap_or(self.index);
         self.shared.posts[target].connections.fetch_add(1, Relaxed);
+        let open = Open { shared: Arc::clone(&self.shared), index: target, listener };
         if target == self.index {
-            return self.serve(accepted, lingering, idle);
+            return self.serve(stream, remote, open, lingering);
         }
-        if let Err(lost) = self.shared.posts[target].commands.send(Command::Serve(accepted))
-            && let Command::Serve(accepted) = lost.0
-        {
-            // Its thread is gone, which only a bug can bring about: serve it here.
-            self.shared.posts[target].connections.fetch_sub(1, Relaxed);
-            self.post().connections.fetch_add(1, Relaxed);
-            self.serve(accepted, lingering, idle);
+        // A client that is gone before it is served is counted out when `open` is dropped; so is
+        // one whose worker is gone.
+        if let Ok(stream) = stream.into_std() {
+            let _ = self.shared.posts[target].commands.send(Command::Serve(Accepted { stream, remote, open }));
         }
     }
 
-    fn serve(&self, accepted: Accepted, lingering: &UnboundedSender<TcpStream>, idle: &Rc<tokio::sync::Notify>) {
-        let Accepted { stream, remote, listener } = accepted;
-        let open = Open {
-            shared: Arc::clone(&self.shared),
-            index: self.index,
-            listener: Arc::clone(&listener),
-            idle: Rc::clone(idle),
-        };
-        let prepared = stream.set_nonblocking(true).and_then(|()| stream.set_nodelay(true)).and_then(|()| {
-            let local = stream.local_addr()?;
-            Ok((TcpStream::from_std(stream)?, local))
-        });
-        // The client was gone before we looked.
-        let Ok((stream, local)) = prepared else { return };
+    fn serve(
+        &self,
+        stream: TcpStream,
+        remote: SocketAddr,
+        open: Open<H::Report>,
+        lingering: &UnboundedSender<TcpStream>,
+    ) {
+        let prepared = stream.set_nodelay(true).and_then(|()| stream.local_addr());
+        let Ok(local) = prepared else { return };
+        let listener = Arc::clone(&open.listener);
         let (handler, drain) = (Rc::clone(&self.handler), self.shared.drain.clone());
         let socket = Socket::new(stream, lingering.clone());
         tokio::task::spawn_local(async move {
@@ -355,12 +359,11 @@ impl<H: Handler> Worker<H> {
     }
 }
 
-/// Counts a connection until it is dropped, also by a panic.
+/// Counts a connection until it is dropped, wherever it is by then, also by a panic.
 struct Open<R> {
     shared: Arc<Shared<R>>,
     index: usize,
     listener: Arc<Listener>,
-    idle: Rc<tokio::sync::Notify>,
 }
 
 impl<R> Drop for Open<R> {
@@ -368,8 +371,19 @@ impl<R> Drop for Open<R> {
         self.shared.open.fetch_sub(1, Relaxed);
         self.listener.open.fetch_sub(1, Relaxed);
         self.shared.posts[self.index].connections.fetch_sub(1, Relaxed);
-        self.idle.notify_one();
+        self.shared.posts[self.index].quiet.notify_one();
     }
+}
+
+/// A connection that waits to be accepted right now, if there is one.
+async fn at_once(socket: &tokio::net::TcpListener) -> Option<(TcpStream, SocketAddr)> {
+    std::future::poll_fn(|cx| {
+        Poll::Ready(match socket.poll_accept(cx) {
+            Poll::Ready(Ok(accepted)) => Some(accepted),
+            _ => None,
+        })
+    })
+    .await
 }
 
 /// A descriptor in reserve.

@@ -33,7 +33,7 @@ pub struct CertificateFacts {
 /// The listeners' TLS: one configuration for all, certificates chosen by SNI.
 ///
 /// `tickets` is made once per process, so that sessions survive a change of certificates.
-pub fn server_config(
+pub(super) fn server_config(
     certificates: &[config::Certificate],
     tickets: &Arc<dyn ProducesTickets>,
     now: jiff::Timestamp,
