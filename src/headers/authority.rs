@@ -61,7 +61,12 @@ pub fn parse_authority(text: &str) -> Option<Authority<'_>> {
     let (host, rest) = text.split_at(end);
     let port = port(rest).ok()?;
     let host = host.strip_suffix('.').unwrap_or(host);
-    if host.is_empty() || host.len() > 255 || !is_registered_name(host.as_bytes()) {
+    // A second dot at the end would be an empty label, and the same name spelt differently.
+    if host.is_empty()
+        || host.ends_with('.')
+        || host.len() > 255
+        || !is_registered_name(host.as_bytes())
+    {
         return None;
     }
     let host = if host.bytes().any(|byte| byte.is_ascii_uppercase()) {

@@ -170,7 +170,6 @@ pub(super) fn returned(name: &str) -> Returned {
             _ => matches!(name, "te" | "transfer-encoding"),
         },
         Some(b'u') => name == "upgrade",
-        Some(b'x') => name == "x-request-id",
         _ => false,
     };
     if dropped {
@@ -195,7 +194,7 @@ pub(super) fn is_trailer(name: &str) -> bool {
         Some(b'e') => name == "expires",
         Some(b'i') => name.starts_with("if-"),
         Some(b'm') => name == "max-forwards",
-        Some(b'p') => matches!(name, "pragma" | "proxy-status"),
+        Some(b'p') => name == "pragma",
         Some(b'r') => matches!(name, "range" | "retry-after" | "refresh"),
         Some(b's') => matches!(name, "set-cookie" | "strict-transport-security"),
         Some(b'v') => name == "vary",

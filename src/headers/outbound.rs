@@ -86,7 +86,7 @@ pub struct Outbound<'a> {
 
 /// Builds the head that goes upstream, from nothing.
 ///
-/// Of the client's fields come: all that [`names`](super::names) does not hold back, byte for
+/// Of the client's fields come: all that `names.rs` does not hold back, byte for
 /// byte; its cookies in one line (RFC 9113 §8.2.3); `TE` if it takes trailers; `Trailer` for
 /// those that may follow; its credential only with [`Credential::Pass`]. What its `Connection`
 /// names goes (RFC 9110 §7.6.1), *before* anything of ours is added, so that it can not name

@@ -27,7 +27,7 @@ pub struct ResponseContext<'a> {
 }
 
 /// Builds the head that the client gets. Of the upstream's fields come all that
-/// [`names`](super::names) does not hold back, byte for byte; `Location` and `Content-Location`
+/// `names.rs` does not hold back, byte for byte; `Location` and `Content-Location`
 /// as [`rewrite_location`] says; `Trailer` for those that may follow. `Set-Cookie`, `Server`,
 /// `Strict-Transport-Security` and the like are the upstream's to say.
 pub fn response(upstream: &HeaderMap, context: &ResponseContext<'_>) -> HeaderMap {

@@ -193,6 +193,33 @@ fn who_the_client_is_and_what_it_asks_for_is_ours_to_say() {
 }
 
 #[test]
+fn each_of_these_stays_by_itself() {
+    for name in [
+        "client-ip",
+        "cluster-client-ip",
+        "cf-pseudo-ipv4",
+        "fastly-client-ip",
+        "keep-alive",
+        "x-plugway",
+        "x-remote-ip",
+        "x-remote-addr",
+        "x-originating-ip",
+        "x-proxyuser-ip",
+        "x-azure-clientip",
+        "x-appengine-user-ip",
+        "x-scheme",
+        "x-url-scheme",
+        "x-original-forwarded-for",
+        "x-original-host",
+        "x-original-uri",
+    ] {
+        let none = policy("authorization", Credential::Nothing);
+        check(&format!("{name}: 1"), &none, "");
+        check(&format!("{}: 1", name.replace('-', "_")), &none, "");
+    }
+}
+
+#[test]
 fn the_client_s_credential_goes_on_only_if_passed() {
     let client = "Authorization: Bearer t
         X-Api-Key: k
@@ -307,6 +334,17 @@ fn trailers_are_cleaned() {
          Vary: x
          Location: /
          Connection: x
+         Forwarded: x
+         Keep-Alive: x
+         Authentication-Info: x
+         Proxy-Authentication-Info: x
+         Proxy-Status: x
+         Clear-Site-Data: x
+         Max-Forwards: 1
+         Pragma: x
+         Retry-After: x
+         Refresh: x
+         Warning: x
          X-Forwarded-For: 1.2.3.4
          X-Plugway-Principal: root
          x_plugway_principal: root

@@ -210,6 +210,8 @@ fn authorities() {
     check("a!$&'()*+,;=b", Some(("a!$&'()*+,;=b", None)));
     for text in [
         "",
+        "..",
+        "a..",
         ".",
         ":80",
         "a:65536",

@@ -67,6 +67,7 @@ fn what_is_not_the_client_s_stays() {
          Proxy-Connection: x
          Proxy-Authenticate: Basic
          Proxy-Authorization: x
+         Proxy-Authentication-Info: x
          TE: trailers
          Upgrade: h2c
          HTTP2-Settings: x
