@@ -8,6 +8,7 @@
 //! table can not know of another. Nothing stops at the first fault.
 
 mod check;
+mod declared;
 mod expand;
 mod keys;
 mod load;
@@ -24,6 +25,7 @@ mod values;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+pub use self::declared::NoSecret;
 pub use self::load::{admin_socket, load, load_text};
 pub use self::schema::schema;
 pub use crate::tokens::{Selector, SelectorError};

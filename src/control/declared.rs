@@ -8,10 +8,10 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::config::{Config, DeclaredToken, Inputs as _};
+use crate::config::{Config, Inputs as _};
 use crate::problems::{Place, Problems, Source};
 use crate::tokens::{
-    Fingerprint, Level, Origin, Plugins, ScopeList, ScopeLists, SecretRecord, Seen, State, Token, TokenRecord, TokenShared, TokenTable, entries, parse_file, rotate_declared,
+    Fingerprint, Level, Origin, ScopeLists, Seen, Token, TokenRecord, TokenShared, TokenTable, entries, parse_file, rotate_declared,
 };
 
 use super::Inputs;
@@ -48,9 +48,10 @@ pub(super) fn read_files(config: &Config, inputs: &mut Inputs, problems: &mut Pr
     let mut seen = Seen::default();
     let mut records = Vec::new();
     for token in &config.tokens {
-        let record = record(token);
         // Among themselves they were compared when the configuration was read.
-        let _ = seen.claim(&record, &Origin::Configuration);
+        if let Ok(record) = TokenRecord::try_from(token) {
+            let _ = seen.claim(&record, &Origin::Configuration);
+        }
     }
     for path in &config.token_files {
         match inputs.file(path) {
@@ -98,7 +99,7 @@ impl Tokens {
     /// What the table will hold under this configuration. Interns the scope lists, so that the
     /// snapshot can be compiled with them.
     pub(super) fn next(&self, config: &Config, lines: Vec<TokenRecord>, lists: &ScopeLists, now: Timestamp) -> Next {
-        let declared = config.tokens.iter().map(|token| (record(token), token.grace));
+        let declared = config.tokens.iter().filter_map(|token| Some((TokenRecord::try_from(token).ok()?, token.grace)));
         let records = declared.chain(lines.into_iter().map(|record| (record, Duration::ZERO)));
         let known = records.map(|(record, grace)| {
             let before = self.known.get(&record.id);
@@ -110,6 +111,10 @@ impl Tokens {
             // What did not change keeps its place in the table.
             let entries = match before {
                 Some(before) if before.record == record => before.entries.clone(),
+                Some(before) if before.record.current.fingerprint != record.current.fingerprint => {
+                    shared.rotated();
+                    entries(&record, lists, &shared)
+                }
                 _ => entries(&record, lists, &shared),
             };
             (Arc::clone(&record.id), Known { record, shared, entries })
@@ -141,28 +146,6 @@ impl Tokens {
     pub(super) fn expiry(&self) -> BTreeMap<Arc<str>, Timestamp> {
         let service = self.known.values().filter(|known| known.record.level == Level::Service);
         service.filter_map(|known| Some((Arc::clone(&known.record.id), known.record.expires?))).collect()
-    }
-}
-
-/// A declared token as the record that it is.
-fn record(token: &DeclaredToken) -> TokenRecord {
-    let secret = |index: usize| {
-        token.secrets.get(index).map(|secret| SecretRecord { fingerprint: secret.fingerprint, until: secret.until })
-    };
-    let id: Arc<str> = Arc::from(token.id.as_str());
-    TokenRecord {
-        name: Arc::clone(&id),
-        id,
-        level: token.level,
-        plugins: Plugins::new(token.plugins.iter().map(|plugin| plugin.value.as_str())),
-        scopes: Arc::new(ScopeList::new(token.scopes.iter().map(|scope| scope.value.clone()))),
-        // That there is one was proven when the configuration was read.
-        current: secret(0).unwrap_or(SecretRecord { fingerprint: Fingerprint([0; 32]), until: Some(Timestamp::MIN) }),
-        previous: secret(1),
-        not_before: token.not_before,
-        expires: token.expires,
-        state: State::Active,
-        note: token.note.as_deref().map(Arc::from),
     }
 }
 
