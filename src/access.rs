@@ -34,9 +34,18 @@ impl Writer {
     /// Starts the thread that writes to standard output.
     pub fn start() -> std::io::Result<Self> {
         let (lines, waiting) = sync_channel(WAITING);
-        std::thread::Builder::new().name("access".into()).spawn(move || write(&waiting))?;
-        let shared = Shared { which: AtomicU8::new(0), format: AtomicU8::new(0), dropped: AtomicU64::new(0) };
-        Ok(Self { lines, shared: Arc::new(shared) })
+        std::thread::Builder::new()
+            .name("access".into())
+            .spawn(move || write(&waiting))?;
+        let shared = Shared {
+            which: AtomicU8::new(0),
+            format: AtomicU8::new(0),
+            dropped: AtomicU64::new(0),
+        };
+        Ok(Self {
+            lines,
+            shared: Arc::new(shared),
+        })
     }
 
     /// Takes another `[log]`.
@@ -112,7 +121,11 @@ fn write(waiting: &Receiver<Line>) {
                 Line::Text(text) => buffer.extend_from_slice(&text),
                 Line::Flush(done) => flushed.push(done),
             }
-            next = if buffer.len() < 64 << 10 { waiting.try_recv().ok() } else { None };
+            next = if buffer.len() < 64 << 10 {
+                waiting.try_recv().ok()
+            } else {
+                None
+            };
         }
         // When nobody reads any more, nothing can be done about it here.
         let _ = out.write_all(&buffer).and_then(|()| out.flush());

@@ -41,7 +41,12 @@ pub struct Recorder {
 impl Recorder {
     /// Begins it.
     pub fn begin(record: Record, ledger: Rc<Ledger>) -> Self {
-        Self { record, upload: None, begun: Instant::now(), ledger }
+        Self {
+            record,
+            upload: None,
+            begun: Instant::now(),
+            ledger,
+        }
     }
 
     /// Notes a refusal.
@@ -54,7 +59,10 @@ impl Recorder {
     /// Notes an attempt at the upstream that failed.
     pub fn upstream_failed(&self, kind: &'static str) {
         if let Some(target) = &self.record.target {
-            self.ledger.counters.borrow_mut().upstream_failure(target.series.plugin(), kind);
+            self.ledger
+                .counters
+                .borrow_mut()
+                .upstream_failure(target.series.plugin(), kind);
         }
     }
 
@@ -70,19 +78,27 @@ impl Recorder {
         response.headers_mut().insert(X_REQUEST_ID.clone(), id);
         // Nothing of a body is sent here, so nobody asks for it: its length is all that is told.
         let status = response.status();
-        if self.record.method == Method::HEAD || status == StatusCode::NO_CONTENT || status == StatusCode::NOT_MODIFIED {
+        if self.record.method == Method::HEAD
+            || status == StatusCode::NO_CONTENT
+            || status == StatusCode::NOT_MODIFIED
+        {
             if let Content::Full(bytes) = response.body()
                 && status != StatusCode::NO_CONTENT
                 && !bytes.is_empty()
             {
                 let length = HeaderValue::from(bytes.len());
-                response.headers_mut().insert(header::CONTENT_LENGTH, length);
+                response
+                    .headers_mut()
+                    .insert(header::CONTENT_LENGTH, length);
             }
             if !matches!(response.body(), Content::Upstream(_)) {
                 *response.body_mut() = Content::Full(Bytes::new());
             }
         }
-        response.map(|content| Body { content, recorder: self })
+        response.map(|content| Body {
+            content,
+            recorder: self,
+        })
     }
 }
 
@@ -117,7 +133,10 @@ impl HttpBody for Body {
     type Data = Bytes;
     type Error = ResponseFault;
 
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, ResponseFault>>> {
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, ResponseFault>>> {
         let me = &mut *self;
         let frame = match &mut me.content {
             Content::Full(bytes) if bytes.is_empty() => None,

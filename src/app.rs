@@ -15,7 +15,9 @@ use tokio_util::sync::CancellationToken;
 use crate::access;
 use crate::admin;
 use crate::config::{Limits, ListenerKind, Log};
-use crate::control::{Control, Delivery, Edges, Fetching, Listening, Order, Outcome, Shared, Source, Trigger, Watch};
+use crate::control::{
+    Control, Delivery, Edges, Fetching, Listening, Order, Outcome, Shared, Source, Trigger, Watch,
+};
 use crate::gateway::Gateway;
 use crate::problems::Problems;
 use crate::server::{self, Bound, Workers};
@@ -71,7 +73,10 @@ pub enum StartError {
 
 /// Serves until a signal ends the process. `announce` is called when everything listens.
 pub fn run(source: Source, announce: impl FnOnce(&Started)) -> Result<(), StartError> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("the runtime")?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("the runtime")?;
     let set = LocalSet::new();
     set.block_on(&runtime, async {
         let mut app = App::build(source).await?;
@@ -84,7 +89,10 @@ pub fn run(source: Source, announce: impl FnOnce(&Started)) -> Result<(), StartE
 struct App {
     control: Control<World>,
     commands: mpsc::Receiver<admin::Command>,
-    deliveries: (mpsc::UnboundedSender<Delivery>, mpsc::UnboundedReceiver<Delivery>),
+    deliveries: (
+        mpsc::UnboundedSender<Delivery>,
+        mpsc::UnboundedReceiver<Delivery>,
+    ),
     stop: CancellationToken,
     admin: PathBuf,
     warnings: Problems,
@@ -111,8 +119,13 @@ impl App {
             descriptors: usize::try_from(descriptors).unwrap_or(usize::MAX),
             stop: stop.clone(),
         };
-        let shared = Arc::new(Shared { tokens: TokenTable::with_capacity(1024), scopes: ScopeLists::default(), labels: Labels::new() });
-        let control = Control::new(source, world, Arc::clone(&shared)).map_err(anyhow::Error::msg)?;
+        let shared = Arc::new(Shared {
+            tokens: TokenTable::with_capacity(1024),
+            scopes: ScopeLists::default(),
+            labels: Labels::new(),
+        });
+        let control =
+            Control::new(source, world, Arc::clone(&shared)).map_err(anyhow::Error::msg)?;
         let mut app = Self {
             control,
             commands,
@@ -139,7 +152,9 @@ impl App {
                     self.warnings = warnings;
                     return Ok(());
                 }
-                Outcome::Refused(refused) => return Err(StartError::Configuration(refused.problems)),
+                Outcome::Refused(refused) => {
+                    return Err(StartError::Configuration(refused.problems));
+                }
                 Outcome::Waiting | Outcome::Unchanged => {}
             }
             if let Some(delivery) = self.deliveries.1.recv().await {
@@ -152,7 +167,10 @@ impl App {
     fn start_workers(&mut self) -> Result<(), StartError> {
         let published = self.control.published().context("nothing was published")?;
         let current = published.current();
-        let count = current.config.workers.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
+        let count = current
+            .config
+            .workers
+            .unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
         let limit = self.control.edges().connections(&current.config.limits);
         let (shared, access) = (Arc::clone(&self.shared), self.access.clone());
         let workers = Workers::start(count, limit, move |_| {
@@ -176,15 +194,21 @@ impl App {
     }
 
     fn started(&mut self) -> Started {
-        let snapshot = self.control.published().map(|published| published.current());
-        let plugins = snapshot.iter().flat_map(|snapshot| &snapshot.plugins).map(|plugin| StartedPlugin {
-            name: plugin.name.to_string(),
-            title: plugin.title.clone(),
-            public_url: plugin.public.as_ref().map(|public| public.origin.clone()),
-            operations: plugin.operations.len(),
-            example: plugin.example(),
-            unavailable: plugin.unavailable.clone(),
-        });
+        let snapshot = self
+            .control
+            .published()
+            .map(|published| published.current());
+        let plugins = snapshot
+            .iter()
+            .flat_map(|snapshot| &snapshot.plugins)
+            .map(|plugin| StartedPlugin {
+                name: plugin.name.to_string(),
+                title: plugin.title.clone(),
+                public_url: plugin.public.as_ref().map(|public| public.origin.clone()),
+                operations: plugin.operations.len(),
+                example: plugin.example(),
+                unavailable: plugin.unavailable.clone(),
+            });
         Started {
             plugins: plugins.collect(),
             listeners: self.control.edges().listening(),
@@ -262,7 +286,13 @@ impl App {
     }
 
     /// Answers whoever waits, unless documents have to be waited for.
-    fn concluded(&mut self, trigger: Trigger, outcome: &Outcome, answer: Option<Answer>, waiting: &mut Waiting) {
+    fn concluded(
+        &mut self,
+        trigger: Trigger,
+        outcome: &Outcome,
+        answer: Option<Answer>,
+        waiting: &mut Waiting,
+    ) {
         waiting.answers.extend(answer);
         if matches!(outcome, Outcome::Waiting) {
             // A command stays a command, whatever else is noticed meanwhile.
@@ -282,19 +312,31 @@ impl App {
         match command {
             admin::Command::Status(answer) => drop(answer.send(self.control.status())),
             admin::Command::Ready(answer) => drop(answer.send(self.control.ready())),
-            admin::Command::Reload { weaker, answer } => self.attempt(Trigger::Command { weaker }, Some(answer), waiting).await,
+            admin::Command::Reload { weaker, answer } => {
+                self.attempt(Trigger::Command { weaker }, Some(answer), waiting)
+                    .await
+            }
             admin::Command::Metrics(answer) => {
                 let mut counters = Counters::default();
                 for report in self.control.edges().reports().await {
                     counters.merge(&report);
                 }
-                let _ = answer.send(telemetry::encode(&counters, &self.shared.labels, &self.control.gauges()));
+                let _ = answer.send(telemetry::encode(
+                    &counters,
+                    &self.shared.labels,
+                    &self.control.gauges(),
+                ));
             }
         }
     }
 
     async fn drain(mut self) {
-        let deadline = self.control.published().map_or(Duration::from_secs(25), |published| published.current().limits.drain);
+        let deadline = self
+            .control
+            .published()
+            .map_or(Duration::from_secs(25), |published| {
+                published.current().limits.drain
+            });
         tracing::info!(deadline_s = deadline.as_secs_f32(), "draining");
         self.stop.cancel();
         if let Some(workers) = self.control.edges().end()
@@ -339,7 +381,9 @@ struct World {
 
 impl std::fmt::Debug for World {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("World").field("workers", &self.workers).finish_non_exhaustive()
+        f.debug_struct("World")
+            .field("workers", &self.workers)
+            .finish_non_exhaustive()
     }
 }
 
@@ -358,7 +402,10 @@ impl World {
     /// `limits.connections`, as far as the process may open descriptors: two for each, since
     /// each may need one to the upstream.
     fn connections(&self, limits: &Limits) -> usize {
-        limits.connections.min(self.descriptors.saturating_sub(OTHER_DESCRIPTORS) / 2).max(1)
+        limits
+            .connections
+            .min(self.descriptors.saturating_sub(OTHER_DESCRIPTORS) / 2)
+            .max(1)
     }
 
     async fn reports(&self) -> Vec<Counters> {
@@ -379,10 +426,13 @@ impl Edges for World {
     fn listen(&mut self, bound: Bound) {
         if bound.kind == ListenerKind::Metrics {
             let stop = self.stop.child_token();
-            self.metrics.push((bound.asked, bound.address, stop.clone()));
+            self.metrics
+                .push((bound.asked, bound.address, stop.clone()));
             let commands = self.commands.clone();
             tokio::task::spawn_local(async move {
-                if let Err(error) = admin::serve_metrics(bound.socket, commands, stop.cancelled_owned()).await {
+                if let Err(error) =
+                    admin::serve_metrics(bound.socket, commands, stop.cancelled_owned()).await
+                {
                     tracing::error!(%error, "the metrics listener");
                 }
             });
@@ -409,7 +459,12 @@ impl Edges for World {
     }
 
     fn listening(&self) -> Vec<Listening> {
-        let early = self.early.iter().map(|bound| Listening { kind: bound.kind, asked: bound.asked, address: bound.address, connections: 0 });
+        let early = self.early.iter().map(|bound| Listening {
+            kind: bound.kind,
+            asked: bound.asked,
+            address: bound.address,
+            connections: 0,
+        });
         let metrics = self.metrics.iter().map(|(asked, address, _)| Listening {
             kind: ListenerKind::Metrics,
             asked: *asked,
@@ -417,7 +472,14 @@ impl Edges for World {
             connections: 0,
         });
         let workers = self.workers.iter().flat_map(|workers| {
-            workers.listeners().map(|((kind, asked), address, connections)| Listening { kind, asked, address, connections })
+            workers
+                .listeners()
+                .map(|((kind, asked), address, connections)| Listening {
+                    kind,
+                    asked,
+                    address,
+                    connections,
+                })
         });
         early.chain(workers).chain(metrics).collect()
     }
@@ -432,15 +494,26 @@ impl Edges for World {
 
     fn fetch(&self, order: Order) -> Fetching {
         Box::pin(async move {
-            let fetched = upstream::fetch(&order.target, &order.path, &order.headers, order.limit, order.patience).await;
-            fetched.map(|fetched| fetched.bytes.to_vec()).map_err(|error| error.to_string())
+            let fetched = upstream::fetch(
+                &order.target,
+                &order.path,
+                &order.headers,
+                order.limit,
+                order.patience,
+            )
+            .await;
+            fetched
+                .map(|fetched| fetched.bytes.to_vec())
+                .map_err(|error| error.to_string())
         })
     }
 }
 
 /// Reads, proves and compiles as a start would, and starts nothing: for `check` and `print`.
 pub fn rehearse(source: Source) -> anyhow::Result<(Option<crate::snapshot::Snapshot>, Problems)> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
     let set = LocalSet::new();
     set.block_on(&runtime, async {
         let (commands, _) = mpsc::channel(1);
@@ -454,14 +527,21 @@ pub fn rehearse(source: Source) -> anyhow::Result<(Option<crate::snapshot::Snaps
             descriptors: usize::MAX,
             stop: CancellationToken::new(),
         };
-        let shared = Arc::new(Shared { tokens: TokenTable::with_capacity(16), scopes: ScopeLists::default(), labels: Labels::new() });
+        let shared = Arc::new(Shared {
+            tokens: TokenTable::with_capacity(16),
+            scopes: ScopeLists::default(),
+            labels: Labels::new(),
+        });
         let mut control = Control::new(source, world, shared).map_err(anyhow::Error::msg)?;
         loop {
             if let Some(result) = control.rehearse() {
                 return Ok(result);
             }
             let orders = control.take_orders();
-            anyhow::ensure!(!orders.is_empty(), "a document is awaited that nobody ordered");
+            anyhow::ensure!(
+                !orders.is_empty(),
+                "a document is awaited that nobody ordered"
+            );
             for order in orders {
                 let delivery = order.await;
                 control.delivered(delivery);

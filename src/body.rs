@@ -29,7 +29,11 @@ pub struct Patience {
 impl Patience {
     /// `None`: it waits forever.
     pub fn new(limit: Option<Duration>) -> Self {
-        Self { limit, since: None, timer: None }
+        Self {
+            limit,
+            since: None,
+            timer: None,
+        }
     }
 
     /// A piece came.
@@ -39,9 +43,13 @@ impl Patience {
 
     /// None came. Ready when the limit has passed since the last one.
     pub fn poll_overdue(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let Some(limit) = self.limit else { return Poll::Pending };
+        let Some(limit) = self.limit else {
+            return Poll::Pending;
+        };
         let end = *self.since.get_or_insert_with(Instant::now) + limit;
-        let timer = self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(end)));
+        let timer = self
+            .timer
+            .get_or_insert_with(|| Box::pin(tokio::time::sleep_until(end)));
         loop {
             std::task::ready!(timer.as_mut().poll(cx));
             if timer.deadline() >= end {
@@ -120,9 +128,17 @@ pub struct RequestBody {
 impl RequestBody {
     /// `limit` in bytes; `idle`: between two reads; `credential`: the header that no trailer may
     /// bring in after all.
-    pub fn new(incoming: Incoming, limit: u64, idle: Duration, credential: Option<HeaderName>) -> Self {
+    pub fn new(
+        incoming: Incoming,
+        limit: u64,
+        idle: Duration,
+        credential: Option<HeaderName>,
+    ) -> Self {
         let incoming = (!incoming.is_end_stream()).then_some(incoming);
-        Self { credential, ..Self::from_parts(incoming, limit, Patience::new(Some(idle))) }
+        Self {
+            credential,
+            ..Self::from_parts(incoming, limit, Patience::new(Some(idle)))
+        }
     }
 
     /// Without content.
@@ -179,7 +195,10 @@ impl Body for RequestBody {
     type Data = Bytes;
     type Error = BodyFault;
 
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyFault>>> {
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyFault>>> {
         let me = &mut *self;
         let Some(incoming) = &mut me.incoming else {
             return Poll::Ready(me.upload.fault.get().map(Err));
@@ -212,7 +231,10 @@ impl Body for RequestBody {
                 }
                 me.upload.ended.set(incoming.is_end_stream());
                 Poll::Ready(Some(Ok(match frame.into_trailers() {
-                    Ok(trailers) => Frame::trailers(crate::headers::clean_trailers(&trailers, me.credential.as_ref())),
+                    Ok(trailers) => Frame::trailers(crate::headers::clean_trailers(
+                        &trailers,
+                        me.credential.as_ref(),
+                    )),
                     Err(frame) => frame,
                 })))
             }
@@ -224,6 +246,8 @@ impl Body for RequestBody {
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.incoming.as_ref().map_or_else(|| SizeHint::with_exact(0), Body::size_hint)
+        self.incoming
+            .as_ref()
+            .map_or_else(|| SizeHint::with_exact(0), Body::size_hint)
     }
 }

@@ -54,7 +54,10 @@ impl Gateway {
             view: View::new(&published),
             shared,
             upstreams: Rc::new(Upstreams::default()),
-            ledger: Rc::new(Ledger { counters: RefCell::default(), access }),
+            ledger: Rc::new(Ledger {
+                counters: RefCell::default(),
+                access,
+            }),
             callers: RefCell::default(),
             ids: RequestIds::new(),
         }
@@ -77,19 +80,31 @@ impl Gateway {
         }
 
         // 2. A head that can be read in one way only, and who sent it.
-        let authority = headers::check_request(&head.method, &head.uri, &head.headers, head.version)?;
+        let authority =
+            headers::check_request(&head.method, &head.uri, &head.headers, head.version)?;
         if head.headers.len() > snapshot.limits.headers {
-            return Err(Rejection::HeadTooLarge { limit: snapshot.limits.headers });
+            return Err(Rejection::HeadTooLarge {
+                limit: snapshot.limits.headers,
+            });
         }
-        let trust = Trust { networks: &snapshot.trusted_proxies, fly: false };
-        let client = headers::client_view(&head.headers, peer.remote.ip(), peer.tls, authority, trust);
+        let trust = Trust {
+            networks: &snapshot.trusted_proxies,
+            fly: false,
+        };
+        let client =
+            headers::client_view(&head.headers, peer.remote.ip(), peer.tls, authority, trust);
         recorder.record.client = client.ip;
-        if let Some(id) = client.request_id.and_then(|id| HeaderValue::from_str(id).ok()) {
+        if let Some(id) = client
+            .request_id
+            .and_then(|id| HeaderValue::from_str(id).ok())
+        {
             recorder.record.request_id = id;
         }
 
         // 3. Which plugin.
-        let plugin = snapshot.plugin(&client.authority.host, peer.local.ip()).ok_or(Rejection::UnknownHost)?;
+        let plugin = snapshot
+            .plugin(&client.authority.host, peer.local.ip())
+            .ok_or(Rejection::UnknownHost)?;
         recorder.record.target = Some(Arc::clone(&plugin.record));
 
         // 4. What we generate is answered from memory, and never shadowed by the upstream.
@@ -115,10 +130,16 @@ impl Gateway {
         let principal = self.admit(plugin, &head.headers, &errand, recorder)?;
 
         // 8. Do it.
-        let body = RequestBody::new(body, snapshot.limits.body_bytes, snapshot.limits.body_idle, Some(plugin.policy.header().clone()));
+        let body = RequestBody::new(
+            body,
+            snapshot.limits.body_bytes,
+            snapshot.limits.body_idle,
+            Some(plugin.policy.header().clone()),
+        );
         recorder.upload = Some(body.upload());
         check_length(&head.headers, snapshot.limits.body_bytes)?;
-        self.forward(&head, body, &errand, &principal, plugin, &client, recorder).await
+        self.forward(&head, body, &errand, &principal, plugin, &client, recorder)
+            .await
     }
 
     /// Who asks, and whether they may.
@@ -130,8 +151,12 @@ impl Gateway {
         recorder: &mut Recorder,
     ) -> Result<Principal, Rejection> {
         let call = errand.operation.map_or(Call::Unpublished, Call::Operation);
-        let scope = errand.operation.map(|index| plugin.operations[index].meaning.id.as_str());
-        let admitted = plugin.policy.admit(headers, &self.shared.tokens, recorder.record.started);
+        let scope = errand
+            .operation
+            .map(|index| plugin.operations[index].meaning.id.as_str());
+        let admitted = plugin
+            .policy
+            .admit(headers, &self.shared.tokens, recorder.record.started);
         let principal = admitted.map_err(|error| refused(plugin, error.into(), None))?;
         self.note_caller(&principal, recorder);
         plugin
@@ -150,23 +175,40 @@ impl Gateway {
         client: &ClientView<'_>,
         recorder: &mut Recorder,
     ) -> Result<Response<Content>, Rejection> {
-        if head.method == Method::OPTIONS && head.headers.contains_key(header::ACCESS_CONTROL_REQUEST_METHOD) {
+        if head.method == Method::OPTIONS
+            && head
+                .headers
+                .contains_key(header::ACCESS_CONTROL_REQUEST_METHOD)
+        {
             return Ok(open_preflight(&head.headers));
         }
         if !matches!(head.method, Method::GET | Method::HEAD) {
-            return Err(Rejection::MethodNotAllowed { allow: documents::ALLOW.to_owned() });
+            return Err(Rejection::MethodNotAllowed {
+                allow: documents::ALLOW.to_owned(),
+            });
         }
         if plugin.documents_need_token && !plugin.open_paths.contains(head.uri.path()) {
-            let admitted = plugin.policy.admit_to_documents(&head.headers, &self.shared.tokens, recorder.record.started);
+            let admitted = plugin.policy.admit_to_documents(
+                &head.headers,
+                &self.shared.tokens,
+                recorder.record.started,
+            );
             let principal = admitted.map_err(|failure| refused(plugin, failure, None))?;
             self.note_caller(&principal, recorder);
         }
-        let Found::Document(document) = found else { return Err(Rejection::DocumentUnavailable) };
-        Ok(document.respond(&head.method, &head.headers, &origin(plugin, client)).map(Content::Full))
+        let Found::Document(document) = found else {
+            return Err(Rejection::DocumentUnavailable);
+        };
+        Ok(document
+            .respond(&head.method, &head.headers, &origin(plugin, client))
+            .map(Content::Full))
     }
 
     /// The only way to the upstream.
-    #[expect(clippy::too_many_arguments, reason = "each is a fact that the steps above have established")]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "each is a fact that the steps above have established"
+    )]
     async fn forward(
         &self,
         head: &Parts,
@@ -177,8 +219,13 @@ impl Gateway {
         client: &ClientView<'_>,
         recorder: &mut Recorder,
     ) -> Result<Response<Content>, Rejection> {
-        let prefix = errand.operation.map_or(plugin.base_path.as_str(), |index| plugin.operations[index].prefix.as_str());
-        let host = plugin.host.clone().or_else(|| HeaderValue::from_str(&client.authority.to_string()).ok());
+        let prefix = errand.operation.map_or(plugin.base_path.as_str(), |index| {
+            plugin.operations[index].prefix.as_str()
+        });
+        let host = plugin
+            .host
+            .clone()
+            .or_else(|| HeaderValue::from_str(&client.authority.to_string()).ok());
         let host = host.unwrap_or_else(|| HeaderValue::from_static(""));
         let facts = principal.token().map(|token| self.facts(token));
         let request_id = recorder.record.request_id.clone();
@@ -189,7 +236,14 @@ impl Gateway {
                 level: facts.as_ref().map(|facts| &facts.level),
             };
             let streamed = http_body::Body::size_hint(&body).exact().is_none();
-            let out = Outbound { policy: &plugin.outbound, client, identity, request_id: &request_id, host: &host, streamed };
+            let out = Outbound {
+                policy: &plugin.outbound,
+                client,
+                identity,
+                request_id: &request_id,
+                host: &host,
+                streamed,
+            };
             let mut headers = headers::outbound(&head.headers, &out);
             frame(&mut headers, &head.method, &body);
             let mut request = Request::new(body);
@@ -198,10 +252,22 @@ impl Gateway {
             *request.headers_mut() = headers;
             request
         };
-        let repeatable = head.method.is_idempotent().then(|| body.empty_again()).flatten();
-        let again = || repeatable.as_ref().and_then(RequestBody::empty_again).map(&outbound);
+        let repeatable = head
+            .method
+            .is_idempotent()
+            .then(|| body.empty_again())
+            .flatten();
+        let again = || {
+            repeatable
+                .as_ref()
+                .and_then(RequestBody::empty_again)
+                .map(&outbound)
+        };
         let begun = recorder.elapsed();
-        let sent = self.upstreams.send(&plugin.target, outbound(body), again).await;
+        let sent = self
+            .upstreams
+            .send(&plugin.target, outbound(body), again)
+            .await;
         recorder.record.upstream = Some(recorder.elapsed().saturating_sub(begun));
         let response = sent.map_err(|error| upstream_failed(plugin, error, recorder))?;
         recorder.record.upstream_status = Some(response.status());
@@ -211,7 +277,10 @@ impl Gateway {
             recorder.upstream_failed("replay");
             return Err(Rejection::UpstreamBroken);
         }
-        let public_origin = plugin.public.as_ref().filter(|public| public.host == client.authority.host);
+        let public_origin = plugin
+            .public
+            .as_ref()
+            .filter(|public| public.host == client.authority.host);
         let context = ResponseContext {
             request_id: &request_id,
             rewrite: Rewrite {
@@ -227,7 +296,9 @@ impl Gateway {
             trailers: takes_trailers(head),
         };
         let mut headers = headers::response(&answer.headers, &context);
-        plugin.cors.decorate(&mut headers, head.headers.get(header::ORIGIN));
+        plugin
+            .cors
+            .decorate(&mut headers, head.headers.get(header::ORIGIN));
         let mut response = Response::new(Content::Upstream(Box::new(body)));
         *response.status_mut() = answer.status;
         *response.headers_mut() = headers;
@@ -250,7 +321,11 @@ impl Gateway {
         }
         let facts = callers.entry(Arc::as_ptr(token)).or_insert_with(|| {
             Rc::new(CallerFacts {
-                caller: self.shared.labels.caller(Some(&token.id), Some(&token.name), token.level.as_str()),
+                caller: self.shared.labels.caller(
+                    Some(&token.id),
+                    Some(&token.name),
+                    token.level.as_str(),
+                ),
                 name: headers::text_value(&token.name),
                 id: headers::text_value(&token.id),
                 level: HeaderValue::from_static(token.level.as_str()),
@@ -283,7 +358,13 @@ impl Handler for Gateway {
     async fn handle(self: Rc<Self>, request: Request<Incoming>, peer: Rc<Peer>) -> Response<Body> {
         let snapshot = self.view.current(); // exactly one per request
         let ip: IpAddr = peer.remote.ip().to_canonical();
-        let mut record = Record::new(Timestamp::now(), self.ids.next(), ip, request.method().clone(), request.version());
+        let mut record = Record::new(
+            Timestamp::now(),
+            self.ids.next(),
+            ip,
+            request.method().clone(),
+            request.version(),
+        );
         record.tls = peer.tls;
         record.generation = snapshot.generation;
         let mut recorder = Box::new(Recorder::begin(record, Rc::clone(&self.ledger)));
@@ -291,7 +372,9 @@ impl Handler for Gateway {
             Ok(response) => response,
             Err(rejection) => {
                 recorder.rejected(&rejection);
-                rejection.into_response(&recorder.record.request_id, peer.http2).map(Content::Full)
+                rejection
+                    .into_response(&recorder.record.request_id, peer.http2)
+                    .map(Content::Full)
             }
         };
         recorder.attach(response)
@@ -299,7 +382,13 @@ impl Handler for Gateway {
 
     fn panicked(&self) -> Response<Body> {
         self.ledger.counters.borrow_mut().panicked();
-        let record = Record::new(Timestamp::now(), self.ids.next(), IpAddr::from([0, 0, 0, 0]), Method::GET, http::Version::HTTP_11);
+        let record = Record::new(
+            Timestamp::now(),
+            self.ids.next(),
+            IpAddr::from([0, 0, 0, 0]),
+            Method::GET,
+            http::Version::HTTP_11,
+        );
         let mut recorder = Box::new(Recorder::begin(record, Rc::clone(&self.ledger)));
         recorder.rejected(&Rejection::Internal);
         let response = Rejection::Internal.into_response(&recorder.record.request_id, true);
@@ -308,7 +397,10 @@ impl Handler for Gateway {
 
     fn settings(&self) -> Settings {
         let snapshot = self.view.current();
-        Settings { limits: Arc::clone(&snapshot.limits), tls: snapshot.tls.clone() }
+        Settings {
+            limits: Arc::clone(&snapshot.limits),
+            tls: snapshot.tls.clone(),
+        }
     }
 
     fn report(&self) -> Counters {
@@ -335,7 +427,10 @@ impl Handler for Gateway {
 fn health(method: &Method, path: &str, snapshot: &Snapshot) -> Option<Response<Content>> {
     let ready = match path {
         "/healthz" => true,
-        "/readyz" => snapshot.plugins.iter().all(|plugin| plugin.unavailable.is_none()),
+        "/readyz" => snapshot
+            .plugins
+            .iter()
+            .all(|plugin| plugin.unavailable.is_none()),
         _ => return None,
     };
     if !matches!(*method, Method::GET | Method::HEAD) {
@@ -346,31 +441,52 @@ fn health(method: &Method, path: &str, snapshot: &Snapshot) -> Option<Response<C
     if !ready {
         *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
     }
-    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
-    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response.headers_mut().insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("text/plain; charset=utf-8"),
+    );
+    response
+        .headers_mut()
+        .insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     Some(response)
 }
 
 /// The published operation that a request is, or the path that is forwarded without being one.
-fn errand<'a>(plugin: &Plugin, method: &Method, path: &'a str, query: Option<&str>) -> Result<Errand<'a>, Rejection> {
+fn errand<'a>(
+    plugin: &Plugin,
+    method: &Method,
+    path: &'a str,
+    query: Option<&str>,
+) -> Result<Errand<'a>, Rejection> {
     match plugin.router.find(method, path, query) {
-        Ok(found) => Ok(Errand { operation: Some(found.operation), path: found.upstream_path }),
+        Ok(found) => Ok(Errand {
+            operation: Some(found.operation),
+            path: found.upstream_path,
+        }),
         Err(Miss::Ambiguous(reason)) => Err(Rejection::AmbiguousPath(reason)),
         // Without its document nothing is known to be published.
         Err(_) if plugin.unavailable.is_some() => Err(Rejection::DocumentUnavailable),
         Err(Miss::NotFound | Miss::MethodNotAllowed { .. }) if plugin.forward_unpublished => {
-            route::check_path(path).map_err(|_| Rejection::AmbiguousPath("the path can be read in two ways"))?;
-            Ok(Errand { operation: None, path: path.into() })
+            route::check_path(path)
+                .map_err(|_| Rejection::AmbiguousPath("the path can be read in two ways"))?;
+            Ok(Errand {
+                operation: None,
+                path: path.into(),
+            })
         }
         Err(Miss::NotFound) => Err(Rejection::NoRoute),
-        Err(Miss::MethodNotAllowed { allow }) => Err(Rejection::MethodNotAllowed { allow: allow.to_string() }),
+        Err(Miss::MethodNotAllowed { allow }) => Err(Rejection::MethodNotAllowed {
+            allow: allow.to_string(),
+        }),
     }
 }
 
 /// The answer to a preflight of a page that wants to call an operation.
 fn preflight(plugin: &Plugin, head: &Parts, path: &str) -> Option<Response<Content>> {
     let methods = plugin.router.allowed(path, head.uri.query()).to_string();
-    let answer = plugin.cors.preflight(&head.headers, &methods, plugin.private_network)?;
+    let answer = plugin
+        .cors
+        .preflight(&head.headers, &methods, plugin.private_network)?;
     let mut response = Response::new(Content::Full(Bytes::new()));
     *response.status_mut() = answer.status;
     *response.headers_mut() = answer.headers;
@@ -382,12 +498,21 @@ fn open_preflight(asked: &HeaderMap) -> Response<Content> {
     let mut response = Response::new(Content::Full(Bytes::new()));
     *response.status_mut() = StatusCode::NO_CONTENT;
     let headers = response.headers_mut();
-    headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
-    headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static(documents::ALLOW));
+    headers.insert(
+        header::ACCESS_CONTROL_ALLOW_ORIGIN,
+        HeaderValue::from_static("*"),
+    );
+    headers.insert(
+        header::ACCESS_CONTROL_ALLOW_METHODS,
+        HeaderValue::from_static(documents::ALLOW),
+    );
     if let Some(names) = asked.get(header::ACCESS_CONTROL_REQUEST_HEADERS) {
         headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, names.clone());
     }
-    headers.insert(header::ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("600"));
+    headers.insert(
+        header::ACCESS_CONTROL_MAX_AGE,
+        HeaderValue::from_static("600"),
+    );
     response
 }
 
@@ -404,17 +529,27 @@ fn refuse_foreign_page(plugin: &Plugin, headers: &HeaderMap) -> Result<(), Rejec
 fn origin(plugin: &Plugin, client: &ClientView<'_>) -> String {
     match &plugin.public {
         Some(public) if public.host == client.authority.host => public.origin.clone(),
-        _ => format!("{}://{}", if client.https { "https" } else { "http" }, client.authority),
+        _ => format!(
+            "{}://{}",
+            if client.https { "https" } else { "http" },
+            client.authority
+        ),
     }
 }
 
 fn refused(plugin: &Plugin, failure: AuthFailure, scope: Option<&str>) -> Rejection {
-    Rejection::Auth { failure, challenge: plugin.policy.challenge(failure, scope) }
+    Rejection::Auth {
+        failure,
+        challenge: plugin.policy.challenge(failure, scope),
+    }
 }
 
 /// A body that is announced as too large is refused before the upstream hears of it.
 fn check_length(headers: &HeaderMap, limit: u64) -> Result<(), Rejection> {
-    let length = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()).and_then(|value| value.parse::<u64>().ok());
+    let length = headers
+        .get(header::CONTENT_LENGTH)
+        .and_then(|value| value.to_str().ok())
+        .and_then(|value| value.parse::<u64>().ok());
     if length.is_some_and(|length| length > limit) {
         return Err(BodyFault::TooLarge { limit }.into());
     }
@@ -429,14 +564,19 @@ fn frame(headers: &mut HeaderMap, method: &Method, body: &RequestBody) {
         headers.insert(header::CONTENT_LENGTH, HeaderValue::from_static("0"));
     } else if !body.is_empty() && exact.is_none() {
         // Otherwise hyper leaves the body of a GET out.
-        headers.insert(header::TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
+        headers.insert(
+            header::TRANSFER_ENCODING,
+            HeaderValue::from_static("chunked"),
+        );
     }
 }
 
 /// The request's target at the upstream: origin form.
 fn target(plugin: &Plugin, prefix: &str, path: &str, query: Option<&str>) -> Uri {
     let query = plugin.credential.query(query);
-    let mut text = String::with_capacity(prefix.len() + path.len() + query.as_ref().map_or(0, |query| query.len() + 1));
+    let mut text = String::with_capacity(
+        prefix.len() + path.len() + query.as_ref().map_or(0, |query| query.len() + 1),
+    );
     text.push_str(prefix);
     text.push_str(path);
     if let Some(query) = query {
@@ -452,7 +592,13 @@ fn target(plugin: &Plugin, prefix: &str, path: &str, query: Option<&str>) -> Uri
 /// HTTP/2 clients always do; others say so.
 fn takes_trailers(head: &Parts) -> bool {
     head.version == http::Version::HTTP_2
-        || head.headers.get_all(header::TE).iter().any(|value| value.as_bytes().to_ascii_lowercase().windows(8).any(|word| word == b"trailers"))
+        || head.headers.get_all(header::TE).iter().any(|value| {
+            value
+                .as_bytes()
+                .to_ascii_lowercase()
+                .windows(8)
+                .any(|word| word == b"trailers")
+        })
 }
 
 /// What the log gets, and what the client gets.
@@ -460,7 +606,12 @@ fn upstream_failed(plugin: &Plugin, error: UpstreamError, recorder: &Recorder) -
     let (kind, rejection) = match error {
         UpstreamError::Client(fault) => return Rejection::Body(fault),
         UpstreamError::Unreachable(_) => ("connect", Rejection::UpstreamUnreachable),
-        UpstreamError::TimedOut(limit) => ("timeout", Rejection::UpstreamTimeout { seconds: limit.as_secs() }),
+        UpstreamError::TimedOut(limit) => (
+            "timeout",
+            Rejection::UpstreamTimeout {
+                seconds: limit.as_secs(),
+            },
+        ),
         UpstreamError::Broken(_) => ("broken", Rejection::UpstreamBroken),
     };
     recorder.upstream_failed(kind);
@@ -480,13 +631,18 @@ impl RequestIds {
         let mut random = [0; 16];
         // Without randomness ids are still distinct within a worker.
         let _ = getrandom::fill(&mut random);
-        let [high, low] = [0, 8].map(|at| random[at..at + 8].try_into().map_or(0, u64::from_le_bytes));
-        Self { base: high, next: std::cell::Cell::new(low) }
+        let [high, low] =
+            [0, 8].map(|at| random[at..at + 8].try_into().map_or(0, u64::from_le_bytes));
+        Self {
+            base: high,
+            next: std::cell::Cell::new(low),
+        }
     }
 
     fn next(&self) -> HeaderValue {
         let count = self.next.get().wrapping_add(1);
         self.next.set(count);
-        HeaderValue::from_str(&format!("{:016x}{count:016x}", self.base)).unwrap_or(HeaderValue::from_static("0"))
+        HeaderValue::from_str(&format!("{:016x}{count:016x}", self.base))
+            .unwrap_or(HeaderValue::from_static("0"))
     }
 }

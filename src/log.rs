@@ -37,7 +37,11 @@ pub fn start() -> Rc<dyn Fn(Log)> {
             .with_writer(std::io::stderr)
             .with_filter(DynFilterFn::new(|_, _| !AS_TEXT.load(Relaxed)));
         // Another subscriber is there already only in tests.
-        let _ = tracing_subscriber::registry().with(filter).with(text).with(json).try_init();
+        let _ = tracing_subscriber::registry()
+            .with(filter)
+            .with(text)
+            .with(json)
+            .try_init();
         handle
     });
     Rc::new(|log: Log| {

@@ -89,10 +89,17 @@ impl Rejection {
             Self::NoRoute => (StatusCode::NOT_FOUND, "no_route"),
             Self::MethodNotAllowed { .. } => (StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed"),
             Self::AmbiguousPath(_) => (StatusCode::BAD_REQUEST, "ambiguous_path"),
-            Self::Malformed(RequestFault::Connect | RequestFault::Method) => (StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed"),
+            Self::Malformed(RequestFault::Connect | RequestFault::Method) => {
+                (StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed")
+            }
             Self::Malformed(_) => (StatusCode::BAD_REQUEST, "malformed_request"),
-            Self::HeadTooLarge { .. } => (StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "head_too_large"),
-            Self::Body(BodyFault::TooLarge { .. }) => (StatusCode::PAYLOAD_TOO_LARGE, "body_too_large"),
+            Self::HeadTooLarge { .. } => (
+                StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+                "head_too_large",
+            ),
+            Self::Body(BodyFault::TooLarge { .. }) => {
+                (StatusCode::PAYLOAD_TOO_LARGE, "body_too_large")
+            }
             Self::Body(BodyFault::TooSlow) => (StatusCode::REQUEST_TIMEOUT, "request_timeout"),
             Self::Body(BodyFault::Broken) => (StatusCode::BAD_REQUEST, "malformed_request"),
             Self::DocumentUnavailable => (StatusCode::SERVICE_UNAVAILABLE, "document_unavailable"),
@@ -107,7 +114,10 @@ impl Rejection {
     /// Whether the connection can not be used after this answer, because what follows on it may
     /// not be what it seems.
     fn closes(&self) -> bool {
-        matches!(self, Self::Malformed(_) | Self::Body(_) | Self::HeadTooLarge { .. } | Self::Internal)
+        matches!(
+            self,
+            Self::Malformed(_) | Self::Body(_) | Self::HeadTooLarge { .. } | Self::Internal
+        )
     }
 
     /// The answer.
@@ -124,7 +134,10 @@ impl Rejection {
         let mut response = Response::new(Bytes::from(problem.to_string()));
         *response.status_mut() = status;
         let headers = response.headers_mut();
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        headers.insert(
+            header::CONTENT_TYPE,
+            HeaderValue::from_static("application/problem+json"),
+        );
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
         if self.closes() && !http2 {
             headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
@@ -153,7 +166,10 @@ impl Rejection {
 /// First letter large, a full stop at the end.
 fn sentence(text: &str) -> String {
     let mut letters = text.chars();
-    let first: String = letters.next().map(|first| first.to_uppercase().collect()).unwrap_or_default();
+    let first: String = letters
+        .next()
+        .map(|first| first.to_uppercase().collect())
+        .unwrap_or_default();
     let stop = if text.ends_with('.') { "" } else { "." };
     format!("{first}{}{stop}", letters.as_str())
 }

@@ -46,7 +46,9 @@ pub async fn serve(
         .merge(health())
         .with_state(commands);
     let listener = tokio::net::UnixListener::from_std(listener)?;
-    axum::serve(listener, routes).with_graceful_shutdown(stop).await
+    axum::serve(listener, routes)
+        .with_graceful_shutdown(stop)
+        .await
 }
 
 /// Serves the metrics page until `stop`.
@@ -55,18 +57,31 @@ pub async fn serve_metrics(
     commands: Commands,
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> std::io::Result<()> {
-    let routes = Router::new().route("/metrics", get(metrics)).merge(health()).with_state(commands);
+    let routes = Router::new()
+        .route("/metrics", get(metrics))
+        .merge(health())
+        .with_state(commands);
     let listener = tokio::net::TcpListener::from_std(listener)?;
-    axum::serve(listener, routes).with_graceful_shutdown(stop).await
+    axum::serve(listener, routes)
+        .with_graceful_shutdown(stop)
+        .await
 }
 
 fn health() -> Router<Commands> {
-    Router::new().route("/healthz", get(|| async { "ok\n" })).route("/readyz", get(ready))
+    Router::new()
+        .route("/healthz", get(|| async { "ok\n" }))
+        .route("/readyz", get(ready))
 }
 
-async fn ask<T>(commands: &Commands, command: impl FnOnce(oneshot::Sender<T>) -> Command) -> Result<T, StatusCode> {
+async fn ask<T>(
+    commands: &Commands,
+    command: impl FnOnce(oneshot::Sender<T>) -> Command,
+) -> Result<T, StatusCode> {
     let (answer, receiver) = oneshot::channel();
-    commands.send(command(answer)).await.map_err(|_| StatusCode::SERVICE_UNAVAILABLE)?;
+    commands
+        .send(command(answer))
+        .await
+        .map_err(|_| StatusCode::SERVICE_UNAVAILABLE)?;
     receiver.await.map_err(|_| StatusCode::SERVICE_UNAVAILABLE)
 }
 
@@ -85,10 +100,18 @@ async fn reload(
     query: Result<Query<ReloadQuery>, axum::extract::rejection::QueryRejection>,
 ) -> Result<axum::Json<Value>, (StatusCode, axum::Json<Value>)> {
     let Ok(Query(ReloadQuery { weaker })) = query else {
-        return Err((StatusCode::BAD_REQUEST, axum::Json(json!({"detail": "weaker is true or false"}))));
+        return Err((
+            StatusCode::BAD_REQUEST,
+            axum::Json(json!({"detail": "weaker is true or false"})),
+        ));
     };
     let asked = ask(&commands, |answer| Command::Reload { weaker, answer }).await;
-    asked.map(axum::Json).map_err(|status| (status, axum::Json(json!({"detail": "the gateway is shutting down"}))))
+    asked.map(axum::Json).map_err(|status| {
+        (
+            status,
+            axum::Json(json!({"detail": "the gateway is shutting down"})),
+        )
+    })
 }
 
 async fn metrics(State(commands): State<Commands>) -> Result<Response, StatusCode> {

@@ -90,7 +90,13 @@ pub(super) struct Dev {
 #[derive(Debug, ClapArgs)]
 pub(super) struct Serve {
     /// The configuration.
-    #[arg(long, value_name = "FILE", env = "PLUGWAY_CONFIG", default_value = "config/plugway.toml", conflicts_with = "upstream")]
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "PLUGWAY_CONFIG",
+        default_value = "config/plugway.toml",
+        conflicts_with = "upstream"
+    )]
     pub(super) config: PathBuf,
     /// Serve one API without a configuration file.
     #[arg(long, value_name = "URL", requires = "require")]
@@ -112,7 +118,12 @@ pub(super) struct Serve {
 #[derive(Debug, ClapArgs)]
 pub(super) struct Check {
     /// The configuration.
-    #[arg(long, value_name = "FILE", env = "PLUGWAY_CONFIG", default_value = "config/plugway.toml")]
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "PLUGWAY_CONFIG",
+        default_value = "config/plugway.toml"
+    )]
     pub(super) config: PathBuf,
     /// Fail also when there are only warnings.
     #[arg(long)]
@@ -139,7 +150,12 @@ pub(super) struct Print {
     #[arg(long, value_name = "NAME")]
     pub(super) plugin: Option<String>,
     /// The configuration.
-    #[arg(long, value_name = "FILE", env = "PLUGWAY_CONFIG", default_value = "config/plugway.toml")]
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "PLUGWAY_CONFIG",
+        default_value = "config/plugway.toml"
+    )]
     pub(super) config: PathBuf,
 }
 
@@ -147,7 +163,12 @@ pub(super) struct Print {
 #[derive(Debug, ClapArgs)]
 pub(super) struct Gateway {
     /// The configuration that it runs, for where its admin socket is.
-    #[arg(long, value_name = "FILE", env = "PLUGWAY_CONFIG", default_value = "config/plugway.toml")]
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "PLUGWAY_CONFIG",
+        default_value = "config/plugway.toml"
+    )]
     pub(super) config: PathBuf,
     /// Its admin socket, such as `unix:state/admin.sock`.
     #[arg(long, value_name = "ADDR", env = "PLUGWAY_ADMIN")]

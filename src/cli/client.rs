@@ -29,10 +29,11 @@ pub(super) fn socket(gateway: &Gateway) -> anyhow::Result<PathBuf> {
 
 /// Asks, and gives the answer's JSON.
 pub(super) fn ask(socket: &Path, method: &str, path: &str) -> anyhow::Result<Value> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let asked = runtime.block_on(async {
-        tokio::time::timeout(PATIENCE, exchange(socket, method, path)).await
-    });
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    let asked = runtime
+        .block_on(async { tokio::time::timeout(PATIENCE, exchange(socket, method, path)).await });
     asked.context("the gateway does not answer")?
 }
 
@@ -41,13 +42,22 @@ async fn exchange(socket: &Path, method: &str, path: &str) -> anyhow::Result<Val
         let shown = std::path::absolute(socket).unwrap_or_else(|_| socket.to_owned());
         format!("no gateway answers at unix:{} (is it running? --admin or --config says where it listens)", shown.display())
     })?;
-    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
-    let request = Request::builder().method(method).uri(path).header("host", "plugway").body(Empty::<Bytes>::new())?;
+    let (mut sender, connection) =
+        hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
+    let request = Request::builder()
+        .method(method)
+        .uri(path)
+        .header("host", "plugway")
+        .body(Empty::<Bytes>::new())?;
     let answer = async {
         let response = sender.send_request(request).await?;
         let status = response.status();
         let body = response.into_body().collect().await?.to_bytes();
-        anyhow::ensure!(status.is_success(), "the gateway answered {status}: {}", String::from_utf8_lossy(&body));
+        anyhow::ensure!(
+            status.is_success(),
+            "the gateway answered {status}: {}",
+            String::from_utf8_lossy(&body)
+        );
         Ok(serde_json::from_slice(&body)?)
     };
     tokio::select! {

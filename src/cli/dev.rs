@@ -11,10 +11,10 @@ use jiff::Timestamp;
 use serde_json::json;
 use tokio::task::LocalSet;
 
+use super::Exit;
 use super::args::{Dev, Level};
 use super::output::Output;
 use super::serve::{self, quoted};
-use super::Exit;
 use crate::app::Started;
 use crate::config::{Limits, ListenerKind};
 use crate::control::devcerts::{self, DevTokens};
@@ -26,7 +26,13 @@ use crate::{server, snapshot, todo, upstream};
 /// Where certificates and tokens are kept.
 const CERTS: &str = "certs";
 /// Where an upstream is asked for its document.
-const PLACES: [&str; 5] = ["/openapi.json", "/openapi.yaml", "/swagger.json", "/v3/api-docs", "/.well-known/openapi.yaml"];
+const PLACES: [&str; 5] = [
+    "/openapi.json",
+    "/openapi.yaml",
+    "/swagger.json",
+    "/v3/api-docs",
+    "/.well-known/openapi.yaml",
+];
 
 pub(super) fn run(dev: Dev, output: &mut Output) -> anyhow::Result<Exit> {
     if dev.auth == Level::None {
@@ -44,11 +50,21 @@ pub(super) fn run(dev: Dev, output: &mut Output) -> anyhow::Result<Exit> {
         output.remark(&format!("plugway: {warning}"));
     }
     let tokens = dev_tokens()?;
-    let text = configuration(&dev, if builtin { "todo" } else { "api" }, &upstream, &openapi, &tokens);
+    let text = configuration(
+        &dev,
+        if builtin { "todo" } else { "api" },
+        &upstream,
+        &openapi,
+        &tokens,
+    );
     if let Some(path) = &dev.write_config {
         return write_config(path, &text, builtin, output);
     }
-    let source = Source::Text { name: "plugway dev".into(), text, dev: true };
+    let source = Source::Text {
+        name: "plugway dev".into(),
+        text,
+        dev: true,
+    };
     serve::start(source, output, |started, output| {
         if output.as_json {
             output.json(&as_json(&dev, started, &tokens))
@@ -60,9 +76,16 @@ pub(super) fn run(dev: Dev, output: &mut Output) -> anyhow::Result<Exit> {
 
 /// The two tokens of `dev`, kept or made.
 fn dev_tokens() -> anyhow::Result<DevTokens> {
-    let fresh = |level| tokens::generate_from_system(level).context("the system gives no randomness");
+    let fresh =
+        |level| tokens::generate_from_system(level).context("the system gives no randomness");
     let (service, user) = (fresh(tokens::Level::Service)?, fresh(tokens::Level::User)?);
-    let make = |level| if level == tokens::Level::User { user.expose().to_owned() } else { service.expose().to_owned() };
+    let make = |level| {
+        if level == tokens::Level::User {
+            user.expose().to_owned()
+        } else {
+            service.expose().to_owned()
+        }
+    };
     let valid = |level, text: &str| tokens::parse(text).is_ok_and(|parsed| parsed.level == level);
     Ok(devcerts::ensure_tokens(Path::new(CERTS), make, valid)?)
 }
@@ -70,10 +93,18 @@ fn dev_tokens() -> anyhow::Result<DevTokens> {
 /// A plugin without authentication is for this machine alone.
 fn only_loopback(dev: &Dev) -> anyhow::Result<()> {
     for address in [&dev.http, &dev.https] {
-        let host = address.rsplit_once(':').map_or(address.as_str(), |(host, _)| host).trim_matches(['[', ']']);
-        let loopback = host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback());
+        let host = address
+            .rsplit_once(':')
+            .map_or(address.as_str(), |(host, _)| host)
+            .trim_matches(['[', ']']);
+        let loopback = host == "localhost"
+            || host
+                .parse::<std::net::IpAddr>()
+                .is_ok_and(|address| address.is_loopback());
         if !loopback {
-            bail!("--auth none lets anyone in who reaches {address}: it is for loopback addresses only; give --auth service, user or any");
+            bail!(
+                "--auth none lets anyone in who reaches {address}: it is for loopback addresses only; give --auth service, user or any"
+            );
         }
     }
     Ok(())
@@ -81,38 +112,58 @@ fn only_loopback(dev: &Dev) -> anyhow::Result<()> {
 
 /// Starts the built-in API on a thread of its own and gives its URL.
 fn start_todo() -> anyhow::Result<String> {
-    let bound = server::bind(ListenerKind::Http, SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))?;
+    let bound = server::bind(
+        ListenerKind::Http,
+        SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+    )?;
     let url = format!("http://{}", bound.address);
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    std::thread::Builder::new().name("todo".into()).spawn(move || {
-        runtime.block_on(async {
-            match tokio::net::TcpListener::from_std(bound.socket) {
-                Ok(listener) => todo::serve(listener, std::future::pending()).await,
-                Err(error) => tracing::error!(%error, "the built-in API"),
-            }
-        });
-    })?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    std::thread::Builder::new()
+        .name("todo".into())
+        .spawn(move || {
+            runtime.block_on(async {
+                match tokio::net::TcpListener::from_std(bound.socket) {
+                    Ok(listener) => todo::serve(listener, std::future::pending()).await,
+                    Err(error) => tracing::error!(%error, "the built-in API"),
+                }
+            });
+        })?;
     Ok(url)
 }
 
 /// Finds the document of an API. One that does not answer at all is asked later, by the gateway.
 pub(super) fn probe(upstream: &str) -> anyhow::Result<String> {
     let roots = std::sync::Arc::new(control::system_roots());
-    let limits = Limits { upstream_connect: Duration::from_secs(3), ..Limits::default() };
-    let (target, base) = snapshot::dial_url(upstream, &limits, &roots).map_err(anyhow::Error::msg)?;
+    let limits = Limits {
+        upstream_connect: Duration::from_secs(3),
+        ..Limits::default()
+    };
+    let (target, base) =
+        snapshot::dial_url(upstream, &limits, &roots).map_err(anyhow::Error::msg)?;
     let base = base.trim_end_matches('/').to_owned();
     let mut headers = HeaderMap::new();
     headers.insert(header::HOST, HeaderValue::from_str(&target.authority())?);
-    headers.insert(header::ACCEPT, HeaderValue::from_static("application/json, application/yaml, */*;q=0.5"));
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    headers.insert(
+        header::ACCEPT,
+        HeaderValue::from_static("application/json, application/yaml, */*;q=0.5"),
+    );
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
     let mut said = String::new();
     for place in PLACES {
         let path = format!("{base}{place}");
         let fetching = upstream::fetch(&target, &path, &headers, 64 << 20, Duration::from_secs(5));
         match LocalSet::new().block_on(&runtime, fetching) {
             Ok(fetched) => {
-                let read = openapi::read(&fetched.bytes, &ReadLimits::default()).map_err(|error| error.to_string());
-                match read.and_then(|document| openapi::load(document, &Selection::default()).map_err(|error| error.to_string())) {
+                let read = openapi::read(&fetched.bytes, &ReadLimits::default())
+                    .map_err(|error| error.to_string());
+                match read.and_then(|document| {
+                    openapi::load(document, &Selection::default())
+                        .map_err(|error| error.to_string())
+                }) {
                     Ok(_) => return Ok(place.to_owned()),
                     Err(error) => drop(writeln!(said, "  {path}: {error}")),
                 }
@@ -133,7 +184,13 @@ pub(super) fn probe(upstream: &str) -> anyhow::Result<String> {
 }
 
 /// The configuration that the arguments amount to.
-fn configuration(dev: &Dev, plugin: &str, upstream: &str, openapi: &str, tokens: &DevTokens) -> String {
+fn configuration(
+    dev: &Dev,
+    plugin: &str,
+    upstream: &str,
+    openapi: &str,
+    tokens: &DevTokens,
+) -> String {
     let hash = |token: &str| Fingerprint::of(token.as_bytes()).to_hex();
     let mut text = String::new();
     let _ = write!(
@@ -187,7 +244,12 @@ sha256  = "{hash}"
     text
 }
 
-fn write_config(path: &Path, text: &str, builtin: bool, output: &mut Output) -> anyhow::Result<Exit> {
+fn write_config(
+    path: &Path,
+    text: &str,
+    builtin: bool,
+    output: &mut Output,
+) -> anyhow::Result<Exit> {
     use std::io::Write;
     if builtin {
         bail!("the built-in API runs only within `plugway dev`: add --upstream URL");
@@ -196,27 +258,55 @@ fn write_config(path: &Path, text: &str, builtin: bool, output: &mut Output) -> 
         .write(true)
         .create_new(true)
         .open(path)
-        .with_context(|| format!("{} can not be written (it is never overwritten)", path.display()))?;
+        .with_context(|| {
+            format!(
+                "{} can not be written (it is never overwritten)",
+                path.display()
+            )
+        })?;
     file.write_all(text.as_bytes())?;
-    output.text(&format!("wrote {0}; serve it with: plugway serve --config {0}\n", path.display()))?;
+    output.text(&format!(
+        "wrote {0}; serve it with: plugway serve --config {0}\n",
+        path.display()
+    ))?;
     Ok(Exit::Done)
 }
 
 /// The addresses as a person types them.
 fn addresses(dev: &Dev, started: &Started) -> (String, String) {
     let of = |kind, configured: &str| {
-        let real = started.listeners.iter().find(|listener| listener.kind == kind).map(|listener| listener.address);
-        let host = configured.rsplit_once(':').map_or("localhost", |(host, _)| host);
-        let scheme = if kind == ListenerKind::Https { "https" } else { "http" };
-        format!("{scheme}://{host}:{}", real.map_or(0, |address| address.port()))
+        let real = started
+            .listeners
+            .iter()
+            .find(|listener| listener.kind == kind)
+            .map(|listener| listener.address);
+        let host = configured
+            .rsplit_once(':')
+            .map_or("localhost", |(host, _)| host);
+        let scheme = if kind == ListenerKind::Https {
+            "https"
+        } else {
+            "http"
+        };
+        format!(
+            "{scheme}://{host}:{}",
+            real.map_or(0, |address| address.port())
+        )
     };
-    (of(ListenerKind::Http, &dev.http), of(ListenerKind::Https, &dev.https))
+    (
+        of(ListenerKind::Http, &dev.http),
+        of(ListenerKind::Https, &dev.https),
+    )
 }
 
 /// A `curl` line that works when pasted.
 fn curl(dev: &Dev, started: &Started, tokens: &DevTokens) -> String {
     let (_, https) = addresses(dev, started);
-    let path = started.plugins.first().and_then(|plugin| plugin.example.clone()).unwrap_or_else(|| "/".into());
+    let path = started
+        .plugins
+        .first()
+        .and_then(|plugin| plugin.example.clone())
+        .unwrap_or_else(|| "/".into());
     let token = match dev.auth {
         Level::None => String::new(),
         Level::User => format!(" -H 'Authorization: Bearer {}'", tokens.user),
@@ -229,8 +319,16 @@ fn curl(dev: &Dev, started: &Started, tokens: &DevTokens) -> String {
 fn welcome(dev: &Dev, started: &Started, tokens: &DevTokens) -> String {
     let (http, https) = addresses(dev, started);
     let mut text = String::new();
-    let Some(plugin) = started.plugins.first() else { return text };
-    let _ = writeln!(text, "{}: {} operations published, require = {}\n", plugin.title, plugin.operations, dev.auth.word());
+    let Some(plugin) = started.plugins.first() else {
+        return text;
+    };
+    let _ = writeln!(
+        text,
+        "{}: {} operations published, require = {}\n",
+        plugin.title,
+        plugin.operations,
+        dev.auth.word()
+    );
     if let Some(reason) = &plugin.unavailable {
         let _ = writeln!(text, "  waiting     {reason}; it is asked again\n");
     }
@@ -245,7 +343,11 @@ fn welcome(dev: &Dev, started: &Started, tokens: &DevTokens) -> String {
             let _ = writeln!(text, "  user        {}", tokens.user);
         }
     }
-    let _ = writeln!(text, "\nTry it:\n\n  {}\n\nCtrl-C ends it.", curl(dev, started, tokens));
+    let _ = writeln!(
+        text,
+        "\nTry it:\n\n  {}\n\nCtrl-C ends it.",
+        curl(dev, started, tokens)
+    );
     text
 }
 

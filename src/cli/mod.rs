@@ -50,7 +50,11 @@ pub fn main() -> ExitCode {
         Err(error) => {
             // Help and version are no mistakes; clap knows which stream each belongs on.
             let _ = error.print();
-            return if error.use_stderr() { Exit::Usage.into() } else { Exit::Done.into() };
+            return if error.use_stderr() {
+                Exit::Usage.into()
+            } else {
+                Exit::Done.into()
+            };
         }
     };
     let mut output = Output::new(args.json);
@@ -66,7 +70,9 @@ pub fn main() -> ExitCode {
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Args::command(), "plugway", &mut script);
-            output.text(&String::from_utf8_lossy(&script)).map(|()| Exit::Done)
+            output
+                .text(&String::from_utf8_lossy(&script))
+                .map(|()| Exit::Done)
         }
     };
     match result {

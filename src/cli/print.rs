@@ -3,9 +3,9 @@
 use anyhow::{Context, bail};
 use serde_json::json;
 
+use super::Exit;
 use super::args::{Print, Printed};
 use super::output::Output;
-use super::Exit;
 use crate::app;
 use crate::config::Require;
 use crate::control::Source;
@@ -36,13 +36,25 @@ pub(super) fn run(print: &Print, output: &mut Output) -> anyhow::Result<Exit> {
 }
 
 fn choose<'a>(snapshot: &'a Snapshot, name: Option<&str>) -> anyhow::Result<&'a Plugin> {
-    let names = || snapshot.plugins.iter().map(|plugin| &*plugin.name).collect::<Vec<_>>().join(", ");
+    let names = || {
+        snapshot
+            .plugins
+            .iter()
+            .map(|plugin| &*plugin.name)
+            .collect::<Vec<_>>()
+            .join(", ")
+    };
     match (name, snapshot.plugins.as_slice()) {
         (None, [plugin]) => Ok(plugin),
-        (None, _) => bail!("there are several plugins: choose one with --plugin ({})", names()),
+        (None, _) => bail!(
+            "there are several plugins: choose one with --plugin ({})",
+            names()
+        ),
         (Some(name), plugins) => {
             let found = plugins.iter().find(|plugin| *plugin.name == *name);
-            found.map(|plugin| &**plugin).with_context(|| format!("there is no plugin `{name}`, but {}", names()))
+            found
+                .map(|plugin| &**plugin)
+                .with_context(|| format!("there is no plugin `{name}`, but {}", names()))
         }
     }
 }
@@ -52,9 +64,19 @@ fn origin(snapshot: &Snapshot, plugin: &Plugin) -> String {
     if let Some(public) = &plugin.public {
         return public.origin.clone();
     }
-    let config = snapshot.config.plugins.iter().find(|config| config.name == *plugin.name);
-    let host = config.and_then(|config| config.hosts.first()).or(plugin.fly_host.as_ref());
-    match (host, snapshot.config.listen.https.first(), snapshot.config.listen.http.first()) {
+    let config = snapshot
+        .config
+        .plugins
+        .iter()
+        .find(|config| config.name == *plugin.name);
+    let host = config
+        .and_then(|config| config.hosts.first())
+        .or(plugin.fly_host.as_ref());
+    match (
+        host,
+        snapshot.config.listen.https.first(),
+        snapshot.config.listen.http.first(),
+    ) {
         (Some(host), ..) => format!("https://{host}"),
         (None, Some(address), _) => format!("https://localhost:{}", address.port()),
         (None, None, Some(address)) => format!("http://localhost:{}", address.port()),
@@ -64,13 +86,21 @@ fn origin(snapshot: &Snapshot, plugin: &Plugin) -> String {
 
 fn document(plugin: &Plugin, path: &str, origin: &str) -> anyhow::Result<String> {
     match plugin.documents.find(path) {
-        Some(Found::Document(document)) => Ok(String::from_utf8_lossy(&document.content(origin)).into_owned()),
+        Some(Found::Document(document)) => {
+            Ok(String::from_utf8_lossy(&document.content(origin)).into_owned())
+        }
         Some(Found::Unavailable) => bail!(
             "plugin {} has no OpenAPI document yet: {}",
             plugin.name,
-            plugin.unavailable.as_deref().unwrap_or("it has not been fetched")
+            plugin
+                .unavailable
+                .as_deref()
+                .unwrap_or("it has not been fetched")
         ),
-        None => bail!("plugin {} does not publish {path} (its `publish` says what it does)", plugin.name),
+        None => bail!(
+            "plugin {} does not publish {path} (its `publish` says what it does)",
+            plugin.name
+        ),
     }
 }
 

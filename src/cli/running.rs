@@ -11,7 +11,11 @@ use super::{Exit, client};
 /// `plugway reload`: returns when the new generation serves, or has been refused.
 pub(super) fn reload(reload: &Reload, output: &mut Output) -> anyhow::Result<Exit> {
     let socket = client::socket(&reload.gateway)?;
-    let outcome = client::ask(&socket, "POST", &format!("/reload?weaker={}", reload.weaker))?;
+    let outcome = client::ask(
+        &socket,
+        "POST",
+        &format!("/reload?weaker={}", reload.weaker),
+    )?;
     let result = outcome["result"].as_str().unwrap_or_default().to_owned();
     if output.as_json {
         output.json(&outcome)?;
@@ -19,11 +23,15 @@ pub(super) fn reload(reload: &Reload, output: &mut Output) -> anyhow::Result<Exi
         let generation = &outcome["generation"];
         match result.as_str() {
             "published" => output.text(&format!("generation {generation} serves\n"))?,
-            "unchanged" => output.text(&format!("nothing changed; generation {generation} serves\n"))?,
+            "unchanged" => output.text(&format!(
+                "nothing changed; generation {generation} serves\n"
+            ))?,
             _ => {
                 output.remark(outcome["text"].as_str().unwrap_or_default());
                 let stage = outcome["stage"].as_str().unwrap_or_default();
-                output.remark(&format!("refused at {stage}; generation {generation} goes on serving"));
+                output.remark(&format!(
+                    "refused at {stage}; generation {generation} goes on serving"
+                ));
             }
         }
         if let Some(warning) = outcome["warnings"].as_str() {
@@ -45,7 +53,11 @@ pub(super) fn status(gateway: &Gateway, output: &mut Output) -> anyhow::Result<E
     } else {
         output.text(&describe(&status))?;
     }
-    Ok(if status["pending_rejected"].is_null() { Exit::Done } else { Exit::Partly })
+    Ok(if status["pending_rejected"].is_null() {
+        Exit::Done
+    } else {
+        Exit::Partly
+    })
 }
 
 /// `plugway health`
@@ -63,13 +75,21 @@ pub(super) fn health(gateway: &Gateway, output: &mut Output) -> anyhow::Result<E
 /// `status` for a person.
 fn describe(status: &Value) -> String {
     let mut text = String::new();
-    let word = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    let word = |value: &Value| {
+        value
+            .as_str()
+            .map_or_else(|| value.to_string(), str::to_owned)
+    };
     let _ = writeln!(
         text,
         "plugway {}, process {}, {} since {}",
         word(&status["version"]),
         status["pid"],
-        if status["ready"] == true { "ready" } else { "not ready" },
+        if status["ready"] == true {
+            "ready"
+        } else {
+            "not ready"
+        },
         word(&status["started"]),
     );
     let generation = &status["generation"];
@@ -77,12 +97,21 @@ fn describe(status: &Value) -> String {
         text,
         "generation {} ({}) since {}, from {}",
         generation["number"],
-        word(&generation["hash"]).chars().take(12).collect::<String>(),
+        word(&generation["hash"])
+            .chars()
+            .take(12)
+            .collect::<String>(),
         word(&generation["since"]),
         word(&status["config"]),
     );
     for listener in status["listeners"].as_array().into_iter().flatten() {
-        let _ = writeln!(text, "  {:<8} {}, {} open", word(&listener["kind"]), word(&listener["address"]), listener["connections"]);
+        let _ = writeln!(
+            text,
+            "  {:<8} {}, {} open",
+            word(&listener["kind"]),
+            word(&listener["address"]),
+            listener["connections"]
+        );
     }
     for plugin in status["plugins"].as_array().into_iter().flatten() {
         let _ = writeln!(
@@ -94,16 +123,32 @@ fn describe(status: &Value) -> String {
             word(&plugin["upstream"]),
         );
         let document = &plugin["document"];
-        let _ = writeln!(text, "  document {} ({})", word(&document["source"]), word(&document["state"]));
+        let _ = writeln!(
+            text,
+            "  document {} ({})",
+            word(&document["source"]),
+            word(&document["state"])
+        );
         if let Some(error) = document["error"].as_str() {
             let _ = writeln!(text, "  {error}");
         }
         for finding in plugin["report"].as_array().into_iter().flatten() {
-            let _ = writeln!(text, "  {} {}: {}", word(&finding["action"]), word(&finding["pointer"]), word(&finding["message"]));
+            let _ = writeln!(
+                text,
+                "  {} {}: {}",
+                word(&finding["action"]),
+                word(&finding["pointer"]),
+                word(&finding["message"])
+            );
         }
     }
     if let Some(refused) = status["pending_rejected"].as_object() {
-        let _ = writeln!(text, "refused since {} at {}:", word(&refused["since"]), word(&refused["stage"]));
+        let _ = writeln!(
+            text,
+            "refused since {} at {}:",
+            word(&refused["since"]),
+            word(&refused["stage"])
+        );
         let _ = writeln!(text, "{}", word(&refused["text"]));
     }
     text

@@ -17,7 +17,11 @@ pub(super) fn run(serve: Serve, output: &mut Output) -> anyhow::Result<Exit> {
         Some(upstream) => from_arguments(&serve, upstream)?,
     };
     start(source, output, |started, output| {
-        if output.as_json { output.json(&ready(started)) } else { output.text(&ready_line(started)) }
+        if output.as_json {
+            output.json(&ready(started))
+        } else {
+            output.text(&ready_line(started))
+        }
     })
 }
 
@@ -33,7 +37,10 @@ pub(super) fn start(
         }
         for plugin in &started.plugins {
             if let Some(reason) = &plugin.unavailable {
-                output.remark(&format!("plugin {} waits for its document: {reason}; it is asked again", plugin.name));
+                output.remark(&format!(
+                    "plugin {} waits for its document: {reason}; it is asked again",
+                    plugin.name
+                ));
             }
         }
         // Whoever started us does not read: not a reason to end.
@@ -57,8 +64,16 @@ pub(super) fn start(
 fn ready_line(started: &Started) -> String {
     let mut line = "plugway is ready:".to_owned();
     for listener in &started.listeners {
-        let scheme = if listener.kind == ListenerKind::Https { "https" } else { "http" };
-        let what = if listener.kind == ListenerKind::Metrics { "/metrics" } else { "" };
+        let scheme = if listener.kind == ListenerKind::Https {
+            "https"
+        } else {
+            "http"
+        };
+        let what = if listener.kind == ListenerKind::Metrics {
+            "/metrics"
+        } else {
+            ""
+        };
         let _ = write!(line, " {scheme}://{}{what}", listener.address);
     }
     let plugins: Vec<String> = started
@@ -69,7 +84,12 @@ fn ready_line(started: &Started) -> String {
             Some(_) => format!("{} (waiting for its OpenAPI document)", plugin.name),
         })
         .collect();
-    let _ = writeln!(line, " · {} · admin unix:{}", plugins.join(", "), started.admin.display());
+    let _ = writeln!(
+        line,
+        " · {} · admin unix:{}",
+        plugins.join(", "),
+        started.admin.display()
+    );
     line
 }
 
@@ -98,7 +118,11 @@ fn from_arguments(serve: &Serve, upstream: &str) -> anyhow::Result<Source> {
         None => dev::probe(upstream)?,
     };
     let mut text = String::new();
-    let http = serve.http.clone().or_else(|| std::env::var("PORT").ok().map(|port| format!("0.0.0.0:{port}")));
+    let http = serve.http.clone().or_else(|| {
+        std::env::var("PORT")
+            .ok()
+            .map(|port| format!("0.0.0.0:{port}"))
+    });
     let _ = writeln!(text, "[listen]");
     match (&http, &serve.https) {
         (None, None) => text.push_str("http = \"127.0.0.1:8080\"\n"),
@@ -121,7 +145,11 @@ fn from_arguments(serve: &Serve, upstream: &str) -> anyhow::Result<Source> {
         quoted(require),
     );
     text.push_str(&declared_from_environment()?);
-    Ok(Source::Text { name: "<command line>".into(), text, dev: false })
+    Ok(Source::Text {
+        name: "<command line>".into(),
+        text,
+        dev: false,
+    })
 }
 
 /// Without a file, a token comes from the environment: by hash.

@@ -11,7 +11,10 @@ pub(super) fn check(config: &Config, root: &Place, reading: &mut Reading<'_>) {
     if config.plugins.is_empty() && !reading.seen.incomplete {
         reading
             .problems
-            .warn(root, "there is no plugin: every request is answered with 421")
+            .warn(
+                root,
+                "there is no plugin: every request is answered with 421",
+            )
             .help("write [plugins.NAME], or `include` the files that do");
     }
     several_plugins(config, reading);
@@ -65,7 +68,10 @@ fn open_doors(config: &Config, reading: &mut Reading<'_>) {
     for at in &reading.seen.unguarded {
         reading
             .problems
-            .warn(at, format!("anyone who reaches {public} may call this plugin"))
+            .warn(
+                at,
+                format!("anyone who reaches {public} may call this plugin"),
+            )
             .help("require a token, or listen on a loopback address");
     }
 }

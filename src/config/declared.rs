@@ -11,10 +11,10 @@ impl TryFrom<&DeclaredToken> for TokenRecord {
     type Error = NoSecret;
 
     fn try_from(declared: &DeclaredToken) -> Result<Self, NoSecret> {
-        let mut secrets = declared
-            .secrets
-            .iter()
-            .map(|secret| SecretRecord { fingerprint: secret.fingerprint, until: secret.until });
+        let mut secrets = declared.secrets.iter().map(|secret| SecretRecord {
+            fingerprint: secret.fingerprint,
+            until: secret.until,
+        });
         let current = secrets.next().ok_or(NoSecret)?;
         let id: Arc<str> = declared.id.as_str().into();
         Ok(Self {
@@ -22,7 +22,9 @@ impl TryFrom<&DeclaredToken> for TokenRecord {
             id,
             level: declared.level,
             plugins: Plugins::new(declared.plugins.iter().map(|plugin| &*plugin.value)),
-            scopes: Arc::new(ScopeList::new(declared.scopes.iter().map(|scope| scope.value.clone()))),
+            scopes: Arc::new(ScopeList::new(
+                declared.scopes.iter().map(|scope| scope.value.clone()),
+            )),
             current,
             previous: secrets.find(|secret| secret.fingerprint != current.fingerprint),
             not_before: declared.not_before,

@@ -122,7 +122,9 @@ fn resolve(reference: &str, inputs: &mut dyn Inputs) -> Result<String, (String, 
 fn variable(name: &str) -> bool {
     !name.is_empty()
         && !name.starts_with(|c: char| c.is_ascii_digit())
-        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+        && name
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
 }
 
 /// A file's text without the newline at its end, which editors and `echo` leave there.

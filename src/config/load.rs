@@ -23,17 +23,16 @@ const MOST_SYNTAX: usize = 10;
 
 /// Reads a configuration from a file and those that it includes. The configuration is there
 /// if nothing stops it; the problems may hold warnings beside it. `now` judges what has ended.
-pub fn load(
-    path: &Path,
-    inputs: &mut dyn Inputs,
-    now: Timestamp,
-) -> (Option<Config>, Problems) {
+pub fn load(path: &Path, inputs: &mut dyn Inputs, now: Timestamp) -> (Option<Config>, Problems) {
     let mut problems = Problems::new();
     let at = Place::named(path.display().to_string());
     let bytes = match inputs.file(path) {
         Ok(bytes) => bytes,
         Err(reason) => {
-            problems.add(&at, format!("can not read the configuration: {}", shown(&reason)));
+            problems.add(
+                &at,
+                format!("can not read the configuration: {}", shown(&reason)),
+            );
             return (None, problems);
         }
     };
@@ -52,12 +51,21 @@ pub fn admin_socket(path: &Path, inputs: &mut dyn Inputs) -> PathBuf {
     let bytes = inputs.file(path).unwrap_or_default();
     let (parsed, _) = DeTable::parse_recoverable(std::str::from_utf8(&bytes).unwrap_or_default());
     let text = |table: &str, key: &str| {
-        let value = parsed.get_ref().get(table)?.get_ref().as_table()?.get(key)?.get_ref().as_str()?;
+        let value = parsed
+            .get_ref()
+            .get(table)?
+            .get_ref()
+            .as_table()?
+            .get(key)?
+            .get_ref()
+            .as_str()?;
         Some(value.to_owned())
     };
-    let written = text("listen", "admin").and_then(|address| address.strip_prefix("unix:").map(PathBuf::from));
+    let written = text("listen", "admin")
+        .and_then(|address| address.strip_prefix("unix:").map(PathBuf::from));
     written.unwrap_or_else(|| {
-        PathBuf::from(text("state", "directory").unwrap_or_else(|| "state".to_owned())).join("admin.sock")
+        PathBuf::from(text("state", "directory").unwrap_or_else(|| "state".to_owned()))
+            .join("admin.sock")
     })
 }
 

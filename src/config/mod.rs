@@ -28,13 +28,13 @@ use std::sync::Arc;
 pub use self::declared::NoSecret;
 pub use self::load::{admin_socket, load, load_text};
 pub use self::schema::schema;
-pub use crate::tokens::{Selector, SelectorError};
 pub use self::types::{
     AccessLog, Auth, Certificate, Config, Credential, DeclaredSecret, DeclaredToken,
-    DocumentAccess, HeaderChanges, HeaderRules, Limits, Listen, ListenerKind, Log, LogFormat, LogLevel, OAuth,
-    OpenApi, OpenApiSource, Plugin, Publish, Reference, Require, Roots, Secret, ServedFile,
-    Spanned, Upstream, UpstreamHost,
+    DocumentAccess, HeaderChanges, HeaderRules, Limits, Listen, ListenerKind, Log, LogFormat,
+    LogLevel, OAuth, OpenApi, OpenApiSource, Plugin, Publish, Reference, Require, Roots, Secret,
+    ServedFile, Spanned, Upstream, UpstreamHost,
 };
+pub use crate::tokens::{Selector, SelectorError};
 
 /// Where text comes from while a configuration is read. Everything that is asked for here
 /// goes into the hash of the generation and is watched.

@@ -136,9 +136,18 @@ mod tests {
         check(request("authorization"), "is the header of the credential");
         check(request("host"), "is a header that HTTP itself sets");
         check(response("te"), "is a header that HTTP itself sets");
-        check(request("x-plugway-level"), "is a header that the gateway sets");
-        check(request("x-forwarded-for"), "is a header that the gateway sets");
-        check(response("x-request-id"), "is a header that the gateway sets");
+        check(
+            request("x-plugway-level"),
+            "is a header that the gateway sets",
+        );
+        check(
+            request("x-forwarded-for"),
+            "is a header that the gateway sets",
+        );
+        check(
+            response("x-request-id"),
+            "is a header that the gateway sets",
+        );
         check(
             response("access-control-allow-origin"),
             "is a header that the gateway sets",
@@ -156,9 +165,15 @@ mod tests {
         check(served_path("/a//b"), "has an empty or a dot segment");
         check(served_path("/a/"), "has an empty or a dot segment");
         check(served_path("/a/../b"), "has an empty or a dot segment");
-        check(served_path("/.well-known/logo.svg"), "is where the logo is served");
+        check(
+            served_path("/.well-known/logo.svg"),
+            "is where the logo is served",
+        );
         check(served_path("/legal"), "is a path that the gateway answers");
-        check(served_path("/openapi.json"), "is a path that the gateway answers");
+        check(
+            served_path("/openapi.json"),
+            "is a path that the gateway answers",
+        );
         check(served_path("/readyz"), "is a path that the gateway answers");
     }
 }

@@ -11,7 +11,8 @@ use jiff::Timestamp;
 use crate::config::{Config, Inputs as _};
 use crate::problems::{Place, Problems, Source};
 use crate::tokens::{
-    Fingerprint, Level, Origin, ScopeLists, Seen, Token, TokenRecord, TokenShared, TokenTable, entries, parse_file, rotate_declared,
+    Fingerprint, Level, Origin, ScopeLists, Seen, Token, TokenRecord, TokenShared, TokenTable,
+    entries, parse_file, rotate_declared,
 };
 
 use super::Inputs;
@@ -44,7 +45,11 @@ pub(super) struct Next {
 pub(super) struct Retired(Vec<(Fingerprint, Arc<Token>)>);
 
 /// Reads the token files of a configuration, checked against its declared tokens.
-pub(super) fn read_files(config: &Config, inputs: &mut Inputs, problems: &mut Problems) -> Vec<TokenRecord> {
+pub(super) fn read_files(
+    config: &Config,
+    inputs: &mut Inputs,
+    problems: &mut Problems,
+) -> Vec<TokenRecord> {
     let mut seen = Seen::default();
     let mut records = Vec::new();
     for token in &config.tokens {
@@ -57,7 +62,10 @@ pub(super) fn read_files(config: &Config, inputs: &mut Inputs, problems: &mut Pr
         match inputs.file(path) {
             Err(reason) => {
                 let place = Place::named("token_files");
-                problems.add(&place, format!("{} can not be read: {reason}", path.display()));
+                problems.add(
+                    &place,
+                    format!("{} can not be read: {reason}", path.display()),
+                );
             }
             Ok(bytes) => read_file(path, &bytes, &mut seen, &mut records, problems),
         }
@@ -65,9 +73,18 @@ pub(super) fn read_files(config: &Config, inputs: &mut Inputs, problems: &mut Pr
     records
 }
 
-fn read_file(path: &Path, bytes: &[u8], seen: &mut Seen, records: &mut Vec<TokenRecord>, problems: &mut Problems) {
+fn read_file(
+    path: &Path,
+    bytes: &[u8],
+    seen: &mut Seen,
+    records: &mut Vec<TokenRecord>,
+    problems: &mut Problems,
+) {
     let Ok(text) = std::str::from_utf8(bytes) else {
-        problems.add(&Place::named("token_files"), format!("{} is not UTF-8", path.display()));
+        problems.add(
+            &Place::named("token_files"),
+            format!("{} is not UTF-8", path.display()),
+        );
         return;
     };
     let name: Arc<str> = Arc::from(path.display().to_string());
@@ -79,7 +96,14 @@ fn read_file(path: &Path, bytes: &[u8], seen: &mut Seen, records: &mut Vec<Token
     }
     if faults.len() > LISTED {
         let place = Place::named("token_files");
-        problems.add(&place, format!("{} has {} more problems", path.display(), faults.len() - LISTED));
+        problems.add(
+            &place,
+            format!(
+                "{} has {} more problems",
+                path.display(),
+                faults.len() - LISTED
+            ),
+        );
     }
 }
 
@@ -89,7 +113,10 @@ fn line_place(path: &Path, _text: &str, line: usize, column: Option<usize>) -> P
     let text = "\n".repeat(line.saturating_sub(1)) + &" ".repeat(column.unwrap_or(1));
     let start = text.len().saturating_sub(1);
     Place {
-        source: Some(Arc::new(Source { path: path.to_owned(), text })),
+        source: Some(Arc::new(Source {
+            path: path.to_owned(),
+            text,
+        })),
         span: start..start,
         key: "token_files".to_owned(),
     }
@@ -98,8 +125,17 @@ fn line_place(path: &Path, _text: &str, line: usize, column: Option<usize>) -> P
 impl Tokens {
     /// What the table will hold under this configuration. Interns the scope lists, so that the
     /// snapshot can be compiled with them.
-    pub(super) fn next(&self, config: &Config, lines: Vec<TokenRecord>, lists: &ScopeLists, now: Timestamp) -> Next {
-        let declared = config.tokens.iter().filter_map(|token| Some((TokenRecord::try_from(token).ok()?, token.grace)));
+    pub(super) fn next(
+        &self,
+        config: &Config,
+        lines: Vec<TokenRecord>,
+        lists: &ScopeLists,
+        now: Timestamp,
+    ) -> Next {
+        let declared = config
+            .tokens
+            .iter()
+            .filter_map(|token| Some((TokenRecord::try_from(token).ok()?, token.grace)));
         let records = declared.chain(lines.into_iter().map(|record| (record, Duration::ZERO)));
         let known = records.map(|(record, grace)| {
             let before = self.known.get(&record.id);
@@ -107,7 +143,10 @@ impl Tokens {
                 Some(before) => rotate_declared(&before.record, &record, grace, now),
                 None => record,
             };
-            let shared = before.map_or_else(|| Arc::new(TokenShared::default()), |before| Arc::clone(&before.shared));
+            let shared = before.map_or_else(
+                || Arc::new(TokenShared::default()),
+                |before| Arc::clone(&before.shared),
+            );
             // What did not change keeps its place in the table.
             let entries = match before {
                 Some(before) if before.record == record => before.entries.clone(),
@@ -117,9 +156,18 @@ impl Tokens {
                 }
                 _ => entries(&record, lists, &shared),
             };
-            (Arc::clone(&record.id), Known { record, shared, entries })
+            (
+                Arc::clone(&record.id),
+                Known {
+                    record,
+                    shared,
+                    entries,
+                },
+            )
         });
-        Next { known: known.collect() }
+        Next {
+            known: known.collect(),
+        }
     }
 
     /// Puts what is new into the table; gives what has to leave it.
@@ -128,15 +176,28 @@ impl Tokens {
         let mut added = Vec::new();
         for (id, known) in &self.known {
             for (fingerprint, token) in &known.entries {
-                let same = before.get(id).is_some_and(|before| before.entries.iter().any(|(_, old)| Arc::ptr_eq(old, token)));
+                let same = before.get(id).is_some_and(|before| {
+                    before
+                        .entries
+                        .iter()
+                        .any(|(_, old)| Arc::ptr_eq(old, token))
+                });
                 if !same {
                     added.push((*fingerprint, Arc::clone(token)));
                 }
             }
         }
-        let gone = before.into_values().flat_map(|known| known.entries).filter(|(_, token)| {
-            !self.known.get(&token.id).is_some_and(|known| known.entries.iter().any(|(_, kept)| Arc::ptr_eq(kept, token)))
-        });
+        let gone = before
+            .into_values()
+            .flat_map(|known| known.entries)
+            .filter(|(_, token)| {
+                !self.known.get(&token.id).is_some_and(|known| {
+                    known
+                        .entries
+                        .iter()
+                        .any(|(_, kept)| Arc::ptr_eq(kept, token))
+                })
+            });
         let retired = Retired(gone.collect());
         table.apply(added, Vec::new());
         retired
@@ -144,8 +205,13 @@ impl Tokens {
 
     /// When service tokens end.
     pub(super) fn expiry(&self) -> BTreeMap<Arc<str>, Timestamp> {
-        let service = self.known.values().filter(|known| known.record.level == Level::Service);
-        service.filter_map(|known| Some((Arc::clone(&known.record.id), known.record.expires?))).collect()
+        let service = self
+            .known
+            .values()
+            .filter(|known| known.record.level == Level::Service);
+        service
+            .filter_map(|known| Some((Arc::clone(&known.record.id), known.record.expires?)))
+            .collect()
     }
 }
 

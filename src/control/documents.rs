@@ -57,7 +57,9 @@ pub(super) struct Library {
 
 impl std::fmt::Debug for Library {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Library").field("known", &self.known).finish_non_exhaustive()
+        f.debug_struct("Library")
+            .field("known", &self.known)
+            .finish_non_exhaustive()
     }
 }
 
@@ -104,11 +106,15 @@ impl Library {
         ask: Ask,
         now: Timestamp,
     ) -> Vec<(usize, String)> {
-        self.known.retain(|name, _| config.plugins.iter().any(|plugin| plugin.name == *name));
+        self.known
+            .retain(|name, _| config.plugins.iter().any(|plugin| plugin.name == *name));
         let mut faults = Vec::new();
         for (index, plugin) in config.plugins.iter().enumerate() {
             let identity = identity(plugin);
-            let known = self.known.entry(plugin.name.clone()).or_insert_with(|| Known::new(identity.clone()));
+            let known = self
+                .known
+                .entry(plugin.name.clone())
+                .or_insert_with(|| Known::new(identity.clone()));
             if known.identity != identity {
                 *known = Known::new(identity.clone());
             }
@@ -119,8 +125,17 @@ impl Library {
                 }
             } else if known.wants(ask) {
                 known.in_flight = true;
-                let (name, fetching) = (plugin.name.clone(), fetch(plugin, &config.limits, edges, roots));
-                self.orders.push(Box::pin(async move { Delivery { name, identity, result: fetching.await } }));
+                let (name, fetching) = (
+                    plugin.name.clone(),
+                    fetch(plugin, &config.limits, edges, roots),
+                );
+                self.orders.push(Box::pin(async move {
+                    Delivery {
+                        name,
+                        identity,
+                        result: fetching.await,
+                    }
+                }));
             }
         }
         faults
@@ -134,7 +149,10 @@ impl Library {
     /// Takes what came.
     pub(super) fn delivered(&mut self, delivery: Delivery, now: Timestamp) {
         // What was ordered for another source is of no use any more.
-        let known = self.known.get_mut(&delivery.name).filter(|known| known.identity == delivery.identity);
+        let known = self
+            .known
+            .get_mut(&delivery.name)
+            .filter(|known| known.identity == delivery.identity);
         if let Some(known) = known {
             known.in_flight = false;
             known.came(delivery.result, now);
@@ -143,16 +161,24 @@ impl Library {
 
     /// Whether a document is on its way for the first time (or, if `all`, again).
     pub(super) fn awaits(&self, all: bool) -> bool {
-        self.known.values().any(|known| known.in_flight && (all || known.good.is_none() && known.failures == 0))
+        self.known
+            .values()
+            .any(|known| known.in_flight && (all || known.good.is_none() && known.failures == 0))
     }
 
     /// What [`snapshot::Material`] wants.
     pub(super) fn apis(&self) -> HashMap<String, Result<Arc<ApiDocument>, String>> {
         let api = |known: &Known| match &known.good {
             Some(good) => Ok(Arc::clone(&good.document)),
-            None => Err(known.error.clone().unwrap_or_else(|| "it has not been fetched yet".to_owned())),
+            None => Err(known
+                .error
+                .clone()
+                .unwrap_or_else(|| "it has not been fetched yet".to_owned())),
         };
-        self.known.iter().map(|(name, known)| (name.clone(), api(known))).collect()
+        self.known
+            .iter()
+            .map(|(name, known)| (name.clone(), api(known)))
+            .collect()
     }
 
     /// Hash over all of them.
@@ -170,7 +196,11 @@ impl Library {
 
     /// When a document is to be asked for again.
     pub(super) fn due(&self) -> Option<tokio::time::Instant> {
-        self.known.values().filter(|known| !known.in_flight).filter_map(|known| known.due).min()
+        self.known
+            .values()
+            .filter(|known| !known.in_flight)
+            .filter_map(|known| known.due)
+            .min()
     }
 
     pub(super) fn standing(&self, plugin: &str) -> Option<Standing> {
@@ -191,30 +221,52 @@ impl Library {
 
 impl Known {
     fn new(identity: String) -> Self {
-        Self { identity, good: None, error: None, due: None, failures: 0, in_flight: false, refresh: Duration::MAX }
-    }
-
-    fn wants(&self, ask: Ask) -> bool {
-        !self.in_flight && match ask {
-            Ask::All => true,
-            Ask::Missing => self.good.is_none() && self.failures == 0,
-            Ask::Due => self.due.is_some_and(|due| due <= tokio::time::Instant::now()),
+        Self {
+            identity,
+            good: None,
+            error: None,
+            due: None,
+            failures: 0,
+            in_flight: false,
+            refresh: Duration::MAX,
         }
     }
 
+    fn wants(&self, ask: Ask) -> bool {
+        !self.in_flight
+            && match ask {
+                Ask::All => true,
+                Ask::Missing => self.good.is_none() && self.failures == 0,
+                Ask::Due => self
+                    .due
+                    .is_some_and(|due| due <= tokio::time::Instant::now()),
+            }
+    }
+
     /// Takes bytes, if they are a document.
-    fn read(&mut self, bytes: &[u8], manifest: Option<Value>, now: Timestamp) -> Result<(), String> {
+    fn read(
+        &mut self,
+        bytes: &[u8],
+        manifest: Option<Value>,
+        now: Timestamp,
+    ) -> Result<(), String> {
         let digest = crate::tokens::Fingerprint::of(bytes).0;
         if self.good.as_ref().is_some_and(|good| good.digest == digest) {
             return Ok(());
         }
-        let document = openapi::read(bytes, &ReadLimits::default()).map_err(|error| error.to_string())?;
+        let document =
+            openapi::read(bytes, &ReadLimits::default()).map_err(|error| error.to_string())?;
         // Whether it is an OpenAPI document at all is found out here, so that a bad copy of an
         // upstream never replaces a good one.
         let document = Arc::new(document);
-        openapi::load(Arc::clone(&document), &openapi::Selection::default()).map_err(|error| error.to_string())?;
+        openapi::load(Arc::clone(&document), &openapi::Selection::default())
+            .map_err(|error| error.to_string())?;
         let document = Arc::new(ApiDocument { document, manifest });
-        self.good = Some(Good { digest, document, at: now });
+        self.good = Some(Good {
+            digest,
+            document,
+            at: now,
+        });
         Ok(())
     }
 
@@ -230,7 +282,11 @@ impl Known {
                 self.error = Some(error);
                 self.failures = self.failures.saturating_add(1);
                 let wait = RETRY_FIRST.saturating_mul(1 << self.failures.min(10).saturating_sub(1));
-                if self.good.is_some() { wait.max(RETRY_FIRST * 5).min(RETRY_LAST) } else { wait.min(RETRY_LAST / 4) }
+                if self.good.is_some() {
+                    wait.max(RETRY_FIRST * 5).min(RETRY_LAST)
+                } else {
+                    wait.min(RETRY_LAST / 4)
+                }
             }
         };
         self.due = Some(tokio::time::Instant::now() + wait);
@@ -241,11 +297,17 @@ impl Known {
 fn identity(plugin: &config::Plugin) -> String {
     let upstream = &plugin.upstream;
     match &plugin.openapi.source {
-        OpenApiSource::File(file) => std::path::absolute(&file.path).unwrap_or_else(|_| file.path.clone()).display().to_string(),
+        OpenApiSource::File(file) => std::path::absolute(&file.path)
+            .unwrap_or_else(|_| file.path.clone())
+            .display()
+            .to_string(),
         OpenApiSource::Url(url) => url.clone(),
         OpenApiSource::Upstream(path) => {
             let scheme = if upstream.tls { "https" } else { "http" };
-            format!("{scheme}://{}:{}{}{path}", upstream.host, upstream.port, upstream.base_path)
+            format!(
+                "{scheme}://{}:{}{}{path}",
+                upstream.host, upstream.port, upstream.base_path
+            )
         }
     }
 }
@@ -258,7 +320,10 @@ fn fetch<E: Edges>(
     roots: &Arc<RootCertStore>,
 ) -> impl Future<Output = Result<(Vec<u8>, Option<Value>), String>> + 'static + use<E> {
     let orders = order(plugin, limits, roots);
-    let complete = plugin.contact.is_some() && plugin.legal.is_some() && plugin.logo.is_some() && plugin.description.is_some();
+    let complete = plugin.contact.is_some()
+        && plugin.legal.is_some()
+        && plugin.logo.is_some()
+        && plugin.description.is_some();
     let identity = identity(plugin);
     let futures = orders.map(|(document, manifest)| {
         let manifest = (!complete).then(|| edges.fetch(manifest));
@@ -271,16 +336,23 @@ fn fetch<E: Edges>(
                 Some(manifest) => manifest.await.ok()?,
                 None => return None,
             };
-            openapi::read(&bytes, &ReadLimits::default()).ok().map(|value| value)
+            openapi::read(&bytes, &ReadLimits::default())
+                .ok()
+                .map(|value| value)
         };
         let (document, manifest) = tokio::join!(document, manifest);
-        let document = document.map_err(|error| format!("{identity} can not be fetched: {error}"))?;
+        let document =
+            document.map_err(|error| format!("{identity} can not be fetched: {error}"))?;
         Ok((document, manifest))
     }
 }
 
 /// The order for a document and the one for the API's own manifest.
-fn order(plugin: &config::Plugin, limits: &config::Limits, roots: &Arc<RootCertStore>) -> Result<(Order, Order), String> {
+fn order(
+    plugin: &config::Plugin,
+    limits: &config::Limits,
+    roots: &Arc<RootCertStore>,
+) -> Result<(Order, Order), String> {
     let target = snapshot::dial(plugin, limits, roots)?;
     let credential = snapshot::credential(&plugin.upstream.credential);
     let order = |target: Target, path: String, secret: bool| {
@@ -288,8 +360,14 @@ fn order(plugin: &config::Plugin, limits: &config::Limits, roots: &Arc<RootCertS
         if let Ok(host) = HeaderValue::from_str(&target.authority()) {
             headers.insert(header::HOST, host);
         }
-        headers.insert(header::ACCEPT, HeaderValue::from_static("application/json, application/yaml, */*;q=0.5"));
-        headers.insert(header::USER_AGENT, HeaderValue::from_static(concat!("plugway/", env!("CARGO_PKG_VERSION"))));
+        headers.insert(
+            header::ACCEPT,
+            HeaderValue::from_static("application/json, application/yaml, */*;q=0.5"),
+        );
+        headers.insert(
+            header::USER_AGENT,
+            HeaderValue::from_static(concat!("plugway/", env!("CARGO_PKG_VERSION"))),
+        );
         // The credential goes to the upstream and nowhere else.
         if secret && let Some((name, value)) = &credential.header {
             headers.insert(name.clone(), value.clone());
@@ -300,7 +378,13 @@ fn order(plugin: &config::Plugin, limits: &config::Limits, roots: &Arc<RootCertS
             Some(query) => format!("{path}?{}", query.0),
             None => path,
         };
-        Order { target, path, headers, limit: LARGEST, patience: PATIENCE }
+        Order {
+            target,
+            path,
+            headers,
+            limit: LARGEST,
+            patience: PATIENCE,
+        }
     };
     let base = &plugin.upstream.base_path;
     let manifest = order(target.clone(), format!("{base}{MANIFEST}"), true);

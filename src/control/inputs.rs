@@ -31,7 +31,9 @@ impl Inputs {
     /// Folders in which a file may appear that a pattern would match.
     pub fn folders(&self) -> impl Iterator<Item = PathBuf> {
         self.globs.keys().map(|pattern| {
-            let fixed = pattern.find(['*', '?', '[']).map_or(pattern.as_str(), |at| &pattern[..at]);
+            let fixed = pattern
+                .find(['*', '?', '['])
+                .map_or(pattern.as_str(), |at| &pattern[..at]);
             let folder = fixed.rfind('/').map_or(".", |at| &fixed[..=at]);
             PathBuf::from(folder)
         })
@@ -54,7 +56,10 @@ impl Inputs {
             }
         }
         for (pattern, found) in &self.globs {
-            let found: Vec<u8> = found.iter().flat_map(|path| [path.as_os_str().as_encoded_bytes(), b"\0"].concat()).collect();
+            let found: Vec<u8> = found
+                .iter()
+                .flat_map(|path| [path.as_os_str().as_encoded_bytes(), b"\0"].concat())
+                .collect();
             part(3, pattern.as_bytes(), &found);
         }
         for (name, value) in &self.env {
@@ -69,7 +74,10 @@ impl Inputs {
 
 impl config::Inputs for Inputs {
     fn file(&mut self, path: &Path) -> Result<Arc<[u8]>, String> {
-        self.files.entry(path.to_owned()).or_insert_with(|| read(path)).clone()
+        self.files
+            .entry(path.to_owned())
+            .or_insert_with(|| read(path))
+            .clone()
     }
 
     fn glob(&mut self, pattern: &str) -> Result<Vec<PathBuf>, String> {
@@ -81,7 +89,10 @@ impl config::Inputs for Inputs {
     }
 
     fn env(&mut self, name: &str) -> Option<String> {
-        self.env.entry(name.to_owned()).or_insert_with(|| std::env::var(name).ok()).clone()
+        self.env
+            .entry(name.to_owned())
+            .or_insert_with(|| std::env::var(name).ok())
+            .clone()
     }
 }
 
@@ -93,7 +104,9 @@ fn read(path: &Path) -> Result<Arc<[u8]>, String> {
     }
     let mut bytes = Vec::with_capacity(usize::try_from(kind.len().min(LARGEST)).unwrap_or(0));
     let file = fs::File::open(path).map_err(|error| plain(&error))?;
-    file.take(LARGEST + 1).read_to_end(&mut bytes).map_err(|error| plain(&error))?;
+    file.take(LARGEST + 1)
+        .read_to_end(&mut bytes)
+        .map_err(|error| plain(&error))?;
     if bytes.len() as u64 > LARGEST {
         return Err(format!("it is larger than {} MiB", LARGEST >> 20));
     }
@@ -103,5 +116,6 @@ fn read(path: &Path) -> Result<Arc<[u8]>, String> {
 /// Without Rust's `(os error 2)`.
 fn plain(error: &std::io::Error) -> String {
     let text = error.to_string();
-    text.find(" (os error").map_or(text.clone(), |at| text[..at].to_owned())
+    text.find(" (os error")
+        .map_or(text.clone(), |at| text[..at].to_owned())
 }

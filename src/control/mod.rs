@@ -1,8 +1,8 @@
 //! The life of a configuration: read, prove, compile, bind, test, publish, retire. One path for
 //! the start and for every change; a failure at any step changes nothing.
 
-pub mod devcerts;
 mod declared;
+pub mod devcerts;
 mod documents;
 mod edges;
 mod inputs;
@@ -158,7 +158,8 @@ pub struct Control<E: Edges> {
 impl<E: Edges> Control<E> {
     /// Nothing is read yet. The error is a sentence.
     pub fn new(source: Source, edges: E, shared: Arc<Shared>) -> Result<Self, String> {
-        let tickets = rustls::crypto::aws_lc_rs::Ticketer::new().map_err(|error| format!("TLS tickets: {error}"))?;
+        let tickets = rustls::crypto::aws_lc_rs::Ticketer::new()
+            .map_err(|error| format!("TLS tickets: {error}"))?;
         let now = Timestamp::now();
         Ok(Self {
             edges,
@@ -166,7 +167,9 @@ impl<E: Edges> Control<E> {
             shared,
             tickets,
             roots: Arc::new(system_roots()),
-            fly_app: std::env::var("FLY_APP_NAME").ok().filter(|name| !name.is_empty()),
+            fly_app: std::env::var("FLY_APP_NAME")
+                .ok()
+                .filter(|name| !name.is_empty()),
             library: Library::default(),
             tokens: Tokens::default(),
             published: None,
@@ -218,7 +221,11 @@ impl<E: Edges> Control<E> {
             // Perhaps it was half written: a second look before it is reported.
             let seen = first.digest;
             tokio::time::sleep(SECOND_LOOK).await;
-            if self.refused.as_ref().is_none_or(|known| known.digest != seen) {
+            if self
+                .refused
+                .as_ref()
+                .is_none_or(|known| known.digest != seen)
+            {
                 outcome = self.look(trigger, Ask::Missing);
             }
         }
@@ -272,13 +279,24 @@ impl<E: Edges> Control<E> {
                         "the configuration is refused; what served before goes on"
                     );
                 }
-                let since = self.refused.as_ref().filter(|_| known).map_or(refused.since, |known| known.since);
-                self.refused = Some(Refused { since, ..refused.clone() });
+                let since = self
+                    .refused
+                    .as_ref()
+                    .filter(|_| known)
+                    .map_or(refused.since, |known| known.since);
+                self.refused = Some(Refused {
+                    since,
+                    ..refused.clone()
+                });
             }
             Outcome::Published(warnings) => {
                 self.last_success = true;
                 self.refused = None;
-                tracing::info!(generation = self.generation, ?trigger, "configuration published");
+                tracing::info!(
+                    generation = self.generation,
+                    ?trigger,
+                    "configuration published"
+                );
                 for warning in warnings.iter() {
                     tracing::warn!(key = warning.at.key, "{}", warning.message);
                 }
@@ -296,8 +314,21 @@ impl<E: Edges> Control<E> {
             Ok(candidate) => candidate,
             Err(outcome) => return outcome,
         };
-        let Candidate { snapshot, tokens, mut problems, digest, written } = candidate;
-        let refuse = |stage, problems| Outcome::Refused(Refused { stage, problems, since: Timestamp::now(), digest });
+        let Candidate {
+            snapshot,
+            tokens,
+            mut problems,
+            digest,
+            written,
+        } = candidate;
+        let refuse = |stage, problems| {
+            Outcome::Refused(Refused {
+                stage,
+                problems,
+                since: Timestamp::now(),
+                digest,
+            })
+        };
         if !matches!(trigger, Trigger::Command { weaker: true }) {
             self.check_not_weaker(&snapshot, &mut problems);
             if problems.has_problems() {
@@ -323,15 +354,27 @@ impl<E: Edges> Control<E> {
             Source::File(path) => config::load(path, &mut inputs, now),
             Source::Text { name, text, .. } => config::load_text(name, text, &mut inputs, now),
         };
-        let lines = config.as_ref().map(|config| declared::read_files(config, &mut inputs, &mut problems));
+        let lines = config
+            .as_ref()
+            .map(|config| declared::read_files(config, &mut inputs, &mut problems));
         let written = inputs.digest();
         // Also what was refused is watched: that is where it will be mended.
         self.inputs = inputs;
-        let refuse = |stage, problems, digest| Err(Outcome::Refused(Refused { stage, problems, since: now, digest }));
+        let refuse = |stage, problems, digest| {
+            Err(Outcome::Refused(Refused {
+                stage,
+                problems,
+                since: now,
+                digest,
+            }))
+        };
         let (Some(config), Some(lines), false) = (config, lines, problems.has_problems()) else {
             return refuse(Stage::Validate, problems, written);
         };
-        for (index, error) in self.library.settle(&config, &self.edges, &self.roots, ask, now) {
+        for (index, error) in self
+            .library
+            .settle(&config, &self.edges, &self.roots, ask, now)
+        {
             problems.add(&config.plugins[index].openapi.at, error);
         }
         if self.library.awaits(ask == Ask::All) {
@@ -360,7 +403,13 @@ impl<E: Edges> Control<E> {
             strict: self.written != Some(written),
         };
         match Snapshot::compile(config, &material, &mut problems) {
-            Some(snapshot) => Ok(Candidate { snapshot, tokens, problems, digest, written }),
+            Some(snapshot) => Ok(Candidate {
+                snapshot,
+                tokens,
+                problems,
+                digest,
+                written,
+            }),
             None => refuse(Stage::Compile, problems, digest),
         }
     }
@@ -380,31 +429,49 @@ impl<E: Edges> Control<E> {
         let running = self.edges.listening();
         let mut added = Vec::new();
         for (kind, address) in wanted(config) {
-            if running.iter().any(|known| known.kind == kind && known.asked == address) {
+            if running
+                .iter()
+                .any(|known| known.kind == kind && known.asked == address)
+            {
                 continue;
             }
             match self.edges.bind(kind, address) {
                 Ok(bound) => added.push(bound),
                 Err(error) => {
-                    problems.add(&crate::problems::Place::named(format!("listen.{}", kind.name())), error);
+                    problems.add(
+                        &crate::problems::Place::named(format!("listen.{}", kind.name())),
+                        error,
+                    );
                 }
             }
         }
-        if problems.has_problems() { Err(()) } else { Ok(added) }
+        if problems.has_problems() {
+            Err(())
+        } else {
+            Ok(added)
+        }
     }
 
     /// The swap. Nothing here can fail.
-    fn publish(&mut self, snapshot: Arc<Snapshot>, tokens: declared::Next, added: Vec<E::Bound>, written: [u8; 32]) {
+    fn publish(
+        &mut self,
+        snapshot: Arc<Snapshot>,
+        tokens: declared::Next,
+        added: Vec<E::Bound>,
+        written: [u8; 32],
+    ) {
         self.generation = snapshot.generation;
         self.since = Timestamp::now();
-        self.alive.retain(|generation| generation.strong_count() > 0);
+        self.alive
+            .retain(|generation| generation.strong_count() > 0);
         self.alive.push(Arc::downgrade(&snapshot));
         // New secrets open before the snapshot that knows their scopes serves, old ones close
         // after: at no moment is a live secret refused.
         self.written = Some(written);
         let retired = self.tokens.enter(tokens, &self.shared.tokens);
         let wanted = wanted(&snapshot.config);
-        self.edges.configure(&snapshot.config.limits, snapshot.config.log);
+        self.edges
+            .configure(&snapshot.config.limits, snapshot.config.log);
         match &self.published {
             Some(published) => published.publish(snapshot),
             None => self.published = Some(Arc::new(Published::new(snapshot))),
@@ -422,19 +489,35 @@ impl<E: Edges> Control<E> {
 
     /// What only a restart can change is reported, and goes on as it was.
     fn check_fixed(&self, next: &Config, problems: &mut Problems) {
-        let Some(published) = &self.published else { return };
+        let Some(published) = &self.published else {
+            return;
+        };
         let running = &published.current().config;
         if running.workers != next.workers {
-            let show = |workers: Option<usize>| workers.map_or("one per core".to_owned(), |count| count.to_string());
-            let message = format!("workers changes from {} to {} at the next start", show(running.workers), show(next.workers));
+            let show = |workers: Option<usize>| {
+                workers.map_or("one per core".to_owned(), |count| count.to_string())
+            };
+            let message = format!(
+                "workers changes from {} to {} at the next start",
+                show(running.workers),
+                show(next.workers)
+            );
             problems.warn(&crate::problems::Place::named("workers"), message);
         }
         for (key, was, is) in [
-            ("state.directory", &running.state_directory, &next.state_directory),
+            (
+                "state.directory",
+                &running.state_directory,
+                &next.state_directory,
+            ),
             ("listen.admin", &running.listen.admin, &next.listen.admin),
         ] {
             if was != is {
-                let message = format!("{key} changes from {} to {} at the next start", was.display(), is.display());
+                let message = format!(
+                    "{key} changes from {} to {} at the next start",
+                    was.display(),
+                    is.display()
+                );
                 problems.warn(&crate::problems::Place::named(key), message);
             }
         }
@@ -442,23 +525,48 @@ impl<E: Edges> Control<E> {
 
     /// A plugin that lets in more than before is most likely a mistake.
     fn check_not_weaker(&self, next: &Snapshot, problems: &mut Problems) {
-        let Some(published) = &self.published else { return };
+        let Some(published) = &self.published else {
+            return;
+        };
         let running = published.current();
         for plugin in &next.plugins {
-            let Some(before) = running.plugins.iter().find(|before| before.name == plugin.name) else { continue };
-            let at = next.config.plugins.iter().find(|config| config.name == *plugin.name).map(|config| &config.at);
+            let Some(before) = running
+                .plugins
+                .iter()
+                .find(|before| before.name == plugin.name)
+            else {
+                continue;
+            };
+            let at = next
+                .config
+                .plugins
+                .iter()
+                .find(|config| config.name == *plugin.name)
+                .map(|config| &config.at);
             let place = |key: &str| {
                 let key = format!("plugins.{}.{key}", plugin.name);
-                at.map_or_else(|| crate::problems::Place::named(key.clone()), |at| crate::problems::Place { key: key.clone(), ..at.clone() })
+                at.map_or_else(
+                    || crate::problems::Place::named(key.clone()),
+                    |at| crate::problems::Place {
+                        key: key.clone(),
+                        ..at.clone()
+                    },
+                )
             };
             if lets_in_more(before.require, plugin.require) {
                 problems
-                    .add(&place("auth.require"), "the plugin would let in requests that it refuses now")
+                    .add(
+                        &place("auth.require"),
+                        "the plugin would let in requests that it refuses now",
+                    )
                     .help("if that is meant: plugway reload --weaker");
             }
             if plugin.forward_unpublished && !before.forward_unpublished {
                 problems
-                    .add(&place("openapi.unpublished"), "the plugin would forward paths that it refuses now")
+                    .add(
+                        &place("openapi.unpublished"),
+                        "the plugin would forward paths that it refuses now",
+                    )
                     .help("if that is meant: plugway reload --weaker");
             }
         }
@@ -466,7 +574,13 @@ impl<E: Edges> Control<E> {
 
     /// Whether every plugin can serve.
     pub fn ready(&self) -> bool {
-        self.published.as_ref().is_some_and(|published| published.current().plugins.iter().all(|plugin| plugin.unavailable.is_none()))
+        self.published.as_ref().is_some_and(|published| {
+            published
+                .current()
+                .plugins
+                .iter()
+                .all(|plugin| plugin.unavailable.is_none())
+        })
     }
 
     /// For the metrics page.
@@ -494,7 +608,10 @@ impl<E: Edges> Control<E> {
 
     /// Generations that something still holds.
     pub fn generations_alive(&self) -> usize {
-        self.alive.iter().filter(|generation| generation.strong_count() > 0).count()
+        self.alive
+            .iter()
+            .filter(|generation| generation.strong_count() > 0)
+            .count()
     }
 
     /// For `plugway status`.
@@ -545,9 +662,18 @@ const SECOND_LOOK: Duration = Duration::from_millis(250);
 /// The listeners of a configuration.
 fn wanted(config: &Config) -> Vec<(ListenerKind, std::net::SocketAddr)> {
     let listen = &config.listen;
-    let https = listen.https.iter().map(|address| (ListenerKind::Https, *address));
-    let http = listen.http.iter().map(|address| (ListenerKind::Http, *address));
-    let metrics = listen.metrics.iter().map(|address| (ListenerKind::Metrics, *address));
+    let https = listen
+        .https
+        .iter()
+        .map(|address| (ListenerKind::Https, *address));
+    let http = listen
+        .http
+        .iter()
+        .map(|address| (ListenerKind::Http, *address));
+    let metrics = listen
+        .metrics
+        .iter()
+        .map(|address| (ListenerKind::Metrics, *address));
     https.chain(http).chain(metrics).collect()
 }
 

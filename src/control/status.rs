@@ -13,13 +13,20 @@ use crate::snapshot::Plugin;
 const FINDINGS: usize = 200;
 
 pub(super) fn status<E: Edges>(control: &Control<E>) -> Value {
-    let snapshot = control.published.as_ref().map(|published| published.current());
+    let snapshot = control
+        .published
+        .as_ref()
+        .map(|published| published.current());
     let config = match &control.source {
         Source::File(path) => absolute(path),
         Source::Text { name, .. } => name.clone(),
     };
     let (files, _) = control.watched();
-    let plugins: Vec<Value> = snapshot.iter().flat_map(|snapshot| &snapshot.plugins).map(|plugin| self::plugin(control, plugin)).collect();
+    let plugins: Vec<Value> = snapshot
+        .iter()
+        .flat_map(|snapshot| &snapshot.plugins)
+        .map(|plugin| self::plugin(control, plugin))
+        .collect();
     json!({
         "version": env!("CARGO_PKG_VERSION"),
         "pid": std::process::id(),
@@ -58,11 +65,18 @@ pub(super) fn status<E: Edges>(control: &Control<E>) -> Value {
 
 fn plugin<E: Edges>(control: &Control<E>, plugin: &Plugin) -> Value {
     let standing = control.library.standing(&plugin.name);
-    let report: Vec<Value> = plugin.report.iter().take(FINDINGS).map(|finding| json!({
-        "action": finding.action.as_str(),
-        "pointer": finding.pointer,
-        "message": finding.message,
-    })).collect();
+    let report: Vec<Value> = plugin
+        .report
+        .iter()
+        .take(FINDINGS)
+        .map(|finding| {
+            json!({
+                "action": finding.action.as_str(),
+                "pointer": finding.pointer,
+                "message": finding.message,
+            })
+        })
+        .collect();
     json!({
         "name": &*plugin.name,
         "require": plugin.require.word(),
@@ -99,7 +113,9 @@ pub(super) fn outcome(generation: u64, outcome: &Outcome) -> Value {
             "generation": generation,
             "warnings": warnings(problems),
         }),
-        Outcome::Unchanged | Outcome::Waiting => json!({ "result": "unchanged", "generation": generation }),
+        Outcome::Unchanged | Outcome::Waiting => {
+            json!({ "result": "unchanged", "generation": generation })
+        }
         Outcome::Refused(refused) => json!({
             "result": "refused",
             "generation": generation,
@@ -116,5 +132,8 @@ fn moment(at: Timestamp) -> String {
 }
 
 fn absolute(path: &Path) -> String {
-    std::path::absolute(path).unwrap_or_else(|_| path.to_owned()).display().to_string()
+    std::path::absolute(path)
+        .unwrap_or_else(|_| path.to_owned())
+        .display()
+        .to_string()
 }

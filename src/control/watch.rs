@@ -39,8 +39,14 @@ impl Watch {
     /// Watches nothing yet.
     pub fn new() -> Self {
         let (sender, events) = unbounded_channel();
-        let mut watch =
-            Self { watcher: None, events, sender, folders: BTreeSet::new(), files: BTreeSet::new(), seen: Vec::new() };
+        let mut watch = Self {
+            watcher: None,
+            events,
+            sender,
+            folders: BTreeSet::new(),
+            files: BTreeSet::new(),
+            seen: Vec::new(),
+        };
         watch.start();
         watch
     }
@@ -49,24 +55,34 @@ impl Watch {
         let sender = self.sender.clone();
         let made = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
             // Reading a file is an event too, and no change.
-            if event.map_or(true, |event| !event.kind.is_access() || is_close_after_write(&event.kind)) {
+            if event.map_or(true, |event| {
+                !event.kind.is_access() || is_close_after_write(&event.kind)
+            }) {
                 let _ = sender.send(());
             }
         });
         match made {
             Ok(watcher) => self.watcher = Some(watcher),
-            Err(error) => tracing::warn!(%error, "files can not be watched; they are looked at every few seconds"),
+            Err(error) => {
+                tracing::warn!(%error, "files can not be watched; they are looked at every few seconds")
+            }
         }
     }
 
     /// From now on these files and folders matter.
-    pub fn set<'a>(&mut self, files: impl Iterator<Item = &'a Path>, folders: impl Iterator<Item = PathBuf>) {
+    pub fn set<'a>(
+        &mut self,
+        files: impl Iterator<Item = &'a Path>,
+        folders: impl Iterator<Item = PathBuf>,
+    ) {
         self.files = files.map(absolute).collect();
         let mut wanted: BTreeSet<PathBuf> = folders.map(|folder| absolute(&folder)).collect();
         for file in &self.files {
             wanted.extend(folders_of(file));
         }
-        let Some(watcher) = &mut self.watcher else { return self.look() };
+        let Some(watcher) = &mut self.watcher else {
+            return self.look();
+        };
         for gone in self.folders.difference(&wanted) {
             let _ = watcher.unwatch(gone);
         }
@@ -86,7 +102,11 @@ impl Watch {
 
     fn looks(&self) -> Vec<Look> {
         use std::os::unix::fs::MetadataExt;
-        let mark = |path: &PathBuf| fs::metadata(path).ok().map(|data| (data.ino(), data.len(), data.modified().ok()));
+        let mark = |path: &PathBuf| {
+            fs::metadata(path)
+                .ok()
+                .map(|data| (data.ino(), data.len(), data.modified().ok()))
+        };
         self.files.iter().chain(&self.folders).map(mark).collect()
     }
 
@@ -100,7 +120,12 @@ impl Watch {
                 Err(_) => {}
             }
         }
-        let quiet = async { while tokio::time::timeout(QUIET, self.events.recv()).await.is_ok() {} };
+        let quiet = async {
+            while tokio::time::timeout(QUIET, self.events.recv())
+                .await
+                .is_ok()
+            {}
+        };
         let _ = tokio::time::timeout(PATIENCE, quiet).await;
         self.look();
     }
@@ -108,7 +133,10 @@ impl Watch {
 
 fn is_close_after_write(kind: &notify::EventKind) -> bool {
     use notify::event::{AccessKind, AccessMode, EventKind};
-    matches!(kind, EventKind::Access(AccessKind::Close(AccessMode::Write)))
+    matches!(
+        kind,
+        EventKind::Access(AccessKind::Close(AccessMode::Write))
+    )
 }
 
 fn absolute(path: &Path) -> PathBuf {
@@ -132,7 +160,10 @@ fn folders_of(file: &Path) -> Vec<PathBuf> {
         }
     }
     // A folder on the way may be a link as well (Kubernetes: `..data`).
-    if let Some(real) = fs::canonicalize(file).ok().and_then(|real| real.parent().map(Path::to_owned)) {
+    if let Some(real) = fs::canonicalize(file)
+        .ok()
+        .and_then(|real| real.parent().map(Path::to_owned))
+    {
         folders.push(real);
     }
     if let Some(parent) = file.parent()

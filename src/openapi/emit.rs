@@ -121,17 +121,24 @@ fn number(out: &mut String, text: &str) {
 /// Whether a text may stand without quotes: letters, digits and a few signs, and nothing that
 /// any YAML takes for a number, a boolean, null, a date or a merge key.
 fn is_plain(text: &str) -> bool {
-    let Some(first) = text.bytes().next() else { return false };
+    let Some(first) = text.bytes().next() else {
+        return false;
+    };
     let starts = first.is_ascii_alphabetic() || matches!(first, b'/' | b'_' | b'$' | b'(');
     let inside = |c: char| {
-        c.is_ascii_alphanumeric() || " -_./()$+;=^".contains(c) || (c.is_alphabetic() && c > '\u{ff}')
+        c.is_ascii_alphanumeric()
+            || " -_./()$+;=^".contains(c)
+            || (c.is_alphabetic() && c > '\u{ff}')
     };
     let mut rest = text.char_indices();
     let middle = rest.all(|(at, c)| match c {
         // A colon or comma is a sign only before a space, or in flow style, which is not used.
-        ':' => text.as_bytes().get(at + 1).is_some_and(|next| !next.is_ascii_whitespace()),
-        ',' | '\'' | '"' | '{' | '}' | '?' | '!' | '@' | '<' | '>' | '|' | '*' | '&' | '%' | '['
-        | ']' | '~' | '`' => true,
+        ':' => text
+            .as_bytes()
+            .get(at + 1)
+            .is_some_and(|next| !next.is_ascii_whitespace()),
+        ',' | '\'' | '"' | '{' | '}' | '?' | '!' | '@' | '<' | '>' | '|' | '*' | '&' | '%'
+        | '[' | ']' | '~' | '`' => true,
         c => inside(c),
     });
     starts && middle && !text.ends_with(' ') && !is_word(text)
@@ -139,7 +146,9 @@ fn is_plain(text: &str) -> bool {
 
 /// Words that some YAML reads as something else, in any case.
 fn is_word(text: &str) -> bool {
-    let words = ["y", "n", "yes", "no", "on", "off", "true", "false", "null", "nan", "inf", "infinity"];
+    let words = [
+        "y", "n", "yes", "no", "on", "off", "true", "false", "null", "nan", "inf", "infinity",
+    ];
     words.iter().any(|word| text.eq_ignore_ascii_case(word))
 }
 
@@ -155,8 +164,12 @@ fn is_literal(text: &str) -> bool {
         && !body.starts_with([' ', '\n'])
         && !body.ends_with('\n')
         && body.chars().all(printable)
-        && body.lines().all(|line| !line.ends_with(' ') && !line.starts_with(['%', '#']))
-        && !body.lines().any(|line| line.starts_with("---") || line.starts_with("..."))
+        && body
+            .lines()
+            .all(|line| !line.ends_with(' ') && !line.starts_with(['%', '#']))
+        && !body
+            .lines()
+            .any(|line| line.starts_with("---") || line.starts_with("..."))
 }
 
 /// A literal block, without the last line break.
@@ -190,8 +203,12 @@ fn quoted(out: &mut String, text: &str) {
             '\n' => out.push_str("\\n"),
             '\r' => out.push_str("\\r"),
             '\t' => out.push_str("\\t"),
-            ' '..='~' | '\u{a1}'..='\u{2027}' | '\u{202a}'..='\u{d7ff}' | '\u{e000}'..='\u{fefe}'
-            | '\u{ff00}'..='\u{fffd}' | '\u{10000}'.. => out.push(c),
+            ' '..='~'
+            | '\u{a1}'..='\u{2027}'
+            | '\u{202a}'..='\u{d7ff}'
+            | '\u{e000}'..='\u{fefe}'
+            | '\u{ff00}'..='\u{fffd}'
+            | '\u{10000}'.. => out.push(c),
             // Writing to a String can not fail; what is left is below U+10000.
             c => drop(write!(out, "\\u{:04X}", u32::from(c))),
         }

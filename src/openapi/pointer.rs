@@ -61,7 +61,10 @@ pub(super) fn resolve<'d>(root: &'d Value, reference: &str) -> Option<Place<'d>>
 
 /// [`resolve`] with a bound.
 fn resolve_within<'d>(root: &'d Value, reference: &str, hops: usize) -> Option<Place<'d>> {
-    let mut place = Place { pointer: "#".to_owned(), value: root };
+    let mut place = Place {
+        pointer: "#".to_owned(),
+        value: root,
+    };
     for segment in segments(reference)? {
         let mut left = hops;
         loop {

@@ -19,10 +19,20 @@ pub(super) fn specs() -> &'static [Spec] {
         let mut names = Vec::new();
         for entry in std::fs::read_dir(&root).unwrap() {
             let path = entry.unwrap().path();
-            let file = if path.is_dir() { path.join("openapi.yaml") } else { path };
+            let file = if path.is_dir() {
+                path.join("openapi.yaml")
+            } else {
+                path
+            };
             let document = file.extension().is_some_and(|e| e == "json" || e == "yaml");
             if document && file.exists() {
-                names.push(file.strip_prefix(&root).unwrap().to_str().unwrap().to_owned());
+                names.push(
+                    file.strip_prefix(&root)
+                        .unwrap()
+                        .to_str()
+                        .unwrap()
+                        .to_owned(),
+                );
             }
         }
         names.sort();
@@ -30,7 +40,8 @@ pub(super) fn specs() -> &'static [Spec] {
         let read = |name: String| {
             let bytes = std::fs::read(root.join(&name)).unwrap();
             let limits = ReadLimits::default();
-            let value = read(&bytes, &limits).unwrap_or_else(|e| panic!("{name}: {e} {:?}", e.line));
+            let value =
+                read(&bytes, &limits).unwrap_or_else(|e| panic!("{name}: {e} {:?}", e.line));
             Spec { name, value }
         };
         names.into_iter().map(read).collect()

@@ -52,13 +52,30 @@ pub(crate) async fn serve<H: Handler>(
     let settings = handler.settings();
     let watch = ConnectionWatch::new();
     let io = Watched::new(socket, Arc::clone(&watch));
-    let context = Context { handler, settings, watch, drain };
-    let peer = move |tls, http2| Peer { remote, local, tls, http2, draining: Cell::new(false) };
+    let context = Context {
+        handler,
+        settings,
+        watch,
+        drain,
+    };
+    let peer = move |tls, http2| Peer {
+        remote,
+        local,
+        tls,
+        http2,
+        draining: Cell::new(false),
+    };
     match (kind, &context.settings.tls) {
         (Kind::Https, Some(tls)) => {
             let accept = TlsAcceptor::from(Arc::clone(tls)).accept(io);
             // Boxed, so that the state of a handshake is freed when it is over.
-            let stream = match drive(&context.watch, &context.settings.limits, Box::pin(accept).as_mut()).await {
+            let stream = match drive(
+                &context.watch,
+                &context.settings.limits,
+                Box::pin(accept).as_mut(),
+            )
+            .await
+            {
                 Ok(Ok(stream)) => stream,
                 Ok(Err(error)) => {
                     tracing::debug!(%remote, %error, "TLS handshake");
@@ -132,7 +149,10 @@ where
         .initial_stream_window_size(1 << 20)
         .initial_connection_window_size(4 << 20)
         .timer(TokioTimer::new())
-        .serve_connection(TokioIo::new(FrameWatch::new(io, Arc::clone(&context.watch))), service);
+        .serve_connection(
+            TokioIo::new(FrameWatch::new(io, Arc::clone(&context.watch))),
+            service,
+        );
     run(context, &peer, std::pin::pin!(connection)).await;
 }
 
@@ -161,10 +181,13 @@ fn service<H: Handler>(
         let answer = Rc::clone(&handler).handle(request, Rc::clone(&peer));
         async move {
             // A bug costs one request, not the connection with its other streams.
-            let mut response =
-                catch_unwind(answer).await.unwrap_or_else(|()| handler.panicked());
+            let mut response = catch_unwind(answer)
+                .await
+                .unwrap_or_else(|()| handler.panicked());
             if peer.draining.get() && !peer.http2 {
-                response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+                response
+                    .headers_mut()
+                    .insert(header::CONNECTION, HeaderValue::from_static("close"));
             }
             Ok(response.map(|body| Tracked::new(body, call, timed)))
         }
@@ -217,7 +240,11 @@ where
 }
 
 /// Drives the connection: its deadlines, the drain of the process, its end.
-async fn run<H: Handler, C: Graceful>(context: &Context<H>, peer: &Peer, mut connection: Pin<&mut C>) {
+async fn run<H: Handler, C: Graceful>(
+    context: &Context<H>,
+    peer: &Peer,
+    mut connection: Pin<&mut C>,
+) {
     let (watch, limits) = (&context.watch, &context.settings.limits);
     let ended = tokio::select! {
         biased;

@@ -38,7 +38,14 @@ struct Frames {
 
 impl Frames {
     fn new() -> Self {
-        Self { preface_left: PREFACE.len(), header: [0; 9], header_len: 0, payload_left: 0, is_data: false, block_open: false }
+        Self {
+            preface_left: PREFACE.len(),
+            header: [0; 9],
+            header_len: 0,
+            payload_left: 0,
+            is_data: false,
+            block_open: false,
+        }
     }
 
     /// Takes what was read. True as soon as a whole frame has come.
@@ -54,7 +61,8 @@ impl Frames {
                 bytes = &bytes[taken..];
             } else {
                 let taken = (9 - self.header_len).min(bytes.len());
-                self.header[self.header_len..self.header_len + taken].copy_from_slice(&bytes[..taken]);
+                self.header[self.header_len..self.header_len + taken]
+                    .copy_from_slice(&bytes[..taken]);
                 self.header_len += taken;
                 bytes = &bytes[taken..];
                 if self.header_len == 9 {
@@ -94,12 +102,20 @@ pub(crate) struct FrameWatch<T> {
 
 impl<T> FrameWatch<T> {
     pub(crate) fn new(inner: T, watch: Arc<ConnectionWatch>) -> Self {
-        Self { inner, frames: Frames::new(), watch }
+        Self {
+            inner,
+            frames: Frames::new(),
+            watch,
+        }
     }
 }
 
 impl<T: AsyncRead + Unpin> AsyncRead for FrameWatch<T> {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
         let me = &mut *self;
         let result = Pin::new(&mut me.inner).poll_read(cx, buf);
@@ -120,7 +136,11 @@ impl<T: AsyncRead + Unpin> AsyncRead for FrameWatch<T> {
 }
 
 impl<T: AsyncWrite + Unpin> AsyncWrite for FrameWatch<T> {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.inner).poll_write(cx, buf)
     }
 
@@ -177,9 +197,18 @@ mod tests {
         check(&with(&[frame(4, 0, 18)[..20].to_vec()]), true);
         check(&with(&[frame(HEADERS, END_HEADERS, 30)]), false);
         check(&with(&[frame(HEADERS, 0, 30)]), true);
-        check(&with(&[frame(HEADERS, 0, 30), frame(CONTINUATION, 0, 5)]), true);
-        check(&with(&[frame(HEADERS, 0, 30), frame(CONTINUATION, END_HEADERS, 0)]), false);
+        check(
+            &with(&[frame(HEADERS, 0, 30), frame(CONTINUATION, 0, 5)]),
+            true,
+        );
+        check(
+            &with(&[frame(HEADERS, 0, 30), frame(CONTINUATION, END_HEADERS, 0)]),
+            false,
+        );
         check(&with(&[frame(DATA, 0, 100)[..50].to_vec()]), false);
-        check(&with(&[frame(DATA, 0, 100), frame(6, 0, 8)[..12].to_vec()]), true);
+        check(
+            &with(&[frame(DATA, 0, 100), frame(6, 0, 8)[..12].to_vec()]),
+            true,
+        );
     }
 }

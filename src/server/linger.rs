@@ -31,11 +31,19 @@ pub(crate) struct Socket {
 
 impl Socket {
     pub(crate) fn new(stream: TcpStream, lingering: UnboundedSender<TcpStream>) -> Self {
-        Self { stream: Some(stream), ended: false, shut: false, lingering }
+        Self {
+            stream: Some(stream),
+            ended: false,
+            shut: false,
+            lingering,
+        }
     }
 
     fn stream(&mut self) -> io::Result<Pin<&mut TcpStream>> {
-        self.stream.as_mut().map(Pin::new).ok_or_else(|| io::ErrorKind::NotConnected.into())
+        self.stream
+            .as_mut()
+            .map(Pin::new)
+            .ok_or_else(|| io::ErrorKind::NotConnected.into())
     }
 }
 
@@ -58,7 +66,9 @@ pub(crate) async fn linger(mut stream: TcpStream) {
         let mut buffer = vec![0; 16 << 10];
         let mut left = BYTES;
         while let Ok(length @ 1..) = stream.read(&mut buffer).await {
-            let Some(rest) = left.checked_sub(length) else { return };
+            let Some(rest) = left.checked_sub(length) else {
+                return;
+            };
             left = rest;
         }
     };
@@ -66,11 +76,17 @@ pub(crate) async fn linger(mut stream: TcpStream) {
 }
 
 impl AsyncRead for Socket {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
         let result = self.stream()?.poll_read(cx, buf);
         match result {
-            Poll::Ready(Ok(())) if buf.filled().len() == before && buf.remaining() > 0 => self.ended = true,
+            Poll::Ready(Ok(())) if buf.filled().len() == before && buf.remaining() > 0 => {
+                self.ended = true
+            }
             Poll::Ready(Err(_)) => self.ended = true,
             _ => {}
         }
@@ -79,7 +95,11 @@ impl AsyncRead for Socket {
 }
 
 impl AsyncWrite for Socket {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
         self.stream()?.poll_write(cx, buf)
     }
 

@@ -35,8 +35,12 @@ pub struct BindError {
 
 fn hint(error: &io::Error) -> &'static str {
     match error.kind() {
-        io::ErrorKind::AddrInUse => " (another process has it: end that one, or choose another address in [listen])",
-        io::ErrorKind::PermissionDenied => " (ports below 1024 need a privilege: choose one above, or grant CAP_NET_BIND_SERVICE)",
+        io::ErrorKind::AddrInUse => {
+            " (another process has it: end that one, or choose another address in [listen])"
+        }
+        io::ErrorKind::PermissionDenied => {
+            " (ports below 1024 need a privilege: choose one above, or grant CAP_NET_BIND_SERVICE)"
+        }
         io::ErrorKind::AddrNotAvailable => " (this machine has no such address)",
         _ => "",
     }
@@ -44,13 +48,28 @@ fn hint(error: &io::Error) -> &'static str {
 
 /// Binds and listens. A port that another process holds is an error, never shared.
 pub fn bind(kind: Kind, address: SocketAddr) -> Result<Bound, BindError> {
-    let socket = listen(address).map_err(|source| BindError { address: address.to_string(), source })?;
-    let real = socket.local_addr().map_err(|source| BindError { address: address.to_string(), source })?;
-    Ok(Bound { kind, asked: address, address: real, socket })
+    let socket = listen(address).map_err(|source| BindError {
+        address: address.to_string(),
+        source,
+    })?;
+    let real = socket.local_addr().map_err(|source| BindError {
+        address: address.to_string(),
+        source,
+    })?;
+    Ok(Bound {
+        kind,
+        asked: address,
+        address: real,
+        socket,
+    })
 }
 
 fn listen(address: SocketAddr) -> io::Result<TcpListener> {
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    let socket = Socket::new(
+        Domain::for_address(address),
+        Type::STREAM,
+        Some(Protocol::TCP),
+    )?;
     // Only lets us bind while connections of a predecessor are in TIME_WAIT.
     socket.set_reuse_address(true)?;
     if address.is_ipv6() {
@@ -65,8 +84,14 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
 
 /// Binds a unix socket with mode 0600. A socket file that nobody listens on is replaced.
 pub fn bind_unix(path: &Path) -> Result<std::os::unix::net::UnixListener, BindError> {
-    let failed = |source| BindError { address: format!("unix:{}", path.display()), source };
-    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+    let failed = |source| BindError {
+        address: format!("unix:{}", path.display()),
+        source,
+    };
+    if let Some(folder) = path
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty())
+    {
         std::fs::create_dir_all(folder).map_err(failed)?;
     }
     if std::os::unix::net::UnixStream::connect(path).is_ok() {

@@ -30,7 +30,9 @@ use crate::config::Limits;
 /// What serves the requests of one worker. Made on the worker's thread, lives and dies there.
 pub trait Handler: 'static {
     /// Body of a response.
-    type Body: http_body::Body<Data = Bytes, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + Unpin + 'static;
+    type Body: http_body::Body<Data = Bytes, Error: Into<Box<dyn std::error::Error + Send + Sync>>>
+        + Unpin
+        + 'static;
     /// What [`Handler::report`] gives.
     type Report: Send + 'static;
 

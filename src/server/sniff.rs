@@ -38,12 +38,21 @@ pub(crate) struct Rewind<T> {
 
 impl<T> Rewind<T> {
     pub(crate) fn new(inner: T) -> Self {
-        Self { prefix: [0; PREFACE.len()], start: 0, end: 0, inner }
+        Self {
+            prefix: [0; PREFACE.len()],
+            start: 0,
+            end: 0,
+            inner,
+        }
     }
 }
 
 impl<T: AsyncRead + Unpin> AsyncRead for Rewind<T> {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         let me = &mut *self;
         if me.start < me.end {
             let length = (me.end - me.start).min(buf.remaining());
@@ -56,7 +65,11 @@ impl<T: AsyncRead + Unpin> AsyncRead for Rewind<T> {
 }
 
 impl<T: AsyncWrite + Unpin> AsyncWrite for Rewind<T> {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.inner).poll_write(cx, buf)
     }
 

@@ -29,7 +29,10 @@ pub(crate) struct Call {
 impl Call {
     pub(crate) fn begin(watch: &Arc<ConnectionWatch>) -> Rc<Self> {
         watch.call_begins();
-        Rc::new(Self { watch: Arc::clone(watch), given: Cell::new(None) })
+        Rc::new(Self {
+            watch: Arc::clone(watch),
+            given: Cell::new(None),
+        })
     }
 }
 
@@ -58,7 +61,10 @@ impl<B: Body<Data = Bytes> + Unpin> Body for Tracked<B> {
     type Data = Bytes;
     type Error = B::Error;
 
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
         let result = Pin::new(&mut self.body).poll_frame(cx);
         if self.timed {
             self.call.given.set(result.is_ready().then(Instant::now));
@@ -86,7 +92,11 @@ pub(crate) struct StreamExecutor {
 
 impl<F: Future<Output = ()> + 'static> hyper::rt::Executor<F> for StreamExecutor {
     fn execute(&self, future: F) {
-        let call = self.begun.borrow_mut().take().map(|call| Rc::downgrade(&call));
+        let call = self
+            .begun
+            .borrow_mut()
+            .take()
+            .map(|call| Rc::downgrade(&call));
         let (stall, stalled) = (self.stall, Rc::clone(&self.stalled));
         tokio::task::spawn_local(async move {
             let mut future = std::pin::pin!(future);
@@ -95,9 +105,15 @@ impl<F: Future<Output = ()> + 'static> hyper::rt::Executor<F> for StreamExecutor
                 if future.as_mut().poll(cx).is_ready() {
                     return Poll::Ready(());
                 }
-                let given = call.as_ref().and_then(std::rc::Weak::upgrade).and_then(|call| call.given.get());
-                let Some(at) = given else { return Poll::Pending };
-                let timer = timer.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(at + stall)));
+                let given = call
+                    .as_ref()
+                    .and_then(std::rc::Weak::upgrade)
+                    .and_then(|call| call.given.get());
+                let Some(at) = given else {
+                    return Poll::Pending;
+                };
+                let timer =
+                    timer.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(at + stall)));
                 if timer.deadline() != at + stall {
                     timer.as_mut().reset(at + stall);
                 }

@@ -135,7 +135,9 @@ impl ConnectionWatch {
     fn deadline(&self, limits: &Limits) -> Option<(u64, Overdue)> {
         let since = self.since.load(Relaxed);
         let phase = match self.phase() {
-            Phase::Opening | Phase::Head => Some((since + micros(limits.request_head), Overdue::Head)),
+            Phase::Opening | Phase::Head => {
+                Some((since + micros(limits.request_head), Overdue::Head))
+            }
             Phase::Idle => Some((since + micros(limits.idle), Overdue::Idle)),
             Phase::Active => None,
         };
@@ -145,7 +147,10 @@ impl ConnectionWatch {
         };
         let write = from(&self.write_blocked, limits.write_stall, Overdue::Write);
         let frame = from(&self.frame_open, limits.request_head, Overdue::Head);
-        [phase, write, frame].into_iter().flatten().min_by_key(|(at, _)| *at)
+        [phase, write, frame]
+            .into_iter()
+            .flatten()
+            .min_by_key(|(at, _)| *at)
     }
 }
 
@@ -165,7 +170,9 @@ pub(crate) async fn drive<F: Future>(
             return Poll::Ready(Ok(output));
         }
         loop {
-            let Some((at, kind)) = watch.deadline(limits) else { return Poll::Pending };
+            let Some((at, kind)) = watch.deadline(limits) else {
+                return Poll::Pending;
+            };
             if at <= now() {
                 return Poll::Ready(Err(kind));
             }
@@ -196,7 +203,11 @@ impl<T> Watched<T> {
 }
 
 impl<T: AsyncRead + Unpin> AsyncRead for Watched<T> {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
         let result = Pin::new(&mut self.inner).poll_read(cx, buf);
         if buf.filled().len() > before {
@@ -207,7 +218,11 @@ impl<T: AsyncRead + Unpin> AsyncRead for Watched<T> {
 }
 
 impl<T: AsyncWrite + Unpin> AsyncWrite for Watched<T> {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
         let result = Pin::new(&mut self.inner).poll_write(cx, buf);
         self.watch.write_blocked(result.is_pending());
         result
@@ -239,7 +254,11 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for Watched<T> {
 fn epoch() -> Instant {
     static EPOCH: OnceLock<Instant> = OnceLock::new();
     // A second early, so that no mark is ever 0, which means "not set".
-    *EPOCH.get_or_init(|| Instant::now().checked_sub(Duration::from_secs(1)).unwrap_or_else(Instant::now))
+    *EPOCH.get_or_init(|| {
+        Instant::now()
+            .checked_sub(Duration::from_secs(1))
+            .unwrap_or_else(Instant::now)
+    })
 }
 
 /// Microseconds since [`epoch`].

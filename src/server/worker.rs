@@ -8,8 +8,8 @@ use std::cell::Cell;
 use std::net::{SocketAddr, TcpListener};
 use std::rc::Rc;
 use std::sync::Arc;
-use std::task::Poll;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
+use std::task::Poll;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -19,10 +19,10 @@ use tokio::sync::{Notify, oneshot};
 use tokio::task::LocalSet;
 use tokio_util::sync::CancellationToken;
 
+use super::Handler;
 use super::connection;
 use super::linger::{Socket, linger};
 use super::listener::{Bound, Kind};
-use super::Handler;
 
 /// Names a listener among those that are open.
 pub type ListenerId = (Kind, SocketAddr);
@@ -87,7 +87,10 @@ pub struct Workers<R: Send + 'static> {
 
 impl<R: Send + 'static> std::fmt::Debug for Workers<R> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Workers").field("threads", &self.threads.len()).field("listeners", &self.listeners).finish_non_exhaustive()
+        f.debug_struct("Workers")
+            .field("threads", &self.threads.len())
+            .field("listeners", &self.listeners)
+            .finish_non_exhaustive()
     }
 }
 
@@ -101,7 +104,14 @@ impl<R: Send + 'static> Workers<R> {
         let (posts, receivers): (Vec<_>, Vec<_>) = (0..count.max(1))
             .map(|_| {
                 let (commands, receiver) = unbounded_channel();
-                (Post { commands, connections: AtomicUsize::new(0), quiet: Notify::new() }, receiver)
+                (
+                    Post {
+                        commands,
+                        connections: AtomicUsize::new(0),
+                        quiet: Notify::new(),
+                    },
+                    receiver,
+                )
             })
             .unzip();
         let shared = Arc::new(Shared {
@@ -114,14 +124,29 @@ impl<R: Send + 'static> Workers<R> {
         let mut threads = Vec::new();
         for (index, receiver) in receivers.into_iter().enumerate() {
             let (shared, make) = (Arc::clone(&shared), make.clone());
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-            threads.push(std::thread::Builder::new().name(format!("worker-{index}")).spawn(move || {
-                let set = LocalSet::new();
-                let worker = Rc::new(Worker { index, handler: Rc::new(make(index)), shared });
-                set.block_on(&runtime, worker.run(receiver));
-            })?);
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()?;
+            threads.push(
+                std::thread::Builder::new()
+                    .name(format!("worker-{index}"))
+                    .spawn(move || {
+                        let set = LocalSet::new();
+                        let worker = Rc::new(Worker {
+                            index,
+                            handler: Rc::new(make(index)),
+                            shared,
+                        });
+                        set.block_on(&runtime, worker.run(receiver));
+                    })?,
+            );
         }
-        Ok(Self { shared, threads, listeners: Vec::new(), next: 0 })
+        Ok(Self {
+            shared,
+            threads,
+            listeners: Vec::new(),
+            next: 0,
+        })
     }
 
     /// Begins to accept. Called for a listener that is new; others are left alone.
@@ -132,7 +157,11 @@ impl<R: Send + 'static> Workers<R> {
             open: AtomicUsize::new(0),
             closed: AtomicBool::new(false),
         });
-        self.listeners.push(((bound.kind, bound.asked), bound.address, Arc::clone(&listener)));
+        self.listeners.push((
+            (bound.kind, bound.asked),
+            bound.address,
+            Arc::clone(&listener),
+        ));
         let post = &self.shared.posts[self.next % self.shared.posts.len()];
         self.next += 1;
         let _ = post.commands.send(Command::Listen(listener, bound.socket));
@@ -151,7 +180,9 @@ impl<R: Send + 'static> Workers<R> {
 
     /// The listeners that are open: as asked for, and the address that each really has.
     pub fn listeners(&self) -> impl Iterator<Item = (ListenerId, SocketAddr, usize)> {
-        self.listeners.iter().map(|(id, address, listener)| (*id, *address, listener.open.load(Relaxed)))
+        self.listeners
+            .iter()
+            .map(|(id, address, listener)| (*id, *address, listener.open.load(Relaxed)))
     }
 
     /// Worker threads.
@@ -233,7 +264,8 @@ impl<H: Handler> Worker<H> {
         let mut drained: Vec<oneshot::Sender<()>> = Vec::new();
         let loops = Rc::new(Cell::new(0_usize));
         loop {
-            if !drained.is_empty() && self.post().connections.load(Relaxed) == 0 && loops.get() == 0 {
+            if !drained.is_empty() && self.post().connections.load(Relaxed) == 0 && loops.get() == 0
+            {
                 drained.drain(..).for_each(|done| _ = done.send(()));
             }
             tokio::select! {
@@ -326,17 +358,28 @@ impl<H: Handler> Worker<H> {
         listener.open.fetch_add(1, Relaxed);
         let listener = Arc::clone(listener);
         let load = |index: usize| self.shared.posts[index].connections.load(Relaxed);
-        let least = (0..self.shared.posts.len()).min_by_key(|index| (load(*index), *index != self.index));
+        let least =
+            (0..self.shared.posts.len()).min_by_key(|index| (load(*index), *index != self.index));
         let target = least.unwrap_or(self.index);
         self.shared.posts[target].connections.fetch_add(1, Relaxed);
-        let open = Open { shared: Arc::clone(&self.shared), index: target, listener };
+        let open = Open {
+            shared: Arc::clone(&self.shared),
+            index: target,
+            listener,
+        };
         if target == self.index {
             return self.serve(stream, remote, open, lingering);
         }
         // A client that is gone before it is served is counted out when `open` is dropped; so is
         // one whose worker is gone.
         if let Ok(stream) = stream.into_std() {
-            let _ = self.shared.posts[target].commands.send(Command::Serve(Accepted { stream, remote, open }));
+            let _ = self.shared.posts[target]
+                .commands
+                .send(Command::Serve(Accepted {
+                    stream,
+                    remote,
+                    open,
+                }));
         }
     }
 
@@ -370,7 +413,9 @@ impl<R> Drop for Open<R> {
     fn drop(&mut self) {
         self.shared.open.fetch_sub(1, Relaxed);
         self.listener.open.fetch_sub(1, Relaxed);
-        self.shared.posts[self.index].connections.fetch_sub(1, Relaxed);
+        self.shared.posts[self.index]
+            .connections
+            .fetch_sub(1, Relaxed);
         self.shared.posts[self.index].quiet.notify_one();
     }
 }
@@ -393,6 +438,11 @@ fn spare() -> Option<std::fs::File> {
 
 /// An error of the connection that was to be accepted, not of the listener.
 fn is_connection_fault(error: &std::io::Error) -> bool {
-    use std::io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted, WouldBlock};
-    matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted | WouldBlock)
+    use std::io::ErrorKind::{
+        ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted, WouldBlock,
+    };
+    matches!(
+        error.kind(),
+        ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted | WouldBlock
+    )
 }

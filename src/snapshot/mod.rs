@@ -89,8 +89,17 @@ pub struct ApiDocument {
 
 impl Snapshot {
     /// Compiles. `None` when there are problems; warnings do not stop it.
-    pub fn compile(config: Config, material: &Material<'_>, problems: &mut Problems) -> Option<Self> {
-        let (tls, certificates) = tls::server_config(&config.certificates, material.tickets, material.now, problems);
+    pub fn compile(
+        config: Config,
+        material: &Material<'_>,
+        problems: &mut Problems,
+    ) -> Option<Self> {
+        let (tls, certificates) = tls::server_config(
+            &config.certificates,
+            material.tickets,
+            material.now,
+            problems,
+        );
         let mut plugins = Vec::new();
         let mut by_host = HashMap::new();
         let mut unnamed = None;
@@ -100,8 +109,13 @@ impl Snapshot {
                 unnamed = Some(index);
             }
             for host in named {
-                if !certificates.is_empty() && !certificates.iter().any(|known| covers(&known.names, &host)) {
-                    let at = Place { key: format!("plugins.{}.hosts", plugin.name), ..plugin.at.clone() };
+                if !certificates.is_empty()
+                    && !certificates.iter().any(|known| covers(&known.names, &host))
+                {
+                    let at = Place {
+                        key: format!("plugins.{}.hosts", plugin.name),
+                        ..plugin.at.clone()
+                    };
                     problems.warn(&at, format!("no certificate covers {host}: clients that verify will refuse it over https"));
                 }
                 by_host.insert(host.into_boxed_str(), index);
@@ -135,21 +149,32 @@ impl Snapshot {
             return self.plugins.get(*index);
         }
         let plugin = self.plugins.get(self.unnamed?)?;
-        let own = host == "localhost" || plugin.fly_host.as_deref() == Some(host) || is_address(host, local);
+        let own = host == "localhost"
+            || plugin.fly_host.as_deref() == Some(host)
+            || is_address(host, local);
         own.then_some(plugin)
     }
 }
 
 /// Whether a host name is the address that was connected to, or a loopback one.
 fn is_address(host: &str, local: std::net::IpAddr) -> bool {
-    let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
-    bare.parse::<std::net::IpAddr>().is_ok_and(|address| address.to_canonical() == local.to_canonical() || address.is_loopback())
+    let bare = host
+        .strip_prefix('[')
+        .and_then(|host| host.strip_suffix(']'))
+        .unwrap_or(host);
+    bare.parse::<std::net::IpAddr>().is_ok_and(|address| {
+        address.to_canonical() == local.to_canonical() || address.is_loopback()
+    })
 }
 
 /// The host names of a plugin: its own, and that of its public URL.
 fn names(plugin: &crate::config::Plugin) -> Vec<String> {
     let mut names = plugin.hosts.clone();
-    if let Some(host) = plugin.public_url.as_deref().and_then(Public::of).map(|public| public.host)
+    if let Some(host) = plugin
+        .public_url
+        .as_deref()
+        .and_then(Public::of)
+        .map(|public| public.host)
         && !names.contains(&host)
     {
         names.push(host);
@@ -159,9 +184,19 @@ fn names(plugin: &crate::config::Plugin) -> Vec<String> {
 
 /// A scope that matches nothing in any of its token's plugins grants nothing: most likely a
 /// mistake, and certainly not what was meant.
-fn check_scopes(config: &Config, plugins: &[Arc<Plugin>], material: &Material<'_>, problems: &mut Problems) {
+fn check_scopes(
+    config: &Config,
+    plugins: &[Arc<Plugin>],
+    material: &Material<'_>,
+    problems: &mut Problems,
+) {
     for token in &config.tokens {
-        let covered = |plugin: &&Arc<Plugin>| token.plugins.iter().any(|name| name.value == "*" || *name.value == *plugin.name);
+        let covered = |plugin: &&Arc<Plugin>| {
+            token
+                .plugins
+                .iter()
+                .any(|name| name.value == "*" || *name.value == *plugin.name)
+        };
         let reach: Vec<_> = plugins.iter().filter(covered).collect();
         // What is not there yet can not be judged.
         if reach.iter().any(|plugin| plugin.unavailable.is_some()) {
@@ -169,11 +204,21 @@ fn check_scopes(config: &Config, plugins: &[Arc<Plugin>], material: &Material<'_
         }
         for scope in &token.scopes {
             let known = scope.value == crate::tokens::Selector::All
-                || reach.iter().any(|plugin| plugin.operations.iter().any(|operation| openapi::matches(&scope.value, &operation.meaning)));
+                || reach.iter().any(|plugin| {
+                    plugin
+                        .operations
+                        .iter()
+                        .any(|operation| openapi::matches(&scope.value, &operation.meaning))
+                });
             if !known {
-                let message = format!("`{}` matches no published operation: it grants nothing", scope.value);
+                let message = format!(
+                    "`{}` matches no published operation: it grants nothing",
+                    scope.value
+                );
                 if material.strict {
-                    problems.add(&scope.at, message).help("`plugway print openapi` shows what is published");
+                    problems
+                        .add(&scope.at, message)
+                        .help("`plugway print openapi` shows what is published");
                 } else {
                     problems.warn(&scope.at, message);
                 }
@@ -215,7 +260,10 @@ impl View {
     /// For one worker.
     pub fn new(published: &Published) -> Self {
         let local = std::rc::Rc::new(published.current());
-        Self { cache: std::cell::RefCell::new(Cache::new(Arc::clone(&published.0))), local: std::cell::RefCell::new(local) }
+        Self {
+            cache: std::cell::RefCell::new(Cache::new(Arc::clone(&published.0))),
+            local: std::cell::RefCell::new(local),
+        }
     }
 
     /// The snapshot that a request keeps to its end.

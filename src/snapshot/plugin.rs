@@ -79,9 +79,14 @@ impl Plugin {
     /// A path that can be tried with GET and nothing else.
     pub fn example(&self) -> Option<String> {
         let plain = |operation: &&Operation| {
-            operation.meaning.method == http::Method::GET && !operation.meaning.path.contains('{') && operation.meaning.fixed_query.is_empty()
+            operation.meaning.method == http::Method::GET
+                && !operation.meaning.path.contains('{')
+                && operation.meaning.fixed_query.is_empty()
         };
-        self.operations.iter().find(plain).map(|operation| operation.meaning.path.clone())
+        self.operations
+            .iter()
+            .find(plain)
+            .map(|operation| operation.meaning.path.clone())
     }
 }
 
@@ -102,16 +107,29 @@ impl Public {
     pub(super) fn of(origin: &str) -> Option<Self> {
         let (scheme, rest) = origin.split_once("://")?;
         let authority = headers::parse_authority(rest)?.into_owned();
-        Some(Self { origin: origin.to_owned(), host: authority.host.to_string(), authority, https: scheme == "https" })
+        Some(Self {
+            origin: origin.to_owned(),
+            host: authority.host.to_string(),
+            authority,
+            https: scheme == "https",
+        })
     }
 }
 
 /// Changes to headers, compiled.
-fn rules(plugin: &config::Plugin, side: &str, changes: &config::HeaderChanges, problems: &mut Problems) -> Option<Rules> {
+fn rules(
+    plugin: &config::Plugin,
+    side: &str,
+    changes: &config::HeaderChanges,
+    problems: &mut Problems,
+) -> Option<Rules> {
     match Rules::compile(&changes.set, &changes.remove) {
         Ok(rules) => Some(rules),
         Err(fault) => {
-            let at = Place { key: format!("plugins.{}.headers.{side}", plugin.name), ..plugin.at.clone() };
+            let at = Place {
+                key: format!("plugins.{}.headers.{side}", plugin.name),
+                ..plugin.at.clone()
+            };
             problems.add(&at, fault.to_string());
             None
         }
@@ -149,20 +167,38 @@ pub(super) fn compile(
     let name: Arc<str> = Arc::from(plugin.name.as_str());
     let base_path = plugin.upstream.base_path.clone();
     let (router, operations, scopes, report) = match &loaded {
-        None => (Router::build(&[]).0, Vec::new(), CompiledScopes::default(), Vec::new()),
+        None => (
+            Router::build(&[]).0,
+            Vec::new(),
+            CompiledScopes::default(),
+            Vec::new(),
+        ),
         Some(api) => operations(plugin, api, material),
     };
-    let documents = documents(plugin, loaded.as_ref(), source.and_then(|source| source.manifest.as_ref()), config, material, problems);
+    let documents = documents(
+        plugin,
+        loaded.as_ref(),
+        source.and_then(|source| source.manifest.as_ref()),
+        config,
+        material,
+        problems,
+    );
     shadowed(plugin, &documents, &operations, problems);
     let credential = match plugin.auth.require {
         // The API asks for a credential itself: the client's is what it wants.
-        Require::Upstream => Credential { pass: true, ..Credential::default() },
+        Require::Upstream => Credential {
+            pass: true,
+            ..Credential::default()
+        },
         _ => credential(&plugin.upstream.credential),
     };
     let policy = match Policy::new(&plugin.name, &plugin.auth) {
         Ok(policy) => policy,
         Err(_) => {
-            let at = Place { key: format!("plugins.{}.auth.header", plugin.name), ..plugin.at.clone() };
+            let at = Place {
+                key: format!("plugins.{}.auth.header", plugin.name),
+                ..plugin.at.clone()
+            };
             problems.add(&at, format!("`{}` is no header name", plugin.auth.header));
             return None;
         }
@@ -190,32 +226,59 @@ pub(super) fn compile(
             auth_header: policy.header().clone(),
             credential: match (&credential.header, credential.pass) {
                 (_, true) => headers::Credential::Pass,
-                (Some((name, value)), false) => headers::Credential::Header(name.clone(), value.clone()),
+                (Some((name, value)), false) => {
+                    headers::Credential::Header(name.clone(), value.clone())
+                }
                 (None, false) => headers::Credential::Nothing,
             },
             rules: rules(plugin, "request", &plugin.headers.request, problems)?,
         },
         response_rules: rules(plugin, "response", &plugin.headers.response, problems)?,
-        upstream_authority: Authority { host: Cow::Owned(target.host.clone()), port: Some(target.port) },
+        upstream_authority: Authority {
+            host: Cow::Owned(target.host.clone()),
+            port: Some(target.port),
+        },
         host,
         credential,
         base_path,
         public: plugin.public_url.as_deref().and_then(Public::of),
-        fly_host: material.fly_app.as_ref().map(|app| format!("{app}.fly.dev")),
+        fly_host: material
+            .fly_app
+            .as_ref()
+            .map(|app| format!("{app}.fly.dev")),
         unavailable,
         report,
         target,
         policy,
-        title: plugin.display_name.clone().or_else(|| loaded.and_then(|api| api.info.title)).unwrap_or_else(|| plugin.name.clone()),
+        title: plugin
+            .display_name
+            .clone()
+            .or_else(|| loaded.and_then(|api| api.info.title))
+            .unwrap_or_else(|| plugin.name.clone()),
         name,
     })
 }
 
 /// Reads what the document says. `None`: problems were added.
-fn load(plugin: &config::Plugin, source: &super::ApiDocument, strict: bool, problems: &mut Problems) -> Option<Api> {
+fn load(
+    plugin: &config::Plugin,
+    source: &super::ApiDocument,
+    strict: bool,
+    problems: &mut Problems,
+) -> Option<Api> {
     let selection = Selection {
-        include: plugin.openapi.include.iter().map(|selector| selector.value.clone()).collect(),
-        exclude: plugin.openapi.exclude.iter().map(|selector| selector.value.clone()).collect(),
+        include: plugin
+            .openapi
+            .include
+            .iter()
+            .map(|selector| selector.value.clone())
+            .collect(),
+        exclude: plugin
+            .openapi
+            .exclude
+            .iter()
+            .map(|selector| selector.value.clone())
+            .collect(),
     };
     let loaded = match openapi::load(Arc::clone(&source.document), &selection) {
         Ok(loaded) => loaded,
@@ -224,29 +287,57 @@ fn load(plugin: &config::Plugin, source: &super::ApiDocument, strict: bool, prob
             return None;
         }
     };
-    let nothing = |list: &[config::Spanned<config::Selector>], indexes: &[usize], what: &str, problems: &mut Problems| {
+    let nothing = |list: &[config::Spanned<config::Selector>],
+                   indexes: &[usize],
+                   what: &str,
+                   problems: &mut Problems| {
         for selector in indexes.iter().filter_map(|index| list.get(*index)) {
-            let message = format!("`{}` matches no operation of the document{what}", selector.value);
+            let message = format!(
+                "`{}` matches no operation of the document{what}",
+                selector.value
+            );
             if strict {
-                problems.add(&selector.at, message).help("an operationId, `tag:NAME`, or `METHOD /path` as the document has it");
+                problems
+                    .add(&selector.at, message)
+                    .help("an operationId, `tag:NAME`, or `METHOD /path` as the document has it");
             } else {
                 problems.warn(&selector.at, message);
             }
         }
     };
-    nothing(&plugin.openapi.include, &loaded.unmatched.include, ": it publishes nothing", problems);
-    nothing(&plugin.openapi.exclude, &loaded.unmatched.exclude, ": it hides nothing", problems);
+    nothing(
+        &plugin.openapi.include,
+        &loaded.unmatched.include,
+        ": it publishes nothing",
+        problems,
+    );
+    nothing(
+        &plugin.openapi.exclude,
+        &loaded.unmatched.exclude,
+        ": it hides nothing",
+        problems,
+    );
     let api = loaded;
     if api.operations.is_empty() {
-        problems.warn(&plugin.openapi.at, "no operation is published: every request will get 404");
+        problems.warn(
+            &plugin.openapi.at,
+            "no operation is published: every request will get 404",
+        );
     }
     Some(api)
 }
 
-fn operations(plugin: &config::Plugin, api: &Api, material: &Material<'_>) -> (Router, Vec<Operation>, CompiledScopes, Vec<Finding>) {
-    let slashes = |operation: &openapi::Operation| {
-        plugin.openapi.encoded_slash.iter().any(|id| id.value == operation.id || operation.original_id.as_ref() == Some(&id.value))
-    };
+fn operations(
+    plugin: &config::Plugin,
+    api: &Api,
+    material: &Material<'_>,
+) -> (Router, Vec<Operation>, CompiledScopes, Vec<Finding>) {
+    let slashes =
+        |operation: &openapi::Operation| {
+            plugin.openapi.encoded_slash.iter().any(|id| {
+                id.value == operation.id || operation.original_id.as_ref() == Some(&id.value)
+            })
+        };
     let spec = |operation: &openapi::Operation, published| Spec {
         method: operation.method.clone(),
         path: operation.path.clone(),
@@ -258,29 +349,47 @@ fn operations(plugin: &config::Plugin, api: &Api, material: &Material<'_>) -> (R
         .operations
         .iter()
         .map(|operation| spec(operation, true))
-        .chain(api.unpublished.iter().map(|operation| spec(operation, false)))
+        .chain(
+            api.unpublished
+                .iter()
+                .map(|operation| spec(operation, false)),
+        )
         .collect();
     let (router, unroutable) = Router::build(&specs);
     let mut report = api.report.clone();
     for lost in unroutable {
         if let Some(operation) = api.operations.get(lost.operation) {
             report.push(Finding {
-                pointer: format!("#/paths/{}/{}", operation.path_key.replace('~', "~0").replace('/', "~1"), operation.method.as_str().to_lowercase()),
+                pointer: format!(
+                    "#/paths/{}/{}",
+                    operation.path_key.replace('~', "~0").replace('/', "~1"),
+                    operation.method.as_str().to_lowercase()
+                ),
                 action: openapi::Action::Skipped,
                 message: format!("{} can not be called: {}", operation.id, lost.why),
             });
         }
     }
-    let scopes = CompiledScopes::compile(&material.scopes.all(), api.operations.len(), |selector, index| {
-        openapi::matches(selector, &api.operations[index])
-    });
+    let scopes = CompiledScopes::compile(
+        &material.scopes.all(),
+        api.operations.len(),
+        |selector, index| openapi::matches(selector, &api.operations[index]),
+    );
     let base_path = &plugin.upstream.base_path;
     let operations = api
         .operations
         .iter()
         .map(|operation| Operation {
-            prefix: if base_path.is_empty() { operation.server_path.clone() } else { base_path.clone() },
-            record: material.labels.target(&plugin.name, Some(&operation.id), Some(&operation.path)),
+            prefix: if base_path.is_empty() {
+                operation.server_path.clone()
+            } else {
+                base_path.clone()
+            },
+            record: material.labels.target(
+                &plugin.name,
+                Some(&operation.id),
+                Some(&operation.path),
+            ),
             meaning: operation.clone(),
         })
         .collect();
@@ -295,7 +404,9 @@ fn documents(
     material: &Material<'_>,
     problems: &mut Problems,
 ) -> Documents {
-    let texts = api.filter(|_| plugin.publish.openapi).map(|api| texts(plugin, api));
+    let texts = api
+        .filter(|_| plugin.publish.openapi)
+        .map(|api| texts(plugin, api));
     let (mut documents, found) = documents::compile(&documents::Material {
         plugin,
         info: api.map(|api| &api.info),
@@ -315,7 +426,10 @@ fn texts(plugin: &config::Plugin, api: &Api) -> OpenApiTexts {
     let options = PublishOptions {
         origin: documents::ORIGIN.to_owned(),
         security: documents::security_scheme(plugin),
-        info: InfoOverrides { title: plugin.display_name.clone(), description: plugin.description.clone() },
+        info: InfoOverrides {
+            title: plugin.display_name.clone(),
+            description: plugin.description.clone(),
+        },
     };
     let new = openapi::publish(api, openapi::Target::V3_1_0, &options);
     let old = openapi::publish(api, openapi::Target::V3_0_1, &options);
@@ -332,13 +446,21 @@ fn origins(plugin: &config::Plugin, config: &Config, material: &Material<'_>) ->
     let mut origins: Vec<String> = plugin.public_url.iter().cloned().collect();
     let mut hosts = plugin.hosts.clone();
     if hosts.is_empty() && origins.is_empty() {
-        hosts.extend(material.fly_app.as_ref().map(|app| format!("{app}.fly.dev")));
+        hosts.extend(
+            material
+                .fly_app
+                .as_ref()
+                .map(|app| format!("{app}.fly.dev")),
+        );
         hosts.push("localhost".to_owned());
     }
     for host in hosts {
         origins.push(format!("https://{host}"));
         let with_ports = |scheme: &str, addresses: &[std::net::SocketAddr]| -> Vec<String> {
-            addresses.iter().map(|address| format!("{scheme}://{host}:{}", address.port())).collect()
+            addresses
+                .iter()
+                .map(|address| format!("{scheme}://{host}:{}", address.port()))
+                .collect()
         };
         origins.extend(with_ports("https", &config.listen.https));
         origins.extend(with_ports("http", &config.listen.http));
@@ -349,11 +471,28 @@ fn origins(plugin: &config::Plugin, config: &Config, material: &Material<'_>) ->
 }
 
 /// A published path that one of our documents covers can not be called.
-fn shadowed(plugin: &config::Plugin, documents: &Documents, operations: &[Operation], problems: &mut Problems) {
+fn shadowed(
+    plugin: &config::Plugin,
+    documents: &Documents,
+    operations: &[Operation],
+    problems: &mut Problems,
+) {
     for path in documents.paths().chain(["/healthz", "/readyz"]) {
-        if let Some(operation) = operations.iter().find(|operation| operation.meaning.path == path) {
-            let at = Place { key: format!("plugins.{}.openapi", plugin.name), ..plugin.at.clone() };
-            problems.warn(&at, format!("{path} is a document of the gateway: operation {} can not be called", operation.meaning.id));
+        if let Some(operation) = operations
+            .iter()
+            .find(|operation| operation.meaning.path == path)
+        {
+            let at = Place {
+                key: format!("plugins.{}.openapi", plugin.name),
+                ..plugin.at.clone()
+            };
+            problems.warn(
+                &at,
+                format!(
+                    "{path} is a document of the gateway: operation {} can not be called",
+                    operation.meaning.id
+                ),
+            );
         }
     }
 }
@@ -366,8 +505,16 @@ pub(super) fn target(
     problems: &mut Problems,
 ) -> Option<Target> {
     let upstream = &plugin.upstream;
-    let at = |field: &str| Place { key: format!("plugins.{}.upstream.{field}", plugin.name), ..plugin.at.clone() };
-    let mut key = format!("{}://{}:{}", if upstream.tls { "https" } else { "http" }, upstream.host, upstream.port);
+    let at = |field: &str| Place {
+        key: format!("plugins.{}.upstream.{field}", plugin.name),
+        ..plugin.at.clone()
+    };
+    let mut key = format!(
+        "{}://{}:{}",
+        if upstream.tls { "https" } else { "http" },
+        upstream.host,
+        upstream.port
+    );
     let tls = if upstream.tls {
         let roots = match &upstream.roots {
             Roots::System if system.is_empty() => {
@@ -378,11 +525,14 @@ pub(super) fn target(
             }
             Roots::System => Ok(Arc::clone(system)),
             Roots::Bundled => Ok(Arc::new(bundled_roots())),
-            Roots::File(file) => roots_of(&file.bytes).map(Arc::new).map_err(|error| format!("{}: {error}", file.path.display())),
+            Roots::File(file) => roots_of(&file.bytes)
+                .map(Arc::new)
+                .map_err(|error| format!("{}: {error}", file.path.display())),
         };
         key.push_str(&roots_key(&upstream.roots));
         let made = roots.and_then(|roots| client_config(roots).map_err(|error| error.to_string()));
-        let name = ServerName::try_from(upstream.host.clone()).map_err(|_| format!("`{}` is no name that a certificate can have", upstream.host));
+        let name = ServerName::try_from(upstream.host.clone())
+            .map_err(|_| format!("`{}` is no name that a certificate can have", upstream.host));
         match made.and_then(|config| Ok((config, name?))) {
             Ok(tls) => Some(tls),
             Err(message) => {
@@ -425,52 +575,98 @@ pub fn credential(credential: &config::Credential) -> Credential {
     };
     match credential {
         config::Credential::Nothing => Credential::default(),
-        config::Credential::Pass => Credential { pass: true, ..Credential::default() },
+        config::Credential::Pass => Credential {
+            pass: true,
+            ..Credential::default()
+        },
         config::Credential::Bearer(secret) => Credential {
-            header: header(http::header::AUTHORIZATION, [b"Bearer ", secret.expose()].concat()),
+            header: header(
+                http::header::AUTHORIZATION,
+                [b"Bearer ", secret.expose()].concat(),
+            ),
             ..Credential::default()
         },
         config::Credential::Basic { user, password } => {
             let pair = [user.as_bytes(), b":", password.expose()].concat();
-            let value = format!("Basic {}", base64::engine::general_purpose::STANDARD.encode(pair));
-            Credential { header: header(http::header::AUTHORIZATION, value.into_bytes()), ..Credential::default() }
+            let value = format!(
+                "Basic {}",
+                base64::engine::general_purpose::STANDARD.encode(pair)
+            );
+            Credential {
+                header: header(http::header::AUTHORIZATION, value.into_bytes()),
+                ..Credential::default()
+            }
         }
         config::Credential::Header { name, value } => Credential {
-            header: HeaderName::try_from(name.as_str()).ok().and_then(|name| header(name, value.expose().to_vec())),
+            header: HeaderName::try_from(name.as_str())
+                .ok()
+                .and_then(|name| header(name, value.expose().to_vec())),
             ..Credential::default()
         },
         config::Credential::Query { name, value } => {
             let text: String = url::form_urlencoded::Serializer::new(String::new())
                 .append_pair(name, &String::from_utf8_lossy(value.expose()))
                 .finish();
-            Credential { query: Some(SecretText(text)), ..Credential::default() }
+            Credential {
+                query: Some(SecretText(text)),
+                ..Credential::default()
+            }
         }
     }
 }
 
 /// [`target`] for whoever only wants to dial. The error is a sentence.
-pub fn dial(plugin: &config::Plugin, limits: &config::Limits, system: &Arc<rustls::RootCertStore>) -> Result<Target, String> {
+pub fn dial(
+    plugin: &config::Plugin,
+    limits: &config::Limits,
+    system: &Arc<rustls::RootCertStore>,
+) -> Result<Target, String> {
     let mut problems = Problems::new();
-    target(plugin, limits, system, &mut problems)
-        .ok_or_else(|| problems.iter().map(|problem| problem.message.clone()).collect::<Vec<_>>().join("; "))
+    target(plugin, limits, system, &mut problems).ok_or_else(|| {
+        problems
+            .iter()
+            .map(|problem| problem.message.clone())
+            .collect::<Vec<_>>()
+            .join("; ")
+    })
 }
 
 /// The target and the path of a URL outside of any plugin. The error is a sentence.
-pub fn dial_url(url: &str, limits: &config::Limits, system: &Arc<rustls::RootCertStore>) -> Result<(Target, String), String> {
+pub fn dial_url(
+    url: &str,
+    limits: &config::Limits,
+    system: &Arc<rustls::RootCertStore>,
+) -> Result<(Target, String), String> {
     let parsed = url::Url::parse(url).map_err(|error| format!("`{url}` is no URL: {error}"))?;
-    let host = parsed.host_str().ok_or_else(|| format!("`{url}` names no host"))?.trim_matches(['[', ']']).to_owned();
+    let host = parsed
+        .host_str()
+        .ok_or_else(|| format!("`{url}` names no host"))?
+        .trim_matches(['[', ']'])
+        .to_owned();
     let tls = match parsed.scheme() {
         "http" => None,
         "https" => {
-            let roots = if system.is_empty() { Arc::new(bundled_roots()) } else { Arc::clone(system) };
+            let roots = if system.is_empty() {
+                Arc::new(bundled_roots())
+            } else {
+                Arc::clone(system)
+            };
             let config = client_config(roots).map_err(|error| error.to_string())?;
-            let name = ServerName::try_from(host.clone()).map_err(|_| format!("`{host}` is no name that a certificate can have"))?;
+            let name = ServerName::try_from(host.clone())
+                .map_err(|_| format!("`{host}` is no name that a certificate can have"))?;
             Some((config, name))
         }
-        other => return Err(format!("`{url}`: only http and https can be fetched, not {other}")),
+        other => {
+            return Err(format!(
+                "`{url}`: only http and https can be fetched, not {other}"
+            ));
+        }
     };
     let port = parsed.port_or_known_default().unwrap_or(80);
-    let path = parsed.query().map_or_else(|| parsed.path().to_owned(), |query| format!("{}?{query}", parsed.path()));
+    let path = parsed.query().map_or_else(
+        || parsed.path().to_owned(),
+        |query| format!("{}?{query}", parsed.path()),
+    );
     let target = Target {
         key: Arc::from(format!("fetch:{}://{host}:{port}", parsed.scheme())),
         host,

@@ -34,7 +34,11 @@ pub struct Target {
 impl Target {
     /// `host:port` as it stands in a URL and in `Host`, without a default port.
     pub fn authority(&self) -> String {
-        let host = if self.host.contains(':') { format!("[{}]", self.host) } else { self.host.clone() };
+        let host = if self.host.contains(':') {
+            format!("[{}]", self.host)
+        } else {
+            self.host.clone()
+        };
         match (self.tls.is_some(), self.port) {
             (true, 443) | (false, 80) => host,
             (_, port) => format!("{host}:{port}"),
@@ -61,8 +65,14 @@ pub struct Credential {
 impl Credential {
     /// The query that goes upstream: the client's, without the parameter that is ours, and ours.
     pub fn query<'a>(&self, client: Option<&'a str>) -> Option<Cow<'a, str>> {
-        let Some(own) = &self.query else { return client.map(Cow::Borrowed) };
-        let name = |pair: &str| url::form_urlencoded::parse(pair.as_bytes()).next().map(|(name, _)| name.into_owned());
+        let Some(own) = &self.query else {
+            return client.map(Cow::Borrowed);
+        };
+        let name = |pair: &str| {
+            url::form_urlencoded::parse(pair.as_bytes())
+                .next()
+                .map(|(name, _)| name.into_owned())
+        };
         let mine = name(&own.0);
         let mut query: String = client
             .into_iter()

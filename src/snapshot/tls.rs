@@ -51,7 +51,11 @@ pub(super) fn server_config(
                     problems.warn(&certificate.at, message);
                 }
                 resolver.add(&names, Arc::new(key));
-                facts.push(CertificateFacts { path: certificate.certificate_path.clone(), names, not_after });
+                facts.push(CertificateFacts {
+                    path: certificate.certificate_path.clone(),
+                    names,
+                    not_after,
+                });
             }
         }
     }
@@ -61,9 +65,14 @@ pub(super) fn server_config(
     let builder = ServerConfig::builder_with_provider(provider())
         .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12]);
     let mut config = match builder {
-        Ok(builder) => builder.with_no_client_auth().with_cert_resolver(Arc::new(resolver)),
+        Ok(builder) => builder
+            .with_no_client_auth()
+            .with_cert_resolver(Arc::new(resolver)),
         Err(error) => {
-            problems.add(&certificates[0].at, format!("TLS can not be set up: {error}"));
+            problems.add(
+                &certificates[0].at,
+                format!("TLS can not be set up: {error}"),
+            );
             return (None, facts);
         }
     };
@@ -75,11 +84,17 @@ pub(super) fn server_config(
 }
 
 fn validity(not_before: i64, not_after: i64, now: jiff::Timestamp) -> Option<String> {
-    let day = |seconds| jiff::Timestamp::from_second(seconds).map_or_else(|_| "an unknown day".to_owned(), |at| at.to_string());
+    let day = |seconds| {
+        jiff::Timestamp::from_second(seconds)
+            .map_or_else(|_| "an unknown day".to_owned(), |at| at.to_string())
+    };
     if now.as_second() >= not_after {
         Some(format!("the certificate expired at {}", day(not_after)))
     } else if now.as_second() < not_before {
-        Some(format!("the certificate is not valid before {}", day(not_before)))
+        Some(format!(
+            "the certificate is not valid before {}",
+            day(not_before)
+        ))
     } else {
         None
     }
@@ -96,20 +111,34 @@ fn certified(pair: &config::Certificate) -> Result<(CertifiedKey, Vec<String>, i
     let Some(leaf) = chain.first() else {
         return Err(fault(format!("{path} holds no certificate"), PEM_HELP));
     };
-    let (_, parsed) = x509_parser::parse_x509_certificate(leaf)
-        .map_err(|error| fault(format!("{path}: the first certificate can not be read: {error}"), PEM_HELP))?;
+    let (_, parsed) = x509_parser::parse_x509_certificate(leaf).map_err(|error| {
+        fault(
+            format!("{path}: the first certificate can not be read: {error}"),
+            PEM_HELP,
+        )
+    })?;
     let names = names(&parsed);
     let validity = parsed.validity();
-    let (not_before, not_after) = (validity.not_before.timestamp(), validity.not_after.timestamp());
+    let (not_before, not_after) = (
+        validity.not_before.timestamp(),
+        validity.not_after.timestamp(),
+    );
     let key_path = pair.key_path.display();
-    let key = PrivateKeyDer::from_pem_slice(pair.key.expose())
-        .map_err(|_| fault(format!("{key_path} holds no private key"), "an unencrypted PEM key: PKCS#8, PKCS#1 or SEC1"))?;
+    let key = PrivateKeyDer::from_pem_slice(pair.key.expose()).map_err(|_| {
+        fault(
+            format!("{key_path} holds no private key"),
+            "an unencrypted PEM key: PKCS#8, PKCS#1 or SEC1",
+        )
+    })?;
     let key = CertifiedKey::from_der(chain, key, &provider()).map_err(|error| match error {
         rustls::Error::InconsistentKeys(_) => fault(
             format!("{key_path} is not the key of {path}"),
             "both are read again as soon as either changes: write the pair that belongs together",
         ),
-        error => fault(format!("{key_path} can not be used: {error}"), "RSA, ECDSA (P-256, P-384) or Ed25519"),
+        error => fault(
+            format!("{key_path} can not be used: {error}"),
+            "RSA, ECDSA (P-256, P-384) or Ed25519",
+        ),
     })?;
     Ok((key, names, not_before, not_after))
 }
@@ -129,7 +158,10 @@ fn names(certificate: &x509_parser::certificate::X509Certificate<'_>) -> Vec<Str
         }
     }
     if names.is_empty() {
-        let common = certificate.subject().iter_common_name().filter_map(|name| name.as_str().ok());
+        let common = certificate
+            .subject()
+            .iter_common_name()
+            .filter_map(|name| name.as_str().ok());
         names.extend(common.map(str::to_ascii_lowercase));
     }
     names
@@ -139,7 +171,9 @@ fn address(bytes: &[u8]) -> Option<String> {
     if let Ok(bytes) = <[u8; 4]>::try_from(bytes) {
         return Some(std::net::Ipv4Addr::from(bytes).to_string());
     }
-    <[u8; 16]>::try_from(bytes).ok().map(|bytes| std::net::Ipv6Addr::from(bytes).to_string())
+    <[u8; 16]>::try_from(bytes)
+        .ok()
+        .map(|bytes| std::net::Ipv6Addr::from(bytes).to_string())
 }
 
 /// Certificates by name; the first one for clients that send no name or an unknown one.
@@ -159,20 +193,27 @@ impl ByName {
                 Some(parent) => (&mut self.wildcard, parent),
                 None => (&mut self.exact, name.as_str()),
             };
-            map.entry(name.to_owned()).or_insert_with(|| Arc::clone(&key));
+            map.entry(name.to_owned())
+                .or_insert_with(|| Arc::clone(&key));
         }
         self.fallback.get_or_insert(key);
     }
 
     fn find(&self, name: &str) -> Option<&Arc<CertifiedKey>> {
-        self.exact.get(name).or_else(|| self.wildcard.get(name.split_once('.')?.1))
+        self.exact
+            .get(name)
+            .or_else(|| self.wildcard.get(name.split_once('.')?.1))
     }
 }
 
 impl ResolvesServerCert for ByName {
     fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
         // rustls gives the name in lower case.
-        hello.server_name().and_then(|name| self.find(name)).or(self.fallback.as_ref()).cloned()
+        hello
+            .server_name()
+            .and_then(|name| self.find(name))
+            .or(self.fallback.as_ref())
+            .cloned()
     }
 }
 
@@ -199,12 +240,20 @@ pub fn roots_of(pem: &[u8]) -> Result<RootCertStore, String> {
     let mut roots = RootCertStore::empty();
     for certificate in CertificateDer::pem_slice_iter(pem) {
         let certificate = certificate.map_err(|error| format!("it is not PEM: {error}"))?;
-        roots.add(certificate).map_err(|error| format!("a certificate in it can not be used: {error}"))?;
+        roots
+            .add(certificate)
+            .map_err(|error| format!("a certificate in it can not be used: {error}"))?;
     }
-    if roots.is_empty() { Err("it holds no certificate".to_owned()) } else { Ok(roots) }
+    if roots.is_empty() {
+        Err("it holds no certificate".to_owned())
+    } else {
+        Ok(roots)
+    }
 }
 
 /// The roots in the binary (Mozilla's, as old as the binary).
 pub fn bundled_roots() -> RootCertStore {
-    RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() }
+    RootCertStore {
+        roots: webpki_roots::TLS_SERVER_ROOTS.to_vec(),
+    }
 }

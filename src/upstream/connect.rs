@@ -51,7 +51,9 @@ pub enum ConnectError {
 pub(super) async fn connect(target: &Target) -> Result<Channel, ConnectError> {
     let deadline = Instant::now() + target.connect;
     let late = |_| ConnectError::TimedOut(target.connect);
-    let tcp = timeout_at(deadline, tcp(target, deadline)).await.map_err(late)??;
+    let tcp = timeout_at(deadline, tcp(target, deadline))
+        .await
+        .map_err(late)??;
     match &target.tls {
         None => channel(tcp).await,
         Some((config, name)) => {
@@ -95,7 +97,10 @@ where
     T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let traffic = Arc::new(Traffic::default());
-    let io = Counted { inner: io, traffic: Arc::clone(&traffic) };
+    let io = Counted {
+        inner: io,
+        traffic: Arc::clone(&traffic),
+    };
     let (sender, connection) = http1::Builder::new().handshake(TokioIo::new(io)).await?;
     tokio::task::spawn_local(async move {
         // Its error reaches whoever waits for the response.
@@ -135,7 +140,11 @@ struct Counted<T> {
 }
 
 impl<T: AsyncRead + Unpin> AsyncRead for Counted<T> {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
         let result = Pin::new(&mut self.inner).poll_read(cx, buf);
         if self.traffic.head_due.load(Relaxed) {
@@ -150,7 +159,11 @@ impl<T: AsyncRead + Unpin> AsyncRead for Counted<T> {
 }
 
 impl<T: AsyncWrite + Unpin> AsyncWrite for Counted<T> {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.inner).poll_write(cx, buf)
     }
 

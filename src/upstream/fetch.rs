@@ -54,14 +54,22 @@ pub async fn fetch(
     limit: usize,
     patience: Duration,
 ) -> Result<Fetched, FetchError> {
-    timeout(patience, get(target, path.to_owned(), headers, limit)).await.map_err(|_| FetchError::TimedOut(patience))?
+    timeout(patience, get(target, path.to_owned(), headers, limit))
+        .await
+        .map_err(|_| FetchError::TimedOut(patience))?
 }
 
-async fn get(target: &Target, mut path: String, headers: &HeaderMap, limit: usize) -> Result<Fetched, FetchError> {
+async fn get(
+    target: &Target,
+    mut path: String,
+    headers: &HeaderMap,
+    limit: usize,
+) -> Result<Fetched, FetchError> {
     for _ in 0..=REDIRECTS {
         let mut channel = connect(target).await?;
-        let mut request =
-            Request::get(&path).body(RequestBody::none()).map_err(|_| FetchError::Path(path.clone()))?;
+        let mut request = Request::get(&path)
+            .body(RequestBody::none())
+            .map_err(|_| FetchError::Path(path.clone()))?;
         *request.headers_mut() = headers.clone();
         let response = channel.sender.send_request(request).await?;
         if response.status().is_redirection() {
@@ -71,15 +79,23 @@ async fn get(target: &Target, mut path: String, headers: &HeaderMap, limit: usiz
         if response.status() != StatusCode::OK {
             return Err(FetchError::Status(response.status()));
         }
-        let body = Limited::new(response.into_body(), limit).collect().await.map_err(|_| FetchError::Body(limit))?;
-        return Ok(Fetched { bytes: body.to_bytes() });
+        let body = Limited::new(response.into_body(), limit)
+            .collect()
+            .await
+            .map_err(|_| FetchError::Body(limit))?;
+        return Ok(Fetched {
+            bytes: body.to_bytes(),
+        });
     }
     Err(FetchError::Redirect(path))
 }
 
 /// The path of a redirect that stays on the upstream.
 fn same_origin(target: &Target, headers: &HeaderMap) -> Result<String, FetchError> {
-    let location = headers.get(header::LOCATION).and_then(|value| value.to_str().ok()).unwrap_or("nowhere");
+    let location = headers
+        .get(header::LOCATION)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or("nowhere");
     let origin = format!("{}://{}", target.scheme(), target.authority());
     let path = location.strip_prefix(&origin).unwrap_or(location);
     if path.starts_with('/') && !path.starts_with("//") {

@@ -111,9 +111,15 @@ impl Upstreams {
         loop {
             let (channel, reused) = match self.checkout(&target.key).await {
                 Some(channel) => (channel, true),
-                None => (connect(target).await.map_err(UpstreamError::Unreachable)?, false),
+                None => (
+                    connect(target).await.map_err(UpstreamError::Unreachable)?,
+                    false,
+                ),
             };
-            let failed = match self.exchange(target, channel, request, &upload, deadline).await {
+            let failed = match self
+                .exchange(target, channel, request, &upload, deadline)
+                .await
+            {
                 Ok(response) => return Ok(response),
                 Err(failed) => failed,
             };
@@ -151,10 +157,18 @@ impl Upstreams {
                     let now = Instant::now();
                     // The clock runs while the upstream is waited for: not while the client is
                     // (which has a limit of its own), and anew for each piece that is taken.
-                    until = if upload.waits_for_client() { now } else { upload.progress().max(until - target.timeout) } + target.timeout;
+                    until = if upload.waits_for_client() {
+                        now
+                    } else {
+                        upload.progress().max(until - target.timeout)
+                    } + target.timeout;
                     if until <= now || deadline.is_some_and(|deadline| deadline <= now) {
                         let error = UpstreamError::TimedOut(target.timeout);
-                        return Err(Failed { error, unsent: None, silent: false });
+                        return Err(Failed {
+                            error,
+                            unsent: None,
+                            silent: false,
+                        });
                     }
                 }
             }
@@ -167,7 +181,11 @@ impl Upstreams {
             Err(mut failed) => {
                 let unsent = failed.take_message();
                 let silent = !channel.traffic.spoke();
-                Err(Failed { error: UpstreamError::Broken(failed.into_error().into()), unsent, silent })
+                Err(Failed {
+                    error: UpstreamError::Broken(failed.into_error().into()),
+                    unsent,
+                    silent,
+                })
             }
         }
     }
@@ -181,7 +199,11 @@ impl Upstreams {
         upload: &Rc<Upload>,
         deadline: Option<Instant>,
     ) -> Result<Response<ResponseBody>, Failed> {
-        let broken = |broken| Failed { error: UpstreamError::Broken(broken), unsent: None, silent: false };
+        let broken = |broken| Failed {
+            error: UpstreamError::Broken(broken),
+            unsent: None,
+            silent: false,
+        };
         if response.status() == StatusCode::SWITCHING_PROTOCOLS {
             return Err(broken(Broken::Switched));
         }
@@ -197,7 +219,10 @@ impl Upstreams {
         let (head, body) = response.into_parts();
         let endless = response::is_endless(&head.headers);
         let idle = (!endless).then_some(target.idle);
-        Ok(Response::from_parts(head, ResponseBody::new(body, lease, idle, deadline)))
+        Ok(Response::from_parts(
+            head,
+            ResponseBody::new(body, lease, idle, deadline),
+        ))
     }
 
     /// The connection that was used last, if it can be used.
@@ -223,7 +248,10 @@ impl Upstreams {
             return;
         }
         let mut idle = self.idle.borrow_mut();
-        let entry = Idle { channel, since: Instant::now() };
+        let entry = Idle {
+            channel,
+            since: Instant::now(),
+        };
         match idle.get_mut(key) {
             Some(list) if list.len() < IDLE_PER_UPSTREAM => list.push(entry),
             Some(_) => {}

@@ -61,12 +61,22 @@ pub struct ResponseBody {
 }
 
 impl ResponseBody {
-    pub(super) fn new(incoming: Incoming, mut lease: Lease, idle: Option<Duration>, deadline: Option<Instant>) -> Self {
+    pub(super) fn new(
+        incoming: Incoming,
+        mut lease: Lease,
+        idle: Option<Duration>,
+        deadline: Option<Instant>,
+    ) -> Self {
         if incoming.is_end_stream() {
             lease.give_back();
         }
         let deadline = deadline.map(|at| Box::pin(tokio::time::sleep_until(at)));
-        Self { incoming, lease, patience: Patience::new(idle), deadline }
+        Self {
+            incoming,
+            lease,
+            patience: Patience::new(idle),
+            deadline,
+        }
     }
 }
 
@@ -74,7 +84,10 @@ impl Body for ResponseBody {
     type Data = Bytes;
     type Error = ResponseFault;
 
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, ResponseFault>>> {
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, ResponseFault>>> {
         let me = &mut *self;
         if let Some(deadline) = &mut me.deadline
             && deadline.as_mut().poll(cx).is_ready()
@@ -111,9 +124,16 @@ impl Body for ResponseBody {
 
 /// Whether silence is part of the response: event streams and gRPC.
 pub(super) fn is_endless(headers: &HeaderMap) -> bool {
-    headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).is_some_and(|media| {
-        let media = media.trim_start().as_bytes();
-        let begins = |kind: &[u8]| media.get(..kind.len()).is_some_and(|start| start.eq_ignore_ascii_case(kind));
-        begins(b"text/event-stream") || begins(b"application/grpc")
-    })
+    headers
+        .get(header::CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .is_some_and(|media| {
+            let media = media.trim_start().as_bytes();
+            let begins = |kind: &[u8]| {
+                media
+                    .get(..kind.len())
+                    .is_some_and(|start| start.eq_ignore_ascii_case(kind))
+            };
+            begins(b"text/event-stream") || begins(b"application/grpc")
+        })
 }

@@ -162,7 +162,10 @@ impl Kind {
 
 /// `` `a`, `b` or `c` ``
 pub(super) fn names(choices: &[(&str, &str)]) -> String {
-    let quoted: Vec<String> = choices.iter().map(|(name, _)| format!("`{name}`")).collect();
+    let quoted: Vec<String> = choices
+        .iter()
+        .map(|(name, _)| format!("`{name}`"))
+        .collect();
     match quoted.split_last() {
         Some((last, rest)) if !rest.is_empty() => format!("{} or {last}", rest.join(", ")),
         Some((last, _)) => last.clone(),

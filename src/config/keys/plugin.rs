@@ -20,7 +20,12 @@ pub(super) static PLUGIN: Table = Table {
     doc: "A wrapped API.",
     keys: &[
         key("name", STRING, Absent::Unset, "its name, for humans"),
-        key("description", STRING, Absent::Unset, "what it does, for humans"),
+        key(
+            "description",
+            STRING,
+            Absent::Unset,
+            "what it does, for humans",
+        ),
         key(
             "instructions",
             STRING,
@@ -75,11 +80,26 @@ pub(super) static PLUGIN: Table = Table {
             Absent::Text("public"),
             "who may read the documents",
         ),
-        key("upstream", Kind::Table(&UPSTREAM), Absent::Required, "the fronted API"),
-        key("openapi", Kind::Table(&OPENAPI), Absent::Unset, "its OpenAPI document"),
+        key(
+            "upstream",
+            Kind::Table(&UPSTREAM),
+            Absent::Required,
+            "the fronted API",
+        ),
+        key(
+            "openapi",
+            Kind::Table(&OPENAPI),
+            Absent::Unset,
+            "its OpenAPI document",
+        ),
         key("auth", Kind::Table(&AUTH), Absent::Required, "who may call"),
         key("cors", Kind::Table(&CORS), Absent::Unset, "browsers"),
-        key("headers", Kind::Table(&HEADERS), Absent::Unset, "changes to headers"),
+        key(
+            "headers",
+            Kind::Table(&HEADERS),
+            Absent::Unset,
+            "changes to headers",
+        ),
         key(
             "files",
             Kind::Map(&PATH),
@@ -150,15 +170,30 @@ static CREDENTIAL: Table = Table {
     path: "plugins.NAME.upstream.credential",
     doc: "Exactly one of them.",
     keys: &[
-        key("bearer", Kind::Secret, Absent::Unset, "Authorization: Bearer"),
+        key(
+            "bearer",
+            Kind::Secret,
+            Absent::Unset,
+            "Authorization: Bearer",
+        ),
         key(
             "basic",
             Kind::Either(&Kind::Secret, &Kind::Table(&BASIC)),
             Absent::Unset,
             "Authorization: Basic; a table, or \"user:password\"",
         ),
-        key("header", Kind::Table(&HEADER_CREDENTIAL), Absent::Unset, "a header of its own"),
-        key("query", Kind::Table(&QUERY_CREDENTIAL), Absent::Unset, "a query parameter"),
+        key(
+            "header",
+            Kind::Table(&HEADER_CREDENTIAL),
+            Absent::Unset,
+            "a header of its own",
+        ),
+        key(
+            "query",
+            Kind::Table(&QUERY_CREDENTIAL),
+            Absent::Unset,
+            "a query parameter",
+        ),
     ],
     later: &[],
 };
@@ -169,7 +204,12 @@ static BASIC: Table = Table {
     doc: "User and password.",
     keys: &[
         key("user", STRING, Absent::Required, "the user's name"),
-        key("password", Kind::Secret, Absent::Required, "the password, as a reference"),
+        key(
+            "password",
+            Kind::Secret,
+            Absent::Required,
+            "the password, as a reference",
+        ),
     ],
     later: &[],
 };
@@ -180,7 +220,12 @@ static HEADER_CREDENTIAL: Table = Table {
     doc: "A header.",
     keys: &[
         key("name", HEADER, Absent::Required, "its name"),
-        key("value", Kind::Secret, Absent::Required, "its value, as a reference"),
+        key(
+            "value",
+            Kind::Secret,
+            Absent::Required,
+            "its value, as a reference",
+        ),
     ],
     later: &[],
 };
@@ -196,7 +241,12 @@ static QUERY_CREDENTIAL: Table = Table {
             Absent::Required,
             "its name",
         ),
-        key("value", Kind::Secret, Absent::Required, "its value, as a reference"),
+        key(
+            "value",
+            Kind::Secret,
+            Absent::Required,
+            "its value, as a reference",
+        ),
     ],
     later: &[],
 };
@@ -243,7 +293,10 @@ static OPENAPI: Table = Table {
             "unpublished",
             Kind::Choice(&[
                 ("refuse", "every other path is answered with 404"),
-                ("forward", "every other path goes to the upstream too, still behind the token"),
+                (
+                    "forward",
+                    "every other path goes to the upstream too, still behind the token",
+                ),
             ]),
             Absent::Text("refuse"),
             "what becomes of every other path",
@@ -296,8 +349,18 @@ static OAUTH: Table = Table {
     path: "plugins.NAME.auth.oauth",
     doc: "Fields of the manifest.",
     keys: &[
-        key("client_url", URL, Absent::Required, "where the browser goes"),
-        key("authorization_url", URL, Absent::Required, "the token endpoint"),
+        key(
+            "client_url",
+            URL,
+            Absent::Required,
+            "where the browser goes",
+        ),
+        key(
+            "authorization_url",
+            URL,
+            Absent::Required,
+            "the token endpoint",
+        ),
         key("scope", STRING, Absent::Text(""), "scopes to ask for"),
         key(
             "authorization_content_type",
@@ -330,8 +393,18 @@ static HEADERS: Table = Table {
     path: "plugins.NAME.headers",
     doc: "Changes to headers.",
     keys: &[
-        key("request", Kind::Table(&REQUEST_HEADERS), Absent::Unset, "to the upstream"),
-        key("response", Kind::Table(&RESPONSE_HEADERS), Absent::Unset, "to the client"),
+        key(
+            "request",
+            Kind::Table(&REQUEST_HEADERS),
+            Absent::Unset,
+            "to the upstream",
+        ),
+        key(
+            "response",
+            Kind::Table(&RESPONSE_HEADERS),
+            Absent::Unset,
+            "to the client",
+        ),
     ],
     later: &[],
 };

@@ -261,7 +261,12 @@ static TOKEN: Table = Table {
             Absent::Text("0s"),
             "how long the previous secret stays valid when a referenced one changes",
         ),
-        key("expires", Kind::Time, Absent::Unset, "not valid from then on"),
+        key(
+            "expires",
+            Kind::Time,
+            Absent::Unset,
+            "not valid from then on",
+        ),
         key("not_before", Kind::Time, Absent::Unset, "not valid before"),
         key("note", Kind::Text("a string"), Absent::Unset, "for people"),
     ],

@@ -38,7 +38,11 @@ fn file(path: &Path, named: &Text, reading: &mut Reading<'_>) -> Option<Arc<[u8]
     match reading.inputs.file(path) {
         Ok(bytes) => Some(bytes),
         Err(reason) => {
-            let message = format!("can not read the file `{}`: {}", named.shown, shown(&reason));
+            let message = format!(
+                "can not read the file `{}`: {}",
+                named.shown,
+                shown(&reason)
+            );
             reading
                 .problems
                 .add(&named.at, message)

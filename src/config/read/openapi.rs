@@ -9,11 +9,7 @@ use crate::config::{OpenApi, OpenApiSource, Selector, SelectorError, Spanned};
 use crate::problems::Place;
 
 /// Reads the table; `plugin` is the place to name when `source` was not written.
-pub(super) fn openapi(
-    section: &Section<'_>,
-    plugin: &Place,
-    reading: &mut Reading<'_>,
-) -> OpenApi {
+pub(super) fn openapi(section: &Section<'_>, plugin: &Place, reading: &mut Reading<'_>) -> OpenApi {
     if let Some((DeValue::Array(items), at)) = section.find("include")
         && items.is_empty()
     {
@@ -73,7 +69,10 @@ fn selectors(
             "without `include`, all operations of the document are published",
         )),
         Ok(selector) => Ok(selector),
-        Err(error) => Err(Fault::with(SelectorError::to_string(&error), SelectorError::HELP)),
+        Err(error) => Err(Fault::with(
+            SelectorError::to_string(&error),
+            SelectorError::HELP,
+        )),
     });
     list.into_iter()
         .map(|(value, at)| Spanned { value, at })

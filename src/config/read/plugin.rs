@@ -115,11 +115,19 @@ fn public_url(plugin: &str, section: &Section<'_>, reading: &mut Reading<'_>) ->
     let at = section.written("public_url")?;
     if let Some((scheme, authority)) = origin.split_once("://") {
         let port = authority.rfind(':').filter(|_| !authority.ends_with(']'));
-        claim(&authority[..port.unwrap_or(authority.len())], plugin, &at, reading);
+        claim(
+            &authority[..port.unwrap_or(authority.len())],
+            plugin,
+            &at,
+            reading,
+        );
         if scheme == "http" && !values::loopback(&origin) {
             reading
                 .problems
-                .warn(&at, "the public URL is not https: tokens can be read on the way")
+                .warn(
+                    &at,
+                    "the public URL is not https: tokens can be read on the way",
+                )
                 .help("assistants want https; write the https address of the edge in front");
         }
     }

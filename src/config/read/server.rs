@@ -92,7 +92,10 @@ fn listen(section: &Section<'_>, state: &Path, reading: &mut Reading<'_>) -> Lis
     }
     let metrics = section.parsed("metrics", reading, |text| {
         let addresses = values::addresses(text)?;
-        addresses.first().copied().ok_or_else(|| Fault::new("is no address"))
+        addresses
+            .first()
+            .copied()
+            .ok_or_else(|| Fault::new("is no address"))
     });
     if let (Some(address), Some(at)) = (metrics, section.written("metrics")) {
         take(address, &at, &mut taken, reading);
@@ -180,7 +183,10 @@ fn certificates(
         if section.is_written() {
             reading
                 .problems
-                .warn(section.at(), "the certificates are not used: nothing listens for TLS")
+                .warn(
+                    section.at(),
+                    "the certificates are not used: nothing listens for TLS",
+                )
                 .help("write `https` into [listen], or remove [tls]");
         }
         return Vec::new();

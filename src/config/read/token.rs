@@ -40,10 +40,16 @@ fn check_key(id: &str, at: &Place, reading: &mut Reading<'_>) {
             "a token's key has 1 to 64 letters, digits, `_`, `.` and `-`",
         );
     }
-    if ["pls_", "plu_", "pla_", "plf_"].iter().any(|prefix| id.starts_with(prefix)) {
+    if ["pls_", "plu_", "pla_", "plf_"]
+        .iter()
+        .any(|prefix| id.starts_with(prefix))
+    {
         reading
             .problems
-            .add(at, "a token's key does not begin as the ids of made tokens do")
+            .add(
+                at,
+                "a token's key does not begin as the ids of made tokens do",
+            )
             .help("take a name, such as `chatgpt`; the key is never the secret");
     }
     if let Some(first) = reading.seen.tokens.get(id) {
@@ -55,12 +61,7 @@ fn check_key(id: &str, at: &Place, reading: &mut Reading<'_>) {
 }
 
 /// One token.
-fn token(
-    id: String,
-    at: Place,
-    section: &Section<'_>,
-    reading: &mut Reading<'_>,
-) -> DeclaredToken {
+fn token(id: String, at: Place, section: &Section<'_>, reading: &mut Reading<'_>) -> DeclaredToken {
     let level = match section.choice("level", reading) {
         Some("user") => Level::User,
         Some("admin") => Level::Admin,
@@ -119,7 +120,10 @@ fn plugins(section: &Section<'_>, reading: &mut Reading<'_>) -> Vec<Spanned<Stri
 fn scopes(section: &Section<'_>, reading: &mut Reading<'_>) -> Vec<Spanned<Selector>> {
     let list = section.list("scopes", reading, |text| {
         text.parse().map_err(|error: SelectorError| {
-            Fault::with(error.to_string(), format!("{}, or `*`", SelectorError::HELP))
+            Fault::with(
+                error.to_string(),
+                format!("{}, or `*`", SelectorError::HELP),
+            )
         })
     });
     not_empty(section, "scopes", list.len(), reading);
@@ -158,7 +162,10 @@ fn secrets(id: &str, section: &Section<'_>, reading: &mut Reading<'_>) -> Vec<De
         _ => {
             reading
                 .problems
-                .add(section.at(), "only one of `secret`, `sha256` and `secrets` can be written")
+                .add(
+                    section.at(),
+                    "only one of `secret`, `sha256` and `secrets` can be written",
+                )
                 .help("for two at a time, write both into `secrets`");
         }
     }

@@ -36,7 +36,10 @@ fn url(section: &Section<'_>, reading: &mut Reading<'_>) -> UpstreamUrl {
     if let Some((DeValue::Array(_), at)) = section.find("url") {
         reading
             .problems
-            .add(&at, "several upstreams are not supported by this version yet")
+            .add(
+                &at,
+                "several upstreams are not supported by this version yet",
+            )
             .help("write one URL, such as `\"http://127.0.0.1:8000\"`");
         return UpstreamUrl::default();
     }
@@ -110,7 +113,10 @@ fn credential_table(table: &Section<'_>, reading: &mut Reading<'_>) -> Option<Cr
     if written.len() != 1 {
         reading
             .problems
-            .add(table.at(), "the credential is one of `bearer`, `basic`, `header` and `query`")
+            .add(
+                table.at(),
+                "the credential is one of `bearer`, `basic`, `header` and `query`",
+            )
             .help("such as `{ bearer = \"${env:API_TOKEN}\" }`; for none, leave `credential` out");
     }
     let mut found = None;

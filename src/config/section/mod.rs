@@ -200,7 +200,12 @@ impl<'d> Section<'d> {
                 Section::checked(table, Some(values), at, reading)
             }
             Some((other, at)) => {
-                wrong_type(&self.described(name).kind, other, &at, &mut reading.problems);
+                wrong_type(
+                    &self.described(name).kind,
+                    other,
+                    &at,
+                    &mut reading.problems,
+                );
                 // One problem is enough: what is missing in it is not.
                 Section {
                     table,
@@ -311,16 +316,8 @@ fn in_order<'d>(
 }
 
 /// Says what was expected and what was found.
-pub(super) fn wrong_type(
-    kind: &Kind,
-    found: &DeValue<'_>,
-    at: &Place,
-    problems: &mut Problems,
-) {
-    let problem = problems.add(
-        at,
-        format!("`{}` is {}", at.key, type_name(found)),
-    );
+pub(super) fn wrong_type(kind: &Kind, found: &DeValue<'_>, at: &Place, problems: &mut Problems) {
+    let problem = problems.add(at, format!("`{}` is {}", at.key, type_name(found)));
     let expected = match kind {
         Kind::Choice(choices) => format!("expected {}", names(choices)),
         kind => format!("expected {}", kind.expected()),

@@ -100,19 +100,13 @@ impl<'d> Section<'d> {
                 .and_then(bounded)
                 .map_err(|fault| report(&number_text(number), &at, fault, &mut reading.problems))
                 .ok(),
-            _ => self.parsed(name, reading, |text| {
-                values::bytes(text).and_then(&bounded)
-            }),
+            _ => self.parsed(name, reading, |text| values::bytes(text).and_then(&bounded)),
         };
         found.unwrap_or(0)
     }
 
     /// A whole number within its bounds, or its default.
-    pub(in crate::config) fn integer(
-        &self,
-        name: &str,
-        reading: &mut Reading<'_>,
-    ) -> Option<u64> {
+    pub(in crate::config) fn integer(&self, name: &str, reading: &mut Reading<'_>) -> Option<u64> {
         let key = self.described(name);
         let Kind::Integer { min, max } = key.kind else {
             unreachable!("`{name}` is described as something else than a whole number");
@@ -148,7 +142,12 @@ impl<'d> Section<'d> {
             DeValue::Datetime(time) => Text::literal(&time.to_string(), &at),
             DeValue::String(_) => self.text(name, reading)?,
             other => {
-                wrong_type(&self.described(name).kind, other, &at, &mut reading.problems);
+                wrong_type(
+                    &self.described(name).kind,
+                    other,
+                    &at,
+                    &mut reading.problems,
+                );
                 return None;
             }
         };
@@ -254,17 +253,11 @@ impl<'d> Section<'d> {
             wrong_type(kind, value, &at, &mut reading.problems);
             return Vec::new();
         };
-        let around = Section {
-            at,
-            ..self.clone()
-        };
+        let around = Section { at, ..self.clone() };
         let mut entries = Vec::new();
         for (key, item) in in_order(values) {
             let at = around.inside(key.get_ref(), item.span());
-            let key = Text::literal(
-                key.get_ref(),
-                &around.inside(key.get_ref(), key.span()),
-            );
+            let key = Text::literal(key.get_ref(), &around.inside(key.get_ref(), key.span()));
             match item.get_ref() {
                 DeValue::String(raw) => entries.extend(
                     expand(raw, &at, reading.inputs, &mut reading.problems)
@@ -320,8 +313,7 @@ fn integer(value: &DeValue<'_>) -> Result<i128, Fault> {
     let DeValue::Integer(integer) = value else {
         return Err(Fault::new("is not a whole number"));
     };
-    i128::from_str_radix(integer.as_str(), integer.radix())
-        .map_err(|_| Fault::new("is too large"))
+    i128::from_str_radix(integer.as_str(), integer.radix()).map_err(|_| Fault::new("is too large"))
 }
 
 /// A number for a message.

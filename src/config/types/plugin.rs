@@ -71,7 +71,12 @@ pub struct ServedFile {
 /// Path and length: the bytes may be a secret's, and are too many to read.
 impl fmt::Debug for ServedFile {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "File({}, {} bytes)", self.path.display(), self.bytes.len())
+        write!(
+            f,
+            "File({}, {} bytes)",
+            self.path.display(),
+            self.bytes.len()
+        )
     }
 }
 
@@ -293,4 +298,3 @@ impl fmt::Debug for HeaderChanges {
             .finish()
     }
 }
-

@@ -66,7 +66,10 @@ pub(in crate::config) fn host(text: &str) -> Result<String, Fault> {
         ));
     }
     if text.parse::<Ipv6Addr>().is_ok() {
-        return Err(Fault::with("is an IPv6 address without brackets", "write `[::1]`"));
+        return Err(Fault::with(
+            "is an IPv6 address without brackets",
+            "write `[::1]`",
+        ));
     }
     if !text.starts_with('[') && text.contains(':') {
         return Err(Fault::with("has a port", help));

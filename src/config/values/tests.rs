@@ -75,7 +75,11 @@ fn listen_addresses() {
     check(addresses, "localhost:+80", fault);
     check(addresses, "localhost:", fault);
     check(addresses, "example.com:80", fault);
-    check(addresses, "unix:a.sock", "is not supported by this version yet");
+    check(
+        addresses,
+        "unix:a.sock",
+        "is not supported by this version yet",
+    );
 }
 
 #[test]
@@ -100,18 +104,29 @@ fn hosts() {
 
 #[test]
 fn upstream_urls() {
-    let cut = |text: &str| {
-        upstream_url(text).map(|url| (url.tls, url.host, url.port, url.base_path))
-    };
-    check(cut, "http://127.0.0.1:8000", r#"(false, "127.0.0.1", 8000, "")"#);
-    check(cut, "https://API.example.com/v1/", r#"(true, "api.example.com", 443, "/v1")"#);
+    let cut =
+        |text: &str| upstream_url(text).map(|url| (url.tls, url.host, url.port, url.base_path));
+    check(
+        cut,
+        "http://127.0.0.1:8000",
+        r#"(false, "127.0.0.1", 8000, "")"#,
+    );
+    check(
+        cut,
+        "https://API.example.com/v1/",
+        r#"(true, "api.example.com", 443, "/v1")"#,
+    );
     check(cut, "http://[::1]/a%20b", r#"(false, "::1", 80, "/a%20b")"#);
     check(cut, "http://h/a/../b", r#"(false, "h", 80, "/b")"#);
     check(cut, "127.0.0.1:8000", "is not a URL");
     check(cut, "localhost:8000", "is not an http(s) URL");
     check(cut, "ftp://h", "is not an http(s) URL");
     check(cut, "h2c://h", "is not supported by this version yet");
-    check(cut, "unix:/run/api.sock", "is not supported by this version yet");
+    check(
+        cut,
+        "unix:/run/api.sock",
+        "is not supported by this version yet",
+    );
     check(cut, "http://user:pass@h", "has a user or a password in it");
     check(cut, "http://h/?a=b", "has a query or a fragment");
     check(cut, "http://h/#a", "has a query or a fragment");
@@ -156,7 +171,9 @@ fn header_names_and_values() {
     check(header_name, "X-Ä", "is not the name of a header");
     check(header_value, "a b", "\"a b\"");
     check(header_value, "", "\"\"");
-    let fault = header_value("a\r\nb").expect_err("would split the head").what;
+    let fault = header_value("a\r\nb")
+        .expect_err("would split the head")
+        .what;
     check(header_value, "a\u{0}", &fault);
     check(header_value, " a", &fault);
     check(header_value, "ä", &fault);
@@ -185,7 +202,13 @@ fn fingerprints() {
     use crate::tokens::Fingerprint;
     let hello = "2CF24DBA5FB0A30E26E83B2AC5B9E29E1B161E5C1FA7425E73043362938B9824";
     assert_eq!(fingerprint(hello), Ok(Fingerprint::of(b"hello")));
-    for text in ["", "2cf2", &"g".repeat(64), &"ä".repeat(32), &"0".repeat(65)] {
+    for text in [
+        "",
+        "2cf2",
+        &"g".repeat(64),
+        &"ä".repeat(32),
+        &"0".repeat(65),
+    ] {
         check(fingerprint, text, "is not a SHA-256");
     }
 }

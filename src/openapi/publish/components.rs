@@ -30,8 +30,12 @@ pub(super) enum Section {
 
 impl Section {
     /// In the order in which they are published.
-    const ALL: [Section; 4] =
-        [Section::Schemas, Section::Responses, Section::Examples, Section::Headers];
+    const ALL: [Section; 4] = [
+        Section::Schemas,
+        Section::Responses,
+        Section::Examples,
+        Section::Headers,
+    ];
 
     /// Its key in `components`.
     fn key(self) -> &'static str {
@@ -81,7 +85,10 @@ impl<'d> Renderer<'d> {
             .filter_map(|section| Some((section, components?.get(section.key())?.as_object()?)))
             .flat_map(|(section, map)| map.keys().map(move |name| (section, name.clone())))
             .collect();
-        let version = root.get("openapi").map(Value::to_string).unwrap_or_default();
+        let version = root
+            .get("openapi")
+            .map(Value::to_string)
+            .unwrap_or_default();
         Self {
             root,
             target,
@@ -101,7 +108,8 @@ impl<'d> Renderer<'d> {
     /// Notes something about what is being rendered.
     pub(super) fn note(&mut self, action: Action, message: impl Into<String>) {
         if self.report.len() < MAX_FINDINGS {
-            self.report.push(Finding::new(self.at.as_str(), action, message));
+            self.report
+                .push(Finding::new(self.at.as_str(), action, message));
         }
     }
 
@@ -138,19 +146,26 @@ impl<'d> Renderer<'d> {
 
     /// The pointer to what holds what is being rendered.
     pub(super) fn parent(&self) -> String {
-        self.at.rsplit_once('/').map_or_else(|| self.at.clone(), |(parent, _)| parent.to_owned())
+        self.at
+            .rsplit_once('/')
+            .map_or_else(|| self.at.clone(), |(parent, _)| parent.to_owned())
     }
 
     /// A place below the one that is being rendered.
     pub(super) fn place(&self, segment: &str, value: &'d Value) -> Place<'d> {
-        Place { pointer: pointer::join(&self.at, segment), value }
+        Place {
+            pointer: pointer::join(&self.at, segment),
+            value,
+        }
     }
 
     /// The published form of a reference; what it points to becomes a component. `None`: it
     /// leads nowhere.
     pub(super) fn reference(&mut self, section: Section, reference: &str) -> Option<String> {
-        let place = pointer::resolve(self.root, reference).or_else(|| self.guess(section, reference))?;
-        let usable = place.value.is_object() || (section == Section::Schemas && place.value.is_boolean());
+        let place =
+            pointer::resolve(self.root, reference).or_else(|| self.guess(section, reference))?;
+        let usable =
+            place.value.is_object() || (section == Section::Schemas && place.value.is_boolean());
         if !usable {
             return None;
         }
@@ -171,7 +186,10 @@ impl<'d> Renderer<'d> {
             None => self.new_name(section, &key.1),
         };
         self.found.push((section, name.clone()));
-        let place = Place { pointer: key.1.clone(), value: place.value };
+        let place = Place {
+            pointer: key.1.clone(),
+            value: place.value,
+        };
         self.queue.push_back((section, name.clone(), place));
         self.names.insert(key, name.clone());
         name
@@ -180,10 +198,16 @@ impl<'d> Renderer<'d> {
     /// A name for what is no component of this section in the original, made of its pointer.
     fn new_name(&mut self, section: Section, at: &str) -> String {
         let words = pointer::segments(at).unwrap_or_default();
-        let words = words.iter().filter(|word| *word != "components" && *word != section.key());
+        let words = words
+            .iter()
+            .filter(|word| *word != "components" && *word != section.key());
         let mut base = String::new();
         for c in words.flat_map(|word| word.chars().chain(['_'])) {
-            let c = if c.is_ascii_alphanumeric() || matches!(c, '.' | '-') { c } else { '_' };
+            let c = if c.is_ascii_alphanumeric() || matches!(c, '.' | '-') {
+                c
+            } else {
+                '_'
+            };
             if !(c == '_' && (base.is_empty() || base.ends_with('_'))) && base.len() < MAX_NAME {
                 base.push(c);
             }
@@ -229,10 +253,20 @@ impl<'d> Renderer<'d> {
             anchors
         });
         let common = |place: &&Place<'_>| {
-            place.pointer.bytes().zip(self.at.bytes()).take_while(|(a, b)| a == b).count()
+            place
+                .pointer
+                .bytes()
+                .zip(self.at.bytes())
+                .take_while(|(a, b)| a == b)
+                .count()
         };
         // The nearest one; of equally near ones the first.
-        anchors.get(anchor)?.iter().rev().max_by_key(common).cloned()
+        anchors
+            .get(anchor)?
+            .iter()
+            .rev()
+            .max_by_key(common)
+            .cloned()
     }
 
     /// Names of the schemas that extend the component that is being rendered.
@@ -257,9 +291,19 @@ impl<'d> Renderer<'d> {
         }
         let mut components = Map::new();
         for section in Section::ALL {
-            let original = self.root.get("components").and_then(|c| c.get(section.key()));
-            let original = original.and_then(Value::as_object).into_iter().flat_map(Map::keys);
-            let found = self.found.iter().filter(|(s, _)| *s == section).map(|(_, name)| name);
+            let original = self
+                .root
+                .get("components")
+                .and_then(|c| c.get(section.key()));
+            let original = original
+                .and_then(Value::as_object)
+                .into_iter()
+                .flat_map(Map::keys);
+            let found = self
+                .found
+                .iter()
+                .filter(|(s, _)| *s == section)
+                .map(|(_, name)| name);
             let mut out = Map::new();
             for name in original.chain(found) {
                 if let Some(value) = done.remove(&(section, name.clone())) {
@@ -295,7 +339,10 @@ fn collect_anchors<'d>(
         Value::Object(map) => {
             for keyword in ["$anchor", "$dynamicAnchor", "$id"] {
                 if let Some(Value::String(anchor)) = map.get(keyword) {
-                    let place = Place { pointer: at.clone(), value };
+                    let place = Place {
+                        pointer: at.clone(),
+                        value,
+                    };
                     anchors.entry(anchor).or_default().push(place);
                 }
             }
@@ -322,7 +369,11 @@ fn heirs_of(root: &Value) -> HashMap<String, Vec<&str>> {
     let schemas = root.get("components").and_then(|c| c.get("schemas"));
     for (name, schema) in schemas.and_then(Value::as_object).into_iter().flatten() {
         let all_of = schema.get("allOf").and_then(Value::as_array);
-        for parent in all_of.into_iter().flatten().filter_map(pointer::reference_of) {
+        for parent in all_of
+            .into_iter()
+            .flatten()
+            .filter_map(pointer::reference_of)
+        {
             heirs.entry(parent.to_owned()).or_default().push(name);
         }
     }

@@ -14,13 +14,24 @@ pub(super) fn render(document: &Value, target: Target, overrides: &InfoOverrides
     let source = info_object(document).unwrap_or(&empty);
     let field = |name: &str| source.get(name).and_then(text);
     let mut info = Map::new();
-    let title = overrides.title.clone().or_else(|| field("title")).unwrap_or_default();
-    let title = if title.is_empty() { "API".to_owned() } else { title };
+    let title = overrides
+        .title
+        .clone()
+        .or_else(|| field("title"))
+        .unwrap_or_default();
+    let title = if title.is_empty() {
+        "API".to_owned()
+    } else {
+        title
+    };
     info.insert("title".to_owned(), title.into());
     if target == Target::V3_1_0 {
         insert(&mut info, "summary", field("summary"));
     }
-    let description = overrides.description.clone().or_else(|| field("description"));
+    let description = overrides
+        .description
+        .clone()
+        .or_else(|| field("description"));
     insert(&mut info, "description", description);
     insert(&mut info, "termsOfService", field("termsOfService"));
     if let Some(contact) = part(source, "contact", &["name", "url", "email"]) {
@@ -29,7 +40,10 @@ pub(super) fn render(document: &Value, target: Target, overrides: &InfoOverrides
     if let Some(license) = license(source, target) {
         info.insert("license".to_owned(), license.into());
     }
-    info.insert("version".to_owned(), field("version").unwrap_or_else(|| "1".to_owned()).into());
+    info.insert(
+        "version".to_owned(),
+        field("version").unwrap_or_else(|| "1".to_owned()).into(),
+    );
     Value::Object(info)
 }
 
@@ -54,7 +68,10 @@ fn part(of: &Map<String, Value>, name: &str, fields: &[&str]) -> Option<Map<Stri
 fn license(info: &Map<String, Value>, target: Target) -> Option<Map<String, Value>> {
     let mut license = part(info, "license", &["name", "identifier", "url"])?;
     if !license.contains_key("name") {
-        let name = license.get("identifier").or_else(|| license.get("url"))?.clone();
+        let name = license
+            .get("identifier")
+            .or_else(|| license.get("url"))?
+            .clone();
         license.shift_insert(0, "name".to_owned(), name);
     }
     if target == Target::V3_0_1 || license.contains_key("url") {
@@ -65,17 +82,27 @@ fn license(info: &Map<String, Value>, target: Target) -> Option<Map<String, Valu
 
 /// The tags of the document that a published operation has.
 pub(super) fn tags(api: &Api) -> Option<Value> {
-    let mut open: HashSet<&str> =
-        api.operations.iter().flat_map(|o| &o.tags).map(String::as_str).collect();
+    let mut open: HashSet<&str> = api
+        .operations
+        .iter()
+        .flat_map(|o| &o.tags)
+        .map(String::as_str)
+        .collect();
     let mut tags = Vec::new();
     for tag in api.source.get("tags")?.as_array()? {
-        let Some(name) = tag.get("name").and_then(Value::as_str) else { continue };
+        let Some(name) = tag.get("name").and_then(Value::as_str) else {
+            continue;
+        };
         if !open.remove(name) {
             continue;
         }
         let mut out = Map::new();
         out.insert("name".to_owned(), name.into());
-        insert(&mut out, "description", tag.get("description").and_then(text));
+        insert(
+            &mut out,
+            "description",
+            tag.get("description").and_then(text),
+        );
         if let Some(docs) = external_docs(tag.get("externalDocs")) {
             out.insert("externalDocs".to_owned(), docs);
         }
@@ -89,7 +116,11 @@ pub(super) fn external_docs(value: Option<&Value>) -> Option<Value> {
     let value = value?;
     let url = value.get("url").and_then(text)?;
     let mut docs = Map::new();
-    insert(&mut docs, "description", value.get("description").and_then(text));
+    insert(
+        &mut docs,
+        "description",
+        value.get("description").and_then(text),
+    );
     docs.insert("url".to_owned(), url.into());
     Some(Value::Object(docs))
 }

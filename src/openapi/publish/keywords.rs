@@ -56,18 +56,21 @@ pub(super) fn keyword(name: &str) -> Keyword {
         "$ref" | "$dynamicRef" | "$recursiveRef" => Keyword::Reference,
         "not" | "items" | "contains" | "propertyNames" | "if" | "then" | "else"
         | "contentSchema" => Keyword::Schema,
-        "additionalProperties" | "unevaluatedProperties" | "unevaluatedItems"
+        "additionalProperties"
+        | "unevaluatedProperties"
+        | "unevaluatedItems"
         | "additionalItems" => Keyword::SchemaOrFlag,
         "allOf" | "anyOf" | "oneOf" | "prefixItems" => Keyword::Schemas,
         "properties" | "patternProperties" | "dependentSchemas" => Keyword::Named,
         "type" => Keyword::Type,
         "discriminator" => Keyword::Discriminator,
-        "title" | "description" | "format" | "pattern" | "contentEncoding"
-        | "contentMediaType" => Keyword::Data(Kind::Text),
+        "title" | "description" | "format" | "pattern" | "contentEncoding" | "contentMediaType" => {
+            Keyword::Data(Kind::Text)
+        }
         "multipleOf" | "maximum" | "minimum" => Keyword::Data(Kind::Number),
         "exclusiveMaximum" | "exclusiveMinimum" => Keyword::Data(Kind::Bound),
-        "maxLength" | "minLength" | "maxItems" | "minItems" | "maxProperties"
-        | "minProperties" | "minContains" | "maxContains" => Keyword::Data(Kind::Count),
+        "maxLength" | "minLength" | "maxItems" | "minItems" | "maxProperties" | "minProperties"
+        | "minContains" | "maxContains" => Keyword::Data(Kind::Count),
         "uniqueItems" | "nullable" | "readOnly" | "writeOnly" | "deprecated" => {
             Keyword::Data(Kind::Flag)
         }
@@ -86,8 +89,16 @@ pub(super) fn keyword(name: &str) -> Keyword {
 pub(super) fn is_annotation(name: &str) -> bool {
     matches!(
         name,
-        "title" | "description" | "default" | "example" | "examples" | "deprecated" | "readOnly"
-            | "writeOnly" | "externalDocs" | "xml"
+        "title"
+            | "description"
+            | "default"
+            | "example"
+            | "examples"
+            | "deprecated"
+            | "readOnly"
+            | "writeOnly"
+            | "externalDocs"
+            | "xml"
     ) || name.starts_with("x-")
 }
 
@@ -101,9 +112,17 @@ pub(super) fn types_of(name: &str) -> &'static [&'static str] {
         }
         "items" | "prefixItems" | "contains" | "minContains" | "maxContains" | "minItems"
         | "maxItems" | "uniqueItems" | "unevaluatedItems" | "additionalItems" => &["array"],
-        "properties" | "patternProperties" | "additionalProperties" | "propertyNames"
-        | "required" | "minProperties" | "maxProperties" | "unevaluatedProperties"
-        | "dependentRequired" | "dependentSchemas" | "discriminator" => &["object"],
+        "properties"
+        | "patternProperties"
+        | "additionalProperties"
+        | "propertyNames"
+        | "required"
+        | "minProperties"
+        | "maxProperties"
+        | "unevaluatedProperties"
+        | "dependentRequired"
+        | "dependentSchemas"
+        | "discriminator" => &["object"],
         _ => &[],
     }
 }

@@ -88,7 +88,10 @@ fn render(api: &Api, target: Target, options: &PublishOptions) -> (Value, Vec<Fi
     }
     let mut document = Map::new();
     document.insert("openapi".to_owned(), target.version().into());
-    document.insert("info".to_owned(), info::render(&api.source, target, &options.info));
+    document.insert(
+        "info".to_owned(),
+        info::render(&api.source, target, &options.info),
+    );
     document.insert("servers".to_owned(), json!([{ "url": options.origin }]));
     document.insert("paths".to_owned(), Value::Object(paths));
     if !components.is_empty() {
@@ -111,11 +114,12 @@ fn paths<'d>(
     debug_assert_eq!(ids.len(), api.operations.len(), "ids are unique");
     let mut paths: Map<String, Value> = Map::new();
     for operation in &api.operations {
-        let Some(source) = Source::find(&api.source, &operation.path_key, &operation.method)
-        else {
+        let Some(source) = Source::find(&api.source, &operation.path_key, &operation.method) else {
             continue;
         };
-        let Ok(path) = PathKey::parse(&operation.path_key) else { continue };
+        let Ok(path) = PathKey::parse(&operation.path_key) else {
+            continue;
+        };
         let by_query = crowded.contains(&spot(operation)) && !path.query.is_empty();
         let key = if by_query {
             let reason = "it differs from another operation by its query alone, \
@@ -125,9 +129,14 @@ fn paths<'d>(
         } else {
             operation.path.clone()
         };
-        let place = operation::Place { path: &path, by_query };
+        let place = operation::Place {
+            path: &path,
+            by_query,
+        };
         let rendered = operation::render(renderer, operation, &source, &place, options);
-        let item = paths.entry(key).or_insert_with(|| Value::Object(Map::new()));
+        let item = paths
+            .entry(key)
+            .or_insert_with(|| Value::Object(Map::new()));
         if let Value::Object(item) = item {
             item.insert(operation.method.as_str().to_ascii_lowercase(), rendered);
         }
@@ -146,5 +155,9 @@ fn crowded(operations: &[Operation]) -> HashSet<(Method, String)> {
     for operation in operations {
         *count.entry(spot(operation)).or_default() += 1;
     }
-    count.into_iter().filter(|(_, n)| *n > 1).map(|(spot, _)| spot).collect()
+    count
+        .into_iter()
+        .filter(|(_, n)| *n > 1)
+        .map(|(spot, _)| spot)
+        .collect()
 }

@@ -8,20 +8,57 @@ use super::shapes::{self, add_all_of, split, take_annotations, take_flag, take_t
 
 /// The keywords that a schema of 3.0 may have, besides annotations.
 const KNOWN: &[&str] = &[
-    "type", "nullable", "format", "enum", "multipleOf", "maximum", "exclusiveMaximum", "minimum",
-    "exclusiveMinimum", "maxLength", "minLength", "pattern", "maxItems", "minItems",
-    "uniqueItems", "items", "maxProperties", "minProperties", "required", "properties",
-    "additionalProperties", "allOf", "anyOf", "oneOf", "not", "discriminator", "$ref", "xml",
+    "type",
+    "nullable",
+    "format",
+    "enum",
+    "multipleOf",
+    "maximum",
+    "exclusiveMaximum",
+    "minimum",
+    "exclusiveMinimum",
+    "maxLength",
+    "minLength",
+    "pattern",
+    "maxItems",
+    "minItems",
+    "uniqueItems",
+    "items",
+    "maxProperties",
+    "minProperties",
+    "required",
+    "properties",
+    "additionalProperties",
+    "allOf",
+    "anyOf",
+    "oneOf",
+    "not",
+    "discriminator",
+    "$ref",
+    "xml",
 ];
 
 /// The last step of a schema.
 pub(super) fn finish(draft: Draft) -> Value {
-    let Draft { reference, mut keywords } = draft;
+    let Draft {
+        reference,
+        mut keywords,
+    } = draft;
     let mut nullable = take_flag(&mut keywords, "nullable");
     constant(&mut keywords);
     example(&mut keywords);
-    exclusive(&mut keywords, "minimum", "exclusiveMinimum", |bound, other| other > bound);
-    exclusive(&mut keywords, "maximum", "exclusiveMaximum", |bound, other| other < bound);
+    exclusive(
+        &mut keywords,
+        "minimum",
+        "exclusiveMinimum",
+        |bound, other| other > bound,
+    );
+    exclusive(
+        &mut keywords,
+        "maximum",
+        "exclusiveMaximum",
+        |bound, other| other < bound,
+    );
     tuple(&mut keywords);
     patterns(&mut keywords);
     closed(&mut keywords, reference.is_some());
@@ -57,7 +94,9 @@ pub(super) fn finish(draft: Draft) -> Value {
         }
         several => several_types(keywords, several, std::mem::take(&mut nullable)),
     };
-    keywords.retain(|name, _| KNOWN.contains(&name.as_str()) || (is_annotation(name) && name != "examples"));
+    keywords.retain(|name, _| {
+        KNOWN.contains(&name.as_str()) || (is_annotation(name) && name != "examples")
+    });
     if keywords.get("type") == Some(&json!("array")) && !keywords.contains_key("items") {
         keywords.insert("items".to_owned(), json!({}));
     }
@@ -77,15 +116,24 @@ fn constant(keywords: &mut Map<String, Value>) {
 
 /// `examples` → `example`
 fn example(keywords: &mut Map<String, Value>) {
-    let first = keywords.shift_remove("examples").and_then(|list| list.get(0).cloned());
+    let first = keywords
+        .shift_remove("examples")
+        .and_then(|list| list.get(0).cloned());
     if let Some(first) = first.filter(|_| !keywords.contains_key("example")) {
         keywords.insert("example".to_owned(), first);
     }
 }
 
 /// A bound that is excluded becomes a bound and a flag, unless the other bound is tighter.
-fn exclusive(keywords: &mut Map<String, Value>, bound: &str, name: &str, tighter: fn(f64, f64) -> bool) {
-    let Some(Value::Number(excluded)) = keywords.get(name).cloned() else { return };
+fn exclusive(
+    keywords: &mut Map<String, Value>,
+    bound: &str,
+    name: &str,
+    tighter: fn(f64, f64) -> bool,
+) {
+    let Some(Value::Number(excluded)) = keywords.get(name).cloned() else {
+        return;
+    };
     let number = |value: Option<&Value>| value.and_then(Value::as_f64);
     let other = number(keywords.get(bound));
     let excluded_float = excluded.as_f64().unwrap_or_default();
@@ -99,7 +147,9 @@ fn exclusive(keywords: &mut Map<String, Value>, bound: &str, name: &str, tighter
 
 /// `prefixItems` → `items` that any of them fits.
 fn tuple(keywords: &mut Map<String, Value>) {
-    let Some(Value::Array(mut alternatives)) = keywords.shift_remove("prefixItems") else { return };
+    let Some(Value::Array(mut alternatives)) = keywords.shift_remove("prefixItems") else {
+        return;
+    };
     let length = alternatives.len();
     let ends = ["additionalItems", "unevaluatedItems"]
         .iter()
@@ -136,7 +186,9 @@ fn one_of_them(alternatives: Vec<Value>) -> Value {
 
 /// `patternProperties` → `additionalProperties`: the patterns are lost, the schemas stay.
 fn patterns(keywords: &mut Map<String, Value>) {
-    let Some(Value::Object(patterns)) = keywords.shift_remove("patternProperties") else { return };
+    let Some(Value::Object(patterns)) = keywords.shift_remove("patternProperties") else {
+        return;
+    };
     if patterns.is_empty() {
         return;
     }
@@ -149,15 +201,22 @@ fn patterns(keywords: &mut Map<String, Value>) {
 
 /// `unevaluatedProperties: false` is `additionalProperties: false` where nothing is combined.
 fn closed(keywords: &mut Map<String, Value>, reference: bool) {
-    let combined = ["allOf", "anyOf", "oneOf"].iter().any(|name| keywords.contains_key(*name));
-    if keywords.get("unevaluatedProperties") == Some(&Value::Bool(false)) && !combined && !reference {
-        keywords.entry("additionalProperties").or_insert(false.into());
+    let combined = ["allOf", "anyOf", "oneOf"]
+        .iter()
+        .any(|name| keywords.contains_key(*name));
+    if keywords.get("unevaluatedProperties") == Some(&Value::Bool(false)) && !combined && !reference
+    {
+        keywords
+            .entry("additionalProperties")
+            .or_insert(false.into());
     }
 }
 
 /// Drops null from the alternatives, and says whether it was there.
 fn without_null(keywords: &mut Map<String, Value>, name: &str) -> bool {
-    let Some(Value::Array(list)) = keywords.get_mut(name) else { return false };
+    let Some(Value::Array(list)) = keywords.get_mut(name) else {
+        return false;
+    };
     let all = list.len();
     list.retain(|schema| !shapes::is_null(schema));
     if list.len() == all {
@@ -206,7 +265,11 @@ fn bytes(keywords: &mut Map<String, Value>, types: &[String]) {
 }
 
 /// An alternative for each type.
-fn several_types(mut keywords: Map<String, Value>, types: &[String], nullable: bool) -> Map<String, Value> {
+fn several_types(
+    mut keywords: Map<String, Value>,
+    types: &[String],
+    nullable: bool,
+) -> Map<String, Value> {
     let mut out = take_annotations(&mut keywords);
     let mut alternatives = Vec::new();
     for mut alternative in split(&mut keywords, types) {

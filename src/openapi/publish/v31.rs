@@ -10,7 +10,10 @@ use super::shapes::{self, split, take_annotations, take_flag, take_types};
 
 /// The last step of a schema.
 pub(super) fn finish(draft: Draft) -> Value {
-    let Draft { reference, mut keywords } = draft;
+    let Draft {
+        reference,
+        mut keywords,
+    } = draft;
     let nullable = take_flag(&mut keywords, "nullable");
     exclusive(&mut keywords, "minimum", "exclusiveMinimum");
     exclusive(&mut keywords, "maximum", "exclusiveMaximum");
@@ -55,7 +58,10 @@ fn one_type(mut inner: Map<String, Value>, only: &str) -> Map<String, Value> {
 
 /// An alternative for each type.
 fn several_types(mut inner: Map<String, Value>, types: &[String]) -> Map<String, Value> {
-    let alternatives = split(&mut inner, types).into_iter().map(Value::Object).collect();
+    let alternatives = split(&mut inner, types)
+        .into_iter()
+        .map(Value::Object)
+        .collect();
     shapes::any_of(alternatives, inner)
 }
 
@@ -78,7 +84,9 @@ fn or_null(mut inner: Map<String, Value>) -> Map<String, Value> {
 
 /// The boolean of 3.0 becomes the bound itself.
 fn exclusive(keywords: &mut Map<String, Value>, bound: &str, name: &str) {
-    let Some(Value::Bool(flag)) = keywords.get(name) else { return };
+    let Some(Value::Bool(flag)) = keywords.get(name) else {
+        return;
+    };
     match keywords.get(bound).cloned().filter(|_| *flag) {
         Some(value) => {
             keywords.insert(name.to_owned(), value);

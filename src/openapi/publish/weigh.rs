@@ -24,7 +24,10 @@ pub(in super::super) fn weigh(root: &Value, source: &Source<'_>, budget: usize) 
 
 /// Takes what stands there, or what a reference leads to.
 fn take_target(root: &Value, value: &Value, left: usize) -> Option<usize> {
-    let place = Place { pointer: String::new(), value };
+    let place = Place {
+        pointer: String::new(),
+        value,
+    };
     match pointer::follow(root, place) {
         Ok((_, target)) => take_map(target, left),
         Err(_) => left.checked_sub(1),
