@@ -1,11 +1,13 @@
 //! The life of a configuration: read, prove, compile, bind, test, publish, retire. One path for
 //! the start and for every change; a failure at any step changes nothing.
 
+mod attempt;
 mod declared;
 pub mod devcerts;
 mod documents;
 mod edges;
 mod inputs;
+mod selftest;
 mod status;
 mod watch;
 
@@ -18,15 +20,14 @@ use jiff::Timestamp;
 use rustls::RootCertStore;
 use rustls::server::ProducesTickets;
 use serde_json::Value;
-use sha2::{Digest, Sha256};
 
 pub use edges::{Edges, Fetching, Listening, Order};
 pub use inputs::Inputs;
 pub use watch::Watch;
 
-use crate::config::{self, Config, ListenerKind, Require};
+use crate::config;
 use crate::problems::Problems;
-use crate::snapshot::{Material, Published, Snapshot};
+use crate::snapshot::{Published, Snapshot};
 use crate::telemetry::{Gauges, Labels};
 use crate::tokens::{ScopeLists, TokenTable};
 use declared::Tokens;
@@ -214,7 +215,7 @@ impl<E: Edges> Control<E> {
     /// One attempt, from reading to publishing. [`Outcome::Waiting`]: documents were ordered
     /// ([`Self::take_orders`]); when one is [delivered](Self::delivered) it is time for another.
     pub async fn attempt(&mut self, trigger: Trigger) -> Outcome {
-        let mut outcome = self.look(trigger, ask(trigger));
+        let mut outcome = self.look(trigger, attempt::ask(trigger));
         if trigger == Trigger::File
             && let Outcome::Refused(first) = &outcome
         {
@@ -309,269 +310,6 @@ impl<E: Edges> Control<E> {
         }
     }
 
-    fn look(&mut self, trigger: Trigger, ask: Ask) -> Outcome {
-        let candidate = match self.compile(ask) {
-            Ok(candidate) => candidate,
-            Err(outcome) => return outcome,
-        };
-        let Candidate {
-            snapshot,
-            tokens,
-            mut problems,
-            digest,
-            written,
-        } = candidate;
-        let refuse = |stage, problems| {
-            Outcome::Refused(Refused {
-                stage,
-                problems,
-                since: Timestamp::now(),
-                digest,
-            })
-        };
-        if !matches!(trigger, Trigger::Command { weaker: true }) {
-            self.check_not_weaker(&snapshot, &mut problems);
-            if problems.has_problems() {
-                return refuse(Stage::SelfTest, problems);
-            }
-        }
-        let added = match self.bind_added(&snapshot.config, &mut problems) {
-            Ok(added) => added,
-            Err(()) => return refuse(Stage::Bind, problems),
-        };
-        self.check_fixed(&snapshot.config, &mut problems);
-        self.publish(Arc::new(snapshot), tokens, added, written);
-        self.digest = digest;
-        self.warnings = problems.clone();
-        Outcome::Published(problems)
-    }
-
-    /// Reads, proves and compiles; binds and publishes nothing.
-    fn compile(&mut self, ask: Ask) -> Result<Candidate, Outcome> {
-        let now = Timestamp::now();
-        let mut inputs = Inputs::default();
-        let (config, mut problems) = match &self.source {
-            Source::File(path) => config::load(path, &mut inputs, now),
-            Source::Text { name, text, .. } => config::load_text(name, text, &mut inputs, now),
-        };
-        let lines = config
-            .as_ref()
-            .map(|config| declared::read_files(config, &mut inputs, &mut problems));
-        let written = inputs.digest();
-        // Also what was refused is watched: that is where it will be mended.
-        self.inputs = inputs;
-        let refuse = |stage, problems, digest| {
-            Err(Outcome::Refused(Refused {
-                stage,
-                problems,
-                since: now,
-                digest,
-            }))
-        };
-        let (Some(config), Some(lines), false) = (config, lines, problems.has_problems()) else {
-            return refuse(Stage::Validate, problems, written);
-        };
-        for (index, error) in self
-            .library
-            .settle(&config, &self.edges, &self.roots, ask, now)
-        {
-            problems.add(&config.plugins[index].openapi.at, error);
-        }
-        if self.library.awaits(ask == Ask::All) {
-            return Err(Outcome::Waiting);
-        }
-        let digest: [u8; 32] = Sha256::digest([written, self.library.digest()].concat()).into();
-        if problems.has_problems() {
-            return refuse(Stage::Compile, problems, digest);
-        }
-        if self.published.is_some() && digest == self.digest {
-            return Err(Outcome::Unchanged);
-        }
-        let tokens = self.tokens.next(&config, lines, &self.shared.scopes, now);
-        let material = Material {
-            generation: self.generation + 1,
-            hash: hex(&digest),
-            apis: &self.library.apis(),
-            system_roots: &self.roots,
-            tickets: &self.tickets,
-            scopes: &self.shared.scopes,
-            labels: &self.shared.labels,
-            now,
-            fly_app: self.fly_app.clone(),
-            dev: matches!(self.source, Source::Text { dev: true, .. }),
-            // What was written did not change, so it is not what is wrong.
-            strict: self.written != Some(written),
-        };
-        match Snapshot::compile(config, &material, &mut problems) {
-            Some(snapshot) => Ok(Candidate {
-                snapshot,
-                tokens,
-                problems,
-                digest,
-                written,
-            }),
-            None => refuse(Stage::Compile, problems, digest),
-        }
-    }
-
-    /// Reads, proves and compiles as a start would, and binds nothing: for `check` and `print`.
-    /// `None`: documents are awaited.
-    pub fn rehearse(&mut self) -> Option<(Option<Snapshot>, Problems)> {
-        match self.compile(Ask::Missing) {
-            Ok(candidate) => Some((Some(candidate.snapshot), candidate.problems)),
-            Err(Outcome::Refused(refused)) => Some((None, refused.problems)),
-            Err(_) => None,
-        }
-    }
-
-    /// Binds what is listened on from now on. Nothing accepts from it yet.
-    fn bind_added(&self, config: &Config, problems: &mut Problems) -> Result<Vec<E::Bound>, ()> {
-        let running = self.edges.listening();
-        let mut added = Vec::new();
-        for (kind, address) in wanted(config) {
-            if running
-                .iter()
-                .any(|known| known.kind == kind && known.asked == address)
-            {
-                continue;
-            }
-            match self.edges.bind(kind, address) {
-                Ok(bound) => added.push(bound),
-                Err(error) => {
-                    problems.add(
-                        &crate::problems::Place::named(format!("listen.{}", kind.name())),
-                        error,
-                    );
-                }
-            }
-        }
-        if problems.has_problems() {
-            Err(())
-        } else {
-            Ok(added)
-        }
-    }
-
-    /// The swap. Nothing here can fail.
-    fn publish(
-        &mut self,
-        snapshot: Arc<Snapshot>,
-        tokens: declared::Next,
-        added: Vec<E::Bound>,
-        written: [u8; 32],
-    ) {
-        self.generation = snapshot.generation;
-        self.since = Timestamp::now();
-        self.alive
-            .retain(|generation| generation.strong_count() > 0);
-        self.alive.push(Arc::downgrade(&snapshot));
-        // New secrets open before the snapshot that knows their scopes serves, old ones close
-        // after: at no moment is a live secret refused.
-        self.written = Some(written);
-        let retired = self.tokens.enter(tokens, &self.shared.tokens);
-        let wanted = wanted(&snapshot.config);
-        self.edges
-            .configure(&snapshot.config.limits, snapshot.config.log);
-        match &self.published {
-            Some(published) => published.publish(snapshot),
-            None => self.published = Some(Arc::new(Published::new(snapshot))),
-        }
-        retired.leave(&self.shared.tokens);
-        for bound in added {
-            self.edges.listen(bound);
-        }
-        for gone in self.edges.listening() {
-            if !wanted.contains(&(gone.kind, gone.asked)) {
-                self.edges.unlisten(gone.kind, gone.asked);
-            }
-        }
-    }
-
-    /// What only a restart can change is reported, and goes on as it was.
-    fn check_fixed(&self, next: &Config, problems: &mut Problems) {
-        let Some(published) = &self.published else {
-            return;
-        };
-        let running = &published.current().config;
-        if running.workers != next.workers {
-            let show = |workers: Option<usize>| {
-                workers.map_or("one per core".to_owned(), |count| count.to_string())
-            };
-            let message = format!(
-                "workers changes from {} to {} at the next start",
-                show(running.workers),
-                show(next.workers)
-            );
-            problems.warn(&crate::problems::Place::named("workers"), message);
-        }
-        for (key, was, is) in [
-            (
-                "state.directory",
-                &running.state_directory,
-                &next.state_directory,
-            ),
-            ("listen.admin", &running.listen.admin, &next.listen.admin),
-        ] {
-            if was != is {
-                let message = format!(
-                    "{key} changes from {} to {} at the next start",
-                    was.display(),
-                    is.display()
-                );
-                problems.warn(&crate::problems::Place::named(key), message);
-            }
-        }
-    }
-
-    /// A plugin that lets in more than before is most likely a mistake.
-    fn check_not_weaker(&self, next: &Snapshot, problems: &mut Problems) {
-        let Some(published) = &self.published else {
-            return;
-        };
-        let running = published.current();
-        for plugin in &next.plugins {
-            let Some(before) = running
-                .plugins
-                .iter()
-                .find(|before| before.name == plugin.name)
-            else {
-                continue;
-            };
-            let at = next
-                .config
-                .plugins
-                .iter()
-                .find(|config| config.name == *plugin.name)
-                .map(|config| &config.at);
-            let place = |key: &str| {
-                let key = format!("plugins.{}.{key}", plugin.name);
-                at.map_or_else(
-                    || crate::problems::Place::named(key.clone()),
-                    |at| crate::problems::Place {
-                        key: key.clone(),
-                        ..at.clone()
-                    },
-                )
-            };
-            if lets_in_more(before.require, plugin.require) {
-                problems
-                    .add(
-                        &place("auth.require"),
-                        "the plugin would let in requests that it refuses now",
-                    )
-                    .help("if that is meant: plugway reload --weaker");
-            }
-            if plugin.forward_unpublished && !before.forward_unpublished {
-                problems
-                    .add(
-                        &place("openapi.unpublished"),
-                        "the plugin would forward paths that it refuses now",
-                    )
-                    .help("if that is meant: plugway reload --weaker");
-            }
-        }
-    }
-
     /// Whether every plugin can serve.
     pub fn ready(&self) -> bool {
         self.published.as_ref().is_some_and(|published| {
@@ -625,57 +363,8 @@ impl<E: Edges> Control<E> {
     }
 }
 
-/// Whether a plugin that asked for `before` would let in requests that it refused.
-fn lets_in_more(before: Require, after: Require) -> bool {
-    use Require::{Any, None, Service, Upstream, User};
-    match (before, after) {
-        (None, _) => false,
-        (_, None) => true,
-        // The gateway would no longer look at the credential itself.
-        (Any | Service | User, Upstream) => true,
-        (Service | User, Any) => true,
-        (Upstream, _) | (Any, Any | Service | User) | (Service | User, Service | User) => false,
-    }
-}
-
-/// What passed every step up to the listeners.
-struct Candidate {
-    snapshot: Snapshot,
-    tokens: declared::Next,
-    problems: Problems,
-    digest: [u8; 32],
-    written: [u8; 32],
-}
-
-/// Which documents are fetched again.
-fn ask(trigger: Trigger) -> Ask {
-    match trigger {
-        Trigger::Start | Trigger::File => Ask::Missing,
-        Trigger::Document => Ask::Due,
-        Trigger::Command { .. } => Ask::All,
-    }
-}
-
 /// Before a candidate with problems is reported, it is looked at once more.
 const SECOND_LOOK: Duration = Duration::from_millis(250);
-
-/// The listeners of a configuration.
-fn wanted(config: &Config) -> Vec<(ListenerKind, std::net::SocketAddr)> {
-    let listen = &config.listen;
-    let https = listen
-        .https
-        .iter()
-        .map(|address| (ListenerKind::Https, *address));
-    let http = listen
-        .http
-        .iter()
-        .map(|address| (ListenerKind::Http, *address));
-    let metrics = listen
-        .metrics
-        .iter()
-        .map(|address| (ListenerKind::Metrics, *address));
-    https.chain(http).chain(metrics).collect()
-}
 
 /// The roots of the operating system; what can not be read is left out.
 pub fn system_roots() -> RootCertStore {
@@ -690,8 +379,4 @@ pub fn system_roots() -> RootCertStore {
 pub fn admin_socket(path: &Path) -> PathBuf {
     let mut inputs = Inputs::default();
     config::admin_socket(path, &mut inputs)
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

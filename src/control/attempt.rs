@@ -1,0 +1,230 @@
+//! One attempt: read → validate → compile → bind → self-test → publish.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use sha2::{Digest, Sha256};
+
+use super::documents::Ask;
+use super::{Control, Edges, Inputs, Outcome, Refused, Source, Stage, Trigger, declared};
+use crate::config::{self, Config, ListenerKind};
+use crate::problems::{Place, Problems};
+use crate::snapshot::{Material, Published, Snapshot};
+
+/// What passed every step up to the listeners.
+pub(super) struct Candidate {
+    snapshot: Snapshot,
+    tokens: declared::Next,
+    problems: Problems,
+    digest: [u8; 32],
+    written: [u8; 32],
+}
+
+impl<E: Edges> Control<E> {
+    /// All steps, once.
+    pub(super) fn look(&mut self, trigger: Trigger, ask: Ask) -> Outcome {
+        let candidate = match self.compile(ask) {
+            Ok(candidate) => candidate,
+            Err(outcome) => return outcome,
+        };
+        let Candidate {
+            snapshot,
+            tokens,
+            mut problems,
+            digest,
+            written,
+        } = candidate;
+        let refuse = |stage, problems| {
+            Outcome::Refused(Refused {
+                stage,
+                problems,
+                since: Timestamp::now(),
+                digest,
+            })
+        };
+        if !matches!(trigger, Trigger::Command { weaker: true }) {
+            self.check_not_weaker(&snapshot, &mut problems);
+            if problems.has_problems() {
+                return refuse(Stage::SelfTest, problems);
+            }
+        }
+        let added = match self.bind_added(&snapshot.config, &mut problems) {
+            Ok(added) => added,
+            Err(()) => return refuse(Stage::Bind, problems),
+        };
+        self.check_fixed(&snapshot.config, &mut problems);
+        self.publish(Arc::new(snapshot), tokens, added, written);
+        self.digest = digest;
+        self.warnings = problems.clone();
+        Outcome::Published(problems)
+    }
+
+    /// Reads, proves and compiles; binds and publishes nothing.
+    fn compile(&mut self, ask: Ask) -> Result<Candidate, Outcome> {
+        let now = Timestamp::now();
+        let mut inputs = Inputs::default();
+        let (config, mut problems) = match &self.source {
+            Source::File(path) => config::load(path, &mut inputs, now),
+            Source::Text { name, text, .. } => config::load_text(name, text, &mut inputs, now),
+        };
+        let lines = config
+            .as_ref()
+            .map(|config| declared::read_files(config, &mut inputs, &mut problems));
+        let written = inputs.digest();
+        // Also what was refused is watched: that is where it will be mended.
+        self.inputs = inputs;
+        let refuse = |stage, problems, digest| {
+            Err(Outcome::Refused(Refused {
+                stage,
+                problems,
+                since: now,
+                digest,
+            }))
+        };
+        let (Some(config), Some(lines), false) = (config, lines, problems.has_problems()) else {
+            return refuse(Stage::Validate, problems, written);
+        };
+        for (index, error) in self
+            .library
+            .settle(&config, &self.edges, &self.roots, ask, now)
+        {
+            problems.add(&config.plugins[index].openapi.at, error);
+        }
+        if self.library.awaits(ask == Ask::All) {
+            return Err(Outcome::Waiting);
+        }
+        let digest: [u8; 32] = Sha256::digest([written, self.library.digest()].concat()).into();
+        if problems.has_problems() {
+            return refuse(Stage::Compile, problems, digest);
+        }
+        if self.published.is_some() && digest == self.digest {
+            return Err(Outcome::Unchanged);
+        }
+        let tokens = self.tokens.next(&config, lines, &self.shared.scopes, now);
+        let material = Material {
+            generation: self.generation + 1,
+            hash: hex(&digest),
+            apis: &self.library.apis(),
+            system_roots: &self.roots,
+            tickets: &self.tickets,
+            scopes: &self.shared.scopes,
+            labels: &self.shared.labels,
+            now,
+            fly_app: self.fly_app.clone(),
+            dev: matches!(self.source, Source::Text { dev: true, .. }),
+            // What was written did not change, so it is not what is wrong.
+            strict: self.written != Some(written),
+        };
+        match Snapshot::compile(config, &material, &mut problems) {
+            Some(snapshot) => Ok(Candidate {
+                snapshot,
+                tokens,
+                problems,
+                digest,
+                written,
+            }),
+            None => refuse(Stage::Compile, problems, digest),
+        }
+    }
+
+    /// Reads, proves and compiles as a start would, and binds nothing: for `check` and `print`.
+    /// `None`: documents are awaited.
+    pub fn rehearse(&mut self) -> Option<(Option<Snapshot>, Problems)> {
+        match self.compile(Ask::Missing) {
+            Ok(candidate) => Some((Some(candidate.snapshot), candidate.problems)),
+            Err(Outcome::Refused(refused)) => Some((None, refused.problems)),
+            Err(_) => None,
+        }
+    }
+
+    /// Binds what is listened on from now on. Nothing accepts from it yet.
+    fn bind_added(&self, config: &Config, problems: &mut Problems) -> Result<Vec<E::Bound>, ()> {
+        let running = self.edges.listening();
+        let mut added = Vec::new();
+        for (kind, address) in wanted(config) {
+            if running
+                .iter()
+                .any(|known| known.kind == kind && known.asked == address)
+            {
+                continue;
+            }
+            match self.edges.bind(kind, address) {
+                Ok(bound) => added.push(bound),
+                Err(error) => {
+                    problems.add(&Place::named(format!("listen.{}", kind.name())), error);
+                }
+            }
+        }
+        if problems.has_problems() {
+            Err(())
+        } else {
+            Ok(added)
+        }
+    }
+
+    /// The swap. Nothing here can fail.
+    fn publish(
+        &mut self,
+        snapshot: Arc<Snapshot>,
+        tokens: declared::Next,
+        added: Vec<E::Bound>,
+        written: [u8; 32],
+    ) {
+        self.generation = snapshot.generation;
+        self.since = Timestamp::now();
+        self.alive
+            .retain(|generation| generation.strong_count() > 0);
+        self.alive.push(Arc::downgrade(&snapshot));
+        // New secrets open before the snapshot that knows their scopes serves, old ones close
+        // after: at no moment is a live secret refused.
+        self.written = Some(written);
+        let retired = self.tokens.enter(tokens, &self.shared.tokens);
+        let wanted = wanted(&snapshot.config);
+        self.edges
+            .configure(&snapshot.config.limits, snapshot.config.log);
+        match &self.published {
+            Some(published) => published.publish(snapshot),
+            None => self.published = Some(Arc::new(Published::new(snapshot))),
+        }
+        retired.leave(&self.shared.tokens);
+        for bound in added {
+            self.edges.listen(bound);
+        }
+        for gone in self.edges.listening() {
+            if !wanted.contains(&(gone.kind, gone.asked)) {
+                self.edges.unlisten(gone.kind, gone.asked);
+            }
+        }
+    }
+}
+
+/// Which documents are fetched again.
+pub(super) fn ask(trigger: Trigger) -> Ask {
+    match trigger {
+        Trigger::Start | Trigger::File => Ask::Missing,
+        Trigger::Document => Ask::Due,
+        Trigger::Command { .. } => Ask::All,
+    }
+}
+
+/// The listeners of a configuration.
+fn wanted(config: &Config) -> Vec<(ListenerKind, std::net::SocketAddr)> {
+    let listen = &config.listen;
+    let https = listen
+        .https
+        .iter()
+        .map(|address| (ListenerKind::Https, *address));
+    let http = listen
+        .http
+        .iter()
+        .map(|address| (ListenerKind::Http, *address));
+    let metrics = listen
+        .metrics
+        .iter()
+        .map(|address| (ListenerKind::Metrics, *address));
+    https.chain(http).chain(metrics).collect()
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}

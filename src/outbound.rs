@@ -1,0 +1,165 @@
+//! A request on its way to the upstream, and the response on its way back: both heads are built
+//! from nothing.
+
+use std::borrow::Cow;
+use std::rc::Rc;
+
+use bytes::Bytes;
+use http::request::Parts;
+use http::{HeaderMap, HeaderValue, Method, Request, Response, Uri, header, uri};
+
+use crate::answer::Content;
+use crate::body::RequestBody;
+use crate::callers::CallerFacts;
+use crate::headers::{self, ClientView, Identity, Outbound, ResponseContext, Rewrite};
+use crate::snapshot::Plugin;
+use crate::upstream::ResponseBody;
+
+/// What a request wants of a plugin's upstream.
+#[derive(Debug)]
+pub struct Errand<'a> {
+    /// The plugin.
+    pub plugin: &'a Plugin,
+    /// The client's head.
+    pub head: &'a Parts,
+    /// Who sent it.
+    pub client: &'a ClientView<'a>,
+    /// The operation; `None`: a path that is not published, where such are forwarded.
+    pub operation: Option<usize>,
+    /// The path, without what is put in front of it.
+    pub path: Cow<'a, str>,
+}
+
+/// What is the same each time that a request is sent.
+#[derive(Debug)]
+pub struct Stamp {
+    /// `X-Request-Id`
+    pub request_id: HeaderValue,
+    /// Who asked, if the gateway knows.
+    pub caller: Option<Rc<CallerFacts>>,
+    /// `Host`
+    pub host: HeaderValue,
+}
+
+impl Errand<'_> {
+    /// What is put in front of the path.
+    fn prefix(&self) -> &str {
+        self.operation.map_or(&self.plugin.base_path, |index| {
+            &self.plugin.operations[index].prefix
+        })
+    }
+
+    /// The `Host` that is sent.
+    pub fn host(&self) -> HeaderValue {
+        let own = self.plugin.host.clone();
+        let host = own.or_else(|| HeaderValue::try_from(self.client.authority.to_string()).ok());
+        host.unwrap_or(HeaderValue::from_static(""))
+    }
+
+    /// The request as it is sent.
+    pub fn request(&self, stamp: &Stamp, body: RequestBody) -> Request<RequestBody> {
+        let caller = stamp.caller.as_deref();
+        let out = Outbound {
+            policy: &self.plugin.outbound,
+            client: self.client,
+            identity: Identity {
+                principal: caller.map(|caller| &caller.name),
+                token: caller.map(|caller| &caller.id),
+                level: caller.map(|caller| &caller.level),
+            },
+            request_id: &stamp.request_id,
+            host: &stamp.host,
+            streamed: http_body::Body::size_hint(&body).exact().is_none(),
+        };
+        let mut headers = headers::outbound(&self.head.headers, &out);
+        frame(&mut headers, &self.head.method, &body);
+        let mut request = Request::new(body);
+        *request.method_mut() = self.head.method.clone();
+        *request.uri_mut() = target(
+            self.plugin,
+            self.prefix(),
+            &self.path,
+            self.head.uri.query(),
+        );
+        *request.headers_mut() = headers;
+        request
+    }
+
+    /// The response as the client gets it.
+    pub fn response(&self, stamp: &Stamp, response: Response<ResponseBody>) -> Response<Content> {
+        let (answer, body) = response.into_parts();
+        let (plugin, client) = (self.plugin, self.client);
+        let public = plugin
+            .public
+            .as_ref()
+            .filter(|public| public.host == client.authority.host);
+        let context = ResponseContext {
+            request_id: &stamp.request_id,
+            rewrite: Rewrite {
+                upstream_https: plugin.target.tls.is_some(),
+                upstream: &plugin.upstream_authority,
+                host_sent: stamp.host.to_str().unwrap_or_default(),
+                prefix: self.prefix(),
+                public_https: public.map_or(client.https, |public| public.https),
+                public: public.map_or(&client.authority, |public| &public.authority),
+            },
+            rules: &plugin.response_rules,
+            // The body goes on unchanged.
+            content_length: true,
+            trailers: takes_trailers(self.head),
+        };
+        let mut headers = headers::response(&answer.headers, &context);
+        plugin
+            .cors
+            .decorate(&mut headers, self.head.headers.get(header::ORIGIN));
+        let mut response = Response::new(Content::Upstream(Box::new(body)));
+        *response.status_mut() = answer.status;
+        *response.headers_mut() = headers;
+        response
+    }
+}
+
+/// What hyper does not say by itself about a request's body.
+fn frame(headers: &mut HeaderMap, method: &Method, body: &RequestBody) {
+    let exact = http_body::Body::size_hint(body).exact();
+    if body.is_empty() && matches!(*method, Method::POST | Method::PUT | Method::PATCH) {
+        // RFC 9110 §8.6: a method that has content says so when there is none.
+        headers.insert(header::CONTENT_LENGTH, HeaderValue::from_static("0"));
+    } else if !body.is_empty() && exact.is_none() {
+        // Otherwise hyper leaves the body of a GET out.
+        headers.insert(
+            header::TRANSFER_ENCODING,
+            HeaderValue::from_static("chunked"),
+        );
+    }
+}
+
+/// The request's target at the upstream: origin form.
+fn target(plugin: &Plugin, prefix: &str, path: &str, query: Option<&str>) -> Uri {
+    let query = plugin.credential.query(query);
+    let mut text = String::with_capacity(
+        prefix.len() + path.len() + query.as_ref().map_or(0, |query| query.len() + 1),
+    );
+    text.push_str(prefix);
+    text.push_str(path);
+    if let Some(query) = query {
+        text.push('?');
+        text.push_str(&query);
+    }
+    let mut parts = uri::Parts::default();
+    // Its pieces were parts of a target before.
+    parts.path_and_query = uri::PathAndQuery::from_maybe_shared(Bytes::from(text)).ok();
+    Uri::from_parts(parts).unwrap_or_default()
+}
+
+/// HTTP/2 clients always do; others say so.
+fn takes_trailers(head: &Parts) -> bool {
+    head.version == http::Version::HTTP_2
+        || head.headers.get_all(header::TE).iter().any(|value| {
+            value
+                .as_bytes()
+                .to_ascii_lowercase()
+                .windows(8)
+                .any(|word| word == b"trailers")
+        })
+}
