@@ -60,7 +60,11 @@ pub(super) fn expand(
 ) -> Option<Text> {
     let mut text = Text {
         value: String::with_capacity(raw.len()),
-        shown: shown(raw),
+        shown: if mask::is_masked(at) && raw.contains(|c| c != '*') {
+            "***".to_owned()
+        } else {
+            shown(raw)
+        },
         at: at.clone(),
         referenced: false,
     };

@@ -36,13 +36,11 @@ pub fn load(path: &Path, inputs: &mut dyn Inputs, now: Timestamp) -> (Option<Con
             return (None, problems);
         }
     };
-    match std::str::from_utf8(&bytes) {
-        Ok(text) => load_text(path, text, inputs, now),
-        Err(_) => {
-            problems.add(&at, "the configuration is not UTF-8");
-            (None, problems)
-        }
+    if let Ok(text) = std::str::from_utf8(&bytes) {
+        return load_text(path, text, inputs, now);
     }
+    problems.add(&at, "the configuration is not UTF-8");
+    (None, problems)
 }
 
 /// Where a configuration has its admin socket, without proving the rest of it: a broken file must

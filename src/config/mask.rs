@@ -8,13 +8,16 @@ use std::ops::Range;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::keys::{self, Key, Kind, Table};
+use crate::problems::Place;
+
+use super::keys::{self, Kind, Table};
+use super::values;
 
 /// The text with its literal secrets masked; `syntax` says that it is no TOML, so that lines
 /// are judged by their look.
 pub(super) fn masked(text: &str, root: &DeTable<'_>, described: &Table, syntax: bool) -> String {
     let mut spans = Vec::new();
-    table(text, described, root, &mut spans);
+    table(described, root, &mut spans);
     if syntax {
         lines(text, &mut spans);
     }
@@ -25,7 +28,7 @@ pub(super) fn masked(text: &str, root: &DeTable<'_>, described: &Table, syntax: 
             continue;
         };
         for byte in secret {
-            if !matches!(byte, b'\n' | b'\r' | b'"' | b'\'') {
+            if !matches!(byte, b'\n' | b'\r' | b' ' | b'"' | b'\'') {
                 *byte = b'*';
             }
         }
@@ -36,76 +39,78 @@ pub(super) fn masked(text: &str, root: &DeTable<'_>, described: &Table, syntax: 
 
 /// Masks in a table what its description says is secret. An unknown key is judged by its name
 /// in other tables, and in a table that holds secrets everything unknown is one.
-fn table(text: &str, described: &Table, values: &DeTable<'_>, spans: &mut Vec<Range<usize>>) {
-    let secrets = described
-        .keys
-        .iter()
-        .any(|key| matches!(key.kind, Kind::Secret));
+fn table(described: &Table, values: &DeTable<'_>, spans: &mut Vec<Range<usize>>) {
     for (name, found) in values {
         if let Some(key) = described.key(name.get_ref()) {
-            value(text, &key.kind, found, spans);
+            value(&key.kind, found, spans);
             continue;
         }
-        let elsewhere = keys::all()
-            .into_iter()
-            .filter_map(|table| table.key(name.get_ref()))
-            .filter(|key: &&Key| key.kind.holds_secret());
-        for key in elsewhere {
-            value(text, &key.kind, found, spans);
+        if described.later.contains(&name.get_ref().as_ref()) {
+            continue;
         }
-        if secrets {
-            value(text, &Kind::Secret, found, spans);
+        for table in keys::all() {
+            if let Some(key) = table.key(name.get_ref()) {
+                value(&key.kind, found, spans);
+            }
+        }
+        if has_secrets(described) {
+            value(&Kind::Secret, found, spans);
         }
     }
 }
 
-/// Masks in a value what its kind says is secret, whatever its type.
-fn value(text: &str, kind: &Kind, found: &Spanned<DeValue<'_>>, spans: &mut Vec<Range<usize>>) {
+/// Masks in a value what its kind says is secret. A value of another type, where a table with
+/// secrets should be, is one.
+fn value(kind: &Kind, found: &Spanned<DeValue<'_>>, spans: &mut Vec<Range<usize>>) {
     match (kind, found.get_ref()) {
+        (Kind::Secret | Kind::Fingerprint, DeValue::String(text)) if text.contains("${") => {}
+        (Kind::Fingerprint, DeValue::String(text)) if values::fingerprint(text).is_ok() => {}
+        // What is no hash may be the secret itself.
+        (Kind::Secret | Kind::Fingerprint, _) => spans.push(found.span()),
         (Kind::Table(inner) | Kind::Tables(inner), DeValue::Table(values)) => {
-            table(text, inner, values, spans);
+            table(inner, values, spans);
         }
         (Kind::Tables(inner), DeValue::Array(items)) => {
             for item in items {
-                value(text, &Kind::Table(inner), item, spans);
+                value(&Kind::Table(inner), item, spans);
             }
         }
         (Kind::Named(inner), DeValue::Table(named)) => {
             for (_, item) in named {
-                value(text, &Kind::Table(inner), item, spans);
+                value(&Kind::Table(inner), item, spans);
             }
         }
-        (Kind::Either(one, other), DeValue::Table(_)) => {
-            for kind in [one, other] {
-                if !matches!(kind, Kind::Secret) {
-                    value(text, kind, found, spans);
-                }
-            }
+        (Kind::Table(inner) | Kind::Tables(inner) | Kind::Named(inner), _)
+            if has_secrets(inner) =>
+        {
+            value(&Kind::Secret, found, spans);
         }
-        (Kind::Either(one, _), _) => value(text, one, found, spans),
-        (Kind::Secret, DeValue::Array(items)) => {
-            for item in items {
-                value(text, kind, item, spans);
-            }
-        }
-        (Kind::Secret, DeValue::Table(values)) => {
-            for (_, item) in values {
-                value(text, kind, item, spans);
-            }
-        }
-        (Kind::Secret, DeValue::String(string)) if string.contains("${") => {}
-        (Kind::Secret, _) => spans.push(found.span()),
+        (Kind::Either(Kind::Choice(choices), _), DeValue::String(string))
+            if choices.iter().any(|(choice, _)| choice == string) => {}
+        (Kind::Either(Kind::Secret, table), DeValue::Table(_)) => value(table, found, spans),
+        (Kind::Either(Kind::Secret, _), _) => value(&Kind::Secret, found, spans),
+        (Kind::Either(_, table), _) => value(table, found, spans),
         _ => {}
     }
 }
 
-/// In a text that is no TOML: what stands behind `=` on a line that names a secret.
-fn lines(text: &str, spans: &mut Vec<Range<usize>>) {
-    let is_secret = |kind: &Kind| match kind {
+/// Whether keys of this very table are secrets.
+fn has_secrets(table: &Table) -> bool {
+    table.keys.iter().any(|key| is_secret(&key.kind))
+}
+
+/// Whether a string of this kind is a secret.
+fn is_secret(kind: &Kind) -> bool {
+    match kind {
         Kind::Secret => true,
         Kind::Either(one, _) => matches!(one, Kind::Secret),
         _ => false,
-    };
+    }
+}
+
+/// In a text that is no TOML: what stands behind `=` on a line that names a secret, or behind
+/// the name where there is no `=`.
+fn lines(text: &str, spans: &mut Vec<Range<usize>>) {
     let secret: Vec<&str> = keys::all()
         .into_iter()
         .flat_map(|table| table.keys)
@@ -114,11 +119,13 @@ fn lines(text: &str, spans: &mut Vec<Range<usize>>) {
         .collect();
     let mut start = 0;
     for line in text.split_inclusive('\n') {
-        if let Some(equals) = line.find('=')
-            && !line.contains("${")
-            && secret.iter().any(|name| line.contains(name))
-        {
-            spans.push(start + equals + 1..start + line.len());
+        let names = secret.iter().filter_map(|name| {
+            let found = line.find(name)?;
+            Some(found + name.len())
+        });
+        if let (Some(name), false) = (names.min(), line.contains("${")) {
+            let from = line.find('=').map_or(name, |equals| equals + 1);
+            spans.push(start + from..start + line.len());
         }
         start += line.len();
     }
@@ -137,6 +144,20 @@ fn userinfo(text: &str, spans: &mut Vec<Range<usize>>) {
         }
         from = authority;
     }
+}
+
+/// Whether a place of a masked text is masked as a whole.
+pub(super) fn is_masked(at: &Place) -> bool {
+    let text = at
+        .source
+        .as_deref()
+        .and_then(|source| source.text.get(at.span.clone()));
+    text.is_some_and(|text| {
+        text.contains('*')
+            && text
+                .chars()
+                .all(|c| matches!(c, '*' | ' ' | '"' | '\'' | '\n' | '\r'))
+    })
 }
 
 /// A text for a message, `user:password@` of a URL masked.

@@ -60,7 +60,12 @@ fn property(key: &Key) -> Value {
 /// The values of a kind.
 fn kind(described: &Kind) -> Value {
     match described {
-        Kind::Text(_) => json!({ "type": "string" }),
+        // A date and time of TOML reaches a schema as a string.
+        Kind::Text(_) | Kind::Time => json!({ "type": "string" }),
+        Kind::Fingerprint => json!({
+            "type": "string",
+            "pattern": format!("^[0-9A-Fa-f]{{64}}$|{REFERENCE}"),
+        }),
         Kind::Secret => json!({ "type": "string", "pattern": REFERENCE }),
         Kind::Choice(choices) => {
             let names: Vec<&str> = choices.iter().map(|(name, _)| *name).collect();
@@ -85,8 +90,6 @@ fn kind(described: &Kind) -> Value {
                 },
             ],
         }),
-        // A date and time of TOML reaches a schema as a string.
-        Kind::Time => json!({ "type": "string" }),
         Kind::List(item) => json!({ "type": "array", "items": kind(item) }),
         Kind::OneOrMany(item) => json!({
             "anyOf": [

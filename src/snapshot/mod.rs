@@ -169,7 +169,9 @@ fn is_address(host: &str, local: std::net::IpAddr) -> bool {
 
 /// The host names of a plugin: its own, and that of its public URL.
 fn names(plugin: &crate::config::Plugin) -> Vec<String> {
-    let mut names = plugin.hosts.clone();
+    // Addresses stand here as everywhere in code: without brackets.
+    let bare = |host: &String| host.trim_matches(['[', ']']).to_owned();
+    let mut names: Vec<String> = plugin.hosts.iter().map(bare).collect();
     if let Some(host) = plugin
         .public_url
         .as_deref()

@@ -60,6 +60,8 @@ pub(super) enum Kind {
     Text(&'static str),
     /// A string that must hold a reference: a secret is never written literally.
     Secret,
+    /// A string: the SHA-256 of a secret, 64 hexadecimal digits.
+    Fingerprint,
     /// One of these strings, each with what it means.
     Choice(&'static [(&'static str, &'static str)]),
     /// A whole number.
@@ -122,6 +124,7 @@ impl Kind {
         match self {
             Self::Text(what) => (*what).to_owned(),
             Self::Secret => "a reference to a secret, such as `${env:NAME}`".to_owned(),
+            Self::Fingerprint => "a SHA-256 as 64 hexadecimal digits".to_owned(),
             Self::Choice(choices) => format!("one of {}", names(choices)),
             Self::Integer { .. } => "a whole number".to_owned(),
             Self::Duration { .. } => "a duration such as `30s`".to_owned(),
@@ -134,19 +137,6 @@ impl Kind {
             Self::Tables(_) => "a list of tables".to_owned(),
             Self::Named(table) => format!("a table [{}]", table.path),
             Self::Either(text, table) => format!("{}, or {}", text.expected(), table.expected()),
-        }
-    }
-
-    /// Whether a value of this kind can hold a secret, at any depth.
-    pub(super) fn holds_secret(&self) -> bool {
-        match self {
-            Self::Secret => true,
-            Self::List(kind) | Self::OneOrMany(kind) | Self::Map(kind) => kind.holds_secret(),
-            Self::Table(table) | Self::Tables(table) | Self::Named(table) => {
-                table.keys.iter().any(|key| key.kind.holds_secret())
-            }
-            Self::Either(one, other) => one.holds_secret() || other.holds_secret(),
-            _ => false,
         }
     }
 

@@ -242,7 +242,7 @@ static TOKEN: Table = Table {
         ),
         key(
             "sha256",
-            SHA256,
+            Kind::Fingerprint,
             Absent::Unset,
             "or its SHA-256, which is no secret",
         ),
@@ -273,9 +273,6 @@ static TOKEN: Table = Table {
     later: &["rate", "quota", "concurrency", "networks"],
 };
 
-/// A fingerprint.
-const SHA256: Kind = Kind::Text("a SHA-256 as 64 hexadecimal digits");
-
 /// One of `secrets`
 static SECRET: Table = Table {
     path: "tokens.NAME.secrets",
@@ -289,7 +286,7 @@ static SECRET: Table = Table {
         ),
         key(
             "sha256",
-            SHA256,
+            Kind::Fingerprint,
             Absent::Unset,
             "or its SHA-256, which is no secret",
         ),

@@ -63,10 +63,10 @@ fn verification_tokens(
     let mut tokens = BTreeMap::new();
     for (platform, token) in section.map("verification_tokens", reading) {
         let token = understood(&token, &mut reading.problems, |value| {
-            match value.trim().is_empty() || value.chars().any(char::is_control) {
-                true => Err(Fault::new("is empty, or has a control character")),
-                false => Ok(value.to_owned()),
+            if value.trim().is_empty() || value.chars().any(char::is_control) {
+                return Err(Fault::new("is empty, or has a control character"));
             }
+            Ok(value.to_owned())
         });
         tokens.extend(token.map(|token| (platform.value, token)));
     }

@@ -38,10 +38,7 @@ pub(in crate::config) struct Server {
 pub(in crate::config) fn server(root: &Section<'_>, reading: &mut Reading<'_>) -> Server {
     let state_directory = root
         .table("state", reading)
-        .parsed("directory", reading, |text| match text {
-            "" => Err(Fault::new("is an empty path")),
-            path => Ok(PathBuf::from(path)),
-        })
+        .parsed("directory", reading, path)
         .unwrap_or_default();
     let listen = listen(&root.table("listen", reading), &state_directory, reading);
     Server {
@@ -50,15 +47,23 @@ pub(in crate::config) fn server(root: &Section<'_>, reading: &mut Reading<'_>) -
             .map(|workers| usize::try_from(workers).unwrap_or(usize::MAX)),
         trusted_proxies: trusted_proxies(root, reading),
         token_files: root
-            .texts("token_files", reading)
+            .list("token_files", reading, path)
             .into_iter()
-            .map(|text| PathBuf::from(text.value))
+            .map(|(path, _)| path)
             .collect(),
         certificates: certificates(root, &listen, reading),
         listen,
         state_directory,
         log: log(&root.table("log", reading), reading),
         limits: limits(&root.table("limits", reading), reading),
+    }
+}
+
+/// A path of something that need not be there yet.
+fn path(text: &str) -> Result<PathBuf, Fault> {
+    match text {
+        "" => Err(Fault::new("is no path")),
+        path => Ok(PathBuf::from(path)),
     }
 }
 

@@ -22,14 +22,14 @@ pub(in crate::config) fn tokens(
 ) -> Vec<DeclaredToken> {
     let mut tokens = Vec::new();
     for (id, at, section) in root.named("tokens", reading) {
-        check_key(&id, &at, reading);
-        tokens.push(token(id, at, &section, reading));
+        let first = check_key(&id, &at, reading);
+        tokens.push(token(id, at, &section, first, reading));
     }
     tokens
 }
 
-/// A key that can be an id beside those of all other tokens.
-fn check_key(id: &str, at: &Place, reading: &mut Reading<'_>) {
+/// A key that can be an id beside those of all other tokens. Whether nobody had it before.
+fn check_key(id: &str, at: &Place, reading: &mut Reading<'_>) -> bool {
     let valid = (1..=64).contains(&id.len())
         && id
             .bytes()
@@ -55,13 +55,20 @@ fn check_key(id: &str, at: &Place, reading: &mut Reading<'_>) {
     if let Some(first) = reading.seen.tokens.get(id) {
         let message = format!("the token `{id}` is already defined at {first}");
         reading.problems.add(at, message);
-    } else {
-        reading.seen.tokens.insert(id.to_owned(), at.clone());
+        return false;
     }
+    reading.seen.tokens.insert(id.to_owned(), at.clone());
+    true
 }
 
-/// One token.
-fn token(id: String, at: Place, section: &Section<'_>, reading: &mut Reading<'_>) -> DeclaredToken {
+/// One token; if it is not the first of its key, its secrets are compared with no others.
+fn token(
+    id: String,
+    at: Place,
+    section: &Section<'_>,
+    first: bool,
+    reading: &mut Reading<'_>,
+) -> DeclaredToken {
     let level = match section.choice("level", reading) {
         Some("user") => Level::User,
         Some("admin") => Level::Admin,
@@ -88,7 +95,7 @@ fn token(id: String, at: Place, section: &Section<'_>, reading: &mut Reading<'_>
         level,
         plugins: plugins(section, reading),
         scopes: scopes(section, reading),
-        secrets: secrets(&id, section, reading),
+        secrets: secrets(first.then_some(id.as_str()), section, reading),
         grace,
         not_before: not_before.map(|(time, _)| time),
         expires: expires.map(|(time, _)| time),
@@ -148,7 +155,11 @@ fn not_empty(section: &Section<'_>, name: &str, found: usize, reading: &mut Read
 }
 
 /// Exactly one of `secret`, `sha256` and `secrets`.
-fn secrets(id: &str, section: &Section<'_>, reading: &mut Reading<'_>) -> Vec<DeclaredSecret> {
+fn secrets(
+    id: Option<&str>,
+    section: &Section<'_>,
+    reading: &mut Reading<'_>,
+) -> Vec<DeclaredSecret> {
     let keys = ["secret", "sha256", "secrets"];
     let written = keys.iter().filter(|key| section.written(key).is_some());
     match written.count() {
@@ -197,7 +208,7 @@ fn secrets(id: &str, section: &Section<'_>, reading: &mut Reading<'_>) -> Vec<De
 
 /// The secret of a table, by `secret` or by `sha256`.
 fn one(
-    id: &str,
+    id: Option<&str>,
     section: &Section<'_>,
     until: Option<Timestamp>,
     reading: &mut Reading<'_>,
@@ -209,7 +220,9 @@ fn one(
         .and_then(|text| understood(&text, &mut reading.problems, presentable));
     let at = section.written("secret").or(section.written("sha256"))?;
     let fingerprint = by_secret.or(by_hash)?;
-    claim(fingerprint, id, &at, reading);
+    if let Some(id) = id {
+        claim(fingerprint, id, &at, reading);
+    }
     Some(DeclaredSecret { fingerprint, until })
 }
 
@@ -219,13 +232,13 @@ fn presentable(secret: &str) -> Result<Fingerprint, Fault> {
         return Err(Fault::with(
             "can not be sent in a header: it has white space or characters other than visible \
              ASCII",
-            "`plugway token generate` makes a good one",
+            "`openssl rand -hex 32` makes a good one",
         ));
     }
     if secret.len() < SHORTEST {
         return Err(Fault::with(
             format!("is shorter than {SHORTEST} bytes"),
-            "`plugway token generate` makes a good one",
+            "`openssl rand -hex 32` makes a good one",
         ));
     }
     if secret.len() > LONGEST {

@@ -53,6 +53,7 @@ fn host_header(text: &str) -> Result<UpstreamHost, Fault> {
     match text {
         "upstream" => return Ok(UpstreamHost::Upstream),
         "client" => return Ok(UpstreamHost::Client),
+        _ if is_url(text) => return values::host(text).map(UpstreamHost::Name),
         _ => {}
     }
     let (name, port) = match text.rsplit_once(':') {

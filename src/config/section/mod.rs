@@ -180,7 +180,7 @@ impl<'d> Section<'d> {
                         .collect();
                     format!("{}, one of: {}", key.doc, choices.join(", "))
                 }
-                kind => format!("{}: {}", key.doc, kind.expected()),
+                kind => format!("write {} ({})", kind.expected(), key.doc),
             };
             problems.add(&at, message).help(help);
         }

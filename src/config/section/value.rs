@@ -13,7 +13,7 @@ use crate::config::keys::{Absent, Kind, names};
 use crate::config::values::{self, Fault};
 use crate::problems::{Place, Problems};
 
-impl<'d> Section<'d> {
+impl Section<'_> {
     /// A string, references resolved, or its default. `None`: neither, or a problem.
     pub(in crate::config) fn text(&self, name: &str, reading: &mut Reading<'_>) -> Option<Text> {
         let key = self.described(name);
@@ -166,7 +166,7 @@ impl<'d> Section<'d> {
             (Some((DeValue::Array(items), at)), _) => items
                 .iter()
                 .enumerate()
-                .filter_map(|(index, item)| self.item(item, &at, index, item_kind, reading))
+                .filter_map(|(index, item)| list_item(item, &at, index, item_kind, reading))
                 .collect(),
             (Some((DeValue::String(_), _)), _) if one => {
                 self.text(name, reading).into_iter().collect()
@@ -180,26 +180,6 @@ impl<'d> Section<'d> {
                 .map(|default| Text::literal(default, &self.at))
                 .collect(),
             (None, _) => Vec::new(),
-        }
-    }
-
-    /// One string of a list.
-    fn item(
-        &self,
-        item: &Spanned<DeValue<'_>>,
-        list: &Place,
-        index: usize,
-        kind: &Kind,
-        reading: &mut Reading<'_>,
-    ) -> Option<Text> {
-        let mut at = list.clone().item(index);
-        at.span = item.span();
-        match item.get_ref() {
-            DeValue::String(raw) => expand(raw, &at, reading.inputs, &mut reading.problems),
-            other => {
-                wrong_type(kind, other, &at, &mut reading.problems);
-                None
-            }
         }
     }
 
@@ -270,6 +250,25 @@ impl<'d> Section<'d> {
     }
 }
 
+/// One string of a list.
+fn list_item(
+    item: &Spanned<DeValue<'_>>,
+    list: &Place,
+    index: usize,
+    kind: &Kind,
+    reading: &mut Reading<'_>,
+) -> Option<Text> {
+    let mut at = list.clone().item(index);
+    at.span = item.span();
+    match item.get_ref() {
+        DeValue::String(raw) => expand(raw, &at, reading.inputs, &mut reading.problems),
+        other => {
+            wrong_type(kind, other, &at, &mut reading.problems);
+            None
+        }
+    }
+}
+
 /// What a text means; a fault is reported where the text stands.
 pub(in crate::config) fn understood<T>(
     text: &Text,
@@ -277,7 +276,13 @@ pub(in crate::config) fn understood<T>(
     parse: impl Fn(&str) -> Result<T, Fault>,
 ) -> Option<T> {
     parse(&text.value)
-        .map_err(|fault| report(&format!("`{}`", text.shown), &text.at, fault, problems))
+        .map_err(|fault| {
+            let shown = match text.shown.as_str() {
+                "" => "the empty string".to_owned(),
+                shown => format!("`{shown}`"),
+            };
+            report(&shown, &text.at, fault, problems);
+        })
         .ok()
 }
 

@@ -38,7 +38,7 @@ pub struct Plugin {
     pub documents: DocumentAccess,
     /// The fronted API.
     pub upstream: Upstream,
-    /// Its OpenAPI document.
+    /// Its `OpenAPI` document.
     pub openapi: OpenApi,
     /// Who may call.
     pub auth: Auth,

@@ -120,8 +120,7 @@ pub(in crate::config) fn fingerprint(text: &str) -> Result<Fingerprint, Fault> {
     let fault = || {
         Fault::with(
             "is not a SHA-256",
-            "write its 64 hexadecimal digits, as `plugway token generate` and \
-             `printf %s \"$SECRET\" | sha256sum` print them",
+            "write its 64 hexadecimal digits, as `printf %s \"$SECRET\" | sha256sum` prints them",
         )
     };
     if text.len() != 64 || !text.is_ascii() {

@@ -207,7 +207,8 @@ pub(in crate::config) fn header_name(text: &str) -> Result<String, Fault> {
 
 /// The value of a header: no control characters, no space at an end.
 pub(in crate::config) fn header_value(text: &str) -> Result<String, Fault> {
-    if http::HeaderValue::from_str(text).is_err() || text.trim() != text {
+    let visible = text.bytes().all(|byte| matches!(byte, b' '..=b'~'));
+    if !visible || text.trim() != text {
         return Err(Fault::new(
             "can not be sent in a header: it has characters other than visible ASCII and spaces, \
              or white space at an end",

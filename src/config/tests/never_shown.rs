@@ -1,0 +1,92 @@
+//! What a reference gives, and a secret that was written literally, appears in no problem and
+//! in no Debug form.
+
+use std::fs;
+
+use super::{Fake, GOOD, loaded};
+
+/// Values of [`Fake`] that are secrets.
+fn secrets() -> Vec<String> {
+    let fake = Fake::default();
+    let variables = fake.variables.into_iter();
+    let variables = variables.filter(|(name, value)| *name != "PORT" && !value.is_empty());
+    let files = fake.files.into_iter();
+    let files = files.filter(|(path, _)| path.starts_with("/run/secrets"));
+    variables
+        .map(|(_, value)| value)
+        .chain(files.map(|(_, bytes)| String::from_utf8(bytes).expect("text").trim().to_owned()))
+        .collect()
+}
+
+/// Neither form of a file's result shows one of them, nor anything marked as literal.
+#[track_caller]
+fn check(name: &str, text: &str) {
+    let (config, problems) = loaded("plugway.toml", text);
+    let shown = format!(
+        "{}{}{}{problems:?}{config:?}{config:#?}",
+        problems.render(false),
+        problems.render(true),
+        problems.to_json(),
+    );
+    for secret in secrets() {
+        assert!(!shown.contains(&secret), "{name} shows {secret}:\n{shown}");
+    }
+    for marked in ["literal-secret", "literal-password", "secret of the"] {
+        assert!(!shown.contains(marked), "{name} shows {marked}:\n{shown}");
+    }
+}
+
+#[test]
+fn no_file_of_the_tests_shows_a_secret() {
+    for folder in ["tests/config/valid", "tests/config/invalid", "config"] {
+        for file in fs::read_dir(folder).expect("a folder of the repository") {
+            let path = file.expect("a file").path();
+            let text = fs::read_to_string(&path).expect("a file of the repository");
+            check(&path.display().to_string(), &text);
+        }
+    }
+}
+
+#[test]
+fn literal_secrets_are_masked_wherever_they_were_put() {
+    for added in [
+        "upstream.credential = { bearer = 'literal-secret', unknown = 1 }",
+        "upstream.credential = { baerer = 'literal-secret' }",
+        "upstream.credential = { basic = { user = 'u', passwort = 'literal-secret' } }",
+        "upstream.credential = { basic = 'u:literal-secret' }",
+        "upstream.credential = { basic = ['u', 'literal-secret'] }",
+        "upstream.credential = 'literal-secret'",
+        "upstream.bearer = 'literal-secret'",
+        "bearer = 'literal-secret'",
+        "credential = { query = { name = 'x', value = 'literal-secret' } }",
+        "upstream.credential = { query = { name = 'x', value = { a = 'literal-secret' } } }",
+        "upstream.credential = { bearer = \"\"\"\nliteral-secret\n  \"\"\", x = 1 }",
+        "upstream.url = 'http://me:literal-secret@host/'",
+        "logo = 'https://literal-secret@host/logo.png'",
+        "[tokens.x]\nsecret = 'literal-secret'",
+        "[tokens.x]\nsecert = 'literal-secret'",
+        "[tokens.x]\nsecrets = [{ secret = 'literal-secret' }]",
+        "[tokens.x]\nsecrets = ['literal-secret']",
+        "[tokens.x]\nsha256 = 'literal-secret'",
+        "[token.x]\nsecret = 'literal-secret'",
+        "[tokens]\nx = 'literal-secret'",
+        "secret = 'literal-secret",
+        "[tokens.x]\nsecret = literal-secret",
+        "[tokens.x]\nsecret 'literal-secret'",
+    ] {
+        check(added, &format!("{GOOD}{added}"));
+    }
+}
+
+#[test]
+fn masking_keeps_every_place_where_it_was() {
+    let added = "upstream.credential = { bearer = 'literäl-secret', unknown = 1 }";
+    let (_, problems) = loaded("plugway.toml", &format!("{GOOD}{added}"));
+    let unknown = problems
+        .iter()
+        .find(|problem| problem.message.contains("unknown"))
+        .expect("a problem");
+    let source = unknown.at.source.as_ref().expect("a text");
+    assert_eq!(&source.text[unknown.at.span.clone()], "unknown");
+    assert_eq!(source.text.len(), GOOD.len() + added.len());
+}
