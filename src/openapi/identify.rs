@@ -194,7 +194,7 @@ mod tests {
         );
         check(
             &[("same", "GET", "/1"), ("same", "GET", "/2")],
-            &["same_1bfc9c8a", "same_e10a4ab2"],
+            &["same_327f6811", "same_7d1cd700"],
         );
     }
 

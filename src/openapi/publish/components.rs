@@ -240,6 +240,11 @@ impl<'d> Renderer<'d> {
             return pointer::resolve(self.root, &within)
                 .or_else(|| pointer::resolve(self.root, &definition).filter(|_| legacy));
         }
+        if reference == "#" {
+            // The root of a schema that stands in a document is its component.
+            let component: Vec<&str> = self.at.splitn(5, '/').take(4).collect();
+            return pointer::resolve(self.root, &component.join("/"));
+        }
         let schemas = self.root.get("components").and_then(|c| c.get("schemas"));
         if let Some(value) = schemas.and_then(|schemas| schemas.get(reference)) {
             let pointer = pointer::join("#/components/schemas", reference);

@@ -179,7 +179,23 @@ pub(super) fn text(value: &Value) -> Option<String> {
     }
 }
 
-/// The `x-` fields.
+/// The `x-` fields, which are data. One with a `$ref` in it is left out: what it names may not
+/// be published, and tools that follow references everywhere would stop there.
 pub(super) fn extensions(map: &Map<String, Value>) -> impl Iterator<Item = (&String, &Value)> {
-    map.iter().filter(|(name, _)| name.starts_with("x-"))
+    map.iter()
+        .filter(|(name, value)| name.starts_with("x-") && !has_reference(value))
+}
+
+/// Whether there is a `$ref` anywhere in it.
+pub(super) fn has_reference(value: &Value) -> bool {
+    let mut open = vec![value];
+    while let Some(value) = open.pop() {
+        match value {
+            Value::Object(map) if map.contains_key("$ref") => return true,
+            Value::Object(map) => open.extend(map.values()),
+            Value::Array(list) => open.extend(list),
+            _ => {}
+        }
+    }
+    false
 }

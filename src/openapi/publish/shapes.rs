@@ -44,6 +44,14 @@ pub(super) fn is_null(schema: &Value) -> bool {
     map.get("type") == Some(&json!("null")) || values_are_null(map)
 }
 
+/// Whether a rendered schema allows null, as far as it says so itself.
+pub(super) fn is_null_or_nullable(schema: &Value) -> bool {
+    let alternatives = schema.get("anyOf").and_then(Value::as_array);
+    is_null(schema)
+        || schema.get("nullable") == Some(&Value::Bool(true))
+        || alternatives.is_some_and(|list| list.iter().any(is_null))
+}
+
 /// The annotations of a schema, in their order; the rest stays.
 pub(super) fn take_annotations(keywords: &mut Map<String, Value>) -> Map<String, Value> {
     let all = std::mem::take(keywords);
