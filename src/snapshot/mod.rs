@@ -3,6 +3,8 @@
 //! Compiling is pure: what comes from outside (texts, documents, roots, the time) is an argument.
 //! After it, no request can fail because of configuration.
 
+mod dial;
+mod papers;
 mod plugin;
 mod target;
 mod tls;
@@ -15,7 +17,8 @@ use ipnet::IpNet;
 use rustls::RootCertStore;
 use rustls::server::ProducesTickets;
 
-pub use plugin::{Operation, Plugin, Public, credential, dial, dial_url};
+pub use dial::{credential, dial, dial_url};
+pub use plugin::{Operation, Plugin, Public};
 pub use target::{Credential, SecretText, Target};
 pub use tls::{CertificateFacts, bundled_roots, client_config, covers, provider, roots_of};
 

@@ -4,15 +4,14 @@ use std::borrow::Cow;
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use http::{HeaderName, HeaderValue};
-use rustls::pki_types::ServerName;
+use http::HeaderValue;
 
-use super::{Credential, Material, SecretText, Target, bundled_roots, client_config, roots_of};
+use super::{Credential, Material, Target, dial, papers};
 use crate::auth::Policy;
-use crate::config::{self, Config, DocumentAccess, Require, Roots, UpstreamHost};
-use crate::documents::{self, Documents, OpenApiTexts};
+use crate::config::{self, Config, DocumentAccess, Require, UpstreamHost};
+use crate::documents::Documents;
 use crate::headers::{self, Authority, Cors, Rules};
-use crate::openapi::{self, Api, Finding, InfoOverrides, PublishOptions, Selection};
+use crate::openapi::{self, Api, Finding, Selection};
 use crate::problems::{Place, Problems};
 use crate::route::{Router, Spec};
 use crate::telemetry;
@@ -154,7 +153,7 @@ pub(super) fn compile(
     material: &Material<'_>,
     problems: &mut Problems,
 ) -> Option<Plugin> {
-    let target = target(plugin, &config.limits, material.system_roots, problems)?;
+    let target = dial::target(plugin, &config.limits, material.system_roots, problems)?;
     let (source, unavailable) = match material.apis.get(&plugin.name) {
         Some(Ok(document)) => (Some(document), None),
         Some(Err(reason)) => (None, Some(reason.clone())),
@@ -175,7 +174,7 @@ pub(super) fn compile(
         ),
         Some(api) => operations(plugin, api, material),
     };
-    let documents = documents(
+    let documents = papers::documents(
         plugin,
         loaded.as_ref(),
         source.and_then(|source| source.manifest.as_ref()),
@@ -183,14 +182,14 @@ pub(super) fn compile(
         material,
         problems,
     );
-    shadowed(plugin, &documents, &operations, problems);
+    papers::shadowed(plugin, &documents, &operations, problems);
     let credential = match plugin.auth.require {
         // The API asks for a credential itself: the client's is what it wants.
         Require::Upstream => Credential {
             pass: true,
             ..Credential::default()
         },
-        _ => credential(&plugin.upstream.credential),
+        _ => dial::credential(&plugin.upstream.credential),
     };
     let policy = match Policy::new(&plugin.name, &plugin.auth) {
         Ok(policy) => policy,
@@ -394,289 +393,4 @@ fn operations(
         })
         .collect();
     (router, operations, scopes, report)
-}
-
-fn documents(
-    plugin: &config::Plugin,
-    api: Option<&Api>,
-    manifest: Option<&serde_json::Value>,
-    config: &Config,
-    material: &Material<'_>,
-    problems: &mut Problems,
-) -> Documents {
-    let texts = api
-        .filter(|_| plugin.publish.openapi)
-        .map(|api| texts(plugin, api));
-    let (mut documents, found) = documents::compile(&documents::Material {
-        plugin,
-        info: api.map(|api| &api.info),
-        upstream_manifest: manifest,
-        openapi: texts.as_ref(),
-        links_page: material.dev,
-    });
-    for problem in found {
-        problems.push(problem);
-    }
-    documents.prepare(&origins(plugin, config, material));
-    documents
-}
-
-/// The published document in its four forms.
-fn texts(plugin: &config::Plugin, api: &Api) -> OpenApiTexts {
-    let options = PublishOptions {
-        origin: documents::ORIGIN.to_owned(),
-        security: documents::security_scheme(plugin),
-        info: InfoOverrides {
-            title: plugin.display_name.clone(),
-            description: plugin.description.clone(),
-        },
-    };
-    let new = openapi::publish(api, openapi::Target::V3_1_0, &options);
-    let old = openapi::publish(api, openapi::Target::V3_0_1, &options);
-    OpenApiTexts {
-        json_3_1: format!("{new:#}\n"),
-        yaml_3_1: openapi::to_yaml(&new),
-        json_3_0: format!("{old:#}\n"),
-        yaml_3_0: openapi::to_yaml(&old),
-    }
-}
-
-/// The origins that are known beforehand, the canonical one first.
-fn origins(plugin: &config::Plugin, config: &Config, material: &Material<'_>) -> Vec<String> {
-    let mut origins: Vec<String> = plugin.public_url.iter().cloned().collect();
-    let mut hosts = plugin.hosts.clone();
-    if hosts.is_empty() && origins.is_empty() {
-        hosts.extend(
-            material
-                .fly_app
-                .as_ref()
-                .map(|app| format!("{app}.fly.dev")),
-        );
-        hosts.push("localhost".to_owned());
-    }
-    for host in hosts {
-        origins.push(format!("https://{host}"));
-        let with_ports = |scheme: &str, addresses: &[std::net::SocketAddr]| -> Vec<String> {
-            addresses
-                .iter()
-                .map(|address| format!("{scheme}://{host}:{}", address.port()))
-                .collect()
-        };
-        origins.extend(with_ports("https", &config.listen.https));
-        origins.extend(with_ports("http", &config.listen.http));
-    }
-    let mut seen = HashSet::new();
-    origins.retain(|origin| seen.insert(origin.clone()));
-    origins
-}
-
-/// A published path that one of our documents covers can not be called.
-fn shadowed(
-    plugin: &config::Plugin,
-    documents: &Documents,
-    operations: &[Operation],
-    problems: &mut Problems,
-) {
-    for path in documents.paths().chain(["/healthz", "/readyz"]) {
-        if let Some(operation) = operations
-            .iter()
-            .find(|operation| operation.meaning.path == path)
-        {
-            let at = Place {
-                key: format!("plugins.{}.openapi", plugin.name),
-                ..plugin.at.clone()
-            };
-            problems.warn(
-                &at,
-                format!(
-                    "{path} is a document of the gateway: operation {} can not be called",
-                    operation.meaning.id
-                ),
-            );
-        }
-    }
-}
-
-/// Where the requests of a plugin go.
-pub(super) fn target(
-    plugin: &config::Plugin,
-    limits: &config::Limits,
-    system: &Arc<rustls::RootCertStore>,
-    problems: &mut Problems,
-) -> Option<Target> {
-    let upstream = &plugin.upstream;
-    let at = |field: &str| Place {
-        key: format!("plugins.{}.upstream.{field}", plugin.name),
-        ..plugin.at.clone()
-    };
-    let mut key = format!(
-        "{}://{}:{}",
-        if upstream.tls { "https" } else { "http" },
-        upstream.host,
-        upstream.port
-    );
-    let tls = if upstream.tls {
-        let roots = match &upstream.roots {
-            Roots::System if system.is_empty() => {
-                problems
-                    .add(&at("ca"), "the operating system has no root certificates")
-                    .help("install ca-certificates, or write ca = \"bundled\"");
-                return None;
-            }
-            Roots::System => Ok(Arc::clone(system)),
-            Roots::Bundled => Ok(Arc::new(bundled_roots())),
-            Roots::File(file) => roots_of(&file.bytes)
-                .map(Arc::new)
-                .map_err(|error| format!("{}: {error}", file.path.display())),
-        };
-        key.push_str(&roots_key(&upstream.roots));
-        let made = roots.and_then(|roots| client_config(roots).map_err(|error| error.to_string()));
-        let name = ServerName::try_from(upstream.host.clone())
-            .map_err(|_| format!("`{}` is no name that a certificate can have", upstream.host));
-        match made.and_then(|config| Ok((config, name?))) {
-            Ok(tls) => Some(tls),
-            Err(message) => {
-                problems.add(&at("ca"), message);
-                return None;
-            }
-        }
-    } else {
-        None
-    };
-    Some(Target {
-        key: Arc::from(key),
-        host: upstream.host.clone(),
-        port: upstream.port,
-        tls,
-        connect: limits.upstream_connect,
-        timeout: upstream.timeout,
-        total: upstream.total,
-        idle: limits.upstream_idle,
-        retries: upstream.retries,
-    })
-}
-
-/// Connections that were verified in another way are not shared.
-fn roots_key(roots: &Roots) -> String {
-    match roots {
-        Roots::System => "#system".to_owned(),
-        Roots::Bundled => "#bundled".to_owned(),
-        Roots::File(file) => format!("#{}", crate::tokens::Fingerprint::of(&file.bytes).to_hex()),
-    }
-}
-
-/// What is presented to the upstream. The values were proven to fit a header.
-pub fn credential(credential: &config::Credential) -> Credential {
-    use base64::Engine;
-    let header = |name: HeaderName, value: Vec<u8>| {
-        let mut value = HeaderValue::from_bytes(&value).ok()?;
-        value.set_sensitive(true);
-        Some((name, value))
-    };
-    match credential {
-        config::Credential::Nothing => Credential::default(),
-        config::Credential::Pass => Credential {
-            pass: true,
-            ..Credential::default()
-        },
-        config::Credential::Bearer(secret) => Credential {
-            header: header(
-                http::header::AUTHORIZATION,
-                [b"Bearer ", secret.expose()].concat(),
-            ),
-            ..Credential::default()
-        },
-        config::Credential::Basic { user, password } => {
-            let pair = [user.as_bytes(), b":", password.expose()].concat();
-            let value = format!(
-                "Basic {}",
-                base64::engine::general_purpose::STANDARD.encode(pair)
-            );
-            Credential {
-                header: header(http::header::AUTHORIZATION, value.into_bytes()),
-                ..Credential::default()
-            }
-        }
-        config::Credential::Header { name, value } => Credential {
-            header: HeaderName::try_from(name.as_str())
-                .ok()
-                .and_then(|name| header(name, value.expose().to_vec())),
-            ..Credential::default()
-        },
-        config::Credential::Query { name, value } => {
-            let text: String = url::form_urlencoded::Serializer::new(String::new())
-                .append_pair(name, &String::from_utf8_lossy(value.expose()))
-                .finish();
-            Credential {
-                query: Some(SecretText(text)),
-                ..Credential::default()
-            }
-        }
-    }
-}
-
-/// [`target`] for whoever only wants to dial. The error is a sentence.
-pub fn dial(
-    plugin: &config::Plugin,
-    limits: &config::Limits,
-    system: &Arc<rustls::RootCertStore>,
-) -> Result<Target, String> {
-    let mut problems = Problems::new();
-    target(plugin, limits, system, &mut problems).ok_or_else(|| {
-        problems
-            .iter()
-            .map(|problem| problem.message.clone())
-            .collect::<Vec<_>>()
-            .join("; ")
-    })
-}
-
-/// The target and the path of a URL outside of any plugin. The error is a sentence.
-pub fn dial_url(
-    url: &str,
-    limits: &config::Limits,
-    system: &Arc<rustls::RootCertStore>,
-) -> Result<(Target, String), String> {
-    let parsed = url::Url::parse(url).map_err(|error| format!("`{url}` is no URL: {error}"))?;
-    let host = parsed
-        .host_str()
-        .ok_or_else(|| format!("`{url}` names no host"))?
-        .trim_matches(['[', ']'])
-        .to_owned();
-    let tls = match parsed.scheme() {
-        "http" => None,
-        "https" => {
-            let roots = if system.is_empty() {
-                Arc::new(bundled_roots())
-            } else {
-                Arc::clone(system)
-            };
-            let config = client_config(roots).map_err(|error| error.to_string())?;
-            let name = ServerName::try_from(host.clone())
-                .map_err(|_| format!("`{host}` is no name that a certificate can have"))?;
-            Some((config, name))
-        }
-        other => {
-            return Err(format!(
-                "`{url}`: only http and https can be fetched, not {other}"
-            ));
-        }
-    };
-    let port = parsed.port_or_known_default().unwrap_or(80);
-    let path = parsed.query().map_or_else(
-        || parsed.path().to_owned(),
-        |query| format!("{}?{query}", parsed.path()),
-    );
-    let target = Target {
-        key: Arc::from(format!("fetch:{}://{host}:{port}", parsed.scheme())),
-        host,
-        port,
-        tls,
-        connect: limits.upstream_connect,
-        timeout: limits.upstream_idle,
-        total: None,
-        idle: limits.upstream_idle,
-        retries: 0,
-    };
-    Ok((target, path))
 }

@@ -1,0 +1,163 @@
+//! The real edges, as control sees them.
+
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use crate::access;
+use crate::admin;
+use crate::config::{Limits, ListenerKind, Log};
+use crate::control::{Edges, Fetching, Listening, Order};
+use crate::server::{self, Bound, Workers};
+use crate::telemetry::Counters;
+use crate::upstream;
+
+/// Descriptors that are not for connections: listeners, files, the admin socket, a reserve.
+const OTHER_DESCRIPTORS: usize = 128;
+/// How long a worker may take to tell what it counted.
+const REPORT: Duration = Duration::from_millis(500);
+
+/// The real edges.
+pub(super) struct World {
+    pub(super) workers: Option<Workers<Counters>>,
+    /// Bound before there were workers.
+    pub(super) early: Vec<Bound>,
+    pub(super) metrics: Vec<(SocketAddr, SocketAddr, CancellationToken)>,
+    pub(super) access: access::Writer,
+    pub(super) commands: admin::Commands,
+    pub(super) log: Rc<dyn Fn(Log)>,
+    pub(super) descriptors: usize,
+    pub(super) stop: CancellationToken,
+}
+
+impl std::fmt::Debug for World {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("World")
+            .field("workers", &self.workers)
+            .finish_non_exhaustive()
+    }
+}
+
+impl World {
+    pub(super) fn begin(&mut self, mut workers: Workers<Counters>) {
+        for bound in self.early.drain(..) {
+            workers.listen(bound);
+        }
+        self.workers = Some(workers);
+    }
+
+    pub(super) fn end(&mut self) -> Option<Workers<Counters>> {
+        self.workers.take()
+    }
+
+    /// `limits.connections`, as far as the process may open descriptors: two for each, since
+    /// each may need one to the upstream.
+    pub(super) fn connections(&self, limits: &Limits) -> usize {
+        limits
+            .connections
+            .min(self.descriptors.saturating_sub(OTHER_DESCRIPTORS) / 2)
+            .max(1)
+    }
+
+    pub(super) async fn reports(&self) -> Vec<Counters> {
+        match &self.workers {
+            Some(workers) => workers.reports(REPORT).await,
+            None => Vec::new(),
+        }
+    }
+}
+
+impl Edges for World {
+    type Bound = Bound;
+
+    fn bind(&self, kind: ListenerKind, address: SocketAddr) -> Result<Bound, String> {
+        server::bind(kind, address).map_err(|error| error.to_string())
+    }
+
+    fn listen(&mut self, bound: Bound) {
+        if bound.kind == ListenerKind::Metrics {
+            let stop = self.stop.child_token();
+            self.metrics
+                .push((bound.asked, bound.address, stop.clone()));
+            let commands = self.commands.clone();
+            tokio::task::spawn_local(async move {
+                if let Err(error) =
+                    admin::serve_metrics(bound.socket, commands, stop.cancelled_owned()).await
+                {
+                    tracing::error!(%error, "the metrics listener");
+                }
+            });
+            return;
+        }
+        match &mut self.workers {
+            Some(workers) => workers.listen(bound),
+            None => self.early.push(bound),
+        }
+    }
+
+    fn unlisten(&mut self, kind: ListenerKind, asked: SocketAddr) {
+        if kind == ListenerKind::Metrics {
+            self.metrics.retain(|(other, _, stop)| {
+                let keep = *other != asked;
+                if !keep {
+                    stop.cancel();
+                }
+                keep
+            });
+        } else if let Some(workers) = &mut self.workers {
+            workers.unlisten((kind, asked));
+        }
+    }
+
+    fn listening(&self) -> Vec<Listening> {
+        let early = self.early.iter().map(|bound| Listening {
+            kind: bound.kind,
+            asked: bound.asked,
+            address: bound.address,
+            connections: 0,
+        });
+        let metrics = self.metrics.iter().map(|(asked, address, _)| Listening {
+            kind: ListenerKind::Metrics,
+            asked: *asked,
+            address: *address,
+            connections: 0,
+        });
+        let workers = self.workers.iter().flat_map(|workers| {
+            workers
+                .listeners()
+                .map(|((kind, asked), address, connections)| Listening {
+                    kind,
+                    asked,
+                    address,
+                    connections,
+                })
+        });
+        early.chain(workers).chain(metrics).collect()
+    }
+
+    fn configure(&self, limits: &Limits, log: Log) {
+        (self.log)(log);
+        self.access.configure(log);
+        if let Some(workers) = &self.workers {
+            workers.limit_connections(self.connections(limits));
+        }
+    }
+
+    fn fetch(&self, order: Order) -> Fetching {
+        Box::pin(async move {
+            let fetched = upstream::fetch(
+                &order.target,
+                &order.path,
+                &order.headers,
+                order.limit,
+                order.patience,
+            )
+            .await;
+            fetched
+                .map(|fetched| fetched.bytes.to_vec())
+                .map_err(|error| error.to_string())
+        })
+    }
+}

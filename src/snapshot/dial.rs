@@ -1,0 +1,195 @@
+//! Where a plugin's requests go, and what is presented there.
+
+use std::sync::Arc;
+
+use http::{HeaderName, HeaderValue};
+use rustls::RootCertStore;
+use rustls::pki_types::ServerName;
+
+use super::{Credential, SecretText, Target, bundled_roots, client_config, roots_of};
+use crate::config::{self, Roots};
+use crate::problems::{Place, Problems};
+
+/// Where the requests of a plugin go.
+pub(super) fn target(
+    plugin: &config::Plugin,
+    limits: &config::Limits,
+    system: &Arc<RootCertStore>,
+    problems: &mut Problems,
+) -> Option<Target> {
+    let upstream = &plugin.upstream;
+    let at = |field: &str| Place {
+        key: format!("plugins.{}.upstream.{field}", plugin.name),
+        ..plugin.at.clone()
+    };
+    let mut key = format!(
+        "{}://{}:{}",
+        if upstream.tls { "https" } else { "http" },
+        upstream.host,
+        upstream.port
+    );
+    let tls = if upstream.tls {
+        let roots = match &upstream.roots {
+            Roots::System if system.is_empty() => {
+                problems
+                    .add(&at("ca"), "the operating system has no root certificates")
+                    .help("install ca-certificates, or write ca = \"bundled\"");
+                return None;
+            }
+            Roots::System => Ok(Arc::clone(system)),
+            Roots::Bundled => Ok(Arc::new(bundled_roots())),
+            Roots::File(file) => roots_of(&file.bytes)
+                .map(Arc::new)
+                .map_err(|error| format!("{}: {error}", file.path.display())),
+        };
+        key.push_str(&roots_key(&upstream.roots));
+        let made = roots.and_then(|roots| client_config(roots).map_err(|error| error.to_string()));
+        let name = ServerName::try_from(upstream.host.clone())
+            .map_err(|_| format!("`{}` is no name that a certificate can have", upstream.host));
+        match made.and_then(|config| Ok((config, name?))) {
+            Ok(tls) => Some(tls),
+            Err(message) => {
+                problems.add(&at("ca"), message);
+                return None;
+            }
+        }
+    } else {
+        None
+    };
+    Some(Target {
+        key: Arc::from(key),
+        host: upstream.host.clone(),
+        port: upstream.port,
+        tls,
+        connect: limits.upstream_connect,
+        timeout: upstream.timeout,
+        total: upstream.total,
+        idle: limits.upstream_idle,
+        retries: upstream.retries,
+    })
+}
+
+/// Connections that were verified in another way are not shared.
+fn roots_key(roots: &Roots) -> String {
+    match roots {
+        Roots::System => "#system".to_owned(),
+        Roots::Bundled => "#bundled".to_owned(),
+        Roots::File(file) => format!("#{}", crate::tokens::Fingerprint::of(&file.bytes).to_hex()),
+    }
+}
+
+/// What is presented to the upstream. The values were proven to fit a header.
+pub fn credential(credential: &config::Credential) -> Credential {
+    use base64::Engine;
+    let header = |name: HeaderName, value: Vec<u8>| {
+        let mut value = HeaderValue::from_bytes(&value).ok()?;
+        value.set_sensitive(true);
+        Some((name, value))
+    };
+    match credential {
+        config::Credential::Nothing => Credential::default(),
+        config::Credential::Pass => Credential {
+            pass: true,
+            ..Credential::default()
+        },
+        config::Credential::Bearer(secret) => Credential {
+            header: header(
+                http::header::AUTHORIZATION,
+                [b"Bearer ", secret.expose()].concat(),
+            ),
+            ..Credential::default()
+        },
+        config::Credential::Basic { user, password } => {
+            let pair = [user.as_bytes(), b":", password.expose()].concat();
+            let value = format!(
+                "Basic {}",
+                base64::engine::general_purpose::STANDARD.encode(pair)
+            );
+            Credential {
+                header: header(http::header::AUTHORIZATION, value.into_bytes()),
+                ..Credential::default()
+            }
+        }
+        config::Credential::Header { name, value } => Credential {
+            header: HeaderName::try_from(name.as_str())
+                .ok()
+                .and_then(|name| header(name, value.expose().to_vec())),
+            ..Credential::default()
+        },
+        config::Credential::Query { name, value } => {
+            let text: String = url::form_urlencoded::Serializer::new(String::new())
+                .append_pair(name, &String::from_utf8_lossy(value.expose()))
+                .finish();
+            Credential {
+                query: Some(SecretText(text)),
+                ..Credential::default()
+            }
+        }
+    }
+}
+
+/// [`target`] for whoever only wants to dial. The error is a sentence.
+pub fn dial(
+    plugin: &config::Plugin,
+    limits: &config::Limits,
+    system: &Arc<RootCertStore>,
+) -> Result<Target, String> {
+    let mut problems = Problems::new();
+    target(plugin, limits, system, &mut problems).ok_or_else(|| {
+        problems
+            .iter()
+            .map(|problem| problem.message.clone())
+            .collect::<Vec<_>>()
+            .join("; ")
+    })
+}
+
+/// The target and the path of a URL outside of any plugin. The error is a sentence.
+pub fn dial_url(
+    url: &str,
+    limits: &config::Limits,
+    system: &Arc<RootCertStore>,
+) -> Result<(Target, String), String> {
+    let parsed = url::Url::parse(url).map_err(|error| format!("`{url}` is no URL: {error}"))?;
+    let host = parsed
+        .host_str()
+        .ok_or_else(|| format!("`{url}` names no host"))?
+        .trim_matches(['[', ']'])
+        .to_owned();
+    let tls = match parsed.scheme() {
+        "http" => None,
+        "https" => {
+            let roots = if system.is_empty() {
+                Arc::new(bundled_roots())
+            } else {
+                Arc::clone(system)
+            };
+            let config = client_config(roots).map_err(|error| error.to_string())?;
+            let name = ServerName::try_from(host.clone())
+                .map_err(|_| format!("`{host}` is no name that a certificate can have"))?;
+            Some((config, name))
+        }
+        other => {
+            return Err(format!(
+                "`{url}`: only http and https can be fetched, not {other}"
+            ));
+        }
+    };
+    let port = parsed.port_or_known_default().unwrap_or(80);
+    let path = parsed.query().map_or_else(
+        || parsed.path().to_owned(),
+        |query| format!("{}?{query}", parsed.path()),
+    );
+    let target = Target {
+        key: Arc::from(format!("fetch:{}://{host}:{port}", parsed.scheme())),
+        host,
+        port,
+        tls,
+        connect: limits.upstream_connect,
+        timeout: limits.upstream_idle,
+        total: None,
+        idle: limits.upstream_idle,
+        retries: 0,
+    };
+    Ok((target, path))
+}

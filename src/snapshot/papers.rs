@@ -1,0 +1,111 @@
+//! The documents of a plugin, made of its configuration and its API.
+
+use std::collections::HashSet;
+
+use super::{Material, Operation};
+use crate::config::{self, Config};
+use crate::documents::{self, Documents, OpenApiTexts};
+use crate::openapi::{self, Api, InfoOverrides, PublishOptions};
+use crate::problems::{Place, Problems};
+
+/// Compiles them, with what is missing or too long.
+pub(super) fn documents(
+    plugin: &config::Plugin,
+    api: Option<&Api>,
+    manifest: Option<&serde_json::Value>,
+    config: &Config,
+    material: &Material<'_>,
+    problems: &mut Problems,
+) -> Documents {
+    let texts = api
+        .filter(|_| plugin.publish.openapi)
+        .map(|api| texts(plugin, api));
+    let (mut documents, found) = documents::compile(&documents::Material {
+        plugin,
+        info: api.map(|api| &api.info),
+        upstream_manifest: manifest,
+        openapi: texts.as_ref(),
+        links_page: material.dev,
+    });
+    for problem in found {
+        problems.push(problem);
+    }
+    documents.prepare(&origins(plugin, config, material));
+    documents
+}
+
+/// The published document in its four forms.
+fn texts(plugin: &config::Plugin, api: &Api) -> OpenApiTexts {
+    let options = PublishOptions {
+        origin: documents::ORIGIN.to_owned(),
+        security: documents::security_scheme(plugin),
+        info: InfoOverrides {
+            title: plugin.display_name.clone(),
+            description: plugin.description.clone(),
+        },
+    };
+    let new = openapi::publish(api, openapi::Target::V3_1_0, &options);
+    let old = openapi::publish(api, openapi::Target::V3_0_1, &options);
+    OpenApiTexts {
+        json_3_1: format!("{new:#}\n"),
+        yaml_3_1: openapi::to_yaml(&new),
+        json_3_0: format!("{old:#}\n"),
+        yaml_3_0: openapi::to_yaml(&old),
+    }
+}
+
+/// The origins that are known beforehand, the canonical one first.
+fn origins(plugin: &config::Plugin, config: &Config, material: &Material<'_>) -> Vec<String> {
+    let mut origins: Vec<String> = plugin.public_url.iter().cloned().collect();
+    let mut hosts = plugin.hosts.clone();
+    if hosts.is_empty() && origins.is_empty() {
+        hosts.extend(
+            material
+                .fly_app
+                .as_ref()
+                .map(|app| format!("{app}.fly.dev")),
+        );
+        hosts.push("localhost".to_owned());
+    }
+    for host in hosts {
+        origins.push(format!("https://{host}"));
+        let with_ports = |scheme: &str, addresses: &[std::net::SocketAddr]| -> Vec<String> {
+            addresses
+                .iter()
+                .map(|address| format!("{scheme}://{host}:{}", address.port()))
+                .collect()
+        };
+        origins.extend(with_ports("https", &config.listen.https));
+        origins.extend(with_ports("http", &config.listen.http));
+    }
+    let mut seen = HashSet::new();
+    origins.retain(|origin| seen.insert(origin.clone()));
+    origins
+}
+
+/// A published path that one of our documents covers can not be called.
+pub(super) fn shadowed(
+    plugin: &config::Plugin,
+    documents: &Documents,
+    operations: &[Operation],
+    problems: &mut Problems,
+) {
+    for path in documents.paths().chain(["/healthz", "/readyz"]) {
+        if let Some(operation) = operations
+            .iter()
+            .find(|operation| operation.meaning.path == path)
+        {
+            let at = Place {
+                key: format!("plugins.{}.openapi", plugin.name),
+                ..plugin.at.clone()
+            };
+            problems.warn(
+                &at,
+                format!(
+                    "{path} is a document of the gateway: operation {} can not be called",
+                    operation.meaning.id
+                ),
+            );
+        }
+    }
+}
