@@ -43,9 +43,9 @@ pub struct Gateway {
 
 impl Gateway {
     /// For one worker.
-    pub fn new(published: Arc<Published>, shared: Arc<Shared>, access: access::Writer) -> Self {
+    pub fn new(published: &Published, shared: Arc<Shared>, access: access::Writer) -> Self {
         Self {
-            view: View::new(&published),
+            view: View::new(published),
             shared,
             upstreams: Rc::new(Upstreams::default()),
             ledger: Rc::new(Ledger {

@@ -87,12 +87,14 @@ impl Rejection {
             Self::Auth { failure, .. } => (failure.status(), failure.code()),
             Self::UnknownHost => (StatusCode::MISDIRECTED_REQUEST, "unknown_host"),
             Self::NoRoute => (StatusCode::NOT_FOUND, "no_route"),
-            Self::MethodNotAllowed { .. } => (StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed"),
             Self::AmbiguousPath(_) => (StatusCode::BAD_REQUEST, "ambiguous_path"),
-            Self::Malformed(RequestFault::Connect | RequestFault::Method) => {
+            Self::MethodNotAllowed { .. }
+            | Self::Malformed(RequestFault::Connect | RequestFault::Method) => {
                 (StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed")
             }
-            Self::Malformed(_) => (StatusCode::BAD_REQUEST, "malformed_request"),
+            Self::Malformed(_) | Self::Body(BodyFault::Broken) => {
+                (StatusCode::BAD_REQUEST, "malformed_request")
+            }
             Self::HeadTooLarge { .. } => (
                 StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
                 "head_too_large",
@@ -101,7 +103,6 @@ impl Rejection {
                 (StatusCode::PAYLOAD_TOO_LARGE, "body_too_large")
             }
             Self::Body(BodyFault::TooSlow) => (StatusCode::REQUEST_TIMEOUT, "request_timeout"),
-            Self::Body(BodyFault::Broken) => (StatusCode::BAD_REQUEST, "malformed_request"),
             Self::DocumentUnavailable => (StatusCode::SERVICE_UNAVAILABLE, "document_unavailable"),
             Self::UpstreamUnreachable => (StatusCode::BAD_GATEWAY, "upstream_unreachable"),
             Self::UpstreamTimeout { .. } => (StatusCode::GATEWAY_TIMEOUT, "upstream_timeout"),

@@ -31,7 +31,7 @@ pub enum Command {
 /// How commands reach control.
 pub type Commands = mpsc::Sender<Command>;
 
-/// Media type of the metrics page (OpenMetrics 1.0).
+/// Media type of the metrics page (`OpenMetrics` 1.0).
 const METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 /// Serves the admin API until `stop`.
@@ -120,8 +120,9 @@ async fn metrics(State(commands): State<Commands>) -> Result<Response, StatusCod
 }
 
 async fn ready(State(commands): State<Commands>) -> Result<Response, StatusCode> {
-    Ok(match ask(&commands, Command::Ready).await? {
-        true => "ready\n".into_response(),
-        false => (StatusCode::SERVICE_UNAVAILABLE, "not ready\n").into_response(),
+    Ok(if ask(&commands, Command::Ready).await? {
+        "ready\n".into_response()
+    } else {
+        (StatusCode::SERVICE_UNAVAILABLE, "not ready\n").into_response()
     })
 }

@@ -96,8 +96,8 @@ struct App {
 }
 
 impl App {
-    /// 1. the log and the access writer · 2. control and its first attempt · 3. workers with what
-    /// it published · 4. the admin socket.
+    /// In this order: the log and the access writer; control and its first attempt; workers with
+    /// what it published; the admin socket.
     async fn build(source: Source) -> Result<Self, StartError> {
         let descriptors = rlimit::increase_nofile_limit(u64::MAX).unwrap_or(1024);
         let log = crate::log::start();
@@ -169,7 +169,7 @@ impl App {
         let limit = self.control.edges().connections(&current.config.limits);
         let (shared, access) = (Arc::clone(&self.shared), self.access.clone());
         let workers = Workers::start(count, limit, move |_| {
-            Gateway::new(Arc::clone(&published), Arc::clone(&shared), access.clone())
+            Gateway::new(&published, Arc::clone(&shared), access.clone())
         });
         self.control.edges().begin(workers.context("the workers")?);
         Ok(())
@@ -253,7 +253,7 @@ impl App {
                 _ = interrupt.recv() => break,
                 _ = hangup.recv() => self.attempt(Trigger::Command { weaker: false }, None, &mut waiting).await,
                 Some(()) = changes.recv() => self.attempt(Trigger::File, None, &mut waiting).await,
-                Some(delivery) = self.deliveries.1.recv() => self.delivered(delivery, &mut waiting).await,
+                Some(delivery) = self.deliveries.1.recv() => self.delivered(delivery, &mut waiting),
                 () = until(due) => self.attempt(Trigger::Document, None, &mut waiting).await,
                 Some(command) = self.commands.recv() => self.answer(command, &mut waiting).await,
             }
@@ -267,7 +267,7 @@ impl App {
         self.concluded(trigger, &outcome, answer, waiting);
     }
 
-    async fn delivered(&mut self, delivery: Delivery, waiting: &mut Waiting) {
+    fn delivered(&mut self, delivery: Delivery, waiting: &mut Waiting) {
         self.control.delivered(delivery);
         // Others may be there as well by now.
         while let Ok(delivery) = self.deliveries.1.try_recv() {
@@ -309,8 +309,8 @@ impl App {
             admin::Command::Status(answer) => drop(answer.send(self.control.status())),
             admin::Command::Ready(answer) => drop(answer.send(self.control.ready())),
             admin::Command::Reload { weaker, answer } => {
-                self.attempt(Trigger::Command { weaker }, Some(answer), waiting)
-                    .await
+                let trigger = Trigger::Command { weaker };
+                self.attempt(trigger, Some(answer), waiting).await;
             }
             admin::Command::Metrics(answer) => {
                 let mut counters = Counters::default();

@@ -14,7 +14,7 @@ use super::args::Gateway;
 use crate::control;
 
 /// How long an answer may take: a reload fetches documents.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Where the admin socket is: as said, or as the configuration says.
 pub(super) fn socket(gateway: &Gateway) -> anyhow::Result<PathBuf> {
@@ -62,7 +62,7 @@ async fn exchange(socket: &Path, method: &str, path: &str) -> anyhow::Result<Val
     };
     tokio::select! {
         answer = answer => answer,
-        ended = async { connection.await } => {
+        ended = connection => {
             ended?;
             bail!("the gateway closed the connection")
         }

@@ -34,9 +34,9 @@ const PLACES: [&str; 5] = [
     "/.well-known/openapi.yaml",
 ];
 
-pub(super) fn run(dev: Dev, output: &mut Output) -> anyhow::Result<Exit> {
+pub(super) fn run(dev: &Dev, output: &mut Output) -> anyhow::Result<Exit> {
     if dev.auth == Level::None {
-        only_loopback(&dev)?;
+        only_loopback(dev)?;
     }
     let builtin = dev.upstream.is_none();
     let (upstream, openapi) = match (&dev.upstream, &dev.openapi) {
@@ -51,7 +51,7 @@ pub(super) fn run(dev: Dev, output: &mut Output) -> anyhow::Result<Exit> {
     }
     let tokens = dev_tokens()?;
     let text = configuration(
-        &dev,
+        dev,
         if builtin { "todo" } else { "api" },
         &upstream,
         &openapi,
@@ -67,9 +67,9 @@ pub(super) fn run(dev: Dev, output: &mut Output) -> anyhow::Result<Exit> {
     };
     serve::start(source, output, |started, output| {
         if output.as_json {
-            output.json(&as_json(&dev, started, &tokens))
+            output.json(&as_json(dev, started, &tokens))
         } else {
-            output.text(&welcome(&dev, started, &tokens))
+            output.text(&welcome(dev, started, &tokens))
         }
     })
 }

@@ -59,8 +59,8 @@ pub fn main() -> ExitCode {
     };
     let mut output = Output::new(args.json);
     let result = match args.command {
-        Command::Dev(dev) => dev::run(dev, &mut output),
-        Command::Serve(serve) => serve::run(serve, &mut output),
+        Command::Dev(dev) => dev::run(&dev, &mut output),
+        Command::Serve(serve) => serve::run(&serve, &mut output),
         Command::Check(check) => check::run(&check, &mut output),
         Command::Print(print) => print::run(&print, &mut output),
         Command::Reload(reload) => running::reload(&reload, &mut output),

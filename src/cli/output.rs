@@ -17,6 +17,7 @@ impl Output {
     }
 
     /// Text on standard output. A reader that went away is no error.
+    #[expect(clippy::unused_self, reason = "who prints has the output")]
     pub(super) fn text(&mut self, text: &str) -> anyhow::Result<()> {
         let mut out = io::stdout().lock();
         match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
@@ -31,6 +32,7 @@ impl Output {
     }
 
     /// A remark on standard error.
+    #[expect(clippy::unused_self, reason = "who prints has the output")]
     pub(super) fn remark(&mut self, text: &str) {
         let _ = writeln!(io::stderr(), "{text}");
     }

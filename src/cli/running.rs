@@ -75,81 +75,77 @@ pub(super) fn health(gateway: &Gateway, output: &mut Output) -> anyhow::Result<E
 /// `status` for a person.
 fn describe(status: &Value) -> String {
     let mut text = String::new();
-    let word = |value: &Value| {
-        value
-            .as_str()
-            .map_or_else(|| value.to_string(), str::to_owned)
+    let state = if status["ready"] == true {
+        "ready"
+    } else {
+        "not ready"
     };
+    let (version, started) = (word(&status["version"]), word(&status["started"]));
     let _ = writeln!(
         text,
-        "plugway {}, process {}, {} since {}",
-        word(&status["version"]),
-        status["pid"],
-        if status["ready"] == true {
-            "ready"
-        } else {
-            "not ready"
-        },
-        word(&status["started"]),
+        "plugway {version}, process {}, {state} since {started}",
+        status["pid"]
     );
     let generation = &status["generation"];
+    let hash: String = word(&generation["hash"]).chars().take(12).collect();
+    let (since, config) = (word(&generation["since"]), word(&status["config"]));
     let _ = writeln!(
         text,
-        "generation {} ({}) since {}, from {}",
-        generation["number"],
-        word(&generation["hash"])
-            .chars()
-            .take(12)
-            .collect::<String>(),
-        word(&generation["since"]),
-        word(&status["config"]),
+        "generation {} ({hash}) since {since}, from {config}",
+        generation["number"]
     );
-    for listener in status["listeners"].as_array().into_iter().flatten() {
+    for listener in each(&status["listeners"]) {
+        let (kind, address) = (word(&listener["kind"]), word(&listener["address"]));
         let _ = writeln!(
             text,
-            "  {:<8} {}, {} open",
-            word(&listener["kind"]),
-            word(&listener["address"]),
+            "  {kind:<8} {address}, {} open",
             listener["connections"]
         );
     }
-    for plugin in status["plugins"].as_array().into_iter().flatten() {
-        let _ = writeln!(
-            text,
-            "plugin {}: {} operations, require = {}, upstream {}",
-            word(&plugin["name"]),
-            plugin["operations"],
-            word(&plugin["require"]),
-            word(&plugin["upstream"]),
-        );
-        let document = &plugin["document"];
-        let _ = writeln!(
-            text,
-            "  document {} ({})",
-            word(&document["source"]),
-            word(&document["state"])
-        );
-        if let Some(error) = document["error"].as_str() {
-            let _ = writeln!(text, "  {error}");
-        }
-        for finding in plugin["report"].as_array().into_iter().flatten() {
-            let _ = writeln!(
-                text,
-                "  {} {}: {}",
-                word(&finding["action"]),
-                word(&finding["pointer"]),
-                word(&finding["message"])
-            );
-        }
+    for plugin in each(&status["plugins"]) {
+        describe_plugin(plugin, &mut text);
     }
     if let Some(refused) = status["pending_rejected"].as_object() {
+        let (since, stage) = (word(&refused["since"]), word(&refused["stage"]));
         let _ = writeln!(
             text,
-            "refused since {} at {}:",
-            word(&refused["since"]),
-            word(&refused["stage"])
+            "refused since {since} at {stage}:\n{}",
+            word(&refused["text"])
         );
-        let _ = writeln!(text, "{}", word(&refused["text"]));
     }
     text
+}
+
+fn describe_plugin(plugin: &Value, text: &mut String) {
+    let (name, require) = (word(&plugin["name"]), word(&plugin["require"]));
+    let (count, upstream) = (&plugin["operations"], word(&plugin["upstream"]));
+    let _ = writeln!(
+        text,
+        "plugin {name}: {count} operations, require = {require}, upstream {upstream}"
+    );
+    let document = &plugin["document"];
+    let _ = writeln!(
+        text,
+        "  document {} ({})",
+        word(&document["source"]),
+        word(&document["state"])
+    );
+    if let Some(error) = document["error"].as_str() {
+        let _ = writeln!(text, "  {error}");
+    }
+    for finding in each(&plugin["report"]) {
+        let (action, pointer) = (word(&finding["action"]), word(&finding["pointer"]));
+        let _ = writeln!(text, "  {action} {pointer}: {}", word(&finding["message"]));
+    }
+}
+
+/// A string without its quotes; anything else as JSON.
+fn word(value: &Value) -> String {
+    value
+        .as_str()
+        .map_or_else(|| value.to_string(), str::to_owned)
+}
+
+fn each(list: &Value) -> impl Iterator<Item = &Value> {
+    list.as_array().into_iter().flatten()
 }

@@ -11,10 +11,10 @@ use crate::app::{self, StartError, Started};
 use crate::config::ListenerKind;
 use crate::control::Source;
 
-pub(super) fn run(serve: Serve, output: &mut Output) -> anyhow::Result<Exit> {
+pub(super) fn run(serve: &Serve, output: &mut Output) -> anyhow::Result<Exit> {
     let source = match &serve.upstream {
         None => Source::File(serve.config.clone()),
-        Some(upstream) => from_arguments(&serve, upstream)?,
+        Some(upstream) => from_arguments(serve, upstream)?,
     };
     start(source, output, |started, output| {
         if output.as_json {
@@ -144,7 +144,11 @@ fn from_arguments(serve: &Serve, upstream: &str) -> anyhow::Result<Source> {
         quoted(&openapi),
         quoted(require),
     );
-    text.push_str(&declared_from_environment()?);
+    text.push_str(&declared_from_environment(if require == "user" {
+        "user"
+    } else {
+        "service"
+    }));
     Ok(Source::Text {
         name: "<command line>".into(),
         text,
@@ -153,13 +157,13 @@ fn from_arguments(serve: &Serve, upstream: &str) -> anyhow::Result<Source> {
 }
 
 /// Without a file, a token comes from the environment: by hash.
-fn declared_from_environment() -> anyhow::Result<String> {
+fn declared_from_environment(level: &str) -> String {
     match std::env::var("PLUGWAY_TOKEN_SHA256") {
-        Ok(hash) => Ok(format!(
-            "[tokens.environment]\nlevel = \"service\"\nplugins = [\"*\"]\nscopes = [\"*\"]\nsha256 = {}\n",
+        Ok(hash) => format!(
+            "[tokens.environment]\nlevel = \"{level}\"\nplugins = [\"*\"]\nscopes = [\"*\"]\nsha256 = {}\n",
             quoted(&hash)
-        )),
-        Err(_) => Ok(String::new()),
+        ),
+        Err(_) => String::new(),
     }
 }
 

@@ -9,7 +9,7 @@ use super::documents::Ask;
 use super::{Control, Edges, Inputs, Outcome, Refused, Source, Stage, Trigger, declared};
 use crate::config::{self, Config, ListenerKind};
 use crate::problems::{Place, Problems};
-use crate::snapshot::{Material, Published, Snapshot};
+use crate::snapshot::{Apis, Material, Published, Snapshot};
 
 /// What passed every step up to the listeners.
 pub(super) struct Candidate {
@@ -48,9 +48,8 @@ impl<E: Edges> Control<E> {
                 return refuse(Stage::SelfTest, problems);
             }
         }
-        let added = match self.bind_added(&snapshot.config, &mut problems) {
-            Ok(added) => added,
-            Err(()) => return refuse(Stage::Bind, problems),
+        let Ok(added) = self.bind_added(&snapshot.config, &mut problems) else {
+            return refuse(Stage::Bind, problems);
         };
         self.check_fixed(&snapshot.config, &mut problems);
         self.publish(Arc::new(snapshot), tokens, added, written);
@@ -101,20 +100,8 @@ impl<E: Edges> Control<E> {
             return Err(Outcome::Unchanged);
         }
         let tokens = self.tokens.next(&config, lines, &self.shared.scopes, now);
-        let material = Material {
-            generation: self.generation + 1,
-            hash: hex(&digest),
-            apis: &self.library.apis(),
-            system_roots: &self.roots,
-            tickets: &self.tickets,
-            scopes: &self.shared.scopes,
-            labels: &self.shared.labels,
-            now,
-            fly_app: self.fly_app.clone(),
-            dev: matches!(self.source, Source::Text { dev: true, .. }),
-            // What was written did not change, so it is not what is wrong.
-            strict: self.written != Some(written),
-        };
+        let apis = self.library.apis();
+        let material = self.material(&apis, digest, written, now);
         match Snapshot::compile(config, &material, &mut problems) {
             Some(snapshot) => Ok(Candidate {
                 snapshot,
@@ -124,6 +111,30 @@ impl<E: Edges> Control<E> {
                 written,
             }),
             None => refuse(Stage::Compile, problems, digest),
+        }
+    }
+
+    /// What a snapshot is made of beside its configuration.
+    fn material<'a>(
+        &'a self,
+        apis: &'a Apis,
+        digest: [u8; 32],
+        written: [u8; 32],
+        now: Timestamp,
+    ) -> Material<'a> {
+        Material {
+            generation: self.generation + 1,
+            hash: hex(digest),
+            apis,
+            system_roots: &self.roots,
+            tickets: &self.tickets,
+            scopes: &self.shared.scopes,
+            labels: &self.shared.labels,
+            now,
+            fly_app: self.fly_app.clone(),
+            dev: matches!(self.source, Source::Text { dev: true, .. }),
+            // What was written did not change, so it is not what is wrong.
+            strict: self.written != Some(written),
         }
     }
 
@@ -225,6 +236,7 @@ fn wanted(config: &Config) -> Vec<(ListenerKind, std::net::SocketAddr)> {
     https.chain(http).chain(metrics).collect()
 }
 
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+/// Hexadecimal, for people.
+fn hex(digest: [u8; 32]) -> String {
+    crate::tokens::Fingerprint(digest).to_hex()
 }

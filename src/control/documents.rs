@@ -20,7 +20,7 @@ const LARGEST: usize = 64 << 20;
 const PATIENCE: Duration = Duration::from_secs(10);
 /// Until an upstream that could not give its document is asked again; doubled each time.
 const RETRY_FIRST: Duration = Duration::from_secs(1);
-const RETRY_LAST: Duration = Duration::from_secs(60);
+const RETRY_LAST: Duration = Duration::from_mins(1);
 /// Where the API's own manifest would be.
 const MANIFEST: &str = "/.well-known/ai-plugin.json";
 
@@ -336,9 +336,7 @@ fn fetch<E: Edges>(
                 Some(manifest) => manifest.await.ok()?,
                 None => return None,
             };
-            openapi::read(&bytes, &ReadLimits::default())
-                .ok()
-                .map(|value| value)
+            openapi::read(&bytes, &ReadLimits::default()).ok()
         };
         let (document, manifest) = tokio::join!(document, manifest);
         let document =

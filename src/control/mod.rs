@@ -266,7 +266,8 @@ impl<E: Edges> Control<E> {
         };
         let known = matches!(outcome, Outcome::Refused(refused) if self.refused.as_ref().is_some_and(|known| known.digest == refused.digest));
         let silent = trigger == Trigger::Document && matches!(outcome, Outcome::Unchanged);
-        if !silent && !(known && trigger == Trigger::File) {
+        let repeated = known && trigger == Trigger::File;
+        if !(silent || repeated) {
             *self.reloads.entry((result, stage)).or_default() += 1;
         }
         match outcome {
@@ -298,7 +299,7 @@ impl<E: Edges> Control<E> {
                     ?trigger,
                     "configuration published"
                 );
-                for warning in warnings.iter() {
+                for warning in warnings {
                     tracing::warn!(key = warning.at.key, "{}", warning.message);
                 }
             }

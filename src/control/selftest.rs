@@ -96,11 +96,11 @@ impl<E: Edges> Control<E> {
 fn lets_in_more(before: Require, after: Require) -> bool {
     use Require::{Any, None, Service, Upstream, User};
     match (before, after) {
-        (None, _) => false,
-        (_, None) => true,
-        // The gateway would no longer look at the credential itself.
-        (Any | Service | User, Upstream) => true,
-        (Service | User, Any) => true,
-        (Upstream, _) | (Any, Any | Service | User) | (Service | User, Service | User) => false,
+        (None | Upstream, None) => before == Upstream,
+        // With `upstream` the gateway would no longer look at the credential itself.
+        (Any | Service | User, None | Upstream) | (Service | User, Any) => true,
+        (None | Upstream, _) | (Any, Any | Service | User) | (Service | User, Service | User) => {
+            false
+        }
     }
 }

@@ -37,6 +37,7 @@ type Look = Option<(u64, u64, Option<std::time::SystemTime>)>;
 
 impl Watch {
     /// Watches nothing yet.
+    #[expect(clippy::new_without_default, reason = "it starts a thread")]
     pub fn new() -> Self {
         let (sender, events) = unbounded_channel();
         let mut watch = Self {
@@ -56,7 +57,7 @@ impl Watch {
         let made = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
             // Reading a file is an event too, and no change.
             if event.map_or(true, |event| {
-                !event.kind.is_access() || is_close_after_write(&event.kind)
+                !event.kind.is_access() || is_close_after_write(event.kind)
             }) {
                 let _ = sender.send(());
             }
@@ -64,7 +65,7 @@ impl Watch {
         match made {
             Ok(watcher) => self.watcher = Some(watcher),
             Err(error) => {
-                tracing::warn!(%error, "files can not be watched; they are looked at every few seconds")
+                tracing::warn!(%error, "files can not be watched; they are looked at every few seconds");
             }
         }
     }
@@ -131,7 +132,7 @@ impl Watch {
     }
 }
 
-fn is_close_after_write(kind: &notify::EventKind) -> bool {
+fn is_close_after_write(kind: notify::EventKind) -> bool {
     use notify::event::{AccessKind, AccessMode, EventKind};
     matches!(
         kind,

@@ -32,7 +32,7 @@ struct Frames {
     header_len: usize,
     payload_left: usize,
     is_data: bool,
-    /// HEADERS without END_HEADERS came, its last CONTINUATION did not.
+    /// HEADERS without `END_HEADERS` came, its last CONTINUATION did not.
     block_open: bool,
 }
 

@@ -85,7 +85,7 @@ impl AsyncRead for Socket {
         let result = self.stream()?.poll_read(cx, buf);
         match result {
             Poll::Ready(Ok(())) if buf.filled().len() == before && buf.remaining() > 0 => {
-                self.ended = true
+                self.ended = true;
             }
             Poll::Ready(Err(_)) => self.ended = true,
             _ => {}

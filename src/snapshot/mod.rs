@@ -61,7 +61,7 @@ pub struct Material<'a> {
     /// Its hash.
     pub hash: String,
     /// Per plugin: its API, or why it is not there yet.
-    pub apis: &'a HashMap<String, Result<Arc<ApiDocument>, String>>,
+    pub apis: &'a Apis,
     /// The roots of the operating system.
     pub system_roots: &'a Arc<RootCertStore>,
     /// For TLS sessions; one per process.
@@ -80,6 +80,9 @@ pub struct Material<'a> {
     /// (only a document did).
     pub strict: bool,
 }
+
+/// Per plugin: its API, or why it is not there yet.
+pub type Apis = HashMap<String, Result<Arc<ApiDocument>, String>>;
 
 /// An API's document, read, and what it says.
 #[derive(Debug)]
@@ -253,12 +256,19 @@ impl Published {
     }
 }
 
+/// A snapshot as a worker passes it around: cloned without an atomic.
+#[expect(
+    clippy::redundant_allocation,
+    reason = "its count belongs to one thread"
+)]
+pub type Local = std::rc::Rc<Arc<Snapshot>>;
+
 /// A worker's view: one atomic load per request, and no count that other workers touch.
 #[derive(Debug)]
 pub struct View {
     cache: std::cell::RefCell<Cache<Arc<ArcSwap<Snapshot>>, Arc<Snapshot>>>,
     /// Shared within the worker without an atomic.
-    local: std::cell::RefCell<std::rc::Rc<Arc<Snapshot>>>,
+    local: std::cell::RefCell<Local>,
 }
 
 impl View {
@@ -272,7 +282,7 @@ impl View {
     }
 
     /// The snapshot that a request keeps to its end.
-    pub fn current(&self) -> std::rc::Rc<Arc<Snapshot>> {
+    pub fn current(&self) -> Local {
         let mut cache = self.cache.borrow_mut();
         let current = cache.load();
         let mut local = self.local.borrow_mut();

@@ -19,6 +19,10 @@ use crate::tokens::CompiledScopes;
 
 /// A plugin as a request finds it.
 #[derive(Debug)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a setting of its own"
+)]
 pub struct Plugin {
     /// Its name for the model.
     pub name: Arc<str>,
@@ -154,25 +158,20 @@ pub(super) fn compile(
     problems: &mut Problems,
 ) -> Option<Plugin> {
     let target = dial::target(plugin, &config.limits, material.system_roots, problems)?;
-    let (source, unavailable) = match material.apis.get(&plugin.name) {
-        Some(Ok(document)) => (Some(document), None),
-        Some(Err(reason)) => (None, Some(reason.clone())),
-        None => (None, Some("it has not been fetched yet".to_owned())),
-    };
+    let (source, unavailable) = source(plugin, material);
     let loaded = match source {
         None => None,
         Some(source) => Some(load(plugin, source, material.strict, problems)?),
     };
     let name: Arc<str> = Arc::from(plugin.name.as_str());
-    let base_path = plugin.upstream.base_path.clone();
-    let (router, operations, scopes, report) = match &loaded {
-        None => (
-            Router::build(&[]).0,
-            Vec::new(),
-            CompiledScopes::default(),
-            Vec::new(),
-        ),
-        Some(api) => operations(plugin, api, material),
+    let Callable {
+        router,
+        operations,
+        scopes,
+        report,
+    } = match &loaded {
+        None => Callable::nothing(),
+        Some(api) => callable(plugin, api, material),
     };
     let documents = papers::documents(
         plugin,
@@ -183,30 +182,12 @@ pub(super) fn compile(
         problems,
     );
     papers::shadowed(plugin, &documents, &operations, problems);
-    let credential = match plugin.auth.require {
-        // The API asks for a credential itself: the client's is what it wants.
-        Require::Upstream => Credential {
-            pass: true,
-            ..Credential::default()
-        },
-        _ => dial::credential(&plugin.upstream.credential),
-    };
-    let policy = match Policy::new(&plugin.name, &plugin.auth) {
-        Ok(policy) => policy,
-        Err(_) => {
-            let at = Place {
-                key: format!("plugins.{}.auth.header", plugin.name),
-                ..plugin.at.clone()
-            };
-            problems.add(&at, format!("`{}` is no header name", plugin.auth.header));
-            return None;
-        }
-    };
-    let host = match &plugin.upstream.host_header {
-        UpstreamHost::Upstream => HeaderValue::from_str(&target.authority()).ok(),
-        UpstreamHost::Client => None,
-        UpstreamHost::Name(name) => HeaderValue::from_str(name).ok(),
-    };
+    let credential = credential(plugin);
+    let policy = policy(plugin, problems)?;
+    let title = plugin
+        .display_name
+        .clone()
+        .or_else(|| loaded.and_then(|api| api.info.title));
     Some(Plugin {
         require: plugin.auth.require,
         documents_need_token: plugin.documents == DocumentAccess::Token,
@@ -220,26 +201,15 @@ pub(super) fn compile(
         cors: Cors::new(&plugin.cors_origins),
         refuse_foreign_origins: material.dev && plugin.auth.require == Require::None,
         private_network: material.dev,
-        outbound: headers::Policy {
-            plugin: headers::text_value(&plugin.name),
-            auth_header: policy.header().clone(),
-            credential: match (&credential.header, credential.pass) {
-                (_, true) => headers::Credential::Pass,
-                (Some((name, value)), false) => {
-                    headers::Credential::Header(name.clone(), value.clone())
-                }
-                (None, false) => headers::Credential::Nothing,
-            },
-            rules: rules(plugin, "request", &plugin.headers.request, problems)?,
-        },
+        outbound: outbound(plugin, &policy, &credential, problems)?,
         response_rules: rules(plugin, "response", &plugin.headers.response, problems)?,
         upstream_authority: Authority {
             host: Cow::Owned(target.host.clone()),
             port: Some(target.port),
         },
-        host,
+        host: host(plugin, &target),
         credential,
-        base_path,
+        base_path: plugin.upstream.base_path.clone(),
         public: plugin.public_url.as_deref().and_then(Public::of),
         fly_host: material
             .fly_app
@@ -249,13 +219,83 @@ pub(super) fn compile(
         report,
         target,
         policy,
-        title: plugin
-            .display_name
-            .clone()
-            .or_else(|| loaded.and_then(|api| api.info.title))
-            .unwrap_or_else(|| plugin.name.clone()),
+        title: title.unwrap_or_else(|| plugin.name.clone()),
         name,
     })
+}
+
+/// The API's document, or why it is not there.
+fn source<'a>(
+    plugin: &config::Plugin,
+    material: &'a Material<'_>,
+) -> (Option<&'a Arc<super::ApiDocument>>, Option<String>) {
+    match material.apis.get(&plugin.name) {
+        Some(Ok(document)) => (Some(document), None),
+        Some(Err(reason)) => (None, Some(reason.clone())),
+        None => (None, Some("it has not been fetched yet".to_owned())),
+    }
+}
+
+/// What is the same in the head of every request that goes upstream.
+fn outbound(
+    plugin: &config::Plugin,
+    policy: &Policy,
+    credential: &Credential,
+    problems: &mut Problems,
+) -> Option<headers::Policy> {
+    Some(headers::Policy {
+        plugin: headers::text_value(&plugin.name),
+        auth_header: policy.header().clone(),
+        credential: presented(credential),
+        rules: rules(plugin, "request", &plugin.headers.request, problems)?,
+    })
+}
+
+/// The `Host` that is sent upstream; `None`: the client's.
+fn host(plugin: &config::Plugin, target: &Target) -> Option<HeaderValue> {
+    match &plugin.upstream.host_header {
+        UpstreamHost::Upstream => HeaderValue::try_from(target.authority()).ok(),
+        UpstreamHost::Client => None,
+        UpstreamHost::Name(name) => HeaderValue::try_from(name).ok(),
+    }
+}
+
+/// What is presented upstream. Where the API asks for a credential itself, the client's is what
+/// it wants.
+fn credential(plugin: &config::Plugin) -> Credential {
+    match plugin.auth.require {
+        Require::Upstream => Credential {
+            pass: true,
+            ..Credential::default()
+        },
+        _ => dial::credential(&plugin.upstream.credential),
+    }
+}
+
+/// The same, as the head wants it.
+fn presented(credential: &Credential) -> headers::Credential {
+    match &credential.header {
+        _ if credential.pass => headers::Credential::Pass,
+        Some((name, value)) => headers::Credential::Header(name.clone(), value.clone()),
+        None => headers::Credential::Nothing,
+    }
+}
+
+/// Who may call.
+fn policy(plugin: &config::Plugin, problems: &mut Problems) -> Option<Policy> {
+    let policy = Policy::new(&plugin.name, &plugin.auth).ok();
+    if policy.is_none() {
+        let key = format!("plugins.{}.auth.header", plugin.name);
+        let message = format!("`{}` is no header name", plugin.auth.header);
+        problems.add(
+            &Place {
+                key,
+                ..plugin.at.clone()
+            },
+            message,
+        );
+    }
+    policy
 }
 
 /// Reads what the document says. `None`: problems were added.
@@ -326,17 +366,75 @@ fn load(
     Some(api)
 }
 
-fn operations(
-    plugin: &config::Plugin,
-    api: &Api,
-    material: &Material<'_>,
-) -> (Router, Vec<Operation>, CompiledScopes, Vec<Finding>) {
-    let slashes =
-        |operation: &openapi::Operation| {
-            plugin.openapi.encoded_slash.iter().any(|id| {
-                id.value == operation.id || operation.original_id.as_ref() == Some(&id.value)
-            })
-        };
+/// What can be called, and by whom.
+struct Callable {
+    router: Router,
+    operations: Vec<Operation>,
+    scopes: CompiledScopes,
+    report: Vec<Finding>,
+}
+
+impl Callable {
+    /// Without a document nothing is published.
+    fn nothing() -> Self {
+        Self {
+            router: Router::build(&[]).0,
+            operations: Vec::new(),
+            scopes: CompiledScopes::default(),
+            report: Vec::new(),
+        }
+    }
+}
+
+fn callable(plugin: &config::Plugin, api: &Api, material: &Material<'_>) -> Callable {
+    let specs = specs(plugin, api);
+    let (router, unroutable) = Router::build(&specs);
+    let mut report = api.report.clone();
+    report.extend(unroutable.iter().filter_map(|lost| {
+        let operation = api.operations.get(lost.operation)?;
+        let key = operation.path_key.replace('~', "~0").replace('/', "~1");
+        Some(Finding {
+            pointer: format!("#/paths/{key}/{}", operation.method.as_str().to_lowercase()),
+            action: openapi::Action::Skipped,
+            message: format!("{} can not be called: {}", operation.id, lost.why),
+        })
+    }));
+    let lists = material.scopes.all();
+    let matches = |selector: &_, index: usize| openapi::matches(selector, &api.operations[index]);
+    let scopes = CompiledScopes::compile(&lists, api.operations.len(), matches);
+    let base_path = &plugin.upstream.base_path;
+    let operation = |operation: &openapi::Operation| Operation {
+        prefix: if base_path.is_empty() {
+            &operation.server_path
+        } else {
+            base_path
+        }
+        .clone(),
+        record: material
+            .labels
+            .target(&plugin.name, Some(&operation.id), Some(&operation.path)),
+        meaning: operation.clone(),
+    };
+    let operations = api.operations.iter().map(operation).collect();
+    Callable {
+        router,
+        operations,
+        scopes,
+        report,
+    }
+}
+
+/// What the router has to know: also of what is not published, so that no template of a
+/// published operation stands in for it.
+fn specs(plugin: &config::Plugin, api: &Api) -> Vec<Spec> {
+    let slashes = |operation: &openapi::Operation| {
+        let named = |id: &str| id == operation.id || operation.original_id.as_deref() == Some(id);
+        plugin
+            .openapi
+            .encoded_slash
+            .iter()
+            .any(|id| named(&id.value))
+    };
     let spec = |operation: &openapi::Operation, published| Spec {
         method: operation.method.clone(),
         path: operation.path.clone(),
@@ -344,53 +442,12 @@ fn operations(
         encoded_slash: slashes(operation),
         published,
     };
-    let specs: Vec<Spec> = api
-        .operations
-        .iter()
-        .map(|operation| spec(operation, true))
+    let published = api.operations.iter().map(|operation| spec(operation, true));
+    published
         .chain(
             api.unpublished
                 .iter()
                 .map(|operation| spec(operation, false)),
         )
-        .collect();
-    let (router, unroutable) = Router::build(&specs);
-    let mut report = api.report.clone();
-    for lost in unroutable {
-        if let Some(operation) = api.operations.get(lost.operation) {
-            report.push(Finding {
-                pointer: format!(
-                    "#/paths/{}/{}",
-                    operation.path_key.replace('~', "~0").replace('/', "~1"),
-                    operation.method.as_str().to_lowercase()
-                ),
-                action: openapi::Action::Skipped,
-                message: format!("{} can not be called: {}", operation.id, lost.why),
-            });
-        }
-    }
-    let scopes = CompiledScopes::compile(
-        &material.scopes.all(),
-        api.operations.len(),
-        |selector, index| openapi::matches(selector, &api.operations[index]),
-    );
-    let base_path = &plugin.upstream.base_path;
-    let operations = api
-        .operations
-        .iter()
-        .map(|operation| Operation {
-            prefix: if base_path.is_empty() {
-                operation.server_path.clone()
-            } else {
-                base_path.clone()
-            },
-            record: material.labels.target(
-                &plugin.name,
-                Some(&operation.id),
-                Some(&operation.path),
-            ),
-            meaning: operation.clone(),
-        })
-        .collect();
-    (router, operations, scopes, report)
+        .collect()
 }

@@ -86,7 +86,7 @@ struct Channel {
 struct Failed {
     error: UpstreamError,
     /// The request, if nothing of it was sent.
-    unsent: Option<Request<RequestBody>>,
+    unsent: Option<Box<Request<RequestBody>>>,
     /// Not a byte of an answer came.
     silent: bool,
 }
@@ -127,7 +127,7 @@ impl Upstreams {
                 return Err(fault.into());
             }
             let next = match failed.unsent {
-                Some(unsent) if reused => Some(unsent),
+                Some(unsent) if reused => Some(*unsent),
                 None if reused && failed.silent && retries > 0 => {
                     retries -= 1;
                     again()
@@ -151,35 +151,38 @@ impl Upstreams {
         let mut until = upload.progress().max(Instant::now()) + target.timeout;
         let result = loop {
             let wake = deadline.map_or(until, |deadline| deadline.min(until));
-            match tokio::time::timeout_at(wake, answer.as_mut()).await {
-                Ok(result) => break result,
-                Err(_) => {
-                    let now = Instant::now();
-                    // The clock runs while the upstream is waited for: not while the client is
-                    // (which has a limit of its own), and anew for each piece that is taken.
-                    until = if upload.waits_for_client() {
-                        now
-                    } else {
-                        upload.progress().max(until - target.timeout)
-                    } + target.timeout;
-                    if until <= now || deadline.is_some_and(|deadline| deadline <= now) {
-                        let error = UpstreamError::TimedOut(target.timeout);
-                        return Err(Failed {
-                            error,
-                            unsent: None,
-                            silent: false,
-                        });
-                    }
-                }
+            if let Ok(result) = tokio::time::timeout_at(wake, answer.as_mut()).await {
+                break result;
+            }
+            let now = Instant::now();
+            // The clock runs while the upstream is waited for: not while the client is
+            // (which has a limit of its own), and anew for each piece that is taken.
+            until = if upload.waits_for_client() {
+                now
+            } else {
+                upload.progress().max(until - target.timeout)
+            } + target.timeout;
+            if until <= now || deadline.is_some_and(|deadline| deadline <= now) {
+                let error = UpstreamError::TimedOut(target.timeout);
+                return Err(Failed {
+                    error,
+                    unsent: None,
+                    silent: false,
+                });
             }
         };
         match result {
             Ok(response) => {
                 channel.traffic.head_came();
-                self.accept(target, channel, response, upload, deadline)
+                let accepted = self.accept(target, channel, response, upload, deadline);
+                accepted.map_err(|broken| Failed {
+                    error: UpstreamError::Broken(broken),
+                    unsent: None,
+                    silent: false,
+                })
             }
             Err(mut failed) => {
-                let unsent = failed.take_message();
+                let unsent = failed.take_message().map(Box::new);
                 let silent = !channel.traffic.spoke();
                 Err(Failed {
                     error: UpstreamError::Broken(failed.into_error().into()),
@@ -198,17 +201,12 @@ impl Upstreams {
         response: Response<Incoming>,
         upload: &Rc<Upload>,
         deadline: Option<Instant>,
-    ) -> Result<Response<ResponseBody>, Failed> {
-        let broken = |broken| Failed {
-            error: UpstreamError::Broken(broken),
-            unsent: None,
-            silent: false,
-        };
+    ) -> Result<Response<ResponseBody>, Broken> {
         if response.status() == StatusCode::SWITCHING_PROTOCOLS {
-            return Err(broken(Broken::Switched));
+            return Err(Broken::Switched);
         }
         if let Err(fault) = crate::headers::framing(response.headers(), response.version()) {
-            return Err(broken(Broken::Framing(fault)));
+            return Err(Broken::Framing(fault));
         }
         let lease = response::Lease {
             channel: Some(channel),
