@@ -50,6 +50,9 @@ pub(super) fn run(dev: &Dev, output: &mut Output) -> anyhow::Result<Exit> {
         output.remark(&format!("plugway: {warning}"));
     }
     let tokens = dev_tokens()?;
+    for warning in &tokens.warnings {
+        output.remark(&format!("plugway: {warning}"));
+    }
     let text = configuration(
         dev,
         if builtin { "todo" } else { "api" },
@@ -65,7 +68,8 @@ pub(super) fn run(dev: &Dev, output: &mut Output) -> anyhow::Result<Exit> {
         text,
         dev: true,
     };
-    serve::start(source, output, |started, output| {
+    // The built-in API is not the reader's to mend.
+    serve::start(source, !builtin, output, |started, output| {
         if output.as_json {
             output.json(&as_json(dev, started, &tokens))
         } else {

@@ -16,7 +16,7 @@ pub(super) fn run(serve: &Serve, output: &mut Output) -> anyhow::Result<Exit> {
         None => Source::File(serve.config.clone()),
         Some(upstream) => from_arguments(serve, upstream)?,
     };
-    start(source, output, |started, output| {
+    start(source, true, output, |started, output| {
         if output.as_json {
             output.json(&ready(started))
         } else {
@@ -25,14 +25,15 @@ pub(super) fn run(serve: &Serve, output: &mut Output) -> anyhow::Result<Exit> {
     })
 }
 
-/// Runs until a signal; prints what stops the start.
+/// Runs until a signal; prints what stops the start, and warnings if `warn`.
 pub(super) fn start(
     source: Source,
+    warn: bool,
     output: &mut Output,
     announce: impl FnOnce(&Started, &mut Output) -> anyhow::Result<()>,
 ) -> anyhow::Result<Exit> {
     let result = app::run(source, |started| {
-        if !started.warnings.is_empty() {
+        if warn && !started.warnings.is_empty() {
             output.remark(started.warnings.render(Output::color()).trim_end());
         }
         for plugin in &started.plugins {

@@ -299,7 +299,8 @@ impl<E: Edges> Control<E> {
                     ?trigger,
                     "configuration published"
                 );
-                for warning in warnings {
+                // At the start they are shown by whoever started us.
+                for warning in warnings.iter().filter(|_| trigger != Trigger::Start) {
                     tracing::warn!(key = warning.at.key, "{}", warning.message);
                 }
             }

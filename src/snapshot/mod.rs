@@ -257,10 +257,6 @@ impl Published {
 }
 
 /// A snapshot as a worker passes it around: cloned without an atomic.
-#[expect(
-    clippy::redundant_allocation,
-    reason = "its count belongs to one thread"
-)]
 pub type Local = std::rc::Rc<Arc<Snapshot>>;
 
 /// A worker's view: one atomic load per request, and no count that other workers touch.

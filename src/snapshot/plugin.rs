@@ -164,15 +164,9 @@ pub(super) fn compile(
         Some(source) => Some(load(plugin, source, material.strict, problems)?),
     };
     let name: Arc<str> = Arc::from(plugin.name.as_str());
-    let Callable {
-        router,
-        operations,
-        scopes,
-        report,
-    } = match &loaded {
-        None => Callable::nothing(),
-        Some(api) => callable(plugin, api, material),
-    };
+    let callable = loaded
+        .as_ref()
+        .map_or_else(Callable::nothing, |api| callable(plugin, api, material));
     let documents = papers::documents(
         plugin,
         loaded.as_ref(),
@@ -181,7 +175,7 @@ pub(super) fn compile(
         material,
         problems,
     );
-    papers::shadowed(plugin, &documents, &operations, problems);
+    papers::shadowed(plugin, &documents, &callable.operations, problems);
     let credential = credential(plugin);
     let policy = policy(plugin, problems)?;
     let title = plugin
@@ -193,11 +187,11 @@ pub(super) fn compile(
         documents_need_token: plugin.documents == DocumentAccess::Token,
         open_paths: plugin.files.keys().cloned().collect(),
         documents,
-        router,
-        operations,
+        router: callable.router,
+        operations: callable.operations,
         forward_unpublished: plugin.openapi.forward_unpublished,
         record: material.labels.target(&name, None, None),
-        scopes,
+        scopes: callable.scopes,
         cors: Cors::new(&plugin.cors_origins),
         refuse_foreign_origins: material.dev && plugin.auth.require == Require::None,
         private_network: material.dev,
@@ -216,7 +210,7 @@ pub(super) fn compile(
             .as_ref()
             .map(|app| format!("{app}.fly.dev")),
         unavailable,
-        report,
+        report: callable.report,
         target,
         policy,
         title: title.unwrap_or_else(|| plugin.name.clone()),
