@@ -24,7 +24,7 @@ use crate::local;
 use crate::outbound::{Errand, Stamp};
 use crate::rejection::Rejection;
 use crate::route::{self, Miss};
-use crate::server::{Event, Handler, Peer, Settings};
+use crate::server::{Event, Handler, ListenerId, Peer, Settings};
 use crate::snapshot::{Plugin, Published, Snapshot, View};
 use crate::telemetry::{Counters, Record};
 use crate::tokens::Call;
@@ -311,6 +311,19 @@ impl Handler for Gateway {
             Event::TimedOut => "timeout",
             Event::StreamStalled => "stalled",
         });
+    }
+
+    fn connection(&self, (kind, asked): ListenerId, opened: bool) {
+        let id = self
+            .shared
+            .labels
+            .listener(&format!("{}:{asked}", kind.name()));
+        let mut counters = self.ledger.counters.borrow_mut();
+        if opened {
+            counters.connection_opened(id);
+        } else {
+            counters.connection_closed(id);
+        }
     }
 
     fn tick(&self) {

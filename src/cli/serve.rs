@@ -52,9 +52,9 @@ pub(super) fn start(
         Err(StartError::Other(error)) => Err(error),
         Err(StartError::Configuration(problems)) => {
             if output.as_json {
-                output.json(&json!({ "error": "the configuration is refused", "problems": problems.to_json() }))?;
+                output.json(&json!({ "error": "the configuration is refused", "problems": problems.stopping().to_json() }))?;
             } else {
-                output.remark(problems.render(Output::color()).trim_end());
+                output.remark(problems.stopping().render(Output::color()).trim_end());
             }
             Ok(Exit::Invalid)
         }

@@ -277,7 +277,7 @@ impl<E: Edges> Control<E> {
                     tracing::error!(
                         stage,
                         generation = self.generation,
-                        problems = %refused.problems.render(false).trim_end(),
+                        problems = %refused.problems.stopping().render(false).trim_end(),
                         "the configuration is refused; what served before goes on"
                     );
                 }

@@ -100,8 +100,8 @@ fn refused(refused: &Refused) -> Value {
     json!({
         "stage": refused.stage.word(),
         "since": moment(refused.since),
-        "problems": refused.problems.to_json(),
-        "text": refused.problems.render(false),
+        "problems": refused.problems.stopping().to_json(),
+        "text": refused.problems.stopping().render(false),
     })
 }
 
@@ -120,8 +120,8 @@ pub(super) fn outcome(generation: u64, outcome: &Outcome) -> Value {
             "result": "refused",
             "generation": generation,
             "stage": refused.stage.word(),
-            "problems": refused.problems.to_json(),
-            "text": refused.problems.render(false),
+            "problems": refused.problems.stopping().to_json(),
+            "text": refused.problems.stopping().render(false),
         }),
     }
 }

@@ -191,6 +191,13 @@ impl Problems {
             .any(|problem| problem.severity == Severity::Problem)
     }
 
+    /// Only what stops the configuration: what a refusal is about.
+    #[must_use]
+    pub fn stopping(&self) -> Self {
+        let stops = |problem: &&Problem| problem.severity == Severity::Problem;
+        Self(self.iter().filter(stops).cloned().collect())
+    }
+
     /// Whether there is nothing at all, no warning either.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()

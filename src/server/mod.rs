@@ -55,6 +55,9 @@ pub trait Handler: 'static {
     /// An event of a connection, to be counted.
     fn note(&self, event: Event);
 
+    /// A connection of a listener was opened, or (on the same worker) closed.
+    fn connection(&self, listener: ListenerId, opened: bool);
+
     /// Called once a second, for housekeeping.
     fn tick(&self);
 }

@@ -31,6 +31,8 @@ pub type ListenerId = (Kind, SocketAddr);
 #[derive(Debug)]
 struct Listener {
     kind: Kind,
+    /// As configured.
+    asked: SocketAddr,
     /// Cancelled when the listener goes.
     stop: CancellationToken,
     /// Connections that it accepted and that are open.
@@ -153,6 +155,7 @@ impl<R: Send + 'static> Workers<R> {
     pub fn listen(&mut self, bound: Bound) {
         let listener = Arc::new(Listener {
             kind: bound.kind,
+            asked: bound.asked,
             stop: self.shared.drain.child_token(),
             open: AtomicUsize::new(0),
             closed: AtomicBool::new(false),
@@ -395,10 +398,33 @@ impl<H: Handler> Worker<H> {
         let listener = Arc::clone(&open.listener);
         let (handler, drain) = (Rc::clone(&self.handler), self.shared.drain.clone());
         let socket = Socket::new(stream, lingering.clone());
+        let counted = Counted::begin(&handler, (listener.kind, listener.asked));
         tokio::task::spawn_local(async move {
             connection::serve(handler, listener.kind, socket, (remote, local), drain).await;
-            drop(open);
+            drop((counted, open));
         });
+    }
+}
+
+/// Tells the handler of a connection's begin and end, also when it ends by a panic.
+struct Counted<H: Handler> {
+    handler: Rc<H>,
+    listener: ListenerId,
+}
+
+impl<H: Handler> Counted<H> {
+    fn begin(handler: &Rc<H>, listener: ListenerId) -> Self {
+        handler.connection(listener, true);
+        Self {
+            handler: Rc::clone(handler),
+            listener,
+        }
+    }
+}
+
+impl<H: Handler> Drop for Counted<H> {
+    fn drop(&mut self) {
+        self.handler.connection(self.listener, false);
     }
 }
 
