@@ -24,7 +24,11 @@ impl Subject<'_> {
     /// The id that it would like to have.
     fn wish(&self) -> String {
         let cleaned = clean(self.original.unwrap_or_default());
-        let wish = if cleaned.is_empty() { self.synthesized() } else { cleaned };
+        let wish = if cleaned.is_empty() {
+            self.synthesized()
+        } else {
+            cleaned
+        };
         if wish.len() <= MAX_LENGTH {
             return wish;
         }
@@ -91,13 +95,21 @@ fn clean(text: &str) -> String {
     cleaned
 }
 
+/// A few hexadecimal digits of a hash.
+pub(super) fn hash(key: &str) -> String {
+    let digest = Sha256::digest(key.as_bytes());
+    let number = digest
+        .iter()
+        .take(HASH_LENGTH / 2)
+        .fold(0_u64, |n, b| (n << 8) | u64::from(*b));
+    format!("{number:0HASH_LENGTH$x}")
+}
+
 /// The id, cut to make room for a hash of `key`. The id is ASCII.
 fn with_hash(id: &str, key: &str) -> String {
-    let digest = Sha256::digest(key.as_bytes());
-    let hash: String = digest.iter().take(HASH_LENGTH / 2).map(|b| format!("{b:02x}")).collect();
     let room = MAX_LENGTH - HASH_LENGTH - 1;
     let id = id.get(..room).unwrap_or(id).trim_end_matches('_');
-    format!("{id}_{hash}")
+    format!("{id}_{}", hash(key))
 }
 
 /// An id for each subject, in the same order.
@@ -154,7 +166,11 @@ mod tests {
     }
 
     fn subject<'d>(original: &'d str, method: &'d str, path_key: &'d str) -> Subject<'d> {
-        Subject { original: (!original.is_empty()).then_some(original), method, path_key }
+        Subject {
+            original: (!original.is_empty()).then_some(original),
+            method,
+            path_key,
+        }
     }
 
     #[test]
@@ -173,7 +189,11 @@ mod tests {
     #[test]
     fn collisions_are_told_apart_by_what_they_are() {
         check(
-            &[("a-b", "GET", "/1"), ("a_b", "GET", "/2"), ("a.b", "GET", "/3")],
+            &[
+                ("a-b", "GET", "/1"),
+                ("a_b", "GET", "/2"),
+                ("a.b", "GET", "/3"),
+            ],
             &["a_b_327f6811", "a_b", "a_b_270bef02"],
         );
         check(
@@ -184,7 +204,10 @@ mod tests {
 
     #[test]
     fn a_long_id_is_cut_to_64() {
-        let ids = assign(&[subject(&"x".repeat(80), "GET", "/a"), subject(&"x".repeat(81), "GET", "/b")]);
+        let ids = assign(&[
+            subject(&"x".repeat(80), "GET", "/a"),
+            subject(&"x".repeat(81), "GET", "/b"),
+        ]);
         assert!(ids.iter().all(|id| id.len() == 64), "{ids:?}");
         assert_ne!(ids[0], ids[1]);
     }

@@ -20,13 +20,13 @@ const MAX_FINDINGS: usize = 10_000;
 /// Why a document is none that can be loaded.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum LoadError {
-    /// A version of OpenAPI that this version of plugway does not read.
+    /// A version of `OpenAPI` that this version of plugway does not read.
     #[error("{0} is not supported by this version of plugway; OpenAPI 3.0 and 3.1 are")]
     Version(String),
     /// `openapi` is there, but no version.
     #[error("`openapi` is {0}, which is no version of OpenAPI; write \"3.0.3\" or \"3.1.0\"")]
     NoVersion(String),
-    /// Not OpenAPI.
+    /// Not `OpenAPI`.
     #[error("this is no OpenAPI document: it has no `openapi` at the top; it seems to be {0}")]
     Other(&'static str),
 }
@@ -39,13 +39,19 @@ pub fn load(document: Value, selection: &Selection) -> Result<Api, LoadError> {
     let subjects: Vec<Subject<'_>> = candidates.iter().map(subject).collect();
     let ids = identify::assign(&subjects);
     let (taken, unmatched) = {
-        let operations = candidates.iter().zip(ids).map(|(c, id)| operation(c, id)).collect();
+        let operations = candidates
+            .iter()
+            .zip(ids)
+            .map(|(c, id)| operation(c, id))
+            .collect();
         selection.apply(operations)
     };
     let by_place: HashMap<_, _> = candidates.iter().map(|c| ((c.key, &c.method), c)).collect();
     let found = |o: &Operation| by_place.get(&(o.path_key.as_str(), &o.method)).copied();
-    let mut chosen: Vec<(Operation, &Candidate<'_>)> =
-        taken.into_iter().filter_map(|o| found(&o).map(|candidate| (o, candidate))).collect();
+    let mut chosen: Vec<(Operation, &Candidate<'_>)> = taken
+        .into_iter()
+        .filter_map(|o| found(&o).map(|candidate| (o, candidate)))
+        .collect();
     drop_collisions(&mut chosen, &mut report);
     drop_overweight(&document, &mut chosen, &mut report);
     place_servers(&document, &mut chosen, &mut report);
@@ -53,7 +59,13 @@ pub fn load(document: Value, selection: &Selection) -> Result<Api, LoadError> {
     let operations: Vec<Operation> = chosen.into_iter().map(|(operation, _)| operation).collect();
     let info = info(&document);
     let source = Arc::new(document);
-    let mut api = Api { info, operations, report, unmatched, source };
+    let mut api = Api {
+        info,
+        operations,
+        report,
+        unmatched,
+        source,
+    };
     // What publishing repairs and drops is known by publishing.
     let found = publish::findings(&api);
     api.report.extend(found);
@@ -72,36 +84,54 @@ fn check_version(document: &Value) -> Result<(), LoadError> {
     let text = plain(version);
     let mut parts = text.trim().split('.');
     match (parts.next(), parts.next()) {
-        (Some("3"), Some("0" | "1")) => Ok(()),
+        // `openapi: 3` is what YAML makes of a careless 3.0.
+        (Some("3"), Some("0" | "1") | None) => Ok(()),
         (Some(major), Some(_)) if major.parse::<u32>().is_ok() => {
             Err(LoadError::Version(format!("OpenAPI {}", text.trim())))
         }
-        // `openapi: 3` is what YAML makes of a careless 3.0.
-        (Some("3"), None) => Ok(()),
-        _ => Err(LoadError::NoVersion(version.to_string().chars().take(40).collect())),
+        _ => Err(LoadError::NoVersion(
+            version.to_string().chars().take(40).collect(),
+        )),
     }
 }
 
 /// A string without quotes, anything else as JSON.
 fn plain(value: &Value) -> String {
-    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+    value
+        .as_str()
+        .map_or_else(|| value.to_string(), str::to_owned)
 }
 
 /// What a file without `openapi` is.
 fn seems(document: &Value) -> &'static str {
     /// Members that give a format away.
     const SIGNS: &[(&[&str], &str)] = &[
-        (&["schema_version", "api"], "a plugin manifest; give what its `api.url` names"),
-        (&["swaggerVersion"], "Swagger 1.x; convert it to OpenAPI 3 first"),
-        (&["overlay"], "an OpenAPI overlay; it belongs into `overlays`"),
+        (
+            &["schema_version", "api"],
+            "a plugin manifest; give what its `api.url` names",
+        ),
+        (
+            &["swaggerVersion"],
+            "Swagger 1.x; convert it to OpenAPI 3 first",
+        ),
+        (
+            &["overlay"],
+            "an OpenAPI overlay; it belongs into `overlays`",
+        ),
         (&["arazzo"], "an Arazzo description"),
         (&["asyncapi"], "an AsyncAPI document"),
-        (&["item", "info"], "a Postman collection; export it as OpenAPI first"),
+        (
+            &["item", "info"],
+            "a Postman collection; export it as OpenAPI first",
+        ),
         (&["log"], "a HAR file"),
         (&["data"], "the answer of an API"),
         (&["plugins"], "a configuration of plugway"),
         (&["services"], "a Compose file"),
-        (&["paths"], "an OpenAPI document whose first line is missing; add `openapi: 3.0.3`"),
+        (
+            &["paths"],
+            "an OpenAPI document whose first line is missing; add `openapi: 3.0.3`",
+        ),
         (&["$schema"], "a JSON Schema"),
         (&["properties"], "a JSON Schema"),
         (&["error"], "an error that the server answered"),
@@ -123,7 +153,9 @@ fn seems(document: &Value) -> &'static str {
 fn info(document: &Value) -> Info {
     let info = document.get("info").unwrap_or(&Value::Null);
     let text = |value: Option<&Value>| match value? {
-        Value::String(text) => Some(text.trim()).filter(|t| !t.is_empty()).map(str::to_owned),
+        Value::String(text) => Some(text.trim())
+            .filter(|t| !t.is_empty())
+            .map(str::to_owned),
         Value::Number(number) => Some(number.to_string()),
         _ => None,
     };
@@ -142,7 +174,11 @@ fn info(document: &Value) -> Info {
 /// What its id is made from.
 fn subject<'c>(candidate: &'c Candidate<'_>) -> Subject<'c> {
     Subject {
-        original: candidate.source.body.get("operationId").and_then(Value::as_str),
+        original: candidate
+            .source
+            .body
+            .get("operationId")
+            .and_then(Value::as_str),
         method: candidate.method.as_str(),
         path_key: candidate.key,
     }
@@ -152,10 +188,18 @@ fn subject<'c>(candidate: &'c Candidate<'_>) -> Subject<'c> {
 fn operation(candidate: &Candidate<'_>, id: String) -> Operation {
     let body = candidate.source.body;
     let tags = body.get("tags").and_then(Value::as_array);
-    let tags = tags.into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect();
+    let tags = tags
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_str)
+        .map(str::to_owned)
+        .collect();
     Operation {
         id,
-        original_id: body.get("operationId").and_then(Value::as_str).map(str::to_owned),
+        original_id: body
+            .get("operationId")
+            .and_then(Value::as_str)
+            .map(str::to_owned),
         method: candidate.method.clone(),
         path: candidate.path.path.clone(),
         path_key: candidate.key.to_owned(),
@@ -175,7 +219,11 @@ fn drop_collisions(chosen: &mut Vec<(Operation, &Candidate<'_>)>, report: &mut V
                 "on the wire it is the same request as {} {first}, which stands before it",
                 operation.method
             );
-            report.push(Finding::new(candidate.source.pointer.as_str(), Action::Skipped, reason));
+            report.push(Finding::new(
+                candidate.source.pointer.as_str(),
+                Action::Skipped,
+                reason,
+            ));
             return false;
         }
         seen.insert(shape, operation.path_key.clone());
@@ -195,8 +243,14 @@ fn drop_overweight(
             left = rest;
             return true;
         }
+        // Smaller ones may still fit, but the looks at those that do not must end.
+        left /= 2;
         let reason = "what it refers to makes the published document too large";
-        report.push(Finding::new(candidate.source.pointer.as_str(), Action::Skipped, reason));
+        report.push(Finding::new(
+            candidate.source.pointer.as_str(),
+            Action::Skipped,
+            reason,
+        ));
         false
     });
 }
@@ -219,7 +273,12 @@ fn place_servers(
             _ => return,
         };
         // Path items are shared by their operations: one line for each list of servers.
-        if report.iter().rev().take(MAX_NEIGHBOURS).all(|line| line.pointer != at) {
+        if report
+            .iter()
+            .rev()
+            .take(MAX_NEIGHBOURS)
+            .all(|line| line.pointer != at)
+        {
             report.push(Finding::new(at, Action::Noted, message));
         }
     };
@@ -252,7 +311,10 @@ fn report_ids(chosen: &[(Operation, &Candidate<'_>)], report: &mut Vec<Finding>)
         let message = match &operation.original_id {
             Some(original) if *original == operation.id => continue,
             Some(original) => {
-                format!("its operationId `{original}` is published as `{}`", operation.id)
+                format!(
+                    "its operationId `{original}` is published as `{}`",
+                    operation.id
+                )
             }
             None => format!("it has no operationId and is called `{}`", operation.id),
         };
@@ -265,7 +327,11 @@ fn shorten(report: &mut Vec<Finding>) {
     let more = report.len().saturating_sub(MAX_FINDINGS);
     if more > 0 {
         report.truncate(MAX_FINDINGS);
-        report.push(Finding::new("#", Action::Noted, format!("and {more} more findings")));
+        report.push(Finding::new(
+            "#",
+            Action::Noted,
+            format!("and {more} more findings"),
+        ));
     }
 }
 

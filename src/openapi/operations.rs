@@ -21,8 +21,14 @@ const MAX_LAYERS: usize = 8;
 impl<'d> PathItem<'d> {
     /// The path item under a key of `paths`. The error is a reason.
     pub(super) fn find(root: &'d Value, key: &str) -> Result<Self, String> {
-        let value = root.get("paths").and_then(|paths| paths.get(key)).unwrap_or(&Value::Null);
-        let mut place = Place { pointer: pointer::join("#/paths", key), value };
+        let value = root
+            .get("paths")
+            .and_then(|paths| paths.get(key))
+            .unwrap_or(&Value::Null);
+        let mut place = Place {
+            pointer: pointer::join("#/paths", key),
+            value,
+        };
         let mut layers = Vec::new();
         loop {
             let Value::Object(map) = place.value else {
@@ -43,21 +49,35 @@ impl<'d> PathItem<'d> {
     /// A field and where it stands.
     pub(super) fn field(&self, name: &str) -> Option<Place<'d>> {
         self.layers.iter().find_map(|(at, map)| {
-            Some(Place { pointer: pointer::join(at, name), value: map.get(name)? })
+            Some(Place {
+                pointer: pointer::join(at, name),
+                value: map.get(name)?,
+            })
         })
     }
 
     /// All fields, each once.
     fn fields(&self) -> impl Iterator<Item = (&'d String, Place<'d>)> {
-        self.layers.iter().enumerate().flat_map(move |(depth, (at, map))| {
-            map.iter()
-                .filter(move |(name, _)| {
-                    !self.layers[..depth].iter().any(|(_, upper)| upper.contains_key(*name))
-                })
-                .map(move |(name, value)| {
-                    (name, Place { pointer: pointer::join(at, name), value })
-                })
-        })
+        self.layers
+            .iter()
+            .enumerate()
+            .flat_map(move |(depth, (at, map))| {
+                map.iter()
+                    .filter(move |(name, _)| {
+                        !self.layers[..depth]
+                            .iter()
+                            .any(|(_, upper)| upper.contains_key(*name))
+                    })
+                    .map(move |(name, value)| {
+                        (
+                            name,
+                            Place {
+                                pointer: pointer::join(at, name),
+                                value,
+                            },
+                        )
+                    })
+            })
     }
 
     /// The layers that hold `servers`, the nearest first.
@@ -81,9 +101,15 @@ impl<'d> Source<'d> {
     /// The operation of a method under a key of `paths`.
     pub(super) fn find(root: &'d Value, key: &str, method: &Method) -> Option<Self> {
         let item = PathItem::find(root, key).ok()?;
-        let (_, place) = item.fields().find(|(name, _)| name.eq_ignore_ascii_case(method.as_str()))?;
+        let (_, place) = item
+            .fields()
+            .find(|(name, _)| name.eq_ignore_ascii_case(method.as_str()))?;
         let (pointer, body) = pointer::follow(root, place).ok()?;
-        Some(Self { item, pointer, body })
+        Some(Self {
+            item,
+            pointer,
+            body,
+        })
     }
 }
 
@@ -108,7 +134,11 @@ pub(super) fn enumerate<'d>(root: &'d Value, report: &mut Vec<Finding>) -> Vec<C
         return candidates;
     };
     let Some(paths) = paths.as_object() else {
-        report.push(Finding::new("#/paths", Action::Skipped, "`paths` is not an object"));
+        report.push(Finding::new(
+            "#/paths",
+            Action::Skipped,
+            "`paths` is not an object",
+        ));
         return candidates;
     };
     for key in paths.keys().filter(|key| !key.starts_with("x-")) {
@@ -121,7 +151,11 @@ pub(super) fn enumerate<'d>(root: &'d Value, report: &mut Vec<Finding>) -> Vec<C
             }
         };
         if !key.starts_with('/') {
-            report.push(Finding::new(at.as_str(), Action::Repaired, "its path gets a leading slash"));
+            report.push(Finding::new(
+                at.as_str(),
+                Action::Repaired,
+                "its path gets a leading slash",
+            ));
         }
         match PathItem::find(root, key) {
             Ok(item) => operations_of(root, key, &path, &item, report, &mut candidates),
@@ -164,18 +198,27 @@ fn operations_of<'d>(
         if name.bytes().any(|b| b.is_ascii_uppercase()) {
             let reason = format!("`{name}` is read as the method {method}");
             report.push(Finding::new(at.as_str(), Action::Repaired, reason));
-            if candidates.iter().rev().take_while(|c| c.key == key).any(|c| c.method == method) {
-                let reason = format!("the path has {method} already");
-                report.push(Finding::new(at, Action::Skipped, reason));
-                continue;
-            }
+        }
+        if candidates
+            .iter()
+            .rev()
+            .take_while(|c| c.key == key)
+            .any(|c| c.method == method)
+        {
+            let reason = format!("the path has {method} already");
+            report.push(Finding::new(at, Action::Skipped, reason));
+            continue;
         }
         match pointer::follow(root, place) {
             Ok((pointer, body)) => candidates.push(Candidate {
                 key,
                 path: path.clone(),
                 method,
-                source: Source { item: item.clone(), pointer, body },
+                source: Source {
+                    item: item.clone(),
+                    pointer,
+                    body,
+                },
             }),
             Err(reason) => report.push(Finding::new(at, Action::Skipped, reason)),
         }
@@ -189,6 +232,10 @@ impl Finding {
         action: Action,
         message: impl Into<String>,
     ) -> Self {
-        Self { pointer: pointer.into(), action, message: message.into() }
+        Self {
+            pointer: pointer.into(),
+            action,
+            message: message.into(),
+        }
     }
 }

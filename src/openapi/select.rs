@@ -33,10 +33,21 @@ impl Selection {
         let idle = |selectors: &[Selector]| {
             let names_none =
                 |s: &Selector| !operations.iter().any(|operation| matches(s, operation));
-            selectors.iter().enumerate().filter(|(_, s)| names_none(s)).map(|(i, _)| i).collect()
+            selectors
+                .iter()
+                .enumerate()
+                .filter(|(_, s)| names_none(s))
+                .map(|(i, _)| i)
+                .collect()
         };
-        let unmatched = Unmatched { include: idle(&self.include), exclude: idle(&self.exclude) };
-        let taken = operations.into_iter().filter(|operation| self.takes(operation)).collect();
+        let unmatched = Unmatched {
+            include: idle(&self.include),
+            exclude: idle(&self.exclude),
+        };
+        let taken = operations
+            .into_iter()
+            .filter(|operation| self.takes(operation))
+            .collect();
         (taken, unmatched)
     }
 }

@@ -20,19 +20,27 @@ impl PathKey {
     pub(super) fn parse(key: &str) -> Result<Self, &'static str> {
         let key = key.trim();
         let without_fragment = key.split('#').next().unwrap_or_default();
-        let (path, query) = without_fragment.split_once('?').unwrap_or((without_fragment, ""));
+        let (path, query) = without_fragment
+            .split_once('?')
+            .unwrap_or((without_fragment, ""));
         let slash = if path.starts_with('/') { "" } else { "/" };
         let path = format!("{slash}{path}");
         check(&path)?;
-        let (variable, fixed): (Vec<_>, Vec<_>) =
-            query.split('&').filter(|pair| !pair.is_empty()).partition(|p| p.contains('{'));
+        let (variable, fixed): (Vec<_>, Vec<_>) = query
+            .split('&')
+            .filter(|pair| !pair.is_empty())
+            .partition(|p| p.contains('{'));
         let query = fixed.join("&");
         let name = |pair: &str| {
-            form_urlencoded::parse(pair.as_bytes()).next().map(|(name, _)| name.into_owned())
+            form_urlencoded::parse(pair.as_bytes())
+                .next()
+                .map(|(name, _)| name.into_owned())
         };
         Ok(Self {
             path,
-            fixed_query: form_urlencoded::parse(query.as_bytes()).into_owned().collect(),
+            fixed_query: form_urlencoded::parse(query.as_bytes())
+                .into_owned()
+                .collect(),
             query,
             variable_query: variable.into_iter().filter_map(name).collect(),
         })
@@ -98,7 +106,9 @@ pub(super) fn shape(path: &str) -> String {
 
 /// The names of the template's parameters, in order. The template has passed [`check`].
 pub(super) fn names(path: &str) -> impl Iterator<Item = &str> {
-    path.split('{').skip(1).filter_map(|rest| rest.split_once('}').map(|(name, _)| name))
+    path.split('{')
+        .skip(1)
+        .filter_map(|rest| rest.split_once('}').map(|(name, _)| name))
 }
 
 #[cfg(test)]
@@ -109,8 +119,11 @@ mod tests {
     fn check(key: &str, path: &str, fixed: &[(&str, &str)], variable: &[&str]) {
         let parsed = PathKey::parse(key).unwrap();
         assert_eq!(parsed.path, path);
-        let pairs: Vec<_> =
-            parsed.fixed_query.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
+        let pairs: Vec<_> = parsed
+            .fixed_query
+            .iter()
+            .map(|(k, v)| (k.as_str(), v.as_str()))
+            .collect();
         assert_eq!(pairs, fixed);
         assert_eq!(parsed.variable_query, variable);
     }
@@ -123,13 +136,20 @@ mod tests {
         check("/a/{b}/", "/a/{b}/", &[], &[]);
         check("/files/{file_id}#copy", "/files/{file_id}", &[], &[]);
         check("/r?beta=true", "/r", &[("beta", "true")], &[]);
-        check("/i.php?action=a%20b&x#f", "/i.php", &[("action", "a b"), ("x", "")], &[]);
+        check(
+            "/i.php?action=a%20b&x#f",
+            "/i.php",
+            &[("action", "a b"), ("x", "")],
+            &[],
+        );
         check("/s?q={q}&v=1", "/s", &[("v", "1")], &["q"]);
     }
 
     #[test]
     fn a_template_that_no_request_can_match_is_refused() {
-        for key in ["/a/{b", "/a/b}", "/a/{}", "/a/{{b}}", "/a//b", "/a/../b", "//a", "/a\\b"] {
+        for key in [
+            "/a/{b", "/a/b}", "/a/{}", "/a/{{b}}", "/a//b", "/a/../b", "//a", "/a\\b",
+        ] {
             assert!(PathKey::parse(key).is_err(), "{key}");
         }
     }

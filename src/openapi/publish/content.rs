@@ -39,7 +39,9 @@ impl<'d> Renderer<'d> {
         if let Some(encodings) = body.get("encoding").and_then(Value::as_object) {
             let mut rendered = Map::new();
             for (property, encoding) in encodings {
-                let Some(encoding) = encoding.as_object() else { continue };
+                let Some(encoding) = encoding.as_object() else {
+                    continue;
+                };
                 let encoding = self.within("encoding", |this| {
                     this.within(property, |this| this.encoding(encoding))
                 });
@@ -54,7 +56,10 @@ impl<'d> Renderer<'d> {
     /// 3.1 has no schema for bytes, 3.0 has one.
     fn bytes(&self, name: &str, mut out: Map<String, Value>) -> Map<String, Value> {
         if self.target == Target::V3_0_1 && name.starts_with("application/octet-stream") {
-            out.insert("schema".to_owned(), json!({ "type": "string", "format": "binary" }));
+            out.insert(
+                "schema".to_owned(),
+                json!({ "type": "string", "format": "binary" }),
+            );
         }
         out
     }
@@ -97,13 +102,8 @@ impl<'d> Renderer<'d> {
     /// A header object or a reference to one.
     pub(super) fn header(&mut self, value: &'d Value) -> Value {
         if let Some(reference) = pointer::reference_of(value) {
-            return match self.reference(Section::Headers, reference) {
-                Some(reference) => json!({ "$ref": reference }),
-                None => {
-                    self.note(Action::Simplified, format!("the reference `{reference}` leads nowhere"));
-                    json!({ "schema": { "type": "string" } })
-                }
-            };
+            let published = self.reference_or_note(Section::Headers, reference);
+            return published.unwrap_or_else(|| json!({ "schema": { "type": "string" } }));
         }
         let Some(body) = value.as_object() else {
             return json!({ "schema": { "type": "string" } });

@@ -14,22 +14,40 @@ pub(super) fn render(document: &Value, target: Target, overrides: &InfoOverrides
     let source = info_object(document).unwrap_or(&empty);
     let field = |name: &str| source.get(name).and_then(text);
     let mut info = Map::new();
-    let title = overrides.title.clone().or_else(|| field("title")).unwrap_or_default();
-    let title = if title.is_empty() { "API".to_owned() } else { title };
+    let title = overrides
+        .title
+        .clone()
+        .or_else(|| field("title"))
+        .unwrap_or_default();
+    let title = if title.is_empty() {
+        "API".to_owned()
+    } else {
+        title
+    };
     info.insert("title".to_owned(), title.into());
     if target == Target::V3_1_0 {
         insert(&mut info, "summary", field("summary"));
     }
-    let description = overrides.description.clone().or_else(|| field("description"));
+    let description = overrides
+        .description
+        .clone()
+        .or_else(|| field("description"));
     insert(&mut info, "description", description);
-    insert(&mut info, "termsOfService", field("termsOfService"));
+    insert(
+        &mut info,
+        "termsOfService",
+        field("termsOfService").filter(|t| is_link(t)),
+    );
     if let Some(contact) = part(source, "contact", &["name", "url", "email"]) {
         info.insert("contact".to_owned(), contact.into());
     }
     if let Some(license) = license(source, target) {
         info.insert("license".to_owned(), license.into());
     }
-    info.insert("version".to_owned(), field("version").unwrap_or_else(|| "1".to_owned()).into());
+    info.insert(
+        "version".to_owned(),
+        field("version").unwrap_or_else(|| "1".to_owned()).into(),
+    );
     Value::Object(info)
 }
 
@@ -45,16 +63,50 @@ fn part(of: &Map<String, Value>, name: &str, fields: &[&str]) -> Option<Map<Stri
     let member = of.get(name)?.as_object()?;
     let mut out = Map::new();
     for field in fields {
-        insert(&mut out, field, member.get(*field).and_then(text));
+        let usable = |text: &String| match *field {
+            "url" => is_link(text),
+            "email" => is_email(text),
+            _ => true,
+        };
+        insert(
+            &mut out,
+            field,
+            member.get(*field).and_then(text).filter(usable),
+        );
     }
     (!out.is_empty()).then_some(out)
+}
+
+/// Whether a text can be the address of something (RFC 3986), as validators ask.
+pub(super) fn is_link(text: &str) -> bool {
+    let allowed = |b: u8| b.is_ascii_alphanumeric() || b"-._~:/?#[]@!$&'()*+,;=%".contains(&b);
+    let Ok(base) = url::Url::parse("https://document.invalid/") else {
+        return false;
+    };
+    let mut escapes = text.split('%').skip(1);
+    let hex = |rest: &str| rest.bytes().take(2).filter(u8::is_ascii_hexdigit).count() == 2;
+    !text.is_empty() && text.bytes().all(allowed) && escapes.all(hex) && base.join(text).is_ok()
+}
+
+/// Whether a text can be an e-mail address, as far as validators look.
+fn is_email(text: &str) -> bool {
+    let allowed = |b: u8| b.is_ascii_alphanumeric() || b"-._+@".contains(&b);
+    let parts = text.split_once('@');
+    let dotted = |part: &str| !part.is_empty() && part.split('.').all(|label| !label.is_empty());
+    text.bytes().all(allowed)
+        && parts.is_some_and(|(user, host)| {
+            dotted(user) && dotted(host) && !host.contains('@') && !host.starts_with('-')
+        })
 }
 
 /// `info.license`: it needs a name; the identifier is of 3.1, and excludes the URL.
 fn license(info: &Map<String, Value>, target: Target) -> Option<Map<String, Value>> {
     let mut license = part(info, "license", &["name", "identifier", "url"])?;
     if !license.contains_key("name") {
-        let name = license.get("identifier").or_else(|| license.get("url"))?.clone();
+        let name = license
+            .get("identifier")
+            .or_else(|| license.get("url"))?
+            .clone();
         license.shift_insert(0, "name".to_owned(), name);
     }
     if target == Target::V3_0_1 || license.contains_key("url") {
@@ -65,17 +117,27 @@ fn license(info: &Map<String, Value>, target: Target) -> Option<Map<String, Valu
 
 /// The tags of the document that a published operation has.
 pub(super) fn tags(api: &Api) -> Option<Value> {
-    let mut open: HashSet<&str> =
-        api.operations.iter().flat_map(|o| &o.tags).map(String::as_str).collect();
+    let mut open: HashSet<&str> = api
+        .operations
+        .iter()
+        .flat_map(|o| &o.tags)
+        .map(String::as_str)
+        .collect();
     let mut tags = Vec::new();
     for tag in api.source.get("tags")?.as_array()? {
-        let Some(name) = tag.get("name").and_then(Value::as_str) else { continue };
+        let Some(name) = tag.get("name").and_then(Value::as_str) else {
+            continue;
+        };
         if !open.remove(name) {
             continue;
         }
         let mut out = Map::new();
         out.insert("name".to_owned(), name.into());
-        insert(&mut out, "description", tag.get("description").and_then(text));
+        insert(
+            &mut out,
+            "description",
+            tag.get("description").and_then(text),
+        );
         if let Some(docs) = external_docs(tag.get("externalDocs")) {
             out.insert("externalDocs".to_owned(), docs);
         }
@@ -87,9 +149,13 @@ pub(super) fn tags(api: &Api) -> Option<Value> {
 /// `externalDocs`, if it has the URL that it needs.
 pub(super) fn external_docs(value: Option<&Value>) -> Option<Value> {
     let value = value?;
-    let url = value.get("url").and_then(text)?;
+    let url = value.get("url").and_then(text).filter(|url| is_link(url))?;
     let mut docs = Map::new();
-    insert(&mut docs, "description", value.get("description").and_then(text));
+    insert(
+        &mut docs,
+        "description",
+        value.get("description").and_then(text),
+    );
     docs.insert("url".to_owned(), url.into());
     Some(Value::Object(docs))
 }

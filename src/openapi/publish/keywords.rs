@@ -30,15 +30,15 @@ pub(super) enum Keyword {
 /// A kind of data.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
-    /** */
+    /// A string.
     Text,
-    /** */
+    /// A number.
     Number,
     /// A number, or a boolean as in 3.0.
     Bound,
     /// A number from 0 without fraction.
     Count,
-    /** */
+    /// A boolean.
     Flag,
     /// A list of strings, not empty.
     Names,
@@ -46,6 +46,10 @@ pub(super) enum Kind {
     List,
     /// An object.
     Object,
+    /// An XML object.
+    Xml,
+    /// Lists of strings by name.
+    NamesByName,
     /// Whatever it is: a value of the API.
     Any,
 }
@@ -56,24 +60,29 @@ pub(super) fn keyword(name: &str) -> Keyword {
         "$ref" | "$dynamicRef" | "$recursiveRef" => Keyword::Reference,
         "not" | "items" | "contains" | "propertyNames" | "if" | "then" | "else"
         | "contentSchema" => Keyword::Schema,
-        "additionalProperties" | "unevaluatedProperties" | "unevaluatedItems"
+        "additionalProperties"
+        | "unevaluatedProperties"
+        | "unevaluatedItems"
         | "additionalItems" => Keyword::SchemaOrFlag,
         "allOf" | "anyOf" | "oneOf" | "prefixItems" => Keyword::Schemas,
         "properties" | "patternProperties" | "dependentSchemas" => Keyword::Named,
         "type" => Keyword::Type,
         "discriminator" => Keyword::Discriminator,
-        "title" | "description" | "format" | "pattern" | "contentEncoding"
-        | "contentMediaType" => Keyword::Data(Kind::Text),
+        "title" | "description" | "format" | "pattern" | "contentEncoding" | "contentMediaType" => {
+            Keyword::Data(Kind::Text)
+        }
         "multipleOf" | "maximum" | "minimum" => Keyword::Data(Kind::Number),
         "exclusiveMaximum" | "exclusiveMinimum" => Keyword::Data(Kind::Bound),
-        "maxLength" | "minLength" | "maxItems" | "minItems" | "maxProperties"
-        | "minProperties" | "minContains" | "maxContains" => Keyword::Data(Kind::Count),
+        "maxLength" | "minLength" | "maxItems" | "minItems" | "maxProperties" | "minProperties"
+        | "minContains" | "maxContains" => Keyword::Data(Kind::Count),
         "uniqueItems" | "nullable" | "readOnly" | "writeOnly" | "deprecated" => {
             Keyword::Data(Kind::Flag)
         }
         "required" => Keyword::Data(Kind::Names),
         "enum" | "examples" => Keyword::Data(Kind::List),
-        "xml" | "externalDocs" | "dependentRequired" => Keyword::Data(Kind::Object),
+        "externalDocs" => Keyword::Data(Kind::Object),
+        "xml" => Keyword::Data(Kind::Xml),
+        "dependentRequired" => Keyword::Data(Kind::NamesByName),
         "default" | "example" | "const" => Keyword::Data(Kind::Any),
         "$defs" | "definitions" | "$id" | "$schema" | "$anchor" | "$dynamicAnchor"
         | "$recursiveAnchor" | "$vocabulary" | "$comment" => Keyword::Dropped,
@@ -86,8 +95,16 @@ pub(super) fn keyword(name: &str) -> Keyword {
 pub(super) fn is_annotation(name: &str) -> bool {
     matches!(
         name,
-        "title" | "description" | "default" | "example" | "examples" | "deprecated" | "readOnly"
-            | "writeOnly" | "externalDocs" | "xml"
+        "title"
+            | "description"
+            | "default"
+            | "example"
+            | "examples"
+            | "deprecated"
+            | "readOnly"
+            | "writeOnly"
+            | "externalDocs"
+            | "xml"
     ) || name.starts_with("x-")
 }
 
@@ -101,9 +118,17 @@ pub(super) fn types_of(name: &str) -> &'static [&'static str] {
         }
         "items" | "prefixItems" | "contains" | "minContains" | "maxContains" | "minItems"
         | "maxItems" | "uniqueItems" | "unevaluatedItems" | "additionalItems" => &["array"],
-        "properties" | "patternProperties" | "additionalProperties" | "propertyNames"
-        | "required" | "minProperties" | "maxProperties" | "unevaluatedProperties"
-        | "dependentRequired" | "dependentSchemas" | "discriminator" => &["object"],
+        "properties"
+        | "patternProperties"
+        | "additionalProperties"
+        | "propertyNames"
+        | "required"
+        | "minProperties"
+        | "maxProperties"
+        | "unevaluatedProperties"
+        | "dependentRequired"
+        | "dependentSchemas"
+        | "discriminator" => &["object"],
         _ => &[],
     }
 }
@@ -145,9 +170,34 @@ pub(super) fn coerce(kind: Kind, value: &Value) -> Option<Value> {
         }
         Kind::List => value.as_array().is_some_and(|list| !list.is_empty()),
         Kind::Object => value.is_object(),
+        Kind::Xml => return xml(value.as_object()?),
+        Kind::NamesByName => {
+            let lists = value.as_object()?.iter();
+            let usable =
+                |(name, list): (&String, &Value)| Some((name.clone(), coerce(Kind::Names, list)?));
+            return Some(Value::Object(lists.filter_map(usable).collect()));
+        }
         Kind::Any => true,
     };
     fits.then(|| value.clone())
+}
+
+/// How a value is written in XML.
+fn xml(xml: &Map<String, Value>) -> Option<Value> {
+    let mut out = Map::new();
+    for (name, kind) in [
+        ("name", Kind::Text),
+        ("namespace", Kind::Text),
+        ("prefix", Kind::Text),
+        ("attribute", Kind::Flag),
+        ("wrapped", Kind::Flag),
+    ] {
+        if let Some(value) = xml.get(name).and_then(|value| coerce(kind, value)) {
+            out.insert(name.to_owned(), value);
+        }
+    }
+    out.extend(extensions(xml).map(|(name, value)| (name.clone(), value.clone())));
+    (!out.is_empty()).then_some(Value::Object(out))
 }
 
 /// A text; numbers and booleans as they are written (YAML makes them of unquoted texts).
@@ -163,7 +213,8 @@ pub(super) fn text(value: &Value) -> Option<String> {
 /// The `x-` fields, which are data. One with a `$ref` in it is left out: what it names may not
 /// be published, and tools that follow references everywhere would stop there.
 pub(super) fn extensions(map: &Map<String, Value>) -> impl Iterator<Item = (&String, &Value)> {
-    map.iter().filter(|(name, value)| name.starts_with("x-") && !has_reference(value))
+    map.iter()
+        .filter(|(name, value)| name.starts_with("x-") && !has_reference(value))
 }
 
 /// Whether there is a `$ref` anywhere in it.

@@ -9,6 +9,7 @@ mod info;
 mod keywords;
 mod operation;
 mod parameters;
+mod prune;
 mod schema;
 mod shapes;
 #[cfg(test)]
@@ -31,9 +32,9 @@ pub(super) use weigh::weigh;
 /// Version of the published document.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Target {
-    /// OpenAPI 3.1.0
+    /// `OpenAPI` 3.1.0
     V3_1_0,
-    /// OpenAPI 3.0.1
+    /// `OpenAPI` 3.0.1
     V3_0_1,
 }
 
@@ -82,13 +83,17 @@ fn render(api: &Api, target: Target, options: &PublishOptions) -> (Value, Vec<Fi
     let mut renderer = Renderer::new(&api.source, target);
     let paths = paths(api, options, &mut renderer);
     let (mut components, report) = renderer.finish();
+    prune::prune(&paths, &mut components);
     if let Some((name, scheme)) = &options.security {
         let schemes = Map::from_iter([(name.clone(), scheme.clone())]);
         components.insert("securitySchemes".to_owned(), Value::Object(schemes));
     }
     let mut document = Map::new();
     document.insert("openapi".to_owned(), target.version().into());
-    document.insert("info".to_owned(), info::render(&api.source, target, &options.info));
+    document.insert(
+        "info".to_owned(),
+        info::render(&api.source, target, &options.info),
+    );
     document.insert("servers".to_owned(), json!([{ "url": options.origin }]));
     document.insert("paths".to_owned(), Value::Object(paths));
     if !components.is_empty() {
@@ -111,11 +116,12 @@ fn paths<'d>(
     debug_assert_eq!(ids.len(), api.operations.len(), "ids are unique");
     let mut paths: Map<String, Value> = Map::new();
     for operation in &api.operations {
-        let Some(source) = Source::find(&api.source, &operation.path_key, &operation.method)
-        else {
+        let Some(source) = Source::find(&api.source, &operation.path_key, &operation.method) else {
             continue;
         };
-        let Ok(path) = PathKey::parse(&operation.path_key) else { continue };
+        let Ok(path) = PathKey::parse(&operation.path_key) else {
+            continue;
+        };
         let by_query = crowded.contains(&spot(operation)) && !path.query.is_empty();
         let key = if by_query {
             let reason = "it differs from another operation by its query alone, \
@@ -125,9 +131,14 @@ fn paths<'d>(
         } else {
             operation.path.clone()
         };
-        let place = operation::Place { path: &path, by_query };
+        let place = operation::Place {
+            path: &path,
+            by_query,
+        };
         let rendered = operation::render(renderer, operation, &source, &place, options);
-        let item = paths.entry(key).or_insert_with(|| Value::Object(Map::new()));
+        let item = paths
+            .entry(key)
+            .or_insert_with(|| Value::Object(Map::new()));
         if let Value::Object(item) = item {
             item.insert(operation.method.as_str().to_ascii_lowercase(), rendered);
         }
@@ -146,5 +157,9 @@ fn crowded(operations: &[Operation]) -> HashSet<(Method, String)> {
     for operation in operations {
         *count.entry(spot(operation)).or_default() += 1;
     }
-    count.into_iter().filter(|(_, n)| *n > 1).map(|(spot, _)| spot).collect()
+    count
+        .into_iter()
+        .filter(|(_, n)| *n > 1)
+        .map(|(spot, _)| spot)
+        .collect()
 }

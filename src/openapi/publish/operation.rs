@@ -94,7 +94,10 @@ impl<'d> Renderer<'d> {
                 None => None,
             };
             let content = content.unwrap_or_else(|| {
-                this.note(Action::Repaired, "its body has no media types and is published as one of any kind");
+                this.note(
+                    Action::Repaired,
+                    "its body has no media types and is published as one of any kind",
+                );
                 json!({ "*/*": {} })
             });
             out.insert("content".to_owned(), content);
@@ -120,53 +123,51 @@ impl<'d> Renderer<'d> {
                     return;
                 };
                 if status != *code {
-                    this.note(Action::Repaired, format!("`{code}` is published as `{status}`"));
+                    this.note(
+                        Action::Repaired,
+                        format!("`{code}` is published as `{status}`"),
+                    );
                 }
-                let rendered = this.response_or_reference(response);
+                let rendered = this.response(response);
                 out.entry(status).or_insert(rendered);
             });
         }
         if out.keys().all(|code| code.starts_with("x-")) {
-            self.note(Action::Repaired, "it has no responses and gets a default one");
-            out.insert("default".to_owned(), json!({ "description": "The response." }));
+            self.note(
+                Action::Repaired,
+                "it has no responses and gets a default one",
+            );
+            out.insert(
+                "default".to_owned(),
+                json!({ "description": "The response." }),
+            );
         }
         Value::Object(out)
     }
 
-    /// A response of an operation.
-    fn response_or_reference(&mut self, value: &'d Value) -> Value {
-        let Some(reference) = pointer::reference_of(value) else { return self.response(value) };
-        match self.reference(Section::Responses, reference) {
-            Some(reference) => json!({ "$ref": reference }),
-            None => {
-                let message = format!("the reference `{reference}` leads nowhere");
-                self.note(Action::Simplified, message);
-                json!({ "description": "" })
-            }
-        }
-    }
-
-    /// A response object.
+    /// A response object or a reference to one.
     pub(super) fn response(&mut self, value: &'d Value) -> Value {
         let mut out = Map::new();
-        // A component may be a reference to another one.
         if let Some(reference) = pointer::reference_of(value) {
-            return match self.reference(Section::Responses, reference) {
-                Some(reference) => json!({ "$ref": reference }),
-                None => json!({ "description": "" }),
-            };
+            let published = self.reference_or_note(Section::Responses, reference);
+            return published.unwrap_or_else(|| json!({ "description": "" }));
         }
-        let Value::Object(response) = value else { return json!({ "description": "" }) };
-        let description = response.get("description").and_then(text).unwrap_or_default();
+        let Value::Object(response) = value else {
+            return json!({ "description": "" });
+        };
+        let description = response
+            .get("description")
+            .and_then(text)
+            .unwrap_or_default();
         out.insert("description".to_owned(), description.into());
         if let Some(headers) = response.get("headers").and_then(Value::as_object) {
             let headers = self.within("headers", |this| this.headers(headers));
             out.insert("headers".to_owned(), headers);
         }
-        if let Some(content) = response.get("content") {
-            if let Some(content) = self.within("content", |this| this.content(content)) {
-                out.insert("content".to_owned(), content);
-            }
+        let content = response.get("content");
+        if let Some(content) = content.and_then(|c| self.within("content", |this| this.content(c)))
+        {
+            out.insert("content".to_owned(), content);
         }
         out.extend(extensions(response).map(|(k, v)| (k.clone(), v.clone())));
         Value::Object(out)
@@ -186,6 +187,9 @@ fn status(code: &str) -> Option<String> {
     let digits = head.as_bytes();
     let class = matches!(digits[0], b'1'..=b'5');
     let rest = digits[1..].iter().all(u8::is_ascii_digit) || &digits[1..] == b"XX";
-    let ends = upper[3..].chars().next().is_none_or(|c| !c.is_ascii_alphanumeric());
+    let ends = upper[3..]
+        .chars()
+        .next()
+        .is_none_or(|c| !c.is_ascii_alphanumeric());
     (class && rest && ends).then(|| head.to_owned())
 }

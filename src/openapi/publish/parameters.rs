@@ -1,6 +1,6 @@
 //! Parameters: merged, inline, and only those that a caller can give.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use serde_json::{Map, Value, json};
 
@@ -10,18 +10,18 @@ use super::super::template;
 use super::components::{Renderer, Section};
 use super::keywords::{extensions, text};
 use super::operation;
-use super::{Action, Target};
+use super::{Action, Target, info};
 
 /// Where a parameter goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum Location {
-    /** */
+    /// `path`
     Path,
-    /** */
+    /// `query`
     Query,
-    /** */
+    /// `header`
     Header,
-    /** */
+    /// `cookie`
     Cookie,
 }
 
@@ -41,7 +41,10 @@ impl Location {
     fn allows(self, style: &str) -> bool {
         match self {
             Self::Path => matches!(style, "matrix" | "label" | "simple"),
-            Self::Query => matches!(style, "form" | "spaceDelimited" | "pipeDelimited" | "deepObject"),
+            Self::Query => matches!(
+                style,
+                "form" | "spaceDelimited" | "pipeDelimited" | "deepObject"
+            ),
             Self::Header => style == "simple",
             Self::Cookie => style == "form",
         }
@@ -73,22 +76,34 @@ impl Found<'_> {
 
 impl<'d> Renderer<'d> {
     /// The parameters of an operation: those of the path, overridden by its own.
-    pub(super) fn parameters(&mut self, source: &Source<'d>, at: &operation::Place<'_>) -> Vec<Value> {
+    pub(super) fn parameters(
+        &mut self,
+        source: &Source<'d>,
+        at: &operation::Place<'_>,
+    ) -> Vec<Value> {
         let mut all: Vec<Found<'d>> = Vec::new();
+        let mut known: HashMap<(Location, String), usize> = HashMap::new();
         let own = source.body.get("parameters").map(|value| Place {
             pointer: pointer::join(&source.pointer, "parameters"),
             value,
         });
         for list in [source.item.field("parameters"), own].into_iter().flatten() {
-            let mut here = HashSet::new();
+            let shared = all.len();
+            let mut overridden = HashSet::new();
             for found in self.usable(&list) {
-                if !here.insert(found.key()) {
-                    let message = format!("the parameter `{}` stands twice", found.name);
-                    self.note_at(&found.pointer, Action::Simplified, message);
-                } else if let Some(upper) = all.iter_mut().find(|f| f.key() == found.key()) {
-                    *upper = found;
-                } else {
-                    all.push(found);
+                match known.get(&found.key()) {
+                    // The operation's own takes the place of the path's.
+                    Some(upper) if *upper < shared && overridden.insert(*upper) => {
+                        all[*upper] = found;
+                    }
+                    Some(_) => {
+                        let message = format!("the parameter `{}` stands twice", found.name);
+                        self.note_at(&found.pointer, Action::Simplified, message);
+                    }
+                    None => {
+                        known.insert(found.key(), all.len());
+                        all.push(found);
+                    }
                 }
             }
         }
@@ -104,19 +119,35 @@ impl<'d> Renderer<'d> {
         for (index, value) in list.value.as_array().into_iter().flatten().enumerate() {
             let mut here = list.pointer.clone();
             pointer::push_index(&mut here, index);
-            let place = Place { pointer: here.clone(), value };
+            let place = Place {
+                pointer: here.clone(),
+                value,
+            };
             let found = pointer::follow(self.root, place).and_then(|(pointer, body)| {
-                let name = body.get("name").and_then(Value::as_str).filter(|n| !n.is_empty());
+                let name = body
+                    .get("name")
+                    .and_then(Value::as_str)
+                    .filter(|n| !n.is_empty());
                 let name = name.ok_or_else(|| "it has no name".to_owned())?;
                 let written = body.get("in").and_then(Value::as_str).unwrap_or_default();
-                let location = Location::parse(written)
-                    .ok_or_else(|| format!("`in` is `{written}`, not path, query, header or cookie"))?;
-                Ok(Found { location, name, pointer, body })
+                let location = Location::parse(written).ok_or_else(|| {
+                    format!("`in` is `{written}`, not path, query, header or cookie")
+                })?;
+                Ok(Found {
+                    location,
+                    name,
+                    pointer,
+                    body,
+                })
             });
             match found {
                 Ok(found) => all.push(found),
                 Err(reason) => {
-                    self.note_at(&here, Action::Simplified, format!("a parameter is left out: {reason}"));
+                    self.note_at(
+                        &here,
+                        Action::Simplified,
+                        format!("a parameter is left out: {reason}"),
+                    );
                 }
             }
         }
@@ -169,17 +200,28 @@ impl<'d> Renderer<'d> {
         } else if let Some(required) = required {
             out.insert("required".to_owned(), required.into());
         }
-        self.elsewhere(&found.pointer, |this| this.describe(&mut out, body, found.location));
-        if found.location == Location::Query && let Some(value) = fixed(found.name, at) {
+        self.elsewhere(&found.pointer, |this| {
+            this.describe(&mut out, body, found.location);
+        });
+        if found.location == Location::Query
+            && let Some(value) = fixed(found.name, at)
+        {
             out.shift_remove("content");
             out.insert("required".to_owned(), true.into());
-            out.insert("schema".to_owned(), json!({ "type": "string", "enum": [value] }));
+            out.insert(
+                "schema".to_owned(),
+                json!({ "type": "string", "enum": [value] }),
+            );
         }
         Value::Object(out)
     }
 
     /// What parameters and headers have in common: how the value is written.
-    pub(super) fn describe_value(&mut self, out: &mut Map<String, Value>, body: &'d Map<String, Value>) {
+    pub(super) fn describe_value(
+        &mut self,
+        out: &mut Map<String, Value>,
+        body: &'d Map<String, Value>,
+    ) {
         if body.get("deprecated") == Some(&Value::Bool(true)) {
             out.insert("deprecated".to_owned(), true.into());
         }
@@ -190,7 +232,8 @@ impl<'d> Renderer<'d> {
             // Exactly one media type, and no schema beside it.
             content.as_object().is_some_and(|c| c.len() == 1) && !body.contains_key("schema")
         });
-        if let Some(content) = content.and_then(|c| self.within("content", |this| this.content(c))) {
+        if let Some(content) = content.and_then(|c| self.within("content", |this| this.content(c)))
+        {
             out.shift_remove("explode");
             out.insert("content".to_owned(), content);
         } else {
@@ -205,12 +248,20 @@ impl<'d> Renderer<'d> {
     }
 
     /// The fields that only parameters have, and the rest.
-    fn describe(&mut self, out: &mut Map<String, Value>, body: &'d Map<String, Value>, location: Location) {
+    fn describe(
+        &mut self,
+        out: &mut Map<String, Value>,
+        body: &'d Map<String, Value>,
+        location: Location,
+    ) {
         if let Some(style) = body.get("style").and_then(Value::as_str) {
             if location.allows(style) {
                 out.insert("style".to_owned(), style.into());
             } else {
-                self.note(Action::Simplified, format!("the style `{style}` is not allowed here"));
+                self.note(
+                    Action::Simplified,
+                    format!("the style `{style}` is not allowed here"),
+                );
             }
         }
         if location == Location::Query {
@@ -232,10 +283,14 @@ impl<'d> Renderer<'d> {
     /// or any text will do.
     fn bare_schema(&mut self, body: &'d Map<String, Value>) -> Value {
         /// Fields that a schema shares with a parameter of Swagger 2.0.
-        const SHARED: [&str; 8] =
-            ["type", "format", "items", "enum", "default", "minimum", "maximum", "pattern"];
+        const SHARED: [&str; 8] = [
+            "type", "format", "items", "enum", "default", "minimum", "maximum", "pattern",
+        ];
         if !body.contains_key("type") {
-            self.note(Action::Repaired, "it has no schema and is published as text");
+            self.note(
+                Action::Repaired,
+                "it has no schema and is published as text",
+            );
             return json!({ "type": "string" });
         }
         self.note(Action::Repaired, "its type becomes a schema");
@@ -244,7 +299,10 @@ impl<'d> Renderer<'d> {
             match body.get(name) {
                 // References inside are rendered where they stand.
                 Some(items) if name == "items" => {
-                    out.insert(name.to_owned(), self.within(name, |this| this.schema(items)));
+                    out.insert(
+                        name.to_owned(),
+                        self.within(name, |this| this.schema(items)),
+                    );
                 }
                 Some(value) => {
                     out.insert(name.to_owned(), value.clone());
@@ -263,9 +321,11 @@ impl<'d> Renderer<'d> {
         source: &Source<'_>,
         at: &operation::Place<'_>,
     ) {
-        let declared = |location: Location, name: &str| {
-            all.iter().any(|found| found.location == location && found.name == name)
-        };
+        let all: HashSet<_> = all
+            .iter()
+            .map(|found| (found.location, found.name))
+            .collect();
+        let declared = |location: Location, name: &str| all.contains(&(location, name));
         let mut added: HashSet<&str> = HashSet::new();
         for name in template::names(&at.path.path) {
             if !declared(Location::Path, name) && added.insert(name) {
@@ -276,7 +336,8 @@ impl<'d> Renderer<'d> {
         }
         for name in &at.path.variable_query {
             if !declared(Location::Query, name) {
-                let message = format!("the query parameter `{name}` of its path is described nowhere");
+                let message =
+                    format!("the query parameter `{name}` of its path is described nowhere");
                 self.note_at(&source.pointer, Action::Repaired, message);
                 out.push(json!({ "name": name, "in": "query", "schema": { "type": "string" } }));
             }
@@ -286,10 +347,13 @@ impl<'d> Renderer<'d> {
         }
         for (name, value) in &at.path.fixed_query {
             if !declared(Location::Query, name) {
-                let message = format!("`{name}={value}` of its path becomes a parameter with this one value");
+                let message =
+                    format!("`{name}={value}` of its path becomes a parameter with this one value");
                 self.note_at(&source.pointer, Action::Repaired, message);
                 let schema = json!({ "type": "string", "enum": [value] });
-                out.push(json!({ "name": name, "in": "query", "required": true, "schema": schema }));
+                out.push(
+                    json!({ "name": name, "in": "query", "required": true, "schema": schema }),
+                );
             }
         }
     }
@@ -306,7 +370,10 @@ impl<'d> Renderer<'d> {
                     let example = self.within("examples", |this| {
                         this.within(name, |this| this.example(example))
                     });
-                    if example.as_object().is_some_and(|example| !example.is_empty()) {
+                    if example
+                        .as_object()
+                        .is_some_and(|example| !example.is_empty())
+                    {
                         rendered.insert(name.clone(), example);
                     }
                 }
@@ -327,15 +394,12 @@ impl<'d> Renderer<'d> {
     /// An example object or a reference to one; its value is data.
     pub(super) fn example(&mut self, value: &'d Value) -> Value {
         if let Some(reference) = pointer::reference_of(value) {
-            return match self.reference(Section::Examples, reference) {
-                Some(reference) => json!({ "$ref": reference }),
-                None => {
-                    self.note(Action::Simplified, format!("the reference `{reference}` leads nowhere"));
-                    json!({})
-                }
-            };
+            let published = self.reference_or_note(Section::Examples, reference);
+            return published.unwrap_or_else(|| json!({}));
         }
-        let Value::Object(example) = value else { return json!({ "value": value }) };
+        let Value::Object(example) = value else {
+            return json!({ "value": value });
+        };
         let mut out = Map::new();
         for name in ["summary", "description"] {
             if let Some(text) = example.get(name).and_then(text) {
@@ -344,7 +408,11 @@ impl<'d> Renderer<'d> {
         }
         if let Some(value) = example.get("value") {
             out.insert("value".to_owned(), value.clone());
-        } else if let Some(url) = example.get("externalValue").and_then(text) {
+        } else if let Some(url) = example
+            .get("externalValue")
+            .and_then(text)
+            .filter(|u| info::is_link(u))
+        {
             out.insert("externalValue".to_owned(), url.into());
         } else if self.target == Target::V3_1_0 || out.is_empty() {
             // A bare value where an example object belongs.
@@ -358,12 +426,18 @@ impl<'d> Renderer<'d> {
 
 /// Header parameters that the specification ignores.
 fn is_reserved(name: &str) -> bool {
-    ["accept", "content-type", "authorization"].iter().any(|r| name.eq_ignore_ascii_case(r))
+    ["accept", "content-type", "authorization"]
+        .iter()
+        .any(|r| name.eq_ignore_ascii_case(r))
 }
 
 /// The value that the path fixes for a query parameter.
 fn fixed<'a>(name: &str, at: &operation::Place<'a>) -> Option<&'a str> {
-    at.path.fixed_query.iter().find(|(n, _)| n == name).map(|(_, value)| value.as_str())
+    at.path
+        .fixed_query
+        .iter()
+        .find(|(n, _)| n == name)
+        .map(|(_, value)| value.as_str())
 }
 
 /// Whether the path fixes a query parameter.

@@ -12,7 +12,9 @@ use super::{Action, Target, shapes, v30, v31};
 const MAX_DEPTH: usize = 200;
 
 /// The types of JSON Schema.
-const TYPES: [&str; 7] = ["string", "number", "integer", "boolean", "array", "object", "null"];
+const TYPES: [&str; 7] = [
+    "string", "number", "integer", "boolean", "array", "object", "null",
+];
 
 /// A schema whose inner schemas are rendered.
 #[derive(Debug, Default)]
@@ -30,7 +32,10 @@ impl<'d> Renderer<'d> {
             Value::Bool(true) | Value::Null => json!({}),
             Value::Bool(false) => json!({ "not": {} }),
             Value::Object(_) if self.depth > MAX_DEPTH => {
-                self.note(Action::Simplified, "it is nested too deep and published as any value");
+                self.note(
+                    Action::Simplified,
+                    "it is nested too deep and published as any value",
+                );
                 json!({})
             }
             Value::Object(map) => {
@@ -40,7 +45,10 @@ impl<'d> Renderer<'d> {
                 self.finish_draft(draft)
             }
             _ => {
-                self.note(Action::Simplified, "it is no schema and published as any value");
+                self.note(
+                    Action::Simplified,
+                    "it is no schema and published as any value",
+                );
                 json!({})
             }
         }
@@ -66,7 +74,10 @@ impl<'d> Renderer<'d> {
             // OpenAPI 3.0 ignores what stands beside `$ref`; texts were meant all the same.
             let said = |name: &str| is_annotation(name) || name == "nullable";
             if draft.keywords.keys().any(|name| !said(name)) {
-                self.note(Action::Simplified, "what stands beside `$ref` has no effect in OpenAPI 3.0");
+                self.note(
+                    Action::Simplified,
+                    "what stands beside `$ref` has no effect in OpenAPI 3.0",
+                );
                 draft.keywords.retain(|name, _| said(name));
             }
         }
@@ -86,7 +97,9 @@ impl<'d> Renderer<'d> {
     fn draft(&mut self, map: &'d Map<String, Value>) -> Draft {
         let mut draft = Draft::default();
         for (name, value) in map {
-            if let Some(value) = self.within(name, |this| this.keyword(&mut draft, name, value, map)) {
+            if let Some(value) =
+                self.within(name, |this| this.keyword(&mut draft, name, value, map))
+            {
                 let tuple = name == "items" && value.is_array();
                 let name = if tuple { "prefixItems" } else { name.as_str() };
                 draft.keywords.insert(name.to_owned(), value);
@@ -99,7 +112,9 @@ impl<'d> Renderer<'d> {
             };
             names.extend(required.into_iter().map(Value::from));
             let names = coerce(super::keywords::Kind::Names, &Value::Array(names));
-            draft.keywords.extend(names.map(|names| ("required".to_owned(), names)));
+            draft
+                .keywords
+                .extend(names.map(|names| ("required".to_owned(), names)));
         }
         draft
     }
@@ -120,7 +135,9 @@ impl<'d> Renderer<'d> {
                 None
             }
             Keyword::Schema => match value {
-                Value::Array(list) if name == "items" => Some(self.list(list)),
+                Value::Array(list) if name == "items" => {
+                    (!list.is_empty()).then(|| self.list(list))
+                }
                 value => Some(self.schema(value)),
             },
             Keyword::SchemaOrFlag if value.is_boolean() => Some(value.clone()),
@@ -133,7 +150,10 @@ impl<'d> Renderer<'d> {
             Keyword::Named => {
                 let mut out = Map::new();
                 for (inner, schema) in value.as_object()? {
-                    out.insert(inner.clone(), self.within(inner, |this| this.schema(schema)));
+                    out.insert(
+                        inner.clone(),
+                        self.within(inner, |this| this.schema(schema)),
+                    );
                 }
                 Some(Value::Object(out))
             }
@@ -147,7 +167,10 @@ impl<'d> Renderer<'d> {
                 let empty = value.as_array().is_some_and(Vec::is_empty) && name != "enum";
                 let flag = name == "required" && value.is_boolean();
                 if coerced.is_none() && !value.is_null() && !empty && !flag {
-                    self.note(Action::Simplified, format!("the value of `{name}` can not be used"));
+                    self.note(
+                        Action::Simplified,
+                        format!("the value of `{name}` can not be used"),
+                    );
                 }
                 coerced
             }
@@ -169,7 +192,8 @@ impl<'d> Renderer<'d> {
         let reference = value.as_str()?;
         let found = self.reference(Section::Schemas, reference);
         if found.is_none() {
-            let message = format!("the reference `{reference}` leads nowhere; any value is published");
+            let message =
+                format!("the reference `{reference}` leads nowhere; any value is published");
             self.note(Action::Simplified, message);
         }
         found
@@ -185,14 +209,16 @@ impl<'d> Renderer<'d> {
         let mut mapping = Map::new();
         let written = value.get("mapping").and_then(Value::as_object);
         for (name, reference) in written.into_iter().flatten() {
-            let Some(reference) = reference.as_str() else { continue };
+            let Some(reference) = reference.as_str() else {
+                continue;
+            };
             if let Some(published) = self.schema_reference(&Value::from(reference)) {
                 mapping.insert(name.clone(), published.into());
             }
         }
         if written.is_none() && !map.contains_key("oneOf") && !map.contains_key("anyOf") {
             let at = self.parent();
-            let heirs = self.elsewhere(&at, |this| this.heirs());
+            let heirs = self.elsewhere(&at, Self::heirs);
             for heir in heirs {
                 let pointer = super::super::pointer::join("#/components/schemas", heir);
                 if let Some(published) = self.reference(Section::Schemas, &pointer) {
@@ -201,7 +227,10 @@ impl<'d> Renderer<'d> {
             }
         }
         let mut out = Map::new();
-        out.insert("propertyName".to_owned(), Value::String(property.to_owned()));
+        out.insert(
+            "propertyName".to_owned(),
+            Value::String(property.to_owned()),
+        );
         if !mapping.is_empty() {
             out.insert("mapping".to_owned(), Value::Object(mapping));
         }
@@ -219,9 +248,12 @@ fn fits(default: &Value, draft: &Draft) -> bool {
         None => Vec::new(),
     };
     let nullable = keywords.get("nullable") == Some(&Value::Bool(true));
-    if let Some(Value::Array(values)) = keywords.get("enum")
-        && !values.contains(default)
-    {
+    let enumerated = match (keywords.get("const"), keywords.get("enum")) {
+        (Some(only), _) => only != default,
+        (None, Some(Value::Array(values))) => !values.contains(default),
+        _ => false,
+    };
+    if enumerated {
         return default.is_null() && (nullable || types.contains(&"null"));
     }
     let typed = |name: &str| types.is_empty() || types.contains(&name);
@@ -233,12 +265,15 @@ fn fits(default: &Value, draft: &Draft) -> bool {
             };
             let free = types.is_empty()
                 && draft.reference.is_none()
-                && !["allOf", "anyOf", "oneOf"].iter().any(|name| keywords.contains_key(*name));
+                && !["allOf", "anyOf", "oneOf"]
+                    .iter()
+                    .any(|name| keywords.contains_key(*name));
             nullable || types.contains(&"null") || null("anyOf") || null("oneOf") || free
         }
         Value::Bool(_) => typed("boolean"),
         Value::Number(number) => {
-            typed("number") || (typed("integer") && number.as_f64().is_some_and(|n| n.fract() == 0.0))
+            typed("number")
+                || (typed("integer") && number.as_f64().is_some_and(|n| n.fract() == 0.0))
         }
         Value::String(_) => typed("string"),
         Value::Array(_) => typed("array"),
@@ -249,8 +284,13 @@ fn fits(default: &Value, draft: &Draft) -> bool {
 /// Properties that say of themselves that they are required, as in early drafts.
 fn flagged_required(map: &Map<String, Value>) -> Option<Vec<String>> {
     let properties = map.get("properties")?.as_object()?;
-    let flagged = |(_, schema): &(&String, &Value)| schema.get("required") == Some(&Value::Bool(true));
-    let names: Vec<String> = properties.iter().filter(flagged).map(|(name, _)| name.clone()).collect();
+    let flagged =
+        |(_, schema): &(&String, &Value)| schema.get("required") == Some(&Value::Bool(true));
+    let names: Vec<String> = properties
+        .iter()
+        .filter(flagged)
+        .map(|(name, _)| name.clone())
+        .collect();
     (!names.is_empty()).then_some(names)
 }
 

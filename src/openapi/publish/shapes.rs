@@ -11,7 +11,11 @@ pub(super) fn take_types(keywords: &mut Map<String, Value>) -> (Vec<String>, boo
         Some(one) => vec![one.clone()],
         None => Vec::new(),
     };
-    let mut types: Vec<String> = list.iter().filter_map(Value::as_str).map(str::to_owned).collect();
+    let mut types: Vec<String> = list
+        .iter()
+        .filter_map(Value::as_str)
+        .map(str::to_owned)
+        .collect();
     let all = types.len();
     types.retain(|name| name != "null");
     let null = types.len() < all;
@@ -25,13 +29,18 @@ pub(super) fn take_flag(keywords: &mut Map<String, Value>, name: &str) -> bool {
 
 /// Whether only null is allowed: `enum: [null]` or `const: null`.
 pub(super) fn values_are_null(keywords: &Map<String, Value>) -> bool {
-    let only_null = |list: &Value| list.as_array().is_some_and(|l| l.iter().all(Value::is_null));
+    let only_null = |list: &Value| {
+        list.as_array()
+            .is_some_and(|l| l.iter().all(Value::is_null))
+    };
     keywords.get("const").is_some_and(Value::is_null) || keywords.get("enum").is_some_and(only_null)
 }
 
 /// Whether a rendered schema allows null and nothing else.
 pub(super) fn is_null(schema: &Value) -> bool {
-    let Some(map) = schema.as_object() else { return false };
+    let Some(map) = schema.as_object() else {
+        return false;
+    };
     map.get("type") == Some(&json!("null")) || values_are_null(map)
 }
 
@@ -53,7 +62,10 @@ pub(super) fn take_annotations(keywords: &mut Map<String, Value>) -> Map<String,
 
 /// One schema per type, each with the keywords that restrict this type; what is left restricts
 /// all of them.
-pub(super) fn split(keywords: &mut Map<String, Value>, types: &[String]) -> Vec<Map<String, Value>> {
+pub(super) fn split(
+    keywords: &mut Map<String, Value>,
+    types: &[String],
+) -> Vec<Map<String, Value>> {
     let mut alternatives: Vec<Map<String, Value>> = types
         .iter()
         .map(|name| Map::from_iter([("type".to_owned(), Value::from(name.as_str()))]))
@@ -68,7 +80,9 @@ pub(super) fn split(keywords: &mut Map<String, Value>, types: &[String]) -> Vec<
         if restricts.is_empty() {
             continue;
         }
-        let Some(value) = keywords.shift_remove(&name) else { continue };
+        let Some(value) = keywords.shift_remove(&name) else {
+            continue;
+        };
         for (alternative, kind) in alternatives.iter_mut().zip(types) {
             if restricts.contains(&kind.as_str()) {
                 alternative.insert(name.clone(), value.clone());
@@ -78,8 +92,11 @@ pub(super) fn split(keywords: &mut Map<String, Value>, types: &[String]) -> Vec<
     if let Some(Value::Array(values)) = keywords.get("enum").cloned() {
         keywords.shift_remove("enum");
         for (alternative, kind) in alternatives.iter_mut().zip(types) {
-            let own: Vec<Value> =
-                values.iter().filter(|value| is_of(value, kind, types)).cloned().collect();
+            let own: Vec<Value> = values
+                .iter()
+                .filter(|value| is_of(value, kind, types))
+                .cloned()
+                .collect();
             alternative.insert("enum".to_owned(), own.into());
         }
         // A type without any of the values is impossible.
@@ -91,8 +108,8 @@ pub(super) fn split(keywords: &mut Map<String, Value>, types: &[String]) -> Vec<
 /// Types that a format restricts.
 fn format_types(format: Option<&Value>) -> &'static [&'static str] {
     match format.and_then(Value::as_str).unwrap_or_default() {
-        "int8" | "int16" | "int32" | "int64" | "uint8" | "uint16" | "uint32" | "uint64" | "float"
-        | "double" | "decimal" => &["number", "integer"],
+        "int8" | "int16" | "int32" | "int64" | "uint8" | "uint16" | "uint32" | "uint64"
+        | "float" | "double" | "decimal" => &["number", "integer"],
         _ => &["string"],
     }
 }

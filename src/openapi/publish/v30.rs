@@ -1,4 +1,4 @@
-//! Schemas of OpenAPI 3.0: an older and smaller dialect.
+//! Schemas of `OpenAPI` 3.0: an older and smaller dialect.
 
 use serde_json::{Map, Value, json};
 
@@ -8,23 +8,47 @@ use super::shapes::{self, add_all_of, split, take_annotations, take_flag, take_t
 
 /// The keywords that a schema of 3.0 may have, besides annotations.
 const KNOWN: &[&str] = &[
-    "type", "nullable", "format", "enum", "multipleOf", "maximum", "exclusiveMaximum", "minimum",
-    "exclusiveMinimum", "maxLength", "minLength", "pattern", "maxItems", "minItems",
-    "uniqueItems", "items", "maxProperties", "minProperties", "required", "properties",
-    "additionalProperties", "allOf", "anyOf", "oneOf", "not", "discriminator", "$ref", "xml",
+    "type",
+    "nullable",
+    "format",
+    "enum",
+    "multipleOf",
+    "maximum",
+    "exclusiveMaximum",
+    "minimum",
+    "exclusiveMinimum",
+    "maxLength",
+    "minLength",
+    "pattern",
+    "maxItems",
+    "minItems",
+    "uniqueItems",
+    "items",
+    "maxProperties",
+    "minProperties",
+    "required",
+    "properties",
+    "additionalProperties",
+    "allOf",
+    "anyOf",
+    "oneOf",
+    "not",
+    "discriminator",
+    "$ref",
+    "xml",
 ];
+
+/// Alternatives that are compared with each other.
+const MAX_COMPARED: usize = 32;
 
 /// The last step of a schema.
 pub(super) fn finish(draft: Draft) -> Value {
-    let Draft { reference, mut keywords } = draft;
+    let Draft {
+        reference,
+        mut keywords,
+    } = draft;
     let mut nullable = take_flag(&mut keywords, "nullable");
-    constant(&mut keywords);
-    example(&mut keywords);
-    exclusive(&mut keywords, "minimum", "exclusiveMinimum", |bound, other| other > bound);
-    exclusive(&mut keywords, "maximum", "exclusiveMaximum", |bound, other| other < bound);
-    tuple(&mut keywords);
-    patterns(&mut keywords);
-    closed(&mut keywords, reference.is_some());
+    translate(&mut keywords, reference.is_some());
     for name in ["anyOf", "oneOf"] {
         nullable |= without_null(&mut keywords, name);
     }
@@ -33,7 +57,6 @@ pub(super) fn finish(draft: Draft) -> Value {
     nullable |= null;
     if reference.is_none() && ((types.is_empty() && null) || shapes::values_are_null(&keywords)) {
         let mut out = take_annotations(&mut keywords);
-        out.retain(|name, _| name != "examples");
         out.insert("nullable".to_owned(), true.into());
         out.insert("enum".to_owned(), json!([null]));
         return Value::Object(out);
@@ -48,8 +71,34 @@ pub(super) fn finish(draft: Draft) -> Value {
             _ => add_all_of(&mut keywords, reference),
         }
     }
-    bytes(&mut keywords, &types);
-    let mut keywords = match types.as_slice() {
+    finish_types(keywords, &types, nullable)
+}
+
+/// What 3.0 writes in other words.
+fn translate(keywords: &mut Map<String, Value>, reference: bool) {
+    constant(keywords);
+    example(keywords);
+    exclusive(
+        keywords,
+        "minimum",
+        "exclusiveMinimum",
+        |excluded, bound| excluded < bound,
+    );
+    exclusive(
+        keywords,
+        "maximum",
+        "exclusiveMaximum",
+        |excluded, bound| excluded > bound,
+    );
+    tuple(keywords);
+    patterns(keywords);
+    closed(keywords, reference);
+}
+
+/// Writes the types, and leaves only what 3.0 knows.
+fn finish_types(mut keywords: Map<String, Value>, types: &[String], mut nullable: bool) -> Value {
+    bytes(&mut keywords, types);
+    let mut keywords = match types {
         [] => keywords,
         [only] => {
             keywords.insert("type".to_owned(), only.as_str().into());
@@ -57,7 +106,7 @@ pub(super) fn finish(draft: Draft) -> Value {
         }
         several => several_types(keywords, several, std::mem::take(&mut nullable)),
     };
-    keywords.retain(|name, _| KNOWN.contains(&name.as_str()) || (is_annotation(name) && name != "examples"));
+    keywords.retain(|name, _| KNOWN.contains(&name.as_str()) || is_annotation(name));
     if keywords.get("type") == Some(&json!("array")) && !keywords.contains_key("items") {
         keywords.insert("items".to_owned(), json!({}));
     }
@@ -77,19 +126,28 @@ fn constant(keywords: &mut Map<String, Value>) {
 
 /// `examples` → `example`
 fn example(keywords: &mut Map<String, Value>) {
-    let first = keywords.shift_remove("examples").and_then(|list| list.get(0).cloned());
+    let first = keywords
+        .shift_remove("examples")
+        .and_then(|list| list.get(0).cloned());
     if let Some(first) = first.filter(|_| !keywords.contains_key("example")) {
         keywords.insert("example".to_owned(), first);
     }
 }
 
 /// A bound that is excluded becomes a bound and a flag, unless the other bound is tighter.
-fn exclusive(keywords: &mut Map<String, Value>, bound: &str, name: &str, tighter: fn(f64, f64) -> bool) {
-    let Some(Value::Number(excluded)) = keywords.get(name).cloned() else { return };
+fn exclusive(
+    keywords: &mut Map<String, Value>,
+    bound: &str,
+    name: &str,
+    looser: fn(f64, f64) -> bool,
+) {
+    let Some(Value::Number(excluded)) = keywords.get(name).cloned() else {
+        return;
+    };
     let number = |value: Option<&Value>| value.and_then(Value::as_f64);
     let other = number(keywords.get(bound));
     let excluded_float = excluded.as_f64().unwrap_or_default();
-    if other.is_some_and(|other| tighter(excluded_float, other)) {
+    if other.is_some_and(|bound| looser(excluded_float, bound)) {
         keywords.shift_remove(name);
     } else {
         keywords.insert(bound.to_owned(), Value::Number(excluded));
@@ -99,7 +157,9 @@ fn exclusive(keywords: &mut Map<String, Value>, bound: &str, name: &str, tighter
 
 /// `prefixItems` → `items` that any of them fits.
 fn tuple(keywords: &mut Map<String, Value>) {
-    let Some(Value::Array(mut alternatives)) = keywords.shift_remove("prefixItems") else { return };
+    let Some(Value::Array(mut alternatives)) = keywords.shift_remove("prefixItems") else {
+        return;
+    };
     let length = alternatives.len();
     let ends = ["additionalItems", "unevaluatedItems"]
         .iter()
@@ -124,19 +184,26 @@ fn one_of_them(alternatives: Vec<Value>) -> Value {
         if schema == json!({}) {
             return schema;
         }
-        if !distinct.contains(&schema) {
+        // A long list is not worth comparing each with each.
+        if distinct.len() > MAX_COMPARED || !distinct.contains(&schema) {
             distinct.push(schema);
         }
     }
-    match distinct.len() {
-        1 => distinct.swap_remove(0),
-        _ => json!({ "anyOf": distinct }),
+    if distinct.len() == 1 {
+        return distinct.swap_remove(0);
     }
+    let keywords = Map::from_iter([("anyOf".to_owned(), Value::Array(distinct))]);
+    finish(Draft {
+        reference: None,
+        keywords,
+    })
 }
 
 /// `patternProperties` → `additionalProperties`: the patterns are lost, the schemas stay.
 fn patterns(keywords: &mut Map<String, Value>) {
-    let Some(Value::Object(patterns)) = keywords.shift_remove("patternProperties") else { return };
+    let Some(Value::Object(patterns)) = keywords.shift_remove("patternProperties") else {
+        return;
+    };
     if patterns.is_empty() {
         return;
     }
@@ -149,15 +216,22 @@ fn patterns(keywords: &mut Map<String, Value>) {
 
 /// `unevaluatedProperties: false` is `additionalProperties: false` where nothing is combined.
 fn closed(keywords: &mut Map<String, Value>, reference: bool) {
-    let combined = ["allOf", "anyOf", "oneOf"].iter().any(|name| keywords.contains_key(*name));
-    if keywords.get("unevaluatedProperties") == Some(&Value::Bool(false)) && !combined && !reference {
-        keywords.entry("additionalProperties").or_insert(false.into());
+    let combined = ["allOf", "anyOf", "oneOf"]
+        .iter()
+        .any(|name| keywords.contains_key(*name));
+    if keywords.get("unevaluatedProperties") == Some(&Value::Bool(false)) && !combined && !reference
+    {
+        keywords
+            .entry("additionalProperties")
+            .or_insert(false.into());
     }
 }
 
 /// Drops null from the alternatives, and says whether it was there.
 fn without_null(keywords: &mut Map<String, Value>, name: &str) -> bool {
-    let Some(Value::Array(list)) = keywords.get_mut(name) else { return false };
+    let Some(Value::Array(list)) = keywords.get_mut(name) else {
+        return false;
+    };
     let all = list.len();
     list.retain(|schema| !shapes::is_null(schema));
     if list.len() == all {
@@ -206,7 +280,11 @@ fn bytes(keywords: &mut Map<String, Value>, types: &[String]) {
 }
 
 /// An alternative for each type.
-fn several_types(mut keywords: Map<String, Value>, types: &[String], nullable: bool) -> Map<String, Value> {
+fn several_types(
+    mut keywords: Map<String, Value>,
+    types: &[String],
+    nullable: bool,
+) -> Map<String, Value> {
     let mut out = take_annotations(&mut keywords);
     let mut alternatives = Vec::new();
     for mut alternative in split(&mut keywords, types) {

@@ -1,4 +1,4 @@
-//! Schemas of OpenAPI 3.1.
+//! Schemas of `OpenAPI` 3.1.
 //!
 //! JSON Schema allows a list of types; many clients do not. Each type becomes an alternative of
 //! `anyOf`, null included.
@@ -10,7 +10,10 @@ use super::shapes::{self, split, take_annotations, take_flag, take_types};
 
 /// The last step of a schema.
 pub(super) fn finish(draft: Draft) -> Value {
-    let Draft { reference, mut keywords } = draft;
+    let Draft {
+        reference,
+        mut keywords,
+    } = draft;
     let nullable = take_flag(&mut keywords, "nullable");
     exclusive(&mut keywords, "minimum", "exclusiveMinimum");
     exclusive(&mut keywords, "maximum", "exclusiveMaximum");
@@ -55,7 +58,10 @@ fn one_type(mut inner: Map<String, Value>, only: &str) -> Map<String, Value> {
 
 /// An alternative for each type.
 fn several_types(mut inner: Map<String, Value>, types: &[String]) -> Map<String, Value> {
-    let alternatives = split(&mut inner, types).into_iter().map(Value::Object).collect();
+    let alternatives = split(&mut inner, types)
+        .into_iter()
+        .map(Value::Object)
+        .collect();
     shapes::any_of(alternatives, inner)
 }
 
@@ -65,10 +71,14 @@ fn or_null(mut inner: Map<String, Value>) -> Map<String, Value> {
     if let Some(Value::Array(values)) = inner.get_mut("enum") {
         values.retain(|value| !value.is_null());
     }
-    let alone = inner.len() == 1;
-    let mut alternatives = match inner.get("anyOf") {
-        Some(Value::Array(list)) if alone => list.clone(),
-        _ => vec![Value::Object(inner)],
+    let alone = inner.len() == 1 && inner.get("anyOf").is_some_and(Value::is_array);
+    let mut alternatives = if alone {
+        inner
+            .into_iter()
+            .flat_map(|(_, list)| into_list(list))
+            .collect()
+    } else {
+        vec![Value::Object(inner)]
     };
     if !alternatives.iter().any(shapes::is_null) {
         alternatives.push(json!({ "type": "null" }));
@@ -76,9 +86,19 @@ fn or_null(mut inner: Map<String, Value>) -> Map<String, Value> {
     Map::from_iter([("anyOf".to_owned(), Value::Array(alternatives))])
 }
 
+/// The items of a list.
+fn into_list(list: Value) -> Vec<Value> {
+    match list {
+        Value::Array(list) => list,
+        other => vec![other],
+    }
+}
+
 /// The boolean of 3.0 becomes the bound itself.
 fn exclusive(keywords: &mut Map<String, Value>, bound: &str, name: &str) {
-    let Some(Value::Bool(flag)) = keywords.get(name) else { return };
+    let Some(Value::Bool(flag)) = keywords.get(name) else {
+        return;
+    };
     match keywords.get(bound).cloned().filter(|_| *flag) {
         Some(value) => {
             keywords.insert(name.to_owned(), value);

@@ -43,7 +43,15 @@ struct Scan<'t> {
 impl<'t> Scan<'t> {
     /// At the beginning.
     fn new(text: &'t str, limits: &'t ReadLimits) -> Self {
-        Self { text, limits, at: 0, line: 1, nodes: 0, open: Vec::new(), duplicates: Vec::new() }
+        Self {
+            text,
+            limits,
+            at: 0,
+            line: 1,
+            nodes: 0,
+            open: Vec::new(),
+            duplicates: Vec::new(),
+        }
     }
 
     /// To the end.
@@ -89,11 +97,19 @@ impl<'t> Scan<'t> {
         }
         let after = bytes.get(self.at + 1..).unwrap_or_default();
         let is_key = after.iter().find(|b| !b.is_ascii_whitespace()) == Some(&b':');
-        let Some(Some(keys)) = self.open.last_mut().filter(|_| is_key) else { return };
-        let Some(key) = self.text.get(start..self.at) else { return };
+        let Some(Some(keys)) = self.open.last_mut().filter(|_| is_key) else {
+            return;
+        };
+        let Some(key) = self.text.get(start..self.at) else {
+            return;
+        };
         if let Some(first_line) = keys.insert(key, self.line) {
             let (key, line) = (key.to_owned(), self.line);
-            self.duplicates.push(Duplicate { key, first_line, line });
+            self.duplicates.push(Duplicate {
+                key,
+                first_line,
+                line,
+            });
         }
     }
 

@@ -25,7 +25,11 @@ pub(crate) const MAX_DEPTH: usize = 112;
 
 impl Default for ReadLimits {
     fn default() -> Self {
-        Self { bytes: 32 << 20, depth: MAX_DEPTH, nodes: 2_000_000 }
+        Self {
+            bytes: 32 << 20,
+            depth: MAX_DEPTH,
+            nodes: 2_000_000,
+        }
     }
 }
 
@@ -104,15 +108,26 @@ pub enum ReadErrorKind {
 impl ReadError {
     /// An error without a place.
     fn of(kind: ReadErrorKind) -> Self {
-        Self { kind, line: None, column: None }
+        Self {
+            kind,
+            line: None,
+            column: None,
+        }
     }
 
     /// An error at a byte of the text.
     fn at(kind: ReadErrorKind, text: &[u8], offset: usize) -> Self {
         let before = &text[..offset.min(text.len())];
-        let start = before.iter().rposition(|b| *b == b'\n').map_or(0, |at| at + 1);
+        let start = before
+            .iter()
+            .rposition(|b| *b == b'\n')
+            .map_or(0, |at| at + 1);
         let column = String::from_utf8_lossy(&before[start..]).chars().count() as u64 + 1;
-        Self { kind, line: Some(line_of(before)), column: Some(column) }
+        Self {
+            kind,
+            line: Some(line_of(before)),
+            column: Some(column),
+        }
     }
 
     /// What to do about it.
@@ -149,9 +164,15 @@ pub fn read(bytes: &[u8], limits: &ReadLimits) -> Result<Value, ReadError> {
 
 /// Reads a JSON or YAML document, and says which keys stand twice.
 pub fn read_document(bytes: &[u8], limits: &ReadLimits) -> Result<Document, ReadError> {
-    let limits = ReadLimits { depth: limits.depth.min(MAX_DEPTH), ..*limits };
+    let limits = ReadLimits {
+        depth: limits.depth.min(MAX_DEPTH),
+        ..*limits
+    };
     if bytes.len() > limits.bytes {
-        let kind = ReadErrorKind::TooLarge { bytes: bytes.len(), limit: limits.bytes };
+        let kind = ReadErrorKind::TooLarge {
+            bytes: bytes.len(),
+            limit: limits.bytes,
+        };
         return Err(ReadError::of(kind));
     }
     let text = decode(bytes)?;
@@ -187,5 +208,5 @@ fn decode(bytes: &[u8]) -> Result<&str, ReadError> {
 
 /// The line, from 1, of what follows these bytes.
 fn line_of(before: &[u8]) -> u64 {
-    before.iter().filter(|b| **b == b'\n').count() as u64 + 1
+    before.split(|b| *b == b'\n').count() as u64
 }

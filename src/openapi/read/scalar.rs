@@ -62,5 +62,9 @@ fn decimal(text: &str) -> Option<String> {
     let whole = if whole.is_empty() { "0" } else { whole };
     let fraction = fraction.map(|f| format!(".{}", if f.is_empty() { "0" } else { f }));
     let exponent = exponent.map(|e| format!("e{e}"));
-    Some(format!("{sign}{whole}{}{}", fraction.unwrap_or_default(), exponent.unwrap_or_default()))
+    Some(format!(
+        "{sign}{whole}{}{}",
+        fraction.unwrap_or_default(),
+        exponent.unwrap_or_default()
+    ))
 }

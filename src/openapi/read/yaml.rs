@@ -2,7 +2,7 @@
 //!
 //! We use the event parser that it exports rather than its `Deserialize`: that one recurses
 //! with some 20 KiB of stack a level, loses digits beyond 64 bits and the lines of keys. The
-//! rules are those of its switches for OpenAPI (`strict_booleans`,
+//! rules are those of its switches for `OpenAPI` (`strict_booleans`,
 //! `leading_zero_numbers_as_strings`, `underscored_numbers_as_strings`): YAML 1.2's core schema,
 //! and what merely resembles a number stays a text.
 
@@ -30,8 +30,13 @@ pub(super) fn read(text: &str, limits: &ReadLimits) -> Result<Document, ReadErro
         let (event, span) = next.map_err(|error| explain(&error, limits))?;
         builder.take(event, &span)?;
     }
-    let value = builder.root.ok_or_else(|| ReadError::of(ReadErrorKind::Empty))?;
-    Ok(Document { value: value.value, duplicates: builder.duplicates })
+    let value = builder
+        .root
+        .ok_or_else(|| ReadError::of(ReadErrorKind::Empty))?;
+    Ok(Document {
+        value: value.value,
+        duplicates: builder.duplicates,
+    })
 }
 
 /// The parser's error in our words.
@@ -49,9 +54,7 @@ const SHIELD: u32 = 0x10_FE00;
 /// The text without control characters, which YAML forbids and which exporters write all the
 /// same: they stand at the end of the private planes while the parser looks.
 fn shield(text: &str) -> Cow<'_, str> {
-    let forbidden = |c: char| {
-        matches!(c, '\0'..='\x08' | '\x0b' | '\x0c' | '\x0e'..='\x1f' | '\x7f'..='\u{84}' | '\u{86}'..='\u{9f}')
-    };
+    let forbidden = |c: char| matches!(c, '\0'..='\x08' | '\x0b' | '\x0c' | '\x0e'..='\x1f' | '\x7f'..='\u{84}' | '\u{86}'..='\u{9f}');
     if !text.contains(forbidden) {
         return Cow::Borrowed(text);
     }
@@ -61,13 +64,23 @@ fn shield(text: &str) -> Cow<'_, str> {
 
 /// Undoes [`shield`].
 fn unshield(text: &str) -> String {
-    let code = |c: char| u32::from(c).checked_sub(SHIELD).filter(|code| *code <= 0x9f);
-    text.chars().map(|c| code(c).and_then(char::from_u32).unwrap_or(c)).collect()
+    let code = |c: char| {
+        u32::from(c)
+            .checked_sub(SHIELD)
+            .filter(|code| *code <= 0x9f)
+    };
+    text.chars()
+        .map(|c| code(c).and_then(char::from_u32).unwrap_or(c))
+        .collect()
 }
 
 /// An error at a place. The parser counts columns from 0.
 fn at(kind: ReadErrorKind, marker: &Marker) -> ReadError {
-    ReadError { kind, line: Some(marker.line() as u64), column: Some(marker.col() as u64 + 1) }
+    ReadError {
+        kind,
+        line: Some(marker.line() as u64),
+        column: Some(marker.col() as u64 + 1),
+    }
 }
 
 /// A finished value with its size, which its aliases have as well.
@@ -84,7 +97,11 @@ struct Built {
 impl Built {
     /// A value without inner values.
     fn leaf(value: Value) -> Self {
-        Self { value, nodes: 1, height: 0 }
+        Self {
+            value,
+            nodes: 1,
+            height: 0,
+        }
     }
 }
 
@@ -160,7 +177,11 @@ impl<'l> Builder<'l> {
                 Err(at(ReadErrorKind::Several, &span.start))
             }
             Event::Scalar(text, style, anchor, tag) => {
-                let text = if self.shielded { Cow::Owned(unshield(&text)) } else { text };
+                let text = if self.shielded {
+                    Cow::Owned(unshield(&text))
+                } else {
+                    text
+                };
                 if self.wants_key() {
                     return self.key(text.into_owned(), style, anchor, span);
                 }
@@ -181,23 +202,44 @@ impl<'l> Builder<'l> {
 
     /// Whether the next node is a key.
     fn wants_key(&self) -> bool {
-        matches!(self.open.last(), Some(Frame { content: Content::Map(Entries { key: None, .. }), .. }))
+        matches!(
+            self.open.last(),
+            Some(Frame {
+                content: Content::Map(Entries { key: None, .. }),
+                ..
+            })
+        )
     }
 
     /// A key, as it is written.
-    fn key(&mut self, text: String, style: ScalarStyle, anchor: usize, span: &Span) -> Result<(), ReadError> {
+    fn key(
+        &mut self,
+        text: String,
+        style: ScalarStyle,
+        anchor: usize,
+        span: &Span,
+    ) -> Result<(), ReadError> {
         self.count(1, span)?;
         if anchor != 0 {
-            self.anchors.insert(anchor, Built::leaf(Value::String(text.clone())));
+            self.anchors
+                .insert(anchor, Built::leaf(Value::String(text.clone())));
         }
         let merge = text == "<<" && style == ScalarStyle::Plain;
-        let Some(Frame { content: Content::Map(entries), .. }) = self.open.last_mut() else {
+        let Some(Frame {
+            content: Content::Map(entries),
+            ..
+        }) = self.open.last_mut()
+        else {
             return Ok(());
         };
         if !merge {
             let line = span.start.line() as u64;
             if let Some(first_line) = entries.lines.insert(text.clone(), line) {
-                self.duplicates.push(Duplicate { key: text.clone(), first_line, line });
+                self.duplicates.push(Duplicate {
+                    key: text.clone(),
+                    first_line,
+                    line,
+                });
             }
         }
         entries.key = Some((text, merge));
@@ -213,18 +255,29 @@ impl<'l> Builder<'l> {
         if self.open.len() >= self.limits.depth {
             return Err(at(ReadErrorKind::TooDeep(self.limits.depth), &span.start));
         }
-        self.open.push(Frame { content, anchor, nodes: 1, height: 0 });
+        self.open.push(Frame {
+            content,
+            anchor,
+            nodes: 1,
+            height: 0,
+        });
         Ok(())
     }
 
     /// A list or mapping ends.
     fn close(&mut self, span: &Span) -> Result<(), ReadError> {
-        let Some(frame) = self.open.pop() else { return Ok(()) };
+        let Some(frame) = self.open.pop() else {
+            return Ok(());
+        };
         let value = match frame.content {
             Content::List(items) => Value::Array(items),
             Content::Map(entries) => Value::Object(entries.finish()),
         };
-        let built = Built { value, nodes: frame.nodes, height: frame.height + 1 };
+        let built = Built {
+            value,
+            nodes: frame.nodes,
+            height: frame.height + 1,
+        };
         self.finish(built, frame.anchor, span)
     }
 
@@ -286,7 +339,9 @@ impl<'l> Builder<'l> {
 impl Entries {
     /// The value of the key that came before.
     fn add(&mut self, value: Value) {
-        let Some((key, merge)) = self.key.take() else { return };
+        let Some((key, merge)) = self.key.take() else {
+            return;
+        };
         match value {
             Value::Object(map) if merge => self.merged.push(map),
             Value::Array(list) if merge && list.iter().all(Value::is_object) => {

@@ -1,3 +1,6 @@
+mod hostile;
+mod selecting;
+
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::Path;
 use std::sync::OnceLock;
@@ -22,10 +25,20 @@ pub(super) fn specs() -> &'static [Spec] {
         let mut names = Vec::new();
         for entry in std::fs::read_dir(&root).unwrap() {
             let path = entry.unwrap().path();
-            let file = if path.is_dir() { path.join("openapi.yaml") } else { path };
+            let file = if path.is_dir() {
+                path.join("openapi.yaml")
+            } else {
+                path
+            };
             let document = file.extension().is_some_and(|e| e == "json" || e == "yaml");
             if document && file.exists() {
-                names.push(file.strip_prefix(&root).unwrap().to_str().unwrap().to_owned());
+                names.push(
+                    file.strip_prefix(&root)
+                        .unwrap()
+                        .to_str()
+                        .unwrap()
+                        .to_owned(),
+                );
             }
         }
         names.sort();
@@ -33,7 +46,8 @@ pub(super) fn specs() -> &'static [Spec] {
         let read = |name: String| {
             let bytes = std::fs::read(root.join(&name)).unwrap();
             let limits = ReadLimits::default();
-            let value = read(&bytes, &limits).unwrap_or_else(|e| panic!("{name}: {e} {:?}", e.line));
+            let value =
+                read(&bytes, &limits).unwrap_or_else(|e| panic!("{name}: {e} {:?}", e.line));
             Spec { name, value }
         };
         names.into_iter().map(read).collect()
@@ -47,7 +61,10 @@ const TARGETS: [Target; 2] = [Target::V3_1_0, Target::V3_0_1];
 fn options() -> PublishOptions {
     PublishOptions {
         origin: "https://todo.example.com".to_owned(),
-        security: Some(("bearer".to_owned(), json!({ "type": "http", "scheme": "bearer" }))),
+        security: Some((
+            "bearer".to_owned(),
+            json!({ "type": "http", "scheme": "bearer" }),
+        )),
         info: InfoOverrides::default(),
     }
 }
@@ -62,7 +79,13 @@ fn each_published(mut check: impl FnMut(&str, &Spec, &Api, Target, &Value)) {
         let api = load_all(&spec.value);
         for target in TARGETS {
             let what = format!("{} as {target:?}", spec.name);
-            check(&what, spec, &api, target, &publish(&api, target, &options()));
+            check(
+                &what,
+                spec,
+                &api,
+                target,
+                &publish(&api, target, &options()),
+            );
         }
     }
 }
@@ -96,7 +119,12 @@ fn what_is_published_refers_to_all_that_it_has_and_to_nothing_else() {
             }
         }
         for section in ["schemas", "responses", "examples", "headers"] {
-            for name in document["components"][section].as_object().into_iter().flatten().map(|e| e.0) {
+            for name in document["components"][section]
+                .as_object()
+                .into_iter()
+                .flatten()
+                .map(|e| e.0)
+            {
                 let pointer = format!("#/components/{section}/{name}");
                 assert!(reached.contains(&pointer), "{what}: {pointer} is not used");
             }
@@ -105,7 +133,11 @@ fn what_is_published_refers_to_all_that_it_has_and_to_nothing_else() {
 }
 
 /// A naive look at an operation: parameters, media types of the body, status codes.
-type Call = (BTreeSet<(String, String)>, BTreeSet<String>, BTreeSet<String>);
+type Call = (
+    BTreeSet<(String, String)>,
+    BTreeSet<String>,
+    BTreeSet<String>,
+);
 
 fn call(document: &Value, item: &Value, operation: &Value) -> Call {
     fn target<'d>(document: &'d Value, value: &'d Value) -> &'d Value {
@@ -123,7 +155,12 @@ fn call(document: &Value, item: &Value, operation: &Value) -> Call {
         .map(|parameter| (text(&parameter["in"]), text(&parameter["name"])))
         .collect();
     let keys = |value: &Value| -> BTreeSet<String> {
-        value.as_object().into_iter().flatten().map(|(key, _)| key.clone()).collect()
+        value
+            .as_object()
+            .into_iter()
+            .flatten()
+            .map(|(key, _)| key.clone())
+            .collect()
     };
     let body = &target(document, &operation["requestBody"])["content"];
     (parameters, keys(body), keys(&operation["responses"]))
@@ -150,10 +187,14 @@ fn every_operation_is_published_with_all_that_a_caller_needs() {
             assert_eq!(method.to_uppercase(), operation.method.as_str());
             let mut expected = call(source, item, &item[*method]);
             if key.contains('?') {
-                expected.0.retain(|(_, name)| operation.fixed_query.iter().all(|(k, _)| k != name));
+                expected
+                    .0
+                    .retain(|(_, name)| operation.fixed_query.iter().all(|(k, _)| k != name));
             }
             let reserved = ["Accept", "Content-Type", "Authorization"];
-            expected.0.retain(|(at, name)| at != "header" || !reserved.contains(&name.as_str()));
+            expected
+                .0
+                .retain(|(at, name)| at != "header" || !reserved.contains(&name.as_str()));
             if operation.fixed_query.is_empty() {
                 assert_eq!(**key, operation.path, "{what}");
             }
@@ -165,26 +206,48 @@ fn every_operation_is_published_with_all_that_a_caller_needs() {
 #[test]
 fn each_document_has_the_operations_that_it_is_known_for() {
     let known = [
-        ("box.json", 276), ("discord.json", 242), ("openai.yaml", 288), ("museum.yaml", 8),
-        ("meilisearch.json", 113), ("oai-webhook-only.yaml", 0), ("xero-files.yaml", 18),
-        ("apisix-spec31-gaps.json", 7), ("twilio-messaging.json", 58), ("dropshot-test.json", 31),
-        ("readme-parameters-style.json", 23), ("animalgpt/openapi.yaml", 4),
+        ("box.json", 276),
+        ("discord.json", 242),
+        ("openai.yaml", 288),
+        ("museum.yaml", 8),
+        ("meilisearch.json", 113),
+        ("oai-webhook-only.yaml", 0),
+        ("xero-files.yaml", 18),
+        ("apisix-spec31-gaps.json", 7),
+        ("twilio-messaging.json", 58),
+        ("dropshot-test.json", 31),
+        ("readme-parameters-style.json", 23),
+        ("animalgpt/openapi.yaml", 4),
     ];
     for (name, operations) in known {
         let spec = specs().iter().find(|spec| spec.name == name).unwrap();
         let api = load_all(&spec.value);
         assert_eq!(api.operations.len(), operations, "{name}");
         // Whatever is missing is in the report.
-        let methods = ["get", "put", "post", "delete", "patch", "head", "options", "trace"];
+        let methods = [
+            "get", "put", "post", "delete", "patch", "head", "options", "trace",
+        ];
         let items = spec.value["paths"].as_object().into_iter().flatten();
         let all: usize = items
             .map(|(_, item)| match item["$ref"].as_str() {
-                Some(reference) => spec.value.pointer(reference.trim_start_matches('#')).unwrap(),
+                Some(reference) => spec
+                    .value
+                    .pointer(reference.trim_start_matches('#'))
+                    .unwrap(),
                 None => item,
             })
-            .map(|item| methods.iter().filter(|method| item.get(**method).is_some()).count())
+            .map(|item| {
+                methods
+                    .iter()
+                    .filter(|method| item.get(**method).is_some())
+                    .count()
+            })
             .sum();
-        let skipped = api.report.iter().filter(|line| line.action == Action::Skipped).count();
+        let skipped = api
+            .report
+            .iter()
+            .filter(|line| line.action == Action::Skipped)
+            .count();
         assert_eq!(operations + skipped, all, "{name}");
     }
 }
@@ -197,22 +260,35 @@ fn publishing_what_was_published_changes_nothing() {
     });
 }
 
+/// A JSON Schema of `OpenAPI` itself.
+fn metaschema(name: &str) -> Value {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/specs/metaschemas");
+    serde_json::from_slice(&std::fs::read(root.join(name)).unwrap()).unwrap()
+}
+
 #[test]
 fn what_is_published_is_valid() {
-    let metaschema = |name: &str| {
-        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/specs/metaschemas");
-        serde_json::from_slice::<Value>(&std::fs::read(root.join(name)).unwrap()).unwrap()
-    };
     let v3_0 = jsonschema::draft4::new(&metaschema("openapi-3.0.json")).unwrap();
     let v3_1 = jsonschema::draft202012::new(&metaschema("openapi-3.1.json")).unwrap();
     each_published(|what, _, _, target, document| {
-        let validator = if target == Target::V3_0_1 { &v3_0 } else { &v3_1 };
+        let validator = if target == Target::V3_0_1 {
+            &v3_0
+        } else {
+            &v3_1
+        };
         if let Some(error) = validator.iter_errors(document).next() {
             panic!("{what}: {} at {}", error, error.instance_path());
         }
         if target == Target::V3_1_0 {
-            for (name, schema) in document["components"]["schemas"].as_object().into_iter().flatten() {
-                assert!(jsonschema::draft202012::meta::is_valid(schema), "{what}: {name}");
+            for (name, schema) in document["components"]["schemas"]
+                .as_object()
+                .into_iter()
+                .flatten()
+            {
+                assert!(
+                    jsonschema::draft202012::meta::is_valid(schema),
+                    "{what}: {name}"
+                );
             }
         }
     });
@@ -223,29 +299,49 @@ fn each_operation_has_its_security_and_no_other() {
     each_published(|what, _, api, _, document| {
         assert_eq!(document.get("security"), None, "{what}");
         assert_eq!(document.get("webhooks"), None, "{what}");
-        assert_eq!(document["servers"], json!([{ "url": "https://todo.example.com" }]), "{what}");
+        assert_eq!(
+            document["servers"],
+            json!([{ "url": "https://todo.example.com" }]),
+            "{what}"
+        );
         let schemes = &document["components"]["securitySchemes"];
-        assert_eq!(*schemes, json!({ "bearer": { "type": "http", "scheme": "bearer" } }), "{what}");
+        assert_eq!(
+            *schemes,
+            json!({ "bearer": { "type": "http", "scheme": "bearer" } }),
+            "{what}"
+        );
         for (_, item) in document["paths"].as_object().unwrap() {
             for (method, operation) in item.as_object().unwrap() {
                 assert_eq!(operation["security"], json!([{ "bearer": [] }]), "{what}");
                 assert_eq!(operation.get("servers"), None, "{what}");
                 assert_eq!(operation.get("callbacks"), None, "{what}");
                 let consequential = method != "get" && method != "head";
-                assert_eq!(operation["x-openai-isConsequential"], json!(consequential), "{what}");
+                assert_eq!(
+                    operation["x-openai-isConsequential"],
+                    json!(consequential),
+                    "{what}"
+                );
             }
         }
         let open = publish(api, Target::V3_1_0, &PublishOptions::default());
         assert_eq!(open["components"].get("securitySchemes"), None, "{what}");
-        assert!(!open["paths"].to_string().contains("\"security\":"), "{what}");
+        assert!(
+            !open["paths"].to_string().contains("\"security\":"),
+            "{what}"
+        );
     });
 }
 
 #[test]
 fn small_documents_as_they_are_published() {
     let small = [
-        "museum.yaml", "quickstart-todo/openapi.yaml", "retrieval-plugin/openapi.yaml",
-        "oai-uspto.yaml", "oai-tictactoe.yaml", "readme-circular.json", "apisix-spec31-gaps.json",
+        "museum.yaml",
+        "quickstart-todo/openapi.yaml",
+        "retrieval-plugin/openapi.yaml",
+        "oai-uspto.yaml",
+        "oai-tictactoe.yaml",
+        "readme-circular.json",
+        "apisix-spec31-gaps.json",
     ];
     for name in small {
         let spec = specs().iter().find(|spec| spec.name == name).unwrap();
@@ -256,4 +352,12 @@ fn small_documents_as_they_are_published() {
             insta::assert_snapshot!(format!("{short}_{version}"), yaml);
         }
     }
+}
+
+#[test]
+fn yaml_and_json_of_a_published_document_say_the_same() {
+    each_published(|what, _, _, _, document| {
+        let again = read(to_yaml(document).as_bytes(), &ReadLimits::default()).unwrap();
+        assert!(again == *document, "{what}");
+    });
 }
