@@ -309,7 +309,7 @@ mod tests {
 
     #[test]
     fn every_text_comes_back() {
-        for text in TEXTS {
+        for &text in TEXTS {
             check(&json!(text));
             check(&json!({ "a": text, "b": [text, [text]] }));
             check(&json!({ text: { text: text } }));

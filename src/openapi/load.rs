@@ -13,7 +13,7 @@ use super::{Action, Api, Finding, Info, Operation, Selection};
 
 /// How many values all published operations may have together, each reference to a parameter
 /// or body counted where it is used: a short document could otherwise publish a huge one.
-const MAX_WEIGHT: usize = 4_000_000;
+const MAX_WEIGHT: usize = 2_000_000;
 /// Longest report.
 const MAX_FINDINGS: usize = 10_000;
 

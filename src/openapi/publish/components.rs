@@ -14,7 +14,7 @@ const MAX_FINDINGS: usize = 20_000;
 /// Longest name that is made for a component.
 const MAX_NAME: usize = 100;
 /// Values that are published as components and are none in the original.
-const MAX_COPIES: usize = 1_000_000;
+const MAX_COPIES: usize = 500_000;
 /// Deepest value that is searched for anchors.
 const MAX_DEPTH: usize = 256;
 
