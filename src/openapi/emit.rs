@@ -174,16 +174,9 @@ fn is_literal(text: &str) -> bool {
 
 /// A literal block, without the last line break.
 fn literal(out: &mut String, text: &str, level: usize) {
-    let body = match text.strip_suffix('\n') {
-        Some(body) => {
-            out.push('|');
-            body
-        }
-        None => {
-            out.push_str("|-");
-            text
-        }
-    };
+    let body = text.strip_suffix('\n');
+    out.push_str(if body.is_some() { "|" } else { "|-" });
+    let body = body.unwrap_or(text);
     for line in body.split('\n') {
         out.push('\n');
         if !line.is_empty() {
@@ -214,4 +207,158 @@ fn quoted(out: &mut String, text: &str) {
         }
     }
     out.push('"');
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::*;
+    use crate::openapi::{ReadLimits, read};
+
+    /// Texts that some reader could take for something else.
+    const TEXTS: &[&str] = &[
+        "",
+        " ",
+        "no",
+        "on",
+        "Y",
+        "1e3",
+        "09:00",
+        "0123",
+        "=",
+        "~",
+        "null",
+        "<<",
+        ".",
+        "-",
+        "- a",
+        "---",
+        "...",
+        "a: b",
+        "a:",
+        ":a",
+        "a #b",
+        "#a",
+        "a,b",
+        "[a]",
+        "{a}",
+        "*a",
+        "&a",
+        "!a",
+        "|",
+        ">",
+        "%a",
+        "@a",
+        "`a`",
+        "'a'",
+        "\"a\"",
+        "a\\b",
+        " a",
+        "a ",
+        "a\tb",
+        "\t",
+        "a\nb",
+        "a\nb\n",
+        "a\n\nb\n\n",
+        "\na",
+        "a\n b",
+        " a\nb",
+        "a \nb",
+        "a\r\nb",
+        "\u{85}",
+        "a\u{85}b\nc",
+        "\u{2028}",
+        "\u{feff}",
+        "\u{0}",
+        "\u{7f}",
+        "\u{9f}",
+        "😀",
+        "é\nü",
+        "2020-01-01",
+        "1_000",
+        "0x1F",
+        "0o7",
+        "+1",
+        ".inf",
+        "NaN",
+        "true",
+        "inf",
+        "日本",
+        "a\n---\nb",
+        "#\na",
+        "a\n#b",
+        "%a\nb",
+        "http://a.example/b?c=d#e",
+        "Bearer ${x}",
+        "?",
+        "? a",
+        "a?",
+        "\u{a0}",
+        "\u{10ffff}",
+        "\u{fffe}",
+    ];
+
+    #[track_caller]
+    fn check(value: &Value) {
+        let yaml = to_yaml(value);
+        let again = read(yaml.as_bytes(), &ReadLimits::default());
+        assert_eq!(again.as_ref(), Ok(value), "{yaml}");
+    }
+
+    #[test]
+    fn every_text_comes_back() {
+        for &text in TEXTS {
+            check(&json!(text));
+            check(&json!({ "a": text, "b": [text, [text]] }));
+            check(&json!({ text: { text: text } }));
+            check(&json!([[{ text: [text] }], text]));
+        }
+        check(&json!({ "k".repeat(2000): { "k".repeat(300): ["v".repeat(5000)] } }));
+    }
+
+    #[test]
+    fn every_shape_comes_back() {
+        check(&json!(null));
+        check(&json!([]));
+        check(&json!({}));
+        check(
+            &json!({ "a": [], "b": {}, "c": [[], {}, [[]], [{}]], "d": [{ "e": [1, { "f": null }] }] }),
+        );
+        check(&json!([[[1, 2], [3]], [{ "a": 1, "b": [2] }, { "c": { "d": true } }]]));
+        let numbers = "[0, -0, 1.10, -1.5, 18446744073709551616, 123456789012345678901234567890]";
+        check(&read(numbers.as_bytes(), &ReadLimits::default()).unwrap());
+    }
+
+    #[test]
+    fn it_is_pleasant_to_read() {
+        let value = json!({ "openapi": "3.1.0", "paths": { "/a/{b}": { "get": { "description": "One.\n\nTwo: three.",
+            "tags": ["x", "no"], "responses": { "200": { "$ref": "#/c" } } } } }, "list": [{ "a": 1.5e3 }] });
+        let yaml = r##"openapi: "3.1.0"
+paths:
+  /a/{b}:
+    get:
+      description: |-
+        One.
+
+        Two: three.
+      tags:
+        - x
+        - "no"
+      responses:
+        "200":
+          $ref: "#/c"
+list:
+  - a: 1500.0
+"##;
+        assert_eq!(to_yaml(&value), yaml);
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_comes_back(text in any::<String>(), key in "[ -~\n\t\u{80}-\u{a0}é😀]{0,20}") {
+            check(&json!({ key: [text] }));
+        }
+    }
 }

@@ -95,17 +95,21 @@ fn clean(text: &str) -> String {
     cleaned
 }
 
-/// The id, cut to make room for a hash of `key`. The id is ASCII.
-fn with_hash(id: &str, key: &str) -> String {
+/// A few hexadecimal digits of a hash.
+pub(super) fn hash(key: &str) -> String {
     let digest = Sha256::digest(key.as_bytes());
-    let hash: String = digest
+    let number = digest
         .iter()
         .take(HASH_LENGTH / 2)
-        .map(|b| format!("{b:02x}"))
-        .collect();
+        .fold(0_u64, |n, b| (n << 8) | u64::from(*b));
+    format!("{number:0HASH_LENGTH$x}")
+}
+
+/// The id, cut to make room for a hash of `key`. The id is ASCII.
+fn with_hash(id: &str, key: &str) -> String {
     let room = MAX_LENGTH - HASH_LENGTH - 1;
     let id = id.get(..room).unwrap_or(id).trim_end_matches('_');
-    format!("{id}_{hash}")
+    format!("{id}_{}", hash(key))
 }
 
 /// An id for each subject, in the same order.

@@ -13,20 +13,20 @@ use super::{Action, Api, Finding, Info, Operation, Selection};
 
 /// How many values all published operations may have together, each reference to a parameter
 /// or body counted where it is used: a short document could otherwise publish a huge one.
-const MAX_WEIGHT: usize = 4_000_000;
+const MAX_WEIGHT: usize = 2_000_000;
 /// Longest report.
 const MAX_FINDINGS: usize = 10_000;
 
 /// Why a document is none that can be loaded.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum LoadError {
-    /// A version of OpenAPI that this version of plugway does not read.
+    /// A version of `OpenAPI` that this version of plugway does not read.
     #[error("{0} is not supported by this version of plugway; OpenAPI 3.0 and 3.1 are")]
     Version(String),
     /// `openapi` is there, but no version.
     #[error("`openapi` is {0}, which is no version of OpenAPI; write \"3.0.3\" or \"3.1.0\"")]
     NoVersion(String),
-    /// Not OpenAPI.
+    /// Not `OpenAPI`.
     #[error("this is no OpenAPI document: it has no `openapi` at the top; it seems to be {0}")]
     Other(&'static str),
 }
@@ -39,11 +39,8 @@ pub fn load(document: impl Into<Arc<Value>>, selection: &Selection) -> Result<Ap
     let candidates = operations::enumerate(&document, &mut report);
     let subjects: Vec<Subject<'_>> = candidates.iter().map(subject).collect();
     let ids = identify::assign(&subjects);
-    let all: Vec<Operation> = candidates
-        .iter()
-        .zip(ids)
-        .map(|(c, id)| operation(c, id))
-        .collect();
+    let numbered = candidates.iter().zip(ids);
+    let all: Vec<Operation> = numbered.map(|(c, id)| operation(c, id)).collect();
     let (taken, unmatched) = selection.apply(all.clone());
     let by_place: HashMap<_, _> = candidates.iter().map(|c| ((c.key, &c.method), c)).collect();
     let found = |o: &Operation| by_place.get(&(o.path_key.as_str(), &o.method)).copied();
@@ -63,13 +60,14 @@ pub fn load(document: impl Into<Arc<Value>>, selection: &Selection) -> Result<Ap
         .filter(|o| !published.contains(&place(o)))
         .collect();
     let info = info(&document);
+    let source = Arc::clone(&document);
     let mut api = Api {
         info,
         operations,
         unpublished,
         report,
         unmatched,
-        source: Arc::clone(&document),
+        source,
     };
     // What publishing repairs and drops is known by publishing.
     let found = publish::findings(&api);
@@ -89,12 +87,11 @@ fn check_version(document: &Value) -> Result<(), LoadError> {
     let text = plain(version);
     let mut parts = text.trim().split('.');
     match (parts.next(), parts.next()) {
-        (Some("3"), Some("0" | "1")) => Ok(()),
+        // `openapi: 3` is what YAML makes of a careless 3.0.
+        (Some("3"), Some("0" | "1") | None) => Ok(()),
         (Some(major), Some(_)) if major.parse::<u32>().is_ok() => {
             Err(LoadError::Version(format!("OpenAPI {}", text.trim())))
         }
-        // `openapi: 3` is what YAML makes of a careless 3.0.
-        (Some("3"), None) => Ok(()),
         _ => Err(LoadError::NoVersion(
             version.to_string().chars().take(40).collect(),
         )),
@@ -249,6 +246,8 @@ fn drop_overweight(
             left = rest;
             return true;
         }
+        // Smaller ones may still fit, but the looks at those that do not must end.
+        left /= 2;
         let reason = "what it refers to makes the published document too large";
         report.push(Finding::new(
             candidate.source.pointer.as_str(),

@@ -1,4 +1,4 @@
-//! OpenAPI documents on `serde_json::Value`: read, select, publish. Pure.
+//! `OpenAPI` documents on `serde_json::Value`: read, select, publish. Pure.
 //!
 //! bytes → [`read`] → [`load`] (which operations there are, and which of them are published)
 //! → [`publish`] (what clients are shown) → [`to_yaml`].

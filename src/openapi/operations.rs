@@ -198,16 +198,16 @@ fn operations_of<'d>(
         if name.bytes().any(|b| b.is_ascii_uppercase()) {
             let reason = format!("`{name}` is read as the method {method}");
             report.push(Finding::new(at.as_str(), Action::Repaired, reason));
-            if candidates
-                .iter()
-                .rev()
-                .take_while(|c| c.key == key)
-                .any(|c| c.method == method)
-            {
-                let reason = format!("the path has {method} already");
-                report.push(Finding::new(at, Action::Skipped, reason));
-                continue;
-            }
+        }
+        if candidates
+            .iter()
+            .rev()
+            .take_while(|c| c.key == key)
+            .any(|c| c.method == method)
+        {
+            let reason = format!("the path has {method} already");
+            report.push(Finding::new(at, Action::Skipped, reason));
+            continue;
         }
         match pointer::follow(root, place) {
             Ok((pointer, body)) => candidates.push(Candidate {

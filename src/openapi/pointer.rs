@@ -56,25 +56,25 @@ pub(super) struct Place<'d> {
 /// What a local reference points to. A pointer that leads through another reference is
 /// followed, as most tools do.
 pub(super) fn resolve<'d>(root: &'d Value, reference: &str) -> Option<Place<'d>> {
-    resolve_within(root, reference, MAX_HOPS)
+    let mut hops = MAX_HOPS;
+    resolve_within(root, reference, &mut hops)
 }
 
-/// [`resolve`] with a bound.
-fn resolve_within<'d>(root: &'d Value, reference: &str, hops: usize) -> Option<Place<'d>> {
+/// [`resolve`] with so many hops left, over all levels.
+fn resolve_within<'d>(root: &'d Value, reference: &str, hops: &mut usize) -> Option<Place<'d>> {
     let mut place = Place {
         pointer: "#".to_owned(),
         value: root,
     };
     for segment in segments(reference)? {
-        let mut left = hops;
         loop {
             if let Some(inner) = child(place.value, &segment) {
                 push(&mut place.pointer, &segment);
                 place.value = inner;
                 break;
             }
-            left = left.checked_sub(1)?;
-            place = resolve_within(root, reference_of(place.value)?, left)?;
+            *hops = hops.checked_sub(1)?;
+            place = resolve_within(root, reference_of(place.value)?, hops)?;
         }
     }
     Some(place)

@@ -112,6 +112,10 @@ mod tests {
     use serde_json::json;
 
     #[track_caller]
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "literals are written where they are used"
+    )]
     fn check(server: Value, path: &str, host: Option<&str>) {
         let document = json!({ "servers": [server] });
         let server = first(document.as_object().unwrap()).unwrap();

@@ -3,28 +3,31 @@
 
 use std::collections::{HashMap, HashSet, VecDeque};
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
+use super::super::identify;
 use super::super::pointer::{self, Place};
-use super::{Action, Finding, Target};
+use super::{Action, Finding, Target, weigh};
 
 /// Longest report of one rendering.
 const MAX_FINDINGS: usize = 20_000;
 /// Longest name that is made for a component.
 const MAX_NAME: usize = 100;
+/// Values that are published as components and are none in the original.
+const MAX_COPIES: usize = 500_000;
 /// Deepest value that is searched for anchors.
 const MAX_DEPTH: usize = 256;
 
 /// A part of `components` that published documents have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Section {
-    /** */
+    /// `schemas`
     Schemas,
-    /** */
+    /// `responses`
     Responses,
-    /** */
+    /// `examples`
     Examples,
-    /** */
+    /// `headers`
     Headers,
 }
 
@@ -48,18 +51,23 @@ impl Section {
     }
 }
 
+/// Schemas by anchor, and by anchor and the component that they stand in.
+type Anchors<'d> = HashMap<(&'d str, Option<String>), Place<'d>>;
+
 /// Renders parts of one document.
 pub(super) struct Renderer<'d> {
     /// The original.
     pub(super) root: &'d Value,
     /// What is made of it.
     pub(super) target: Target,
-    /// Whether the original is OpenAPI 3.0.
+    /// Whether the original is `OpenAPI` 3.0.
     pub(super) from_3_0: bool,
     /// How deep in a schema we are.
     pub(super) depth: usize,
     /// Pointer into the original to what is being rendered.
     at: String,
+    /// How many values may still be published as components that are none in the original.
+    copies: usize,
     /// What was repaired and dropped.
     report: Vec<Finding>,
     /// Names given to what is referred to, by section and pointer.
@@ -71,7 +79,7 @@ pub(super) struct Renderer<'d> {
     /// What of that is not rendered yet.
     queue: VecDeque<(Section, String, Place<'d>)>,
     /// `$anchor`, `$dynamicAnchor` and `$id` of the document, once one was asked for.
-    anchors: Option<HashMap<&'d str, Vec<Place<'d>>>>,
+    anchors: Option<Anchors<'d>>,
     /// Schemas by those that they extend with `allOf`, once asked for.
     heirs: Option<HashMap<String, Vec<&'d str>>>,
 }
@@ -95,6 +103,7 @@ impl<'d> Renderer<'d> {
             from_3_0: version.trim_start_matches('"').starts_with("3.0"),
             depth: 0,
             at: "#".to_owned(),
+            copies: MAX_COPIES,
             report: Vec::new(),
             names: HashMap::new(),
             taken,
@@ -169,21 +178,39 @@ impl<'d> Renderer<'d> {
         if !usable {
             return None;
         }
-        let name = self.name(section, place);
+        let name = self.name(section, place)?;
         Some(format!("#/components/{}/{name}", section.key()))
     }
 
+    /// The published form of a reference; if it leads nowhere, that is noted.
+    pub(super) fn reference_or_note(&mut self, section: Section, reference: &str) -> Option<Value> {
+        let published = self.reference(section, reference);
+        if published.is_none() {
+            self.note(
+                Action::Simplified,
+                format!("the reference `{reference}` leads nowhere"),
+            );
+        }
+        published.map(|published| json!({ "$ref": published }))
+    }
+
     /// The name of a component, which is queued when it is new.
-    fn name(&mut self, section: Section, place: Place<'d>) -> String {
+    fn name(&mut self, section: Section, place: Place<'d>) -> Option<String> {
         let key = (section, place.pointer);
         if let Some(name) = self.names.get(&key) {
-            return name.clone();
+            return Some(name.clone());
         }
         let prefix = format!("#/components/{}/", section.key());
         let own = key.1.strip_prefix(&prefix).filter(|name| is_name(name));
-        let name = match own {
-            Some(name) => name.to_owned(),
-            None => self.new_name(section, &key.1),
+        let name = if let Some(name) = own {
+            name.to_owned()
+        } else {
+            // It is published a second time, beside where it stands: that is bounded.
+            let left = weigh::take(place.value, self.copies);
+            // Once refused, always refused: no second look at what is too large.
+            self.copies = left.unwrap_or_default();
+            left?;
+            self.new_name(section, &key.1)
         };
         self.found.push((section, name.clone()));
         let place = Place {
@@ -192,7 +219,7 @@ impl<'d> Renderer<'d> {
         };
         self.queue.push_back((section, name.clone(), place));
         self.names.insert(key, name.clone());
-        name
+        Some(name)
     }
 
     /// A name for what is no component of this section in the original, made of its pointer.
@@ -217,10 +244,10 @@ impl<'d> Renderer<'d> {
             base => base,
         };
         let mut name = base.to_owned();
-        let mut number = 2;
+        let mut salt = at.to_owned();
         while !self.taken.insert((section, name.clone())) {
-            name = format!("{base}_{number}");
-            number += 1;
+            name = format!("{base}_{}", identify::hash(&salt));
+            salt.push('+');
         }
         name
     }
@@ -232,8 +259,7 @@ impl<'d> Renderer<'d> {
             return None;
         }
         if let Some(inner) = reference.strip_prefix("#/") {
-            let component: Vec<&str> = self.at.splitn(5, '/').take(4).collect();
-            let within = format!("{}/{inner}", component.join("/"));
+            let within = format!("{}/{inner}", component_of(&self.at));
             let last = inner.rsplit('/').next().unwrap_or_default();
             let definition = format!("#/components/schemas/{last}");
             let legacy = inner.starts_with("definitions/");
@@ -242,8 +268,7 @@ impl<'d> Renderer<'d> {
         }
         if reference == "#" {
             // The root of a schema that stands in a document is its component.
-            let component: Vec<&str> = self.at.splitn(5, '/').take(4).collect();
-            return pointer::resolve(self.root, &component.join("/"));
+            return pointer::resolve(self.root, &component_of(&self.at));
         }
         let schemas = self.root.get("components").and_then(|c| c.get("schemas"));
         if let Some(value) = schemas.and_then(|schemas| schemas.get(reference)) {
@@ -257,20 +282,11 @@ impl<'d> Renderer<'d> {
             collect_anchors(root, &mut "#".to_owned(), 0, &mut anchors);
             anchors
         });
-        let common = |place: &&Place<'_>| {
-            place
-                .pointer
-                .bytes()
-                .zip(self.at.bytes())
-                .take_while(|(a, b)| a == b)
-                .count()
-        };
-        // The nearest one; of equally near ones the first.
+        // The one of the same component, or the first.
+        let own = (anchor, Some(component_of(&self.at)));
         anchors
-            .get(anchor)?
-            .iter()
-            .rev()
-            .max_by_key(common)
+            .get(&own)
+            .or_else(|| anchors.get(&(anchor, None)))
             .cloned()
     }
 
@@ -323,6 +339,11 @@ impl<'d> Renderer<'d> {
     }
 }
 
+/// The component that a place is in, or the like: the first three segments of its pointer.
+fn component_of(at: &str) -> String {
+    at.splitn(5, '/').take(4).collect::<Vec<_>>().join("/")
+}
+
 /// Whether a pointer segment is a name that `components` may have.
 fn is_name(segment: &str) -> bool {
     let allowed = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_');
@@ -330,12 +351,7 @@ fn is_name(segment: &str) -> bool {
 }
 
 /// All anchors and ids below a value.
-fn collect_anchors<'d>(
-    value: &'d Value,
-    at: &mut String,
-    depth: usize,
-    anchors: &mut HashMap<&'d str, Vec<Place<'d>>>,
-) {
+fn collect_anchors<'d>(value: &'d Value, at: &mut String, depth: usize, anchors: &mut Anchors<'d>) {
     if depth > MAX_DEPTH {
         return;
     }
@@ -348,7 +364,11 @@ fn collect_anchors<'d>(
                         pointer: at.clone(),
                         value,
                     };
-                    anchors.entry(anchor).or_default().push(place);
+                    let own = (anchor.as_str(), Some(component_of(at)));
+                    anchors
+                        .entry((anchor, None))
+                        .or_insert_with(|| place.clone());
+                    anchors.entry(own).or_insert(place);
                 }
             }
             for (key, inner) in map {

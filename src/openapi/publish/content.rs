@@ -102,16 +102,8 @@ impl<'d> Renderer<'d> {
     /// A header object or a reference to one.
     pub(super) fn header(&mut self, value: &'d Value) -> Value {
         if let Some(reference) = pointer::reference_of(value) {
-            return match self.reference(Section::Headers, reference) {
-                Some(reference) => json!({ "$ref": reference }),
-                None => {
-                    self.note(
-                        Action::Simplified,
-                        format!("the reference `{reference}` leads nowhere"),
-                    );
-                    json!({ "schema": { "type": "string" } })
-                }
-            };
+            let published = self.reference_or_note(Section::Headers, reference);
+            return published.unwrap_or_else(|| json!({ "schema": { "type": "string" } }));
         }
         let Some(body) = value.as_object() else {
             return json!({ "schema": { "type": "string" } });

@@ -33,7 +33,11 @@ pub(super) fn render(document: &Value, target: Target, overrides: &InfoOverrides
         .clone()
         .or_else(|| field("description"));
     insert(&mut info, "description", description);
-    insert(&mut info, "termsOfService", field("termsOfService"));
+    insert(
+        &mut info,
+        "termsOfService",
+        field("termsOfService").filter(|t| is_link(t)),
+    );
     if let Some(contact) = part(source, "contact", &["name", "url", "email"]) {
         info.insert("contact".to_owned(), contact.into());
     }
@@ -59,9 +63,40 @@ fn part(of: &Map<String, Value>, name: &str, fields: &[&str]) -> Option<Map<Stri
     let member = of.get(name)?.as_object()?;
     let mut out = Map::new();
     for field in fields {
-        insert(&mut out, field, member.get(*field).and_then(text));
+        let usable = |text: &String| match *field {
+            "url" => is_link(text),
+            "email" => is_email(text),
+            _ => true,
+        };
+        insert(
+            &mut out,
+            field,
+            member.get(*field).and_then(text).filter(usable),
+        );
     }
     (!out.is_empty()).then_some(out)
+}
+
+/// Whether a text can be the address of something (RFC 3986), as validators ask.
+pub(super) fn is_link(text: &str) -> bool {
+    let allowed = |b: u8| b.is_ascii_alphanumeric() || b"-._~:/?#[]@!$&'()*+,;=%".contains(&b);
+    let Ok(base) = url::Url::parse("https://document.invalid/") else {
+        return false;
+    };
+    let mut escapes = text.split('%').skip(1);
+    let hex = |rest: &str| rest.bytes().take(2).filter(u8::is_ascii_hexdigit).count() == 2;
+    !text.is_empty() && text.bytes().all(allowed) && escapes.all(hex) && base.join(text).is_ok()
+}
+
+/// Whether a text can be an e-mail address, as far as validators look.
+fn is_email(text: &str) -> bool {
+    let allowed = |b: u8| b.is_ascii_alphanumeric() || b"-._+@".contains(&b);
+    let parts = text.split_once('@');
+    let dotted = |part: &str| !part.is_empty() && part.split('.').all(|label| !label.is_empty());
+    text.bytes().all(allowed)
+        && parts.is_some_and(|(user, host)| {
+            dotted(user) && dotted(host) && !host.contains('@') && !host.starts_with('-')
+        })
 }
 
 /// `info.license`: it needs a name; the identifier is of 3.1, and excludes the URL.
@@ -114,7 +149,7 @@ pub(super) fn tags(api: &Api) -> Option<Value> {
 /// `externalDocs`, if it has the URL that it needs.
 pub(super) fn external_docs(value: Option<&Value>) -> Option<Value> {
     let value = value?;
-    let url = value.get("url").and_then(text)?;
+    let url = value.get("url").and_then(text).filter(|url| is_link(url))?;
     let mut docs = Map::new();
     insert(
         &mut docs,

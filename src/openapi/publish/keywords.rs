@@ -30,15 +30,15 @@ pub(super) enum Keyword {
 /// A kind of data.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
-    /** */
+    /// A string.
     Text,
-    /** */
+    /// A number.
     Number,
     /// A number, or a boolean as in 3.0.
     Bound,
     /// A number from 0 without fraction.
     Count,
-    /** */
+    /// A boolean.
     Flag,
     /// A list of strings, not empty.
     Names,
@@ -46,6 +46,10 @@ pub(super) enum Kind {
     List,
     /// An object.
     Object,
+    /// An XML object.
+    Xml,
+    /// Lists of strings by name.
+    NamesByName,
     /// Whatever it is: a value of the API.
     Any,
 }
@@ -76,7 +80,9 @@ pub(super) fn keyword(name: &str) -> Keyword {
         }
         "required" => Keyword::Data(Kind::Names),
         "enum" | "examples" => Keyword::Data(Kind::List),
-        "xml" | "externalDocs" | "dependentRequired" => Keyword::Data(Kind::Object),
+        "externalDocs" => Keyword::Data(Kind::Object),
+        "xml" => Keyword::Data(Kind::Xml),
+        "dependentRequired" => Keyword::Data(Kind::NamesByName),
         "default" | "example" | "const" => Keyword::Data(Kind::Any),
         "$defs" | "definitions" | "$id" | "$schema" | "$anchor" | "$dynamicAnchor"
         | "$recursiveAnchor" | "$vocabulary" | "$comment" => Keyword::Dropped,
@@ -164,9 +170,34 @@ pub(super) fn coerce(kind: Kind, value: &Value) -> Option<Value> {
         }
         Kind::List => value.as_array().is_some_and(|list| !list.is_empty()),
         Kind::Object => value.is_object(),
+        Kind::Xml => return xml(value.as_object()?),
+        Kind::NamesByName => {
+            let lists = value.as_object()?.iter();
+            let usable =
+                |(name, list): (&String, &Value)| Some((name.clone(), coerce(Kind::Names, list)?));
+            return Some(Value::Object(lists.filter_map(usable).collect()));
+        }
         Kind::Any => true,
     };
     fits.then(|| value.clone())
+}
+
+/// How a value is written in XML.
+fn xml(xml: &Map<String, Value>) -> Option<Value> {
+    let mut out = Map::new();
+    for (name, kind) in [
+        ("name", Kind::Text),
+        ("namespace", Kind::Text),
+        ("prefix", Kind::Text),
+        ("attribute", Kind::Flag),
+        ("wrapped", Kind::Flag),
+    ] {
+        if let Some(value) = xml.get(name).and_then(|value| coerce(kind, value)) {
+            out.insert(name.to_owned(), value);
+        }
+    }
+    out.extend(extensions(xml).map(|(name, value)| (name.clone(), value.clone())));
+    (!out.is_empty()).then_some(Value::Object(out))
 }
 
 /// A text; numbers and booleans as they are written (YAML makes them of unquoted texts).

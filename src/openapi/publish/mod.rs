@@ -9,6 +9,7 @@ mod info;
 mod keywords;
 mod operation;
 mod parameters;
+mod prune;
 mod schema;
 mod shapes;
 #[cfg(test)]
@@ -31,9 +32,9 @@ pub(super) use weigh::weigh;
 /// Version of the published document.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Target {
-    /// OpenAPI 3.1.0
+    /// `OpenAPI` 3.1.0
     V3_1_0,
-    /// OpenAPI 3.0.1
+    /// `OpenAPI` 3.0.1
     V3_0_1,
 }
 
@@ -82,6 +83,7 @@ fn render(api: &Api, target: Target, options: &PublishOptions) -> (Value, Vec<Fi
     let mut renderer = Renderer::new(&api.source, target);
     let paths = paths(api, options, &mut renderer);
     let (mut components, report) = renderer.finish();
+    prune::prune(&paths, &mut components);
     if let Some((name, scheme)) = &options.security {
         let schemes = Map::from_iter([(name.clone(), scheme.clone())]);
         components.insert("securitySchemes".to_owned(), Value::Object(schemes));

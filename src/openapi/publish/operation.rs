@@ -128,7 +128,7 @@ impl<'d> Renderer<'d> {
                         format!("`{code}` is published as `{status}`"),
                     );
                 }
-                let rendered = this.response_or_reference(response);
+                let rendered = this.response(response);
                 out.entry(status).or_insert(rendered);
             });
         }
@@ -145,30 +145,12 @@ impl<'d> Renderer<'d> {
         Value::Object(out)
     }
 
-    /// A response of an operation.
-    fn response_or_reference(&mut self, value: &'d Value) -> Value {
-        let Some(reference) = pointer::reference_of(value) else {
-            return self.response(value);
-        };
-        match self.reference(Section::Responses, reference) {
-            Some(reference) => json!({ "$ref": reference }),
-            None => {
-                let message = format!("the reference `{reference}` leads nowhere");
-                self.note(Action::Simplified, message);
-                json!({ "description": "" })
-            }
-        }
-    }
-
-    /// A response object.
+    /// A response object or a reference to one.
     pub(super) fn response(&mut self, value: &'d Value) -> Value {
         let mut out = Map::new();
-        // A component may be a reference to another one.
         if let Some(reference) = pointer::reference_of(value) {
-            return match self.reference(Section::Responses, reference) {
-                Some(reference) => json!({ "$ref": reference }),
-                None => json!({ "description": "" }),
-            };
+            let published = self.reference_or_note(Section::Responses, reference);
+            return published.unwrap_or_else(|| json!({ "description": "" }));
         }
         let Value::Object(response) = value else {
             return json!({ "description": "" });
@@ -182,10 +164,10 @@ impl<'d> Renderer<'d> {
             let headers = self.within("headers", |this| this.headers(headers));
             out.insert("headers".to_owned(), headers);
         }
-        if let Some(content) = response.get("content") {
-            if let Some(content) = self.within("content", |this| this.content(content)) {
-                out.insert("content".to_owned(), content);
-            }
+        let content = response.get("content");
+        if let Some(content) = content.and_then(|c| self.within("content", |this| this.content(c)))
+        {
+            out.insert("content".to_owned(), content);
         }
         out.extend(extensions(response).map(|(k, v)| (k.clone(), v.clone())));
         Value::Object(out)

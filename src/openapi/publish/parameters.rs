@@ -1,6 +1,6 @@
 //! Parameters: merged, inline, and only those that a caller can give.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use serde_json::{Map, Value, json};
 
@@ -10,18 +10,18 @@ use super::super::template;
 use super::components::{Renderer, Section};
 use super::keywords::{extensions, text};
 use super::operation;
-use super::{Action, Target};
+use super::{Action, Target, info};
 
 /// Where a parameter goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum Location {
-    /** */
+    /// `path`
     Path,
-    /** */
+    /// `query`
     Query,
-    /** */
+    /// `header`
     Header,
-    /** */
+    /// `cookie`
     Cookie,
 }
 
@@ -82,20 +82,28 @@ impl<'d> Renderer<'d> {
         at: &operation::Place<'_>,
     ) -> Vec<Value> {
         let mut all: Vec<Found<'d>> = Vec::new();
+        let mut known: HashMap<(Location, String), usize> = HashMap::new();
         let own = source.body.get("parameters").map(|value| Place {
             pointer: pointer::join(&source.pointer, "parameters"),
             value,
         });
         for list in [source.item.field("parameters"), own].into_iter().flatten() {
-            let mut here = HashSet::new();
+            let shared = all.len();
+            let mut overridden = HashSet::new();
             for found in self.usable(&list) {
-                if !here.insert(found.key()) {
-                    let message = format!("the parameter `{}` stands twice", found.name);
-                    self.note_at(&found.pointer, Action::Simplified, message);
-                } else if let Some(upper) = all.iter_mut().find(|f| f.key() == found.key()) {
-                    *upper = found;
-                } else {
-                    all.push(found);
+                match known.get(&found.key()) {
+                    // The operation's own takes the place of the path's.
+                    Some(upper) if *upper < shared && overridden.insert(*upper) => {
+                        all[*upper] = found;
+                    }
+                    Some(_) => {
+                        let message = format!("the parameter `{}` stands twice", found.name);
+                        self.note_at(&found.pointer, Action::Simplified, message);
+                    }
+                    None => {
+                        known.insert(found.key(), all.len());
+                        all.push(found);
+                    }
                 }
             }
         }
@@ -193,7 +201,7 @@ impl<'d> Renderer<'d> {
             out.insert("required".to_owned(), required.into());
         }
         self.elsewhere(&found.pointer, |this| {
-            this.describe(&mut out, body, found.location)
+            this.describe(&mut out, body, found.location);
         });
         if found.location == Location::Query
             && let Some(value) = fixed(found.name, at)
@@ -313,10 +321,11 @@ impl<'d> Renderer<'d> {
         source: &Source<'_>,
         at: &operation::Place<'_>,
     ) {
-        let declared = |location: Location, name: &str| {
-            all.iter()
-                .any(|found| found.location == location && found.name == name)
-        };
+        let all: HashSet<_> = all
+            .iter()
+            .map(|found| (found.location, found.name))
+            .collect();
+        let declared = |location: Location, name: &str| all.contains(&(location, name));
         let mut added: HashSet<&str> = HashSet::new();
         for name in template::names(&at.path.path) {
             if !declared(Location::Path, name) && added.insert(name) {
@@ -385,16 +394,8 @@ impl<'d> Renderer<'d> {
     /// An example object or a reference to one; its value is data.
     pub(super) fn example(&mut self, value: &'d Value) -> Value {
         if let Some(reference) = pointer::reference_of(value) {
-            return match self.reference(Section::Examples, reference) {
-                Some(reference) => json!({ "$ref": reference }),
-                None => {
-                    self.note(
-                        Action::Simplified,
-                        format!("the reference `{reference}` leads nowhere"),
-                    );
-                    json!({})
-                }
-            };
+            let published = self.reference_or_note(Section::Examples, reference);
+            return published.unwrap_or_else(|| json!({}));
         }
         let Value::Object(example) = value else {
             return json!({ "value": value });
@@ -407,7 +408,11 @@ impl<'d> Renderer<'d> {
         }
         if let Some(value) = example.get("value") {
             out.insert("value".to_owned(), value.clone());
-        } else if let Some(url) = example.get("externalValue").and_then(text) {
+        } else if let Some(url) = example
+            .get("externalValue")
+            .and_then(text)
+            .filter(|u| info::is_link(u))
+        {
             out.insert("externalValue".to_owned(), url.into());
         } else if self.target == Target::V3_1_0 || out.is_empty() {
             // A bare value where an example object belongs.

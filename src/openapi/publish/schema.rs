@@ -135,7 +135,9 @@ impl<'d> Renderer<'d> {
                 None
             }
             Keyword::Schema => match value {
-                Value::Array(list) if name == "items" => Some(self.list(list)),
+                Value::Array(list) if name == "items" => {
+                    (!list.is_empty()).then(|| self.list(list))
+                }
                 value => Some(self.schema(value)),
             },
             Keyword::SchemaOrFlag if value.is_boolean() => Some(value.clone()),
@@ -216,7 +218,7 @@ impl<'d> Renderer<'d> {
         }
         if written.is_none() && !map.contains_key("oneOf") && !map.contains_key("anyOf") {
             let at = self.parent();
-            let heirs = self.elsewhere(&at, |this| this.heirs());
+            let heirs = self.elsewhere(&at, Self::heirs);
             for heir in heirs {
                 let pointer = super::super::pointer::join("#/components/schemas", heir);
                 if let Some(published) = self.reference(Section::Schemas, &pointer) {
@@ -246,9 +248,12 @@ fn fits(default: &Value, draft: &Draft) -> bool {
         None => Vec::new(),
     };
     let nullable = keywords.get("nullable") == Some(&Value::Bool(true));
-    if let Some(Value::Array(values)) = keywords.get("enum")
-        && !values.contains(default)
-    {
+    let enumerated = match (keywords.get("const"), keywords.get("enum")) {
+        (Some(only), _) => only != default,
+        (None, Some(Value::Array(values))) => !values.contains(default),
+        _ => false,
+    };
+    if enumerated {
         return default.is_null() && (nullable || types.contains(&"null"));
     }
     let typed = |name: &str| types.is_empty() || types.contains(&name);

@@ -1,4 +1,4 @@
-//! Schemas of OpenAPI 3.0: an older and smaller dialect.
+//! Schemas of `OpenAPI` 3.0: an older and smaller dialect.
 
 use serde_json::{Map, Value, json};
 
@@ -38,6 +38,9 @@ const KNOWN: &[&str] = &[
     "xml",
 ];
 
+/// Alternatives that are compared with each other.
+const MAX_COMPARED: usize = 32;
+
 /// The last step of a schema.
 pub(super) fn finish(draft: Draft) -> Value {
     let Draft {
@@ -45,23 +48,7 @@ pub(super) fn finish(draft: Draft) -> Value {
         mut keywords,
     } = draft;
     let mut nullable = take_flag(&mut keywords, "nullable");
-    constant(&mut keywords);
-    example(&mut keywords);
-    exclusive(
-        &mut keywords,
-        "minimum",
-        "exclusiveMinimum",
-        |bound, other| other > bound,
-    );
-    exclusive(
-        &mut keywords,
-        "maximum",
-        "exclusiveMaximum",
-        |bound, other| other < bound,
-    );
-    tuple(&mut keywords);
-    patterns(&mut keywords);
-    closed(&mut keywords, reference.is_some());
+    translate(&mut keywords, reference.is_some());
     for name in ["anyOf", "oneOf"] {
         nullable |= without_null(&mut keywords, name);
     }
@@ -70,7 +57,6 @@ pub(super) fn finish(draft: Draft) -> Value {
     nullable |= null;
     if reference.is_none() && ((types.is_empty() && null) || shapes::values_are_null(&keywords)) {
         let mut out = take_annotations(&mut keywords);
-        out.retain(|name, _| name != "examples");
         out.insert("nullable".to_owned(), true.into());
         out.insert("enum".to_owned(), json!([null]));
         return Value::Object(out);
@@ -85,8 +71,34 @@ pub(super) fn finish(draft: Draft) -> Value {
             _ => add_all_of(&mut keywords, reference),
         }
     }
-    bytes(&mut keywords, &types);
-    let mut keywords = match types.as_slice() {
+    finish_types(keywords, &types, nullable)
+}
+
+/// What 3.0 writes in other words.
+fn translate(keywords: &mut Map<String, Value>, reference: bool) {
+    constant(keywords);
+    example(keywords);
+    exclusive(
+        keywords,
+        "minimum",
+        "exclusiveMinimum",
+        |excluded, bound| excluded < bound,
+    );
+    exclusive(
+        keywords,
+        "maximum",
+        "exclusiveMaximum",
+        |excluded, bound| excluded > bound,
+    );
+    tuple(keywords);
+    patterns(keywords);
+    closed(keywords, reference);
+}
+
+/// Writes the types, and leaves only what 3.0 knows.
+fn finish_types(mut keywords: Map<String, Value>, types: &[String], mut nullable: bool) -> Value {
+    bytes(&mut keywords, types);
+    let mut keywords = match types {
         [] => keywords,
         [only] => {
             keywords.insert("type".to_owned(), only.as_str().into());
@@ -94,9 +106,7 @@ pub(super) fn finish(draft: Draft) -> Value {
         }
         several => several_types(keywords, several, std::mem::take(&mut nullable)),
     };
-    keywords.retain(|name, _| {
-        KNOWN.contains(&name.as_str()) || (is_annotation(name) && name != "examples")
-    });
+    keywords.retain(|name, _| KNOWN.contains(&name.as_str()) || is_annotation(name));
     if keywords.get("type") == Some(&json!("array")) && !keywords.contains_key("items") {
         keywords.insert("items".to_owned(), json!({}));
     }
@@ -129,7 +139,7 @@ fn exclusive(
     keywords: &mut Map<String, Value>,
     bound: &str,
     name: &str,
-    tighter: fn(f64, f64) -> bool,
+    looser: fn(f64, f64) -> bool,
 ) {
     let Some(Value::Number(excluded)) = keywords.get(name).cloned() else {
         return;
@@ -137,7 +147,7 @@ fn exclusive(
     let number = |value: Option<&Value>| value.and_then(Value::as_f64);
     let other = number(keywords.get(bound));
     let excluded_float = excluded.as_f64().unwrap_or_default();
-    if other.is_some_and(|other| tighter(excluded_float, other)) {
+    if other.is_some_and(|bound| looser(excluded_float, bound)) {
         keywords.shift_remove(name);
     } else {
         keywords.insert(bound.to_owned(), Value::Number(excluded));
@@ -174,14 +184,19 @@ fn one_of_them(alternatives: Vec<Value>) -> Value {
         if schema == json!({}) {
             return schema;
         }
-        if !distinct.contains(&schema) {
+        // A long list is not worth comparing each with each.
+        if distinct.len() > MAX_COMPARED || !distinct.contains(&schema) {
             distinct.push(schema);
         }
     }
-    match distinct.len() {
-        1 => distinct.swap_remove(0),
-        _ => json!({ "anyOf": distinct }),
+    if distinct.len() == 1 {
+        return distinct.swap_remove(0);
     }
+    let keywords = Map::from_iter([("anyOf".to_owned(), Value::Array(distinct))]);
+    finish(Draft {
+        reference: None,
+        keywords,
+    })
 }
 
 /// `patternProperties` → `additionalProperties`: the patterns are lost, the schemas stay.

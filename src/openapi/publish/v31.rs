@@ -1,4 +1,4 @@
-//! Schemas of OpenAPI 3.1.
+//! Schemas of `OpenAPI` 3.1.
 //!
 //! JSON Schema allows a list of types; many clients do not. Each type becomes an alternative of
 //! `anyOf`, null included.
@@ -71,15 +71,27 @@ fn or_null(mut inner: Map<String, Value>) -> Map<String, Value> {
     if let Some(Value::Array(values)) = inner.get_mut("enum") {
         values.retain(|value| !value.is_null());
     }
-    let alone = inner.len() == 1;
-    let mut alternatives = match inner.get("anyOf") {
-        Some(Value::Array(list)) if alone => list.clone(),
-        _ => vec![Value::Object(inner)],
+    let alone = inner.len() == 1 && inner.get("anyOf").is_some_and(Value::is_array);
+    let mut alternatives = if alone {
+        inner
+            .into_iter()
+            .flat_map(|(_, list)| into_list(list))
+            .collect()
+    } else {
+        vec![Value::Object(inner)]
     };
     if !alternatives.iter().any(shapes::is_null) {
         alternatives.push(json!({ "type": "null" }));
     }
     Map::from_iter([("anyOf".to_owned(), Value::Array(alternatives))])
+}
+
+/// The items of a list.
+fn into_list(list: Value) -> Vec<Value> {
+    match list {
+        Value::Array(list) => list,
+        other => vec![other],
+    }
 }
 
 /// The boolean of 3.0 becomes the bound itself.

@@ -34,10 +34,18 @@ fn take_target(root: &Value, value: &Value, left: usize) -> Option<usize> {
     }
 }
 
-/// Takes all values of an object; stops when nothing is left.
+/// Takes all values of an object.
 fn take_map(map: &Map<String, Value>, left: usize) -> Option<usize> {
-    let mut left = left.checked_sub(1)?;
-    let mut open: Vec<&Value> = map.values().collect();
+    take_all(map.values().collect(), left.checked_sub(1)?)
+}
+
+/// Takes a value and all in it.
+pub(super) fn take(value: &Value, left: usize) -> Option<usize> {
+    take_all(vec![value], left)
+}
+
+/// Takes values and all in them; stops when nothing is left.
+fn take_all(mut open: Vec<&Value>, mut left: usize) -> Option<usize> {
     while let Some(value) = open.pop() {
         left = left.checked_sub(1)?;
         match value {

@@ -208,5 +208,5 @@ fn decode(bytes: &[u8]) -> Result<&str, ReadError> {
 
 /// The line, from 1, of what follows these bytes.
 fn line_of(before: &[u8]) -> u64 {
-    before.iter().filter(|b| **b == b'\n').count() as u64 + 1
+    before.split(|b| *b == b'\n').count() as u64
 }

@@ -5,6 +5,10 @@ use super::*;
 use crate::openapi::tests::specs;
 
 #[track_caller]
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "literals are written where they are used"
+)]
 fn check(text: &str, expected: Value) {
     assert_eq!(
         read(text.as_bytes(), &ReadLimits::default()).unwrap(),
@@ -218,7 +222,7 @@ fn sizes_are_bounded() {
         fails(format!("a: {}", "[".repeat(11)).as_bytes(), &limits).kind,
         ReadErrorKind::TooDeep(10)
     );
-    let steps: String = (0..11).map(|i| format!("{}a:\n", " ".repeat(i))).collect();
+    let steps: String = (0..11).fold(String::new(), |all, i| all + &" ".repeat(i) + "a:\n");
     assert_eq!(
         fails(steps.as_bytes(), &limits).kind,
         ReadErrorKind::TooDeep(10)

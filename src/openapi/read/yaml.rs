@@ -2,7 +2,7 @@
 //!
 //! We use the event parser that it exports rather than its `Deserialize`: that one recurses
 //! with some 20 KiB of stack a level, loses digits beyond 64 bits and the lines of keys. The
-//! rules are those of its switches for OpenAPI (`strict_booleans`,
+//! rules are those of its switches for `OpenAPI` (`strict_booleans`,
 //! `leading_zero_numbers_as_strings`, `underscored_numbers_as_strings`): YAML 1.2's core schema,
 //! and what merely resembles a number stays a text.
 

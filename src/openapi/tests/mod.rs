@@ -1,3 +1,6 @@
+mod hostile;
+mod selecting;
+
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::Path;
 use std::sync::OnceLock;
@@ -257,12 +260,14 @@ fn publishing_what_was_published_changes_nothing() {
     });
 }
 
+/// A JSON Schema of `OpenAPI` itself.
+fn metaschema(name: &str) -> Value {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/specs/metaschemas");
+    serde_json::from_slice(&std::fs::read(root.join(name)).unwrap()).unwrap()
+}
+
 #[test]
 fn what_is_published_is_valid() {
-    let metaschema = |name: &str| {
-        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/specs/metaschemas");
-        serde_json::from_slice::<Value>(&std::fs::read(root.join(name)).unwrap()).unwrap()
-    };
     let v3_0 = jsonschema::draft4::new(&metaschema("openapi-3.0.json")).unwrap();
     let v3_1 = jsonschema::draft202012::new(&metaschema("openapi-3.1.json")).unwrap();
     each_published(|what, _, _, target, document| {
@@ -347,4 +352,12 @@ fn small_documents_as_they_are_published() {
             insta::assert_snapshot!(format!("{short}_{version}"), yaml);
         }
     }
+}
+
+#[test]
+fn yaml_and_json_of_a_published_document_say_the_same() {
+    each_published(|what, _, _, _, document| {
+        let again = read(to_yaml(document).as_bytes(), &ReadLimits::default()).unwrap();
+        assert!(again == *document, "{what}");
+    });
 }
