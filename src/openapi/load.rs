@@ -174,14 +174,16 @@ fn info(document: &Value) -> Info {
     }
 }
 
+/// Its operationId, unless that is empty.
+fn operation_id<'d>(candidate: &Candidate<'d>) -> Option<&'d str> {
+    let id = candidate.source.body.get("operationId")?.as_str()?;
+    (!id.trim().is_empty()).then_some(id)
+}
+
 /// What its id is made from.
 fn subject<'c>(candidate: &'c Candidate<'_>) -> Subject<'c> {
     Subject {
-        original: candidate
-            .source
-            .body
-            .get("operationId")
-            .and_then(Value::as_str),
+        original: operation_id(candidate),
         method: candidate.method.as_str(),
         path_key: candidate.key,
     }
@@ -199,10 +201,7 @@ fn operation(candidate: &Candidate<'_>, id: String) -> Operation {
         .collect();
     Operation {
         id,
-        original_id: body
-            .get("operationId")
-            .and_then(Value::as_str)
-            .map(str::to_owned),
+        original_id: operation_id(candidate).map(str::to_owned),
         method: candidate.method.clone(),
         path: candidate.path.path.clone(),
         path_key: candidate.key.to_owned(),
