@@ -265,13 +265,17 @@ impl Handler for Gateway {
         record.tls = peer.tls;
         record.generation = snapshot.generation;
         let mut recorder = Box::new(Recorder::begin(record, Rc::clone(&self.ledger)));
+        let page = request.headers().get(header::ORIGIN).cloned();
         let response = match self.answer(request, &snapshot, &peer, &mut recorder).await {
             Ok(response) => response,
             Err(rejection) => {
                 recorder.rejected(&rejection);
-                rejection
-                    .into_response(&recorder.record.request_id, peer.http2)
-                    .map(Content::Full)
+                let mut response = rejection.into_response(&recorder.record.request_id, peer.http2);
+                // A page may know why it was refused.
+                if let Some(plugin) = named(&snapshot, &recorder.record) {
+                    plugin.cors.decorate(response.headers_mut(), page.as_ref());
+                }
+                response.map(Content::Full)
             }
         };
         recorder.attach(response)
@@ -364,6 +368,12 @@ fn errand<'a>(
         operation,
         path,
     })
+}
+
+/// The plugin that a record names.
+fn named<'a>(snapshot: &'a Snapshot, record: &Record) -> Option<&'a Arc<Plugin>> {
+    let name = &record.target.as_ref()?.plugin;
+    snapshot.plugins.iter().find(|plugin| plugin.name == *name)
 }
 
 /// Without tokens, the only thing between a web page and the API is where the page comes from.

@@ -244,8 +244,15 @@ impl App {
             }
         });
         let mut waiting = Waiting::default();
+        let mut told = None;
         loop {
-            let _ = watched.send(self.control.watched());
+            // Only when it differs: whoever asks for the status a hundred times a second must not
+            // keep a change from being noticed.
+            let wanted = self.control.watched();
+            if told.as_ref() != Some(&wanted) {
+                let _ = watched.send(wanted.clone());
+                told = Some(wanted);
+            }
             self.deliver_orders();
             let due = self.control.due();
             tokio::select! {

@@ -265,7 +265,10 @@ impl<E: Edges> Control<E> {
             Outcome::Refused(refused) => ("refused", refused.stage.word()),
         };
         let known = matches!(outcome, Outcome::Refused(refused) if self.refused.as_ref().is_some_and(|known| known.digest == refused.digest));
-        let silent = trigger == Trigger::Document && matches!(outcome, Outcome::Unchanged);
+        // Nobody asked, and nothing came of it.
+        let unasked =
+            trigger == Trigger::Document || (trigger == Trigger::File && self.refused.is_none());
+        let silent = unasked && matches!(outcome, Outcome::Unchanged);
         let repeated = known && trigger == Trigger::File;
         if !(silent || repeated) {
             *self.reloads.entry((result, stage)).or_default() += 1;

@@ -5,7 +5,7 @@
 //! renaming; so are the folders of what symbolic links lead to. A slow poll beside it sees what
 //! no event tells of (network mounts, a lost event).
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -28,8 +28,10 @@ pub struct Watch {
     sender: UnboundedSender<()>,
     folders: BTreeSet<PathBuf>,
     files: BTreeSet<PathBuf>,
-    /// What the files looked like when they were last read.
-    seen: Vec<Look>,
+    /// What files and folders looked like before they were last read.
+    seen: BTreeMap<PathBuf, Look>,
+    /// Something may have changed that nobody was told of yet.
+    dirty: bool,
 }
 
 /// Enough of a file's metadata to suspect a change.
@@ -46,7 +48,8 @@ impl Watch {
             sender,
             folders: BTreeSet::new(),
             files: BTreeSet::new(),
-            seen: Vec::new(),
+            seen: BTreeMap::new(),
+            dirty: false,
         };
         watch.start();
         watch
@@ -70,56 +73,65 @@ impl Watch {
         }
     }
 
-    /// From now on these files and folders matter.
+    /// From now on these files and folders matter. What was not watched before is reported as
+    /// changed once: it may have changed since it was read.
     pub fn set<'a>(
         &mut self,
         files: impl Iterator<Item = &'a Path>,
         folders: impl Iterator<Item = PathBuf>,
     ) {
-        self.files = files.map(absolute).collect();
-        let mut wanted: BTreeSet<PathBuf> = folders.map(|folder| absolute(&folder)).collect();
-        for file in &self.files {
-            wanted.extend(folders_of(file));
+        let files: BTreeSet<PathBuf> = files.map(absolute).collect();
+        let mut folders: BTreeSet<PathBuf> = folders.map(|folder| absolute(&folder)).collect();
+        for file in &files {
+            folders.extend(folders_of(file));
         }
+        if let Some(watcher) = &mut self.watcher {
+            for gone in self.folders.difference(&folders) {
+                let _ = watcher.unwatch(gone);
+            }
+        }
+        self.dirty |= !files.is_subset(&self.files) || !folders.is_subset(&self.folders);
+        (self.files, self.folders) = (files, folders);
+        self.watch();
+        let now = self.looks();
+        let before = std::mem::replace(&mut self.seen, now);
+        for (path, look) in before {
+            self.seen.entry(path).and_modify(|now| *now = look);
+        }
+    }
+
+    /// Asks for events, also of what is watched: a folder that was replaced keeps its name and
+    /// loses its watch.
+    fn watch(&mut self) {
         let Some(watcher) = &mut self.watcher else {
-            return self.look();
+            return;
         };
-        for gone in self.folders.difference(&wanted) {
-            let _ = watcher.unwatch(gone);
-        }
-        // A folder that was replaced keeps its name and loses its watch: asked for again each time.
-        for folder in &wanted {
+        for folder in &self.folders {
             if let Err(error) = watcher.watch(folder, RecursiveMode::NonRecursive) {
                 tracing::debug!(folder = %folder.display(), %error, "can not be watched");
             }
         }
-        self.folders = wanted;
-        self.look();
     }
 
-    fn look(&mut self) {
-        self.seen = self.looks();
-    }
-
-    fn looks(&self) -> Vec<Look> {
+    fn looks(&self) -> BTreeMap<PathBuf, Look> {
         use std::os::unix::fs::MetadataExt;
         let mark = |path: &PathBuf| {
-            fs::metadata(path)
+            let look = fs::metadata(path)
                 .ok()
-                .map(|data| (data.ino(), data.len(), data.modified().ok()))
+                .map(|data| (data.ino(), data.len(), data.modified().ok()));
+            (path.clone(), look)
         };
         self.files.iter().chain(&self.folders).map(mark).collect()
     }
 
     /// Waits until something may have changed and nothing more happens for a moment. Can be
-    /// dropped and called again.
+    /// dropped and called again: what was noticed is not forgotten.
     pub async fn changed(&mut self) {
-        loop {
-            match tokio::time::timeout(POLL, self.events.recv()).await {
-                Ok(_) => break,
-                Err(_) if self.looks() != self.seen => break,
-                Err(_) => {}
-            }
+        while !self.dirty {
+            self.dirty = match tokio::time::timeout(POLL, self.events.recv()).await {
+                Ok(_) => true,
+                Err(_) => self.looks() != self.seen,
+            };
         }
         let quiet = async {
             while tokio::time::timeout(QUIET, self.events.recv())
@@ -128,7 +140,9 @@ impl Watch {
             {}
         };
         let _ = tokio::time::timeout(PATIENCE, quiet).await;
-        self.look();
+        self.watch();
+        self.seen = self.looks();
+        self.dirty = false;
     }
 }
 

@@ -208,6 +208,7 @@ fn operation(candidate: &Candidate<'_>, id: String) -> Operation {
         fixed_query: candidate.path.fixed_query.clone(),
         tags,
         server_path: String::new(),
+        server_host: None,
     }
 }
 
@@ -297,8 +298,10 @@ fn place_servers(
         if let Some((at, server)) = own.or_else(of_item) {
             note(at, &server);
             operation.server_path = server.path;
+            operation.server_host = server.host;
         } else if let Some(root) = &root {
             operation.server_path.clone_from(&root.path);
+            operation.server_host.clone_from(&root.host);
         }
     }
 }

@@ -83,6 +83,8 @@ pub struct Operation {
     /// Path of the operation's own first server (operation, path item, document), without
     /// trailing slash; empty if it has none.
     pub server_path: String,
+    /// Host and port of that server; `None` if it is relative or there is none.
+    pub server_host: Option<String>,
 }
 
 /// One line of the load report.

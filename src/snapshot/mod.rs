@@ -6,6 +6,7 @@
 mod dial;
 mod papers;
 mod plugin;
+mod prefix;
 mod target;
 mod tls;
 

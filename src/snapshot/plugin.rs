@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use http::HeaderValue;
 
-use super::{Credential, Material, Target, dial, papers};
+use super::{Credential, Material, Target, dial, papers, prefix};
 use crate::auth::Policy;
 use crate::config::{self, Config, DocumentAccess, Require, UpstreamHost};
 use crate::documents::Documents;
@@ -396,14 +396,9 @@ fn callable(plugin: &config::Plugin, api: &Api, material: &Material<'_>) -> Call
     let lists = material.scopes.all();
     let matches = |selector: &_, index: usize| openapi::matches(selector, &api.operations[index]);
     let scopes = CompiledScopes::compile(&lists, api.operations.len(), matches);
-    let base_path = &plugin.upstream.base_path;
+    report.extend(prefix::report(&plugin.upstream, &api.operations));
     let operation = |operation: &openapi::Operation| Operation {
-        prefix: if base_path.is_empty() {
-            &operation.server_path
-        } else {
-            base_path
-        }
-        .clone(),
+        prefix: prefix::prefix(&plugin.upstream, operation).to_owned(),
         record: material
             .labels
             .target(&plugin.name, Some(&operation.id), Some(&operation.path)),

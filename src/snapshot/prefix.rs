@@ -1,0 +1,65 @@
+//! What is put before the path of an operation on its way to the upstream.
+
+use std::collections::BTreeSet;
+
+use crate::config::Upstream;
+use crate::openapi::{Action, Finding, Operation};
+
+/// The path of `upstream.url` if it has one, else that of the operation's own first server, if
+/// that is the upstream: where another host keeps its API says nothing about this one.
+pub(super) fn prefix<'a>(upstream: &'a Upstream, operation: &'a Operation) -> &'a str {
+    if !upstream.base_path.is_empty() {
+        &upstream.base_path
+    } else if is_elsewhere(upstream, operation) {
+        ""
+    } else {
+        &operation.server_path
+    }
+}
+
+/// Says which servers were not heeded.
+pub(super) fn report(upstream: &Upstream, operations: &[Operation]) -> Vec<Finding> {
+    let elsewhere: BTreeSet<(&str, &str)> = operations
+        .iter()
+        .filter(|operation| is_elsewhere(upstream, operation))
+        .filter_map(|operation| {
+            Some((
+                operation.server_host.as_deref()?,
+                operation.server_path.as_str(),
+            ))
+        })
+        .collect();
+    let finding = |(host, path): (&str, &str)| Finding {
+        pointer: "#/servers".to_owned(),
+        action: Action::Noted,
+        message: if path.is_empty() || !upstream.base_path.is_empty() {
+            format!("the server {host} is not the upstream, which is called all the same")
+        } else {
+            format!(
+                "the server {host} is not the upstream, which is called all the same and without \
+                 its path {path}; if the upstream has that path too, write it into `upstream.url`"
+            )
+        },
+    };
+    elsewhere.into_iter().map(finding).collect()
+}
+
+/// Whether its server is another host. Ports do not count, and this machine has several names.
+fn is_elsewhere(upstream: &Upstream, operation: &Operation) -> bool {
+    let Some(server) = &operation.server_host else {
+        return false;
+    };
+    let name = server
+        .rsplit_once(':')
+        .map_or(server.as_str(), |(name, _)| name);
+    let (name, own) = (name.trim_matches(['[', ']']), upstream.host.as_str());
+    !name.eq_ignore_ascii_case(own) && !(is_loopback(name) && is_loopback(own))
+}
+
+/// Whether it is a name of this machine.
+fn is_loopback(name: &str) -> bool {
+    name.eq_ignore_ascii_case("localhost")
+        || name
+            .parse::<std::net::IpAddr>()
+            .is_ok_and(|address| address.is_loopback())
+}

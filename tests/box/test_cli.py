@@ -1,0 +1,383 @@
+"""The command line: what is printed, where, and the exit code."""
+
+from __future__ import annotations
+
+import json
+import re
+import signal
+import socket
+import stat
+import subprocess
+import threading
+
+import httpx
+import pytest
+
+import plugway
+from clients import refusal
+from materials import document, sha256, token
+from plugway import NotReady, eventually, run
+from upstreams import Reply
+
+
+# --- commands without a gateway ---
+
+
+def test_check(world):
+    world.config = world.base()
+    path = plugway.write(world.folder, world.config)
+    good = run("check", "--config", "plugway.toml", cwd=world.folder)
+    assert good.code == 0, good
+    as_json = run("check", "--config", "plugway.toml", "--json", cwd=world.folder)
+    assert (as_json.code, as_json.json["valid"]) == (0, True)
+    [plugin] = as_json.json["plugins"]
+    assert (plugin["name"], plugin["operations"]) == ("todo", 12)
+
+    text = path.read_text()
+    path.write_text(text.replace("upstream]", "upstraem]").replace('level = "service"', 'level = "sevrice"').replace("certs/server.key", "certs/none.key"))
+    bad = run("check", "--config", "plugway.toml", cwd=world.folder)
+    assert bad.code == 4
+    said = bad.out + bad.err
+    assert "upstraem" in said and "upstream" in said, "the key that was meant"
+    assert "sevrice" in said and "none.key" in said, "all problems at once"
+    assert "^" in said and re.search(r"plugway\.toml:\d+:\d+", said)
+    as_json = run("check", "--config", "plugway.toml", "--json", cwd=world.folder)
+    assert (as_json.code, as_json.json["valid"]) == (4, False)
+    assert len(as_json.json["problems"]) >= 3
+    assert run("serve", "--config", "plugway.toml", cwd=world.folder).code == 4
+
+
+def test_check_is_strict_only_when_asked(world):
+    world.config = world.base({"plugins": {"todo": {"contact": None, "instructions": None}}})
+    plugway.write(world.folder, world.config)
+    lax = run("check", "--config", "plugway.toml", cwd=world.folder)
+    assert lax.code == 0 and "warning" in (lax.out + lax.err).lower()
+    assert run("check", "--config", "plugway.toml", "--strict", cwd=world.folder).code == 4
+
+
+def test_check_binds_nothing_and_needs_no_port(world):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        plugway.write(world.folder, world.base({"listen": {"http": f"127.0.0.1:{taken.getsockname()[1]}"}}))
+        assert run("check", "--config", "plugway.toml", cwd=world.folder).code == 0
+
+
+def test_a_missing_configuration(world):
+    for command in ("serve", "check"):
+        ran = run(command, "--config", "nowhere.toml", cwd=world.folder)
+        assert ran.code == 4 and "nowhere.toml" in ran.out + ran.err, ran
+
+
+def test_print(world):
+    plugway.write(world.folder, world.base({"plugins": {"todo": {"public_url": "https://todo.example.com"}}}))
+    manifest = run("print", "manifest", "--config", "plugway.toml", cwd=world.folder)
+    assert manifest.code == 0
+    assert manifest.json["api"]["url"] == "https://todo.example.com/openapi-3.0.json"
+    openapi = run("print", "openapi", "--config", "plugway.toml", "--plugin", "todo", cwd=world.folder)
+    assert openapi.json["servers"] == [{"url": "https://todo.example.com"}]
+    install = run("print", "install", "--config", "plugway.toml", cwd=world.folder)
+    assert install.code == 0 and "https://todo.example.com/.well-known/ai-plugin.json" in install.out
+    unknown = run("print", "manifest", "--config", "plugway.toml", "--plugin", "nobody", cwd=world.folder)
+    assert unknown.code == 1 and "todo" in unknown.err
+
+
+def test_schema_describes_every_key(world):
+    schema = run("schema", cwd=world.folder)
+    assert schema.code == 0
+    import jsonschema
+    import tomllib
+
+    jsonschema.Draft202012Validator.check_schema(schema.json)
+    plugway.write(world.folder, world.base())
+    config = tomllib.loads((world.folder / "plugway.toml").read_text())
+    jsonschema.validate(config, schema.json)
+    config["plugins"]["todo"]["upstraem"] = {}
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(config, schema.json)
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completions(world, shell):
+    ran = run("completions", shell, cwd=world.folder)
+    assert ran.code == 0 and "plugway" in ran.out and "reload" in ran.out
+    if shell == "bash":
+        subprocess.run(["bash", "-n"], input=ran.out, text=True, check=True)
+
+
+@pytest.mark.parametrize("arguments", [[], ["nonsense"], ["serve", "--nonsense"], ["print"], ["serve", "--upstream", "http://x"], ["dev", "--auth", "some"]])
+def test_wrong_usage(world, arguments):
+    ran = run(*arguments, cwd=world.folder)
+    assert ran.code == 2 and ran.err, ran
+
+
+def test_help_and_version(world):
+    for arguments in (["--help"], ["--version"], ["serve", "--help"]):
+        ran = run(*arguments, cwd=world.folder)
+        assert ran.code == 0 and "plugway" in ran.out and not ran.err
+
+
+def test_no_gateway_answers(world):
+    for command in ("status", "reload", "health"):
+        ran = run(command, "--admin", "unix:nowhere.sock", cwd=world.folder)
+        assert ran.code == 1 and "nowhere.sock" in ran.err, ran
+        as_json = run(command, "--admin", "unix:nowhere.sock", "--json", cwd=world.folder)
+        assert as_json.code == 1 and "nowhere.sock" in as_json.json["error"]
+
+
+# --- commands that speak to one ---
+
+
+def test_status_reload_and_health(world):
+    world.start({"listen": {"metrics": "127.0.0.1:0"}})
+    status = world.gateway.status()
+    assert status["ready"] is True and status["generation"]["number"] == 1
+    assert status["pid"] == world.gateway.process.pid
+    assert {entry["kind"] for entry in status["listeners"]} == {"http", "https", "metrics"}
+    for entry in status["listeners"]:
+        assert entry["address"] in [ready["address"] for ready in world.gateway.ready["listeners"]]
+    assert status["config"] == str(world.folder / "plugway.toml"), "paths are absolute"
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", status["started"])
+    [plugin] = status["plugins"]
+    assert (plugin["name"], plugin["require"], plugin["operations"]) == ("todo", "any", 12)
+    for command in ("status", "reload", "health"):
+        by_config = run(command, "--config", "plugway.toml", cwd=world.folder)
+        assert by_config.code == 0 and by_config.out, command
+        by_env = run(command, cwd=world.folder, env={"PLUGWAY_ADMIN": world.gateway.ready["admin"]})
+        assert by_env.code == 0, command
+    assert world.gateway.reload().json == {"result": "unchanged", "generation": 1}
+    mode = stat.S_IMODE((world.folder / "state/admin.sock").stat().st_mode)
+    assert mode & 0o077 == 0, f"the admin socket is open to others: {mode:o}"
+
+
+def test_serve_text_says_one_ready_line(world):
+    plugway.write(world.folder, world.base())
+    process = subprocess.Popen(
+        [plugway.binary(), "serve", "--config", "plugway.toml"], cwd=world.folder, env=plugway.environment(),
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )
+    line = process.stdout.readline()
+    assert re.search(r"ready.*http://127\.0\.0\.1:[1-9]\d*.*todo", line), line
+    process.terminate()
+    rest, errors = process.communicate(timeout=20)
+    assert process.returncode == 0 and rest == "" and "panic" not in errors
+
+
+# --- serve without a file ---
+
+
+def test_serve_from_arguments(world):
+    secret = token()
+    world.upstream.secrets.add(secret)
+    env = {"PLUGWAY_TOKEN_SHA256": sha256(secret)}
+    world.run("serve", "--upstream", world.upstream.url, "--require", "service", "--http", "127.0.0.1:0", env=env)
+    client = world.session(tls=False, token=secret)
+    assert client.get("/todos").status_code == 200
+    refusal(client.get("/todos", token=""), 401, "missing_token")
+    assert client.get("/.well-known/ai-plugin.json").json()["auth"]["type"] == "service_http"
+
+
+def test_serve_from_arguments_with_a_document(world):
+    (world.folder / "doc.json").write_text(json.dumps(document()))
+    world.upstream.document = None
+    world.run("serve", "--upstream", world.upstream.url, "--require", "none", "--openapi", "doc.json",
+              "--http", "127.0.0.1:0", "--https", "127.0.0.1:0")
+    assert world.session().get("/todos").status_code == 200
+
+
+# --- dev ---
+
+DEV = ["dev", "--http", "127.0.0.1:0", "--https", "127.0.0.1:0"]
+
+
+def pasted(line: str, folder) -> tuple[int, str]:
+    """What a shell makes of a printed line."""
+    assert line.startswith("curl "), line
+    line = line.replace("curl ", "curl -sS --noproxy '*' -w '\\n%{http_code}' ", 1)
+    done = subprocess.run(["sh", "-c", line], cwd=folder, capture_output=True, text=True, timeout=20, check=False)
+    assert done.returncode == 0, (line, done.stderr)
+    body, _, status = done.stdout.rpartition("\n")
+    return int(status), body
+
+
+def test_dev_works_in_an_empty_folder(world, folder):
+    empty = folder / "empty"
+    empty.mkdir()
+    world.run("dev", "--http", "localhost:0", "--https", "localhost:0", cwd=empty)
+    ready = world.gateway.ready
+    status, body = pasted(ready["curl"], empty)
+    assert status == 200 and isinstance(json.loads(body), (dict, list))
+    assert re.fullmatch(r"pls_[0-9A-Za-z]{46}", ready["service_token"])
+    assert re.fullmatch(r"plu_[0-9A-Za-z]{46}", ready["user_token"])
+    plain = httpx.get(f"{ready['http']}/", trust_env=False)
+    assert plain.status_code == 200 and "/openapi.json" in plain.text and plain.headers["content-type"].startswith("text/html")
+    assert httpx.get(f"{ready['http']}/todos", trust_env=False).status_code == 401
+    manifest = httpx.get(ready["manifest"], trust_env=False).json()
+    assert manifest["api"]["url"].startswith(ready["http"])
+    for name in ("ca.key", "server.key", "dev-tokens.json"):
+        assert stat.S_IMODE((empty / "certs" / name).stat().st_mode) == 0o600, name
+    world.gateway.secrets |= {ready["service_token"], ready["user_token"]}
+    kept = {path.name: path.read_bytes() for path in (empty / "certs").iterdir()}
+    assert {"ca.pem", "ca.key", "server.pem", "server.key", "dev-tokens.json"} <= set(kept)
+    world.gateway.stop()
+
+    world.run("dev", "--http", "localhost:0", "--https", "localhost:0", cwd=empty)
+    again = world.gateway.ready
+    assert again["service_token"] == ready["service_token"] and again["user_token"] == ready["user_token"]
+    assert {path.name: path.read_bytes() for path in (empty / "certs").iterdir()} == kept
+    assert pasted(again["curl"], empty)[0] == 200
+
+
+def test_dev_text_holds_a_line_that_works(world, folder):
+    process = subprocess.Popen(
+        [plugway.binary(), *DEV], cwd=folder, env=plugway.environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )
+    lines = []
+    for line in process.stdout:
+        lines.append(line.strip())
+        if lines[-1].startswith("curl "):
+            break
+    assert pasted(lines[-1], folder)[0] == 200
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=20)
+    assert process.returncode == 0 and "panic" not in errors
+
+
+@pytest.mark.parametrize("auth", ["service", "user", "any", "none"])
+def test_dev_and_its_levels(world, auth):
+    world.run(*DEV, "--auth", auth)
+    ready = world.gateway.ready
+    client = world.session(tls=False)
+    expected = {"service": (200, 403, 401), "user": (403, 200, 401), "any": (200, 200, 401), "none": (None, None, 200)}[auth]
+    seen = [client.get("/todos", token=ready[key]).status_code if ready[key] else None for key in ("service_token", "user_token")]
+    assert (*seen, client.get("/todos").status_code) == expected
+    kind = {"service": "service_http", "user": "user_http", "any": "user_http", "none": "none"}[auth]
+    assert client.get("/.well-known/ai-plugin.json").json()["auth"]["type"] == kind
+    assert pasted(ready["curl"], world.folder)[0] == 200
+
+
+def test_dev_without_authentication_is_for_this_machine(world):
+    refused = run("dev", "--auth", "none", "--http", "0.0.0.0:0", "--https", "127.0.0.1:0", cwd=world.folder)
+    assert refused.code in (1, 2) and "loopback" in refused.err
+    world.run(*DEV, "--auth", "none", "--upstream", world.upstream.url)
+    client = world.session(tls=False)
+    assert client.get("/todos").status_code == 200
+    assert client.get("/todos", headers={"Origin": "https://chatgpt.com"}).status_code == 200
+    before = len(world.upstream.requests)
+    for method in ("GET", "POST", "DELETE"):
+        path = "/todos/7" if method == "DELETE" else "/todos"
+        refusal(client.request(method, path, headers={"Origin": "https://evil.example"}), 403)
+        refusal(client.request(method, path, headers={"Origin": "null"}), 403)
+    for host in ("evil.example", f"evil.example:{client.port}", "192.168.1.7"):
+        assert client.get("/todos", headers={"Host": host}).status_code == 421, "DNS rebinding"
+    assert len(world.upstream.requests) == before
+    assert client.get("/.well-known/ai-plugin.json").json()["auth"] == {"type": "none"}
+
+
+@pytest.mark.parametrize("place", ["/openapi.json", "/openapi.yaml", "/swagger.json", "/v3/api-docs", "/.well-known/openapi.yaml"])
+def test_dev_finds_the_document(world, place):
+    world.upstream.document = None
+    import yaml
+
+    text = yaml.safe_dump(document()) if place.endswith(".yaml") else json.dumps(document())
+    world.upstream.on("GET", "/openapi.json", Reply(404, body=b"nothing here"))
+    world.upstream.on("GET", place, Reply(200, [("Content-Type", "application/octet-stream")], text.encode()))
+    for other in ("/openapi.yaml", "/swagger.json", "/v3/api-docs", "/.well-known/openapi.yaml"):
+        world.upstream.handlers.setdefault(("GET", other), (lambda _request: Reply(404), False))
+    world.run(*DEV, "--upstream", world.upstream.url)
+    client = world.session(tls=False, token=world.gateway.ready["service_token"])
+    assert client.get("/todos").status_code == 200
+    assert pasted(world.gateway.ready["curl"], world.folder)[0] == 200
+
+
+def test_dev_says_what_to_do_without_a_document(world):
+    world.upstream.document = None
+    for path in ("/openapi.json", "/openapi.yaml", "/swagger.json", "/v3/api-docs", "/.well-known/openapi.yaml"):
+        world.upstream.on("GET", path, Reply(200, [("Content-Type", "text/html")], b"<html>hello</html>"))
+    ran = run(*DEV, "--upstream", world.upstream.url, cwd=world.folder)
+    assert ran.code == 1 and "--openapi" in ran.err and "/v3/api-docs" in ran.err, ran
+    described = world.folder / "mine.yaml"
+    described.write_text("openapi: 3.1.0\ninfo: {title: Mine, version: '1'}\npaths: {/todos: {get: {operationId: listTodos}}}\n")
+    world.run(*DEV, "--upstream", world.upstream.url, "--openapi", "mine.yaml")
+    assert world.session(tls=False, token=world.gateway.ready["service_token"]).get("/todos").status_code == 200
+
+
+def test_dev_writes_the_configuration_it_amounts_to(world):
+    ran = run(*DEV, "--upstream", world.upstream.url, "--write-config", "mine.toml", cwd=world.folder)
+    assert ran.code == 0, ran
+    assert run("check", "--config", "mine.toml", cwd=world.folder).code == 0
+    tokens = json.loads((world.folder / "certs/dev-tokens.json").read_text())
+    secrets = [value for value in json.dumps(tokens).split('"') if value.startswith(("pls_", "plu_"))]
+    text = (world.folder / "mine.toml").read_text()
+    assert not any(secret in text for secret in secrets), "a secret was written into a configuration"
+    again = run(*DEV, "--upstream", world.upstream.url, "--write-config", "mine.toml", cwd=world.folder)
+    assert again.code == 1 and text == (world.folder / "mine.toml").read_text(), "it was overwritten"
+    world.run("serve", "--config", "mine.toml")
+    assert world.session(tls=False, token=secrets[0]).get("/todos").status_code == 200
+
+
+# --- the end ---
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "SIGINT"])
+def test_what_is_under_way_is_finished(world, http2, number):
+    reached, go_on = threading.Event(), threading.Event()
+
+    def slow(_request):
+        reached.set()
+        assert go_on.wait(20)
+        return Reply(200, body=b"finished")
+
+    world.upstream.on("GET", "/slow", slow)
+    world.start()
+    client, idle = world.session(http2=http2, token=world.service), world.session(http2=http2, token=world.service)
+    assert idle.get("/todos").status_code == 200
+    done: list = []
+    asking = threading.Thread(target=lambda: done.append(client.get("/slow")))
+    asking.start()
+    assert reached.wait(10)
+    world.gateway.signal(number)
+
+    def refuses() -> bool:
+        try:
+            socket.create_connection(world.gateway.address("http"), timeout=1).close()
+        except OSError:
+            return True
+        return False
+
+    eventually(refuses)
+    assert world.gateway.process.poll() is None, "it ended with a request under way"
+    go_on.set()
+    asking.join(10)
+    assert (done[0].status_code, done[0].content) == (200, b"finished")
+    assert world.gateway.wait() == 0
+    assert world.gateway.line(done[0].headers["x-request-id"])["outcome"] == "complete"
+
+
+def test_the_drain_has_an_end(world):
+    world.upstream.on("GET", "/slow", lambda request: request.conn.wait_gone())
+    world.start({"limits": {"drain": "500ms"}})
+    client = world.session(token=world.service)
+    asked = threading.Event()
+
+    def ask() -> None:
+        asked.set()
+        with pytest.raises(httpx.TransportError):
+            client.get("/slow")
+
+    asking = threading.Thread(target=ask)
+    asking.start()
+    eventually(lambda: any(request.path == "/slow" for request in world.upstream.requests))
+    world.gateway.signal()
+    assert world.gateway.wait() == 0
+    asking.join(10)
+    assert not asking.is_alive()
+
+
+def test_a_port_that_is_taken(world):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        plugway.write(world.folder, world.base({"listen": {"http": f"127.0.0.1:{port}"}}))
+        with pytest.raises(NotReady) as raised:
+            world.run("serve", "--config", "plugway.toml")
+        assert raised.value.ran.code == 1
+        said = raised.value.ran.out + raised.value.ran.err
+        assert str(port) in said and "in use" in said.lower(), said
