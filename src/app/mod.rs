@@ -265,7 +265,12 @@ impl App {
                 Some(command) = self.commands.recv() => self.answer(command, &mut waiting).await,
             }
         }
-        self.drain().await;
+        tokio::select! {
+            () = self.drain() => {}
+            // Who asks twice does not want to wait.
+            _ = terminate.recv() => tracing::warn!("ended at once: a second signal came"),
+            _ = interrupt.recv() => tracing::warn!("ended at once: a second signal came"),
+        }
         Ok(())
     }
 

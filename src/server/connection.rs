@@ -33,6 +33,9 @@ const DRAIN_LINGER: Duration = Duration::from_secs(1);
 /// How long a connection may take for its orderly end.
 const FAREWELL: Duration = Duration::from_secs(5);
 
+/// Header fields that hyper takes by default.
+const HYPER_HEADERS: usize = 100;
+
 /// What every step of a connection needs.
 struct Context<H: Handler> {
     handler: Rc<H>,
@@ -114,9 +117,13 @@ where
     let peer = Rc::new(peer);
     let limits = &context.settings.limits;
     let service = service(context, &peer, None);
-    let connection = http1::Builder::new()
+    let mut builder = http1::Builder::new();
+    if limits.headers != HYPER_HEADERS {
+        // Any number but its own costs hyper an allocation per request.
+        builder.max_headers(limits.headers);
+    }
+    let connection = builder
         .half_close(false)
-        .max_headers(limits.headers)
         .max_header_size(limits.head_bytes)
         .header_read_timeout(None)
         .timer(TokioTimer::new())

@@ -1,9 +1,11 @@
 //! Listening sockets: made here, and nowhere else.
 
+use std::fs::{DirBuilder, Permissions};
 use std::io;
 use std::net::{SocketAddr, TcpListener};
-use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::Path;
 
 use socket2::{Domain, Protocol, Socket, Type};
 
@@ -83,30 +85,37 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
 }
 
 /// Binds a unix socket with mode 0600. A socket file that nobody listens on is replaced.
-pub fn bind_unix(path: &Path) -> Result<std::os::unix::net::UnixListener, BindError> {
+pub fn bind_unix(path: &Path) -> Result<UnixListener, BindError> {
     let failed = |source| BindError {
         address: format!("unix:{}", path.display()),
         source,
     };
-    if let Some(folder) = path
-        .parent()
-        .filter(|folder| !folder.as_os_str().is_empty())
-    {
-        std::fs::create_dir_all(folder).map_err(failed)?;
-    }
-    if std::os::unix::net::UnixStream::connect(path).is_ok() {
+    let folder = match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    };
+    let made = DirBuilder::new().recursive(true).mode(0o700).create(folder);
+    made.map_err(failed)?;
+    if UnixStream::connect(path).is_ok() {
         return Err(failed(io::Error::new(
             io::ErrorKind::AddrInUse,
-            "another plugway answers there (give each its own state.directory or listen.admin)",
+            "another plugway answers there: give each its own state.directory or listen.admin",
         )));
     }
-    // Bound under a name of its own and renamed, so that it never exists with a wider mode and no
-    // client finds it half made.
-    let made = PathBuf::from(format!("{}.{}", path.display(), std::process::id()));
-    let _ = std::fs::remove_file(&made);
-    let listener = std::os::unix::net::UnixListener::bind(&made).map_err(failed)?;
-    std::fs::set_permissions(&made, std::fs::Permissions::from_mode(0o600)).map_err(failed)?;
-    std::fs::rename(&made, path).map_err(failed)?;
+    // Made in a folder that is ours alone and renamed, so that it never exists with a wider mode
+    // and no client finds it half made.
+    let private = tempfile::Builder::new()
+        .prefix(".")
+        .rand_bytes(4)
+        .tempdir_in(folder);
+    let hidden = private
+        .as_ref()
+        .map_err(|error| failed(io::Error::new(error.kind(), error.to_string())))?
+        .path()
+        .join("s");
+    let listener = UnixListener::bind(&hidden).map_err(failed)?;
+    std::fs::set_permissions(&hidden, Permissions::from_mode(0o600)).map_err(failed)?;
+    std::fs::rename(&hidden, path).map_err(failed)?;
     listener.set_nonblocking(true).map_err(failed)?;
     Ok(listener)
 }
