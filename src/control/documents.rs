@@ -325,6 +325,12 @@ fn fetch<E: Edges>(
         && plugin.logo.is_some()
         && plugin.description.is_some();
     let identity = identity(plugin);
+    let hint = match &plugin.openapi.source {
+        OpenApiSource::Upstream(path) if std::path::Path::new(path).is_file() => {
+            format!(" (there is a file {path}: as a source it is written file:{path})")
+        }
+        _ => String::new(),
+    };
     let futures = orders.map(|(document, manifest)| {
         let manifest = (!complete).then(|| edges.fetch(manifest));
         (edges.fetch(document), manifest)
@@ -340,7 +346,7 @@ fn fetch<E: Edges>(
         };
         let (document, manifest) = tokio::join!(document, manifest);
         let document =
-            document.map_err(|error| format!("{identity} can not be fetched: {error}"))?;
+            document.map_err(|error| format!("{identity} can not be fetched: {error}{hint}"))?;
         Ok((document, manifest))
     }
 }

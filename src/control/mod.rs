@@ -9,6 +9,8 @@ mod edges;
 mod inputs;
 mod selftest;
 mod status;
+#[cfg(test)]
+mod tests;
 mod watch;
 
 use std::collections::BTreeMap;
