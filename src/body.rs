@@ -229,7 +229,10 @@ impl Body for RequestBody {
                     let limit = me.limit;
                     return me.failed(BodyFault::TooLarge { limit });
                 }
-                me.upload.ended.set(incoming.is_end_stream());
+                // Where the length is known nobody asks for the end behind the last byte, which
+                // in HTTP/2 may come in a frame of its own.
+                let ended = incoming.is_end_stream() || incoming.size_hint().exact() == Some(0);
+                me.upload.ended.set(ended);
                 Poll::Ready(Some(Ok(match frame.into_trailers() {
                     Ok(trailers) => Frame::trailers(crate::headers::clean_trailers(
                         &trailers,

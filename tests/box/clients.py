@@ -89,8 +89,10 @@ def check(response: httpx.Response, session: Session) -> None:
     assert "hyper" not in response.headers.get("server", ""), response.headers
     if session.version == "HTTP/2":
         assert not names & {"connection", "transfer-encoding"}, names
-    if response.headers.get("content-type") == "application/problem+json":
-        refusal(response)
+    if response.headers.get("content-type") == "application/problem+json" and response.request.method != "HEAD":
+        response.read()
+        if "request_id" in response.json():  # else it is the upstream's own
+            refusal(response)
 
 
 def refusal(response: httpx.Response, status: int | None = None, code: str | None = None) -> dict:

@@ -299,8 +299,6 @@ def test_what_the_upstream_must_not_tell_the_client(world, http2):
 
 
 def test_connections_are_used_again(world, http2):
-    world.plugin({})
-    world.gateway.stop()
     world.start({"workers": 1})
     client = world.session(http2=http2, token=world.service)
     answers = [client.get("/todos") for _ in range(5)] + [client.post("/todos", json={}) for _ in range(3)]

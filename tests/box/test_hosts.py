@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import ssl
+import warnings
 
 import pytest
 
@@ -110,8 +111,9 @@ def test_tls_versions_and_alpn(world):
                 with context.wrap_socket(raw, server_hostname="localhost") as tls:
                     assert tls.selected_alpn_protocol() == chosen
     old = world.certificates.client()
-    old.minimum_version = ssl.TLSVersion.TLSv1
-    old.maximum_version = ssl.TLSVersion.TLSv1_1
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        old.minimum_version, old.maximum_version = ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1_1
     with pytest.raises(ssl.SSLError), socket.create_connection(world.gateway.address("https"), timeout=10) as raw:
         old.wrap_socket(raw, server_hostname="localhost")
 
