@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use plugway::config::{self, Inputs};
+use plugway::openapi::{self, ReadLimits, Selection};
 
 /// Files and variables are there, whichever are asked for.
 struct Everything;
@@ -60,8 +61,8 @@ fn every_yaml_block_is_a_document_with_operations() {
     let found = blocks(&text, "yaml");
     assert!(!found.is_empty(), "README.md shows no document");
     for block in found {
-        let document = plugway::openapi::read(block.as_bytes(), &Default::default()).unwrap();
-        let api = plugway::openapi::load(document, &Default::default()).unwrap();
+        let document = openapi::read(block.as_bytes(), &ReadLimits::default()).unwrap();
+        let api = openapi::load(document, &Selection::default()).unwrap();
         assert!(
             !api.operations.is_empty() && api.report.is_empty(),
             "{:?}\n{block}",

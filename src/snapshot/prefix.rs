@@ -53,7 +53,7 @@ fn is_elsewhere(upstream: &Upstream, operation: &Operation) -> bool {
         .rsplit_once(':')
         .map_or(server.as_str(), |(name, _)| name);
     let (name, own) = (name.trim_matches(['[', ']']), upstream.host.as_str());
-    !name.eq_ignore_ascii_case(own) && !(is_loopback(name) && is_loopback(own))
+    !(name.eq_ignore_ascii_case(own) || is_loopback(name) && is_loopback(own))
 }
 
 /// Whether it is a name of this machine.
