@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::LocalSet;
 use tokio_util::sync::CancellationToken;
@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use crate::access;
 use crate::admin;
 use crate::control::{
-    Control, Delivery, Edges, Listening, Outcome, Shared, Source, Trigger, Watch,
+    Control, Delivery, Edges, Listening, Outcome, Shared, Source, Stage, Trigger, Watch,
 };
 use crate::gateway::Gateway;
 use crate::problems::Problems;
@@ -75,9 +75,30 @@ pub fn run(source: Source, announce: impl FnOnce(&Started)) -> Result<(), StartE
     let set = LocalSet::new();
     set.block_on(&runtime, async {
         let mut app = App::build(source).await?;
+        // Before anybody knows that it serves: whoever reads so may end it at once.
+        let signals = Signals::listen().context("signals")?;
         announce(&app.started());
-        app.run().await.map_err(StartError::Other)
+        app.run(signals).await;
+        Ok(())
     })
+}
+
+/// What the system may ask for.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hangup: Signal,
+}
+
+impl Signals {
+    /// From now on they no longer end the process by themselves.
+    fn listen() -> std::io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hangup: signal(SignalKind::hangup())?,
+        })
+    }
 }
 
 /// The parts of a running process.
@@ -146,6 +167,11 @@ impl App {
                 Outcome::Published(warnings) => {
                     self.warnings = warnings;
                     return Ok(());
+                }
+                // The configuration is right; the machine has something against it.
+                Outcome::Refused(refused) if refused.stage == Stage::Bind => {
+                    let reasons: Vec<&str> = refused.problems.iter().map(|p| &*p.message).collect();
+                    return Err(anyhow::anyhow!("{}", reasons.join("; ")).into());
                 }
                 Outcome::Refused(refused) => {
                     return Err(StartError::Configuration(refused.problems));
@@ -224,10 +250,7 @@ impl App {
     }
 
     /// Control's loop, until a signal; then the drain.
-    async fn run(mut self) -> anyhow::Result<()> {
-        let mut terminate = signal(SignalKind::terminate())?;
-        let mut interrupt = signal(SignalKind::interrupt())?;
-        let mut hangup = signal(SignalKind::hangup())?;
+    async fn run(mut self, mut signals: Signals) {
         let (changed, mut changes) = mpsc::channel(1);
         let (watched, mut what) = mpsc::unbounded_channel::<(Vec<PathBuf>, Vec<PathBuf>)>();
         tokio::task::spawn_local(async move {
@@ -256,9 +279,9 @@ impl App {
             self.deliver_orders();
             let due = self.control.due();
             tokio::select! {
-                _ = terminate.recv() => break,
-                _ = interrupt.recv() => break,
-                _ = hangup.recv() => self.attempt(Trigger::Command { weaker: false }, None, &mut waiting).await,
+                _ = signals.terminate.recv() => break,
+                _ = signals.interrupt.recv() => break,
+                _ = signals.hangup.recv() => self.attempt(Trigger::Command { weaker: false }, None, &mut waiting).await,
                 Some(()) = changes.recv() => self.attempt(Trigger::File, None, &mut waiting).await,
                 Some(delivery) = self.deliveries.1.recv() => self.delivered(delivery, &mut waiting),
                 () = until(due) => self.attempt(Trigger::Document, None, &mut waiting).await,
@@ -268,10 +291,9 @@ impl App {
         tokio::select! {
             () = self.drain() => {}
             // Who asks twice does not want to wait.
-            _ = terminate.recv() => tracing::warn!("ended at once: a second signal came"),
-            _ = interrupt.recv() => tracing::warn!("ended at once: a second signal came"),
+            _ = signals.terminate.recv() => tracing::warn!("ended at once: a second signal came"),
+            _ = signals.interrupt.recv() => tracing::warn!("ended at once: a second signal came"),
         }
-        Ok(())
     }
 
     async fn attempt(&mut self, trigger: Trigger, answer: Option<Answer>, waiting: &mut Waiting) {

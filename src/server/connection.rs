@@ -293,7 +293,16 @@ async fn drain<H: Handler, C: Graceful>(
         }
     }
     connection.as_mut().graceful_shutdown();
-    drive(watch, limits, connection).await
+    loop {
+        let step = drive(watch, limits, connection.as_mut());
+        match tokio::time::timeout(DRAIN_LINGER / 4, step).await {
+            Ok(ended) => return ended,
+            // An HTTP/2 client that is asleep does not answer the farewell: nothing of its own is
+            // under way, so it is not waited for.
+            Err(_) if watch.is_quiet(DRAIN_LINGER) => return Ok(Ok(())),
+            Err(_) => {}
+        }
+    }
 }
 
 /// Whether the peer simply went away.

@@ -131,6 +131,13 @@ impl ConnectionWatch {
         }
     }
 
+    /// Whether nothing is under way, and has not been for a while.
+    pub(crate) fn is_quiet(&self, least: Duration) -> bool {
+        self.phase() != Phase::Active
+            && self.write_blocked.load(Relaxed) == 0
+            && self.since.load(Relaxed) + micros(least) <= now()
+    }
+
     /// When this connection has waited long enough, and for what.
     fn deadline(&self, limits: &Limits) -> Option<(u64, Overdue)> {
         let since = self.since.load(Relaxed);

@@ -9,6 +9,9 @@ import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import h2.config
+import h2.connection
+import h2.events
 import httpx
 
 from plugway import Gateway
@@ -182,3 +185,50 @@ class Wire:
 
     def close(self) -> None:
         self.sock.close()
+
+
+class Frames:
+    """A bare HTTP/2 connection to the plain listener, for what httpx neither sends nor shows."""
+
+    def __init__(self, gateway: Gateway):
+        self.wire = Wire(gateway)
+        _, self.port = gateway.address("http")
+        self.h2 = h2.connection.H2Connection(h2.config.H2Configuration(client_side=True, header_encoding="utf-8"))
+        self.h2.initiate_connection()
+        self.flush()
+
+    def flush(self) -> None:
+        self.wire.send(self.h2.data_to_send())
+
+    def request(self, method: str, path: str, *headers: tuple[str, str], end: bool = True) -> int:
+        stream = self.h2.get_next_available_stream_id()
+        pseudo = [(":method", method), (":path", path), (":scheme", "http"), (":authority", f"localhost:{self.port}")]
+        self.h2.send_headers(stream, [*pseudo, *headers], end_stream=end)
+        self.flush()
+        return stream
+
+    def data(self, stream: int, data: bytes, end: bool = False) -> None:
+        self.h2.send_data(stream, data, end_stream=end)
+        self.flush()
+
+    def events(self) -> Iterator[h2.events.Event]:
+        """What comes, until the other side closes."""
+        while True:
+            try:
+                got = self.wire.sock.recv(65536)
+            except ConnectionResetError:
+                return
+            if not got:
+                return
+            yield from self.h2.receive_data(got)
+            self.flush()
+
+    def until(self, kind: type, stream: int) -> list[h2.events.Event]:
+        """What comes for a stream, up to an event of this kind."""
+        seen = []
+        for event in self.events():
+            if getattr(event, "stream_id", None) == stream:
+                seen.append(event)
+                if isinstance(event, kind):
+                    return seen
+        raise AssertionError(f"no {kind.__name__} in {seen}")

@@ -103,11 +103,11 @@ class World:
         self.upstream.forget()
         return gateway
 
-    def dev(self, *arguments: str, folder: Path | None = None) -> Gateway:
+    def dev(self, *arguments: str, folder: Path | None = None, host: str = "127.0.0.1") -> Gateway:
         """`plugway dev` in a folder of its own."""
         folder = folder or self.folder / "dev"
         folder.mkdir(exist_ok=True)
-        return self.run("dev", "--http", "127.0.0.1:0", "--https", "127.0.0.1:0", *arguments, cwd=folder)
+        return self.run("dev", "--http", f"{host}:0", "--https", f"{host}:0", *arguments, cwd=folder)
 
     def change(self, changes: dict) -> None:
         """Writes the configuration anew, with further changes."""

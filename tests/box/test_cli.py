@@ -15,10 +15,12 @@ import pytest
 
 import plugway
 from clients import refusal
-from materials import document, sha256, token
+from materials import DOCUMENT, document, sha256, token
 from plugway import NotReady, eventually, run
 from upstreams import Reply
 
+
+OPERATIONS = sum(len(set(item) - {"parameters"}) for item in DOCUMENT["paths"].values())
 
 # --- commands without a gateway ---
 
@@ -31,7 +33,7 @@ def test_check(world):
     as_json = run("check", "--config", "plugway.toml", "--json", cwd=world.folder)
     assert (as_json.code, as_json.json["valid"]) == (0, True)
     [plugin] = as_json.json["plugins"]
-    assert (plugin["name"], plugin["operations"]) == ("todo", 12)
+    assert (plugin["name"], plugin["operations"]) == ("todo", OPERATIONS)
 
     text = path.read_text()
     path.write_text(text.replace("upstream]", "upstraem]").replace('level = "service"', 'level = "sevrice"').replace("certs/server.key", "certs/none.key"))
@@ -137,7 +139,7 @@ def test_status_reload_and_health(world):
     assert status["config"] == str(world.folder / "plugway.toml"), "paths are absolute"
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", status["started"])
     [plugin] = status["plugins"]
-    assert (plugin["name"], plugin["require"], plugin["operations"]) == ("todo", "any", 12)
+    assert (plugin["name"], plugin["require"], plugin["operations"]) == ("todo", "any", OPERATIONS)
     for command in ("status", "reload", "health"):
         by_config = run(command, "--config", "plugway.toml", cwd=world.folder)
         assert by_config.code == 0 and by_config.out, command
@@ -201,7 +203,7 @@ def pasted(line: str, folder) -> tuple[int, str]:
 def test_dev_works_in_an_empty_folder(world, folder):
     empty = folder / "empty"
     empty.mkdir()
-    world.run("dev", "--http", "localhost:0", "--https", "localhost:0", cwd=empty)
+    world.dev(folder=empty, host="localhost")
     ready = world.gateway.ready
     status, body = pasted(ready["curl"], empty)
     assert status == 200 and isinstance(json.loads(body), (dict, list))
@@ -219,14 +221,14 @@ def test_dev_works_in_an_empty_folder(world, folder):
     assert {"ca.pem", "ca.key", "server.pem", "server.key", "dev-tokens.json"} <= set(kept)
     world.gateway.stop()
 
-    world.run("dev", "--http", "localhost:0", "--https", "localhost:0", cwd=empty)
+    world.dev(folder=empty, host="localhost")
     again = world.gateway.ready
     assert again["service_token"] == ready["service_token"] and again["user_token"] == ready["user_token"]
     assert {path.name: path.read_bytes() for path in (empty / "certs").iterdir()} == kept
     assert pasted(again["curl"], empty)[0] == 200
 
 
-def test_dev_text_holds_a_line_that_works(world, folder):
+def test_dev_text_holds_a_line_that_works(folder):
     process = subprocess.Popen(
         [plugway.binary(), *DEV], cwd=folder, env=plugway.environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )
@@ -243,7 +245,7 @@ def test_dev_text_holds_a_line_that_works(world, folder):
 
 @pytest.mark.parametrize("auth", ["service", "user", "any", "none"])
 def test_dev_and_its_levels(world, auth):
-    world.run(*DEV, "--auth", auth)
+    world.dev("--auth", auth)
     ready = world.gateway.ready
     client = world.session(tls=False)
     expected = {"service": (200, 403, 401), "user": (403, 200, 401), "any": (200, 200, 401), "none": (None, None, 200)}[auth]
@@ -251,13 +253,13 @@ def test_dev_and_its_levels(world, auth):
     assert (*seen, client.get("/todos").status_code) == expected
     kind = {"service": "service_http", "user": "user_http", "any": "user_http", "none": "none"}[auth]
     assert client.get("/.well-known/ai-plugin.json").json()["auth"]["type"] == kind
-    assert pasted(ready["curl"], world.folder)[0] == 200
+    assert pasted(ready["curl"], world.gateway.folder)[0] == 200
 
 
 def test_dev_without_authentication_is_for_this_machine(world):
     refused = run("dev", "--auth", "none", "--http", "0.0.0.0:0", "--https", "127.0.0.1:0", cwd=world.folder)
     assert refused.code in (1, 2) and "loopback" in refused.err
-    world.run(*DEV, "--auth", "none", "--upstream", world.upstream.url)
+    world.dev("--auth", "none", "--upstream", world.upstream.url)
     client = world.session(tls=False)
     assert client.get("/todos").status_code == 200
     assert client.get("/todos", headers={"Origin": "https://chatgpt.com"}).status_code == 200
@@ -282,10 +284,10 @@ def test_dev_finds_the_document(world, place):
     world.upstream.on("GET", place, Reply(200, [("Content-Type", "application/octet-stream")], text.encode()))
     for other in ("/openapi.yaml", "/swagger.json", "/v3/api-docs", "/.well-known/openapi.yaml"):
         world.upstream.handlers.setdefault(("GET", other), (lambda _request: Reply(404), False))
-    world.run(*DEV, "--upstream", world.upstream.url)
+    world.dev("--upstream", world.upstream.url)
     client = world.session(tls=False, token=world.gateway.ready["service_token"])
     assert client.get("/todos").status_code == 200
-    assert pasted(world.gateway.ready["curl"], world.folder)[0] == 200
+    assert pasted(world.gateway.ready["curl"], world.gateway.folder)[0] == 200
 
 
 def test_dev_says_what_to_do_without_a_document(world):
@@ -294,23 +296,25 @@ def test_dev_says_what_to_do_without_a_document(world):
         world.upstream.on("GET", path, Reply(200, [("Content-Type", "text/html")], b"<html>hello</html>"))
     ran = run(*DEV, "--upstream", world.upstream.url, cwd=world.folder)
     assert ran.code == 1 and "--openapi" in ran.err and "/v3/api-docs" in ran.err, ran
-    described = world.folder / "mine.yaml"
-    described.write_text("openapi: 3.1.0\ninfo: {title: Mine, version: '1'}\npaths: {/todos: {get: {operationId: listTodos}}}\n")
-    world.run(*DEV, "--upstream", world.upstream.url, "--openapi", "mine.yaml")
+    (world.folder / "mine.yaml").write_text("openapi: 3.1.0\ninfo: {title: Mine, version: '1'}\npaths: {/todos: {get: {operationId: listTodos}}}\n")
+    world.dev("--upstream", world.upstream.url, "--openapi", "../mine.yaml")
     assert world.session(tls=False, token=world.gateway.ready["service_token"]).get("/todos").status_code == 200
 
 
 def test_dev_writes_the_configuration_it_amounts_to(world):
-    ran = run(*DEV, "--upstream", world.upstream.url, "--write-config", "mine.toml", cwd=world.folder)
+    empty = world.folder / "empty"
+    empty.mkdir()
+    write = [*DEV, "--upstream", world.upstream.url, "--write-config", "mine.toml"]
+    ran = run(*write, cwd=empty)
     assert ran.code == 0, ran
-    assert run("check", "--config", "mine.toml", cwd=world.folder).code == 0
-    tokens = json.loads((world.folder / "certs/dev-tokens.json").read_text())
-    secrets = [value for value in json.dumps(tokens).split('"') if value.startswith(("pls_", "plu_"))]
-    text = (world.folder / "mine.toml").read_text()
-    assert not any(secret in text for secret in secrets), "a secret was written into a configuration"
-    again = run(*DEV, "--upstream", world.upstream.url, "--write-config", "mine.toml", cwd=world.folder)
-    assert again.code == 1 and text == (world.folder / "mine.toml").read_text(), "it was overwritten"
-    world.run("serve", "--config", "mine.toml")
+    assert run("check", "--config", "mine.toml", cwd=empty).code == 0
+    tokens = (empty / "certs/dev-tokens.json").read_text()
+    secrets = [value for value in tokens.split('"') if value.startswith(("pls_", "plu_"))]
+    text = (empty / "mine.toml").read_text()
+    assert secrets and not any(secret in text for secret in secrets), "a secret was written into a configuration"
+    again = run(*write, cwd=empty)
+    assert again.code == 1 and text == (empty / "mine.toml").read_text(), "it was overwritten"
+    world.run("serve", "--config", "mine.toml", cwd=empty)
     assert world.session(tls=False, token=secrets[0]).get("/todos").status_code == 200
 
 
@@ -319,6 +323,7 @@ def test_dev_writes_the_configuration_it_amounts_to(world):
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "SIGINT"])
 def test_what_is_under_way_is_finished(world, http2, number):
+    """Asked by curl: httpx takes the GOAWAY of an HTTP/2 connection for its end."""
     reached, go_on = threading.Event(), threading.Event()
 
     def slow(_request):
@@ -328,11 +333,15 @@ def test_what_is_under_way_is_finished(world, http2, number):
 
     world.upstream.on("GET", "/slow", slow)
     world.start()
-    client, idle = world.session(http2=http2, token=world.service), world.session(http2=http2, token=world.service)
+    ca = world.certificates.write_ca(world.folder / "ca.pem")
+    _, port = world.gateway.address("https")
+    idle = world.session(http2=http2, token=world.service)
     assert idle.get("/todos").status_code == 200
-    done: list = []
-    asking = threading.Thread(target=lambda: done.append(client.get("/slow")))
-    asking.start()
+    asking = subprocess.Popen(
+        ["curl", "-sSi", "--http2" if http2 else "--http1.1", "--cacert", str(ca), "--noproxy", "*",
+         "-H", f"Authorization: Bearer {world.service}", f"https://localhost:{port}/slow"],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )
     assert reached.wait(10)
     world.gateway.signal(number)
 
@@ -346,10 +355,13 @@ def test_what_is_under_way_is_finished(world, http2, number):
     eventually(refuses)
     assert world.gateway.process.poll() is None, "it ended with a request under way"
     go_on.set()
-    asking.join(10)
-    assert (done[0].status_code, done[0].content) == (200, b"finished")
+    said, errors = asking.communicate(timeout=20)
+    assert asking.returncode == 0, errors
+    head, _, body = said.replace("\r", "").partition("\n\n")
+    assert head.startswith(("HTTP/2 200", "HTTP/1.1 200")) and body == "finished"
     assert world.gateway.wait() == 0
-    assert world.gateway.line(done[0].headers["x-request-id"])["outcome"] == "complete"
+    request_id = re.search("(?im)^x-request-id: (.*)$", head)[1]
+    assert world.gateway.line(request_id)["outcome"] == "complete"
 
 
 def test_the_drain_has_an_end(world):

@@ -54,10 +54,10 @@ def test_a_change_in_place_and_through_a_link(world):
         (world.folder / f"v{number}" / "said").write_text(text)
     (world.folder / "data").symlink_to("v0")
     world.change({"plugins": {"todo": {"auth": {"require": "service", "verification_tokens": {"openai": "${file:data/said}"}}}}})
-    eventually(lambda: client.get(MANIFEST).json()["auth"]["verification_tokens"] == {"openai": "one"})
+    eventually(lambda: client.get(MANIFEST).json()["auth"].get("verification_tokens") == {"openai": "one"})
     (world.folder / "next").symlink_to("v1")
     (world.folder / "next").rename(world.folder / "data")
-    eventually(lambda: client.get(MANIFEST).json()["auth"]["verification_tokens"] == {"openai": "two"})
+    eventually(lambda: client.get(MANIFEST).json()["auth"].get("verification_tokens") == {"openai": "two"})
 
 
 def served(world) -> bytes:
