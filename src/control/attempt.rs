@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 
 use super::documents::Ask;
 use super::{Control, Edges, Inputs, Outcome, Refused, Source, Stage, Trigger, declared};
-use crate::config::{self, Config, ListenerKind};
+use crate::config::{self, Config, Inputs as _, ListenerKind};
 use crate::problems::{Place, Problems};
 use crate::snapshot::{Apis, Material, Published, Snapshot};
 
@@ -66,12 +66,13 @@ impl<E: Edges> Control<E> {
             Source::File(path) => config::load(path, &mut inputs, now),
             Source::Text { name, text, .. } => config::load_text(name, text, &mut inputs, now),
         };
-        let lines = config
-            .as_ref()
-            .map(|config| declared::read_files(config, &mut inputs, &mut problems));
+        for path in config.iter().flat_map(|config| &config.token_files) {
+            // Read, so that it is in the hash and watched; what it says is looked at below.
+            let _ = inputs.file(path);
+        }
         let written = inputs.digest();
         // Also what was refused is watched: that is where it will be mended.
-        self.inputs = inputs;
+        self.watched = inputs.watched();
         let refuse = |stage, problems, digest| {
             Err(Outcome::Refused(Refused {
                 stage,
@@ -80,7 +81,7 @@ impl<E: Edges> Control<E> {
                 digest,
             }))
         };
-        let (Some(config), Some(lines), false) = (config, lines, problems.has_problems()) else {
+        let (Some(config), false) = (config, problems.has_problems()) else {
             return refuse(Stage::Validate, problems, written);
         };
         for (index, error) in self
@@ -98,6 +99,11 @@ impl<E: Edges> Control<E> {
         }
         if self.published.is_some() && digest == self.digest {
             return Err(Outcome::Unchanged);
+        }
+        let lines = declared::read_files(&config, &mut inputs, &mut problems);
+        drop(inputs);
+        if problems.has_problems() {
+            return refuse(Stage::Validate, problems, digest);
         }
         let tokens = self.tokens.next(&config, lines, &self.shared.scopes, now);
         let apis = self.library.apis();

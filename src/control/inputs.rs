@@ -23,13 +23,16 @@ pub struct Inputs {
 }
 
 impl Inputs {
-    /// Paths that were asked for, also those that could not be read.
-    pub fn paths(&self) -> impl Iterator<Item = &Path> {
-        self.files.keys().map(PathBuf::as_path)
+    /// What has to be watched: the files that were asked for, also those that could not be read,
+    /// and the folders in which a file may appear that a pattern would match.
+    pub fn watched(&self) -> (Vec<PathBuf>, Vec<PathBuf>) {
+        (
+            self.files.keys().cloned().collect(),
+            self.folders().collect(),
+        )
     }
 
-    /// Folders in which a file may appear that a pattern would match.
-    pub fn folders(&self) -> impl Iterator<Item = PathBuf> {
+    fn folders(&self) -> impl Iterator<Item = PathBuf> {
         self.globs.keys().map(|pattern| {
             let fixed = pattern
                 .find(['*', '?', '['])

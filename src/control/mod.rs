@@ -155,7 +155,7 @@ pub struct Control<E: Edges> {
     reloads: BTreeMap<(&'static str, &'static str), u64>,
     last_success: bool,
     /// What has to be watched.
-    inputs: Inputs,
+    watched: (Vec<PathBuf>, Vec<PathBuf>),
 }
 
 impl<E: Edges> Control<E> {
@@ -186,7 +186,7 @@ impl<E: Edges> Control<E> {
             alive: Vec::new(),
             reloads: BTreeMap::new(),
             last_success: false,
-            inputs: Inputs::default(),
+            watched: Default::default(),
         })
     }
 
@@ -200,13 +200,13 @@ impl<E: Edges> Control<E> {
         &mut self.edges
     }
 
-    /// Tells a watch what matters now.
+    /// The files and folders that matter now.
     pub fn watched(&self) -> (Vec<PathBuf>, Vec<PathBuf>) {
-        let mut paths: Vec<PathBuf> = self.inputs.paths().map(Path::to_owned).collect();
+        let (mut files, folders) = self.watched.clone();
         if let Source::File(path) = &self.source {
-            paths.push(path.clone());
+            files.push(path.clone());
         }
-        (paths, self.inputs.folders().collect())
+        (files, folders)
     }
 
     /// When a document is to be asked for again.
