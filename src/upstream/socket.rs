@@ -106,7 +106,12 @@ impl Traffic {
     }
 }
 
-/// A stream that counts what comes before a response head.
+/// A stream that counts what comes before a response head, and leaves its end to the reader.
+///
+/// An upstream that refuses an upload answers and closes, and then its system resets the
+/// connection. What it said is there to be read, but hyper gives the exchange up at the first
+/// write that fails. So such a write is one that does not get on: the reads, which are due at the
+/// same time, give what was said and then the end or the error.
 #[derive(Debug)]
 pub(super) struct Counted<T> {
     inner: T,
@@ -138,13 +143,29 @@ impl<T: AsyncRead + Unpin> AsyncRead for Counted<T> {
     }
 }
 
+/// The result of a write, see [`Counted`].
+fn left_to_the_reader<R>(result: Poll<io::Result<R>>) -> Poll<io::Result<R>> {
+    use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset};
+    match result {
+        Poll::Ready(Err(error))
+            if matches!(
+                error.kind(),
+                BrokenPipe | ConnectionAborted | ConnectionReset
+            ) =>
+        {
+            Poll::Pending
+        }
+        result => result,
+    }
+}
+
 impl<T: AsyncWrite + Unpin> AsyncWrite for Counted<T> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.inner).poll_write(cx, buf)
+        left_to_the_reader(Pin::new(&mut self.inner).poll_write(cx, buf))
     }
 
     fn poll_write_vectored(
@@ -152,7 +173,7 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for Counted<T> {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.inner).poll_write_vectored(cx, bufs)
+        left_to_the_reader(Pin::new(&mut self.inner).poll_write_vectored(cx, bufs))
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -160,7 +181,7 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for Counted<T> {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.inner).poll_flush(cx)
+        left_to_the_reader(Pin::new(&mut self.inner).poll_flush(cx))
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
