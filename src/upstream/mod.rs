@@ -7,6 +7,9 @@
 mod connect;
 mod fetch;
 mod response;
+mod socket;
+#[cfg(test)]
+mod tests;
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -24,7 +27,8 @@ pub use fetch::{FetchError, Fetched, fetch};
 pub use response::{ResponseBody, ResponseFault};
 
 use crate::body::{BodyFault, RequestBody, Upload};
-use connect::{Traffic, connect};
+use connect::connect;
+use socket::{Socket, Traffic};
 
 /// Idle connections of one upstream that a worker keeps.
 const IDLE_PER_UPSTREAM: usize = 64;
@@ -80,6 +84,7 @@ struct Idle {
 struct Channel {
     sender: SendRequest<RequestBody>,
     traffic: Arc<Traffic>,
+    socket: Socket,
 }
 
 /// An exchange that did not come to a response.
@@ -227,15 +232,17 @@ impl Upstreams {
     async fn checkout(&self, key: &Arc<str>) -> Option<Channel> {
         loop {
             let idle = self.idle.borrow_mut().get_mut(key)?.pop()?;
-            if idle.since.elapsed() >= IDLE || idle.channel.sender.is_closed() {
+            let mut channel = idle.channel;
+            if idle.since.elapsed() >= IDLE || !channel.socket.is_quiet() {
                 continue;
             }
-            let mut channel = idle.channel;
             if channel.sender.is_ready() {
                 return Some(channel);
             }
             // Its task has not been polled since the last response ended.
-            if let Ok(Ok(())) = timeout(Duration::from_millis(100), channel.sender.ready()).await {
+            if let Ok(Ok(())) = timeout(Duration::from_millis(100), channel.sender.ready()).await
+                && channel.socket.is_quiet()
+            {
                 return Some(channel);
             }
         }

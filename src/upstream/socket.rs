@@ -1,0 +1,190 @@
+//! The socket of a connection to an upstream: what the pool and the codec both have to know of it.
+
+use std::io;
+use std::mem::MaybeUninit;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
+
+use socket2::SockRef;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+
+/// Bytes that may come before a response head is complete: a head, and interim responses (1xx),
+/// which are dropped. hyper bounds a head by itself, but not the number of interim ones.
+const BEFORE_HEAD: u64 = 1 << 20;
+
+/// A TCP socket, held by the codec that reads and writes and by the pool that looks at it.
+///
+/// A lock, though all of it is on one thread, because hyper wants `Send` of what it may hand out
+/// for an upgrade. It is never contended, and never held across an await.
+#[derive(Debug, Clone)]
+pub(super) struct Socket(Arc<Mutex<TcpStream>>);
+
+impl Socket {
+    pub(super) fn new(stream: TcpStream) -> Self {
+        Self(Arc::new(Mutex::new(stream)))
+    }
+
+    /// Whether nothing waits to be read: neither an end nor bytes that nobody asked for.
+    ///
+    /// Asks the system, and not the runtime, which may not have looked since they came: what is
+    /// there before a request is sent is no answer to it (RFC 9112 §9.2), and a connection that
+    /// was closed before is not worth sending anything on.
+    pub(super) fn is_quiet(&self) -> bool {
+        let stream = self.lock();
+        let peeked = SockRef::from(&*stream).peek(&mut [MaybeUninit::uninit()]);
+        peeked.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, TcpStream> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl AsyncRead for Socket {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut *self.lock()).poll_read(cx, buf)
+    }
+}
+
+impl AsyncWrite for Socket {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut *self.lock()).poll_write(cx, buf)
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut *self.lock()).poll_write_vectored(cx, bufs)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut *self.lock()).poll_flush(cx)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut *self.lock()).poll_shutdown(cx)
+    }
+}
+
+/// What came on a connection since the last request was sent.
+#[derive(Debug, Default)]
+pub(super) struct Traffic {
+    head_due: AtomicBool,
+    bytes: AtomicU64,
+}
+
+impl Traffic {
+    pub(super) fn expect_head(&self) {
+        self.bytes.store(0, Relaxed);
+        self.head_due.store(true, Relaxed);
+    }
+
+    pub(super) fn head_came(&self) {
+        self.head_due.store(false, Relaxed);
+    }
+
+    /// Whether a byte came.
+    pub(super) fn spoke(&self) -> bool {
+        self.bytes.load(Relaxed) > 0
+    }
+}
+
+/// A stream that counts what comes before a response head, and leaves its end to the reader.
+///
+/// An upstream that refuses an upload answers and closes, and then its system resets the
+/// connection. What it said is there to be read, but hyper gives the exchange up at the first
+/// write that fails. So such a write is one that does not get on: the reads, which are due at the
+/// same time, give what was said and then the end or the error.
+#[derive(Debug)]
+pub(super) struct Counted<T> {
+    inner: T,
+    traffic: Arc<Traffic>,
+}
+
+impl<T> Counted<T> {
+    pub(super) fn new(inner: T, traffic: Arc<Traffic>) -> Self {
+        Self { inner, traffic }
+    }
+}
+
+impl<T: AsyncRead + Unpin> AsyncRead for Counted<T> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buf.filled().len();
+        let result = Pin::new(&mut self.inner).poll_read(cx, buf);
+        if self.traffic.head_due.load(Relaxed) {
+            let length = (buf.filled().len() - before) as u64;
+            let bytes = self.traffic.bytes.fetch_add(length, Relaxed) + length;
+            if bytes > BEFORE_HEAD {
+                return Poll::Ready(Err(io::Error::other("too much before the response head")));
+            }
+        }
+        result
+    }
+}
+
+/// The result of a write, see [`Counted`].
+fn left_to_the_reader<R>(result: Poll<io::Result<R>>) -> Poll<io::Result<R>> {
+    use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset};
+    match result {
+        Poll::Ready(Err(error))
+            if matches!(
+                error.kind(),
+                BrokenPipe | ConnectionAborted | ConnectionReset
+            ) =>
+        {
+            Poll::Pending
+        }
+        result => result,
+    }
+}
+
+impl<T: AsyncWrite + Unpin> AsyncWrite for Counted<T> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        left_to_the_reader(Pin::new(&mut self.inner).poll_write(cx, buf))
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        left_to_the_reader(Pin::new(&mut self.inner).poll_write_vectored(cx, bufs))
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.inner.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        left_to_the_reader(Pin::new(&mut self.inner).poll_flush(cx))
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.inner).poll_shutdown(cx)
+    }
+}

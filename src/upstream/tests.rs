@@ -1,0 +1,97 @@
+//! What can not be shown from outside, since it depends on when the runtime looks.
+
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::sync::mpsc::{Receiver, Sender, channel};
+
+use bytes::Bytes;
+use http_body_util::BodyExt;
+use tokio::task::LocalSet;
+
+use super::*;
+
+const FIRST: &str = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nfirst";
+const MINE: &str = "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nmine";
+const POISON: &str = "HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\npoison";
+
+fn target(port: u16) -> Target {
+    Target {
+        key: "test".into(),
+        host: "127.0.0.1".into(),
+        port,
+        tls: None,
+        connect: Duration::from_secs(5),
+        timeout: Duration::from_secs(5),
+        total: None,
+        idle: Duration::from_secs(5),
+        retries: 0,
+    }
+}
+
+/// Reads a request head.
+fn read_head(stream: &mut TcpStream) {
+    let mut seen = Vec::new();
+    let mut byte = [0];
+    while !seen.ends_with(b"\r\n\r\n") && stream.read(&mut byte).unwrap() == 1 {
+        seen.push(byte[0]);
+    }
+}
+
+/// An upstream that answers once, does something to the connection when it is told to, tells that
+/// it did, and answers properly on the next connection.
+fn upstream(after: fn(&mut TcpStream)) -> (u16, Sender<()>, Receiver<()>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let ((go, gone), (done, told)) = (channel(), channel());
+    std::thread::spawn(move || {
+        let (mut first, _) = listener.accept().unwrap();
+        read_head(&mut first);
+        first.write_all(FIRST.as_bytes()).unwrap();
+        gone.recv().unwrap();
+        after(&mut first);
+        done.send(()).unwrap();
+        let (mut second, _) = listener.accept().unwrap();
+        read_head(&mut second);
+        second.write_all(MINE.as_bytes()).unwrap();
+        let _ = second.read(&mut [0]);
+    });
+    (port, go, told)
+}
+
+async fn post(upstreams: &Rc<Upstreams>, target: &Target) -> Result<Bytes, UpstreamError> {
+    let request = Request::post("/")
+        .header("host", "test")
+        .body(RequestBody::none())
+        .unwrap();
+    let response = upstreams.send(target, request, || None).await?;
+    Ok(response.into_body().collect().await.unwrap().to_bytes())
+}
+
+/// Something happened to an idle connection, and the runtime has had no chance to see it: the
+/// next request, which must not be sent twice, goes out on another connection.
+#[track_caller]
+fn check(after: fn(&mut TcpStream)) {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    LocalSet::new().block_on(&runtime, async {
+        let (port, go, told) = upstream(after);
+        let (target, upstreams) = (target(port), Rc::new(Upstreams::default()));
+        assert_eq!(post(&upstreams, &target).await.unwrap(), "first");
+        // Blocks the thread, and with it the runtime.
+        go.send(()).unwrap();
+        told.recv().unwrap();
+        assert_eq!(post(&upstreams, &target).await.unwrap(), "mine");
+    });
+}
+
+#[test]
+fn bytes_that_nobody_asked_for() {
+    check(|stream| stream.write_all(POISON.as_bytes()).unwrap());
+}
+
+#[test]
+fn an_end_that_was_not_announced() {
+    check(|stream| stream.shutdown(std::net::Shutdown::Both).unwrap());
+}
