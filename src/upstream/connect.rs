@@ -10,13 +10,17 @@ use hyper_util::rt::TokioIo;
 use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
-use tokio::time::{Instant, timeout_at};
+use tokio::sync::oneshot;
+use tokio::time::{Instant, timeout, timeout_at};
 use tokio_rustls::TlsConnector;
 
 pub use crate::snapshot::Target;
 
 use super::Channel;
 use super::socket::{Counted, Socket, Traffic};
+
+/// How long a connection that was given up may take for an orderly end.
+const FAREWELL: Duration = Duration::from_secs(1);
 
 /// A connection could not be made.
 #[derive(Debug, thiserror::Error)]
@@ -97,13 +101,22 @@ where
     let traffic = Arc::new(Traffic::default());
     let io = Counted::new(io, Arc::clone(&traffic));
     let (sender, connection) = http1::Builder::new().handshake(TokioIo::new(io)).await?;
+    let (held, released) = oneshot::channel();
     tokio::task::spawn_local(async move {
-        // Its error reaches whoever waits for the response.
-        let _ = connection.await;
+        let mut connection = std::pin::pin!(connection);
+        tokio::select! {
+            biased;
+            // Its error reaches whoever waits for the response.
+            _ = connection.as_mut() => {}
+            // Nobody will use it again. hyper then wants to flush what it still has, which takes
+            // as long as the upstream likes; and it holds the client's body meanwhile.
+            _ = released => drop(timeout(FAREWELL, connection).await),
+        }
     });
     Ok(Channel {
         sender,
         traffic,
         socket,
+        _held: held,
     })
 }

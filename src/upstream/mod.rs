@@ -13,6 +13,7 @@ mod tests;
 
 use std::cell::RefCell;
 use std::collections::HashMap;
+use std::convert::Infallible;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,6 +21,7 @@ use std::time::Duration;
 use http::{Request, Response, StatusCode};
 use hyper::body::Incoming;
 use hyper::client::conn::http1::SendRequest;
+use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout};
 
 pub use connect::{ConnectError, Target};
@@ -85,6 +87,8 @@ struct Channel {
     sender: SendRequest<RequestBody>,
     traffic: Arc<Traffic>,
     socket: Socket,
+    /// Dropped with the channel, which ends the connection's task.
+    _held: oneshot::Sender<Infallible>,
 }
 
 /// An exchange that did not come to a response.
