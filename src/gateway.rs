@@ -19,7 +19,7 @@ use crate::body::{BodyFault, RequestBody};
 use crate::callers::{Callers, RequestIds};
 use crate::control::Shared;
 use crate::documents::{self, Found};
-use crate::headers::{self, ClientView, Trust};
+use crate::headers::{self, Authority, ClientView, Trust};
 use crate::local;
 use crate::outbound::{Errand, Stamp};
 use crate::rejection::Rejection;
@@ -103,7 +103,7 @@ impl Gateway {
 
         // 4. What we generate is answered from memory, and never shadowed by the upstream.
         if let Some(found) = plugin.documents.find(path) {
-            return self.document(found, &head, plugin, &client, recorder);
+            return self.document(found, &head, plugin, (&client, peer), recorder);
         }
 
         // 5. A browser asks before it sends: answered for every path that has methods.
@@ -112,7 +112,7 @@ impl Gateway {
         {
             return Ok(answer);
         }
-        refuse_foreign_page(plugin, &head.headers, &client)?;
+        refuse_foreign_page(plugin, &head.headers, &client, peer)?;
 
         // 6. Which published operation.
         let errand = errand(plugin, &head, &client)?;
@@ -165,7 +165,7 @@ impl Gateway {
         found: Found<'_>,
         head: &Parts,
         plugin: &Plugin,
-        client: &ClientView<'_>,
+        (client, peer): (&ClientView<'_>, &Peer),
         recorder: &mut Recorder,
     ) -> Result<Response<Content>, Rejection> {
         if head.method == Method::OPTIONS
@@ -193,7 +193,7 @@ impl Gateway {
             return Err(Rejection::DocumentUnavailable);
         };
         Ok(document
-            .respond(&head.method, &head.headers, &origin(plugin, client))
+            .respond(&head.method, &head.headers, &origin(plugin, client, peer))
             .map(Content::Full))
     }
 
@@ -382,11 +382,12 @@ fn refuse_foreign_page(
     plugin: &Plugin,
     headers: &HeaderMap,
     client: &ClientView<'_>,
+    peer: &Peer,
 ) -> Result<(), Rejection> {
     if !plugin.refuse_foreign_origins {
         return Ok(());
     }
-    let own = origin(plugin, client);
+    let own = origin(plugin, client, peer);
     let foreign =
         |from: &HeaderValue| !plugin.cors.allows(from) && from.as_bytes() != own.as_bytes();
     if headers.get_all(header::ORIGIN).iter().any(foreign) {
@@ -396,15 +397,28 @@ fn refuse_foreign_page(
 }
 
 /// The origin under which a client knows the plugin.
-fn origin(plugin: &Plugin, client: &ClientView<'_>) -> String {
-    match &plugin.public {
-        Some(public) if public.host == client.authority.host => public.origin.clone(),
-        _ => format!(
-            "{}://{}",
-            if client.https { "https" } else { "http" },
-            client.authority
-        ),
+///
+/// A port that is neither the scheme's own nor the one that was connected to is the client's
+/// word alone, and no document is made for it; a trusted proxy's word is another matter.
+fn origin(plugin: &Plugin, client: &ClientView<'_>, peer: &Peer) -> String {
+    if let Some(public) = &plugin.public
+        && public.host == client.authority.host
+    {
+        return public.origin.clone();
     }
+    let scheme = if client.https { "https" } else { "http" };
+    let mut authority = client.authority.clone();
+    let told = authority.port_or_default(client.https);
+    let usual = Authority {
+        port: None,
+        ..authority.clone()
+    }
+    .port_or_default(client.https);
+    let direct = client.hops.is_empty() && client.ip == client.peer;
+    if direct && told != usual && told != peer.local.port() {
+        authority.port = Some(peer.local.port());
+    }
+    format!("{scheme}://{authority}")
 }
 
 fn refused(plugin: &Plugin, failure: AuthFailure, scope: Option<&str>) -> Rejection {

@@ -13,6 +13,7 @@ pub mod control;
 pub mod documents;
 pub mod gateway;
 pub mod headers;
+pub mod lines;
 pub mod local;
 pub mod log;
 pub mod openapi;

@@ -5,6 +5,7 @@ use std::io::IsTerminal;
 use std::rc::Rc;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::time::Duration;
 
 use tracing_subscriber::filter::{DynFilterFn, LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt;
@@ -12,6 +13,7 @@ use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Layer, Registry, reload};
 
 use crate::config::{Log, LogFormat, LogLevel};
+use crate::lines::Lines;
 
 /// Whether lines are for people.
 static AS_TEXT: AtomicBool = AtomicBool::new(true);
@@ -25,7 +27,7 @@ pub fn start() -> Rc<dyn Fn(Log)> {
     let handle = HANDLE.get_or_init(|| {
         let (filter, handle) = reload::Layer::new(targets(LogLevel::Info));
         let text = tracing_subscriber::fmt::layer()
-            .with_writer(std::io::stderr)
+            .with_writer(writer)
             .with_target(false)
             .with_ansi(std::io::stderr().is_terminal())
             .with_filter(DynFilterFn::new(|_, _| AS_TEXT.load(Relaxed)));
@@ -34,7 +36,7 @@ pub fn start() -> Rc<dyn Fn(Log)> {
             .flatten_event(true)
             .with_current_span(false)
             .with_span_list(false)
-            .with_writer(std::io::stderr)
+            .with_writer(writer)
             .with_filter(DynFilterFn::new(|_, _| !AS_TEXT.load(Relaxed)));
         // Another subscriber is there already only in tests.
         let _ = tracing_subscriber::registry()
@@ -53,6 +55,29 @@ pub fn start() -> Rc<dyn Fn(Log)> {
         AS_TEXT.store(text, Relaxed);
         let _ = handle.modify(|filter| *filter = targets(log.level));
     })
+}
+
+/// Standard error, through a thread: whoever does not read it must not stop a worker.
+fn lines() -> Option<&'static Lines> {
+    static LINES: OnceLock<Option<Lines>> = OnceLock::new();
+    LINES
+        .get_or_init(|| Lines::start("log", std::io::stderr()).ok())
+        .as_ref()
+}
+
+/// Where an event is written to; nowhere if there could be no thread.
+fn writer() -> Box<dyn std::io::Write> {
+    match lines() {
+        Some(lines) => Box::new(lines.clone()),
+        None => Box::new(std::io::sink()),
+    }
+}
+
+/// Waits until what was said so far has been written, no longer than `patience`.
+pub fn flush(patience: Duration) {
+    if let Some(lines) = lines() {
+        lines.flush(patience);
+    }
 }
 
 /// What is written: our own events. What libraries say is for the debugging of plugway itself.

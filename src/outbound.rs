@@ -109,6 +109,7 @@ impl Errand<'_> {
             trailers: takes_trailers(self.head),
         };
         let mut headers = headers::response(&answer.headers, &context);
+        hide_query_credential(plugin, &mut headers);
         plugin
             .cors
             .decorate(&mut headers, self.head.headers.get(header::ORIGIN));
@@ -116,6 +117,29 @@ impl Errand<'_> {
         *response.status_mut() = answer.status;
         *response.headers_mut() = headers;
         response
+    }
+}
+
+/// An upstream that redirects often repeats the query, and with it the credential that we put
+/// there: it is taken out of addresses, and what still tells it is not passed on.
+fn hide_query_credential(plugin: &Plugin, headers: &mut HeaderMap) {
+    if plugin.credential.query.is_none() {
+        return;
+    }
+    for name in [header::LOCATION, header::CONTENT_LOCATION] {
+        let told = headers.get(&name).and_then(|value| value.to_str().ok());
+        let bare = told.and_then(|address| plugin.credential.without_own_query(address));
+        if let Some(value) = bare.and_then(|bare| HeaderValue::try_from(bare).ok()) {
+            headers.insert(name, value);
+        }
+    }
+    let telling: Vec<_> = headers
+        .iter()
+        .filter(|(_, value)| plugin.credential.is_told_in(value.as_bytes()))
+        .map(|(name, _)| name.clone())
+        .collect();
+    for name in telling {
+        headers.remove(name);
     }
 }
 

@@ -40,7 +40,8 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ),
     ("rejection", &["auth", "body", "headers"]),
     // edges: none of them names another
-    ("access", &["config", "telemetry"]),
+    ("lines", &[]),
+    ("access", &["config", "lines", "telemetry"]),
     ("admin", &[]),
     (
         "control",
@@ -54,7 +55,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "tokens",
         ],
     ),
-    ("log", &["config"]),
+    ("log", &["config", "lines"]),
     ("server", &["config"]),
     ("todo", &[]),
     ("upstream", &["body", "headers", "snapshot"]),

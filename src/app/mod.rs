@@ -74,9 +74,9 @@ pub fn run(source: Source, announce: impl FnOnce(&Started)) -> Result<(), StartE
         .context("the runtime")?;
     let set = LocalSet::new();
     set.block_on(&runtime, async {
-        let mut app = App::build(source).await?;
-        // Before anybody knows that it serves: whoever reads so may end it at once.
+        // Before anybody can know that it serves: whoever does may end it at once.
         let signals = Signals::listen().context("signals")?;
+        let mut app = App::build(source).await?;
         announce(&app.started());
         app.run(signals).await;
         Ok(())
@@ -111,6 +111,7 @@ struct App {
     ),
     stop: CancellationToken,
     admin: PathBuf,
+    admin_identity: (u64, u64),
     warnings: Problems,
     shared: Arc<Shared>,
     access: access::Writer,
@@ -148,6 +149,7 @@ impl App {
             deliveries: mpsc::unbounded_channel(),
             stop,
             admin: PathBuf::new(),
+            admin_identity: (0, 0),
             warnings: Problems::new(),
             shared,
             access,
@@ -205,7 +207,9 @@ impl App {
         let published = self.control.published().context("nothing was published")?;
         self.admin
             .clone_from(&published.current().config.listen.admin);
-        let listener = server::bind_unix(&self.admin).map_err(anyhow::Error::new)?;
+        let bound = server::bind_unix(&self.admin).map_err(anyhow::Error::msg)?;
+        let (listener, identity) = bound;
+        self.admin_identity = identity;
         let stop = self.stop.clone();
         tokio::task::spawn_local(async move {
             if let Err(error) = admin::serve(listener, commands, stop.cancelled_owned()).await {
@@ -369,14 +373,16 @@ impl App {
             });
         tracing::info!(deadline_s = deadline.as_secs_f32(), "draining");
         self.stop.cancel();
+        // Now, and not at the end: a successor may have its own there by then.
+        server::unbind_unix(&self.admin, self.admin_identity);
         if let Some(workers) = self.control.edges().end()
             && !workers.drain(deadline).await
         {
             tracing::warn!("the drain's deadline has passed: connections were cut");
         }
-        let _ = std::fs::remove_file(&self.admin);
         self.access.flush(Duration::from_secs(1));
         tracing::info!("ended");
+        crate::log::flush(Duration::from_secs(1));
     }
 }
 

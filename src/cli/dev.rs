@@ -42,7 +42,7 @@ pub(super) fn run(dev: &Dev, output: &mut Output) -> anyhow::Result<Exit> {
     let (upstream, openapi) = match (&dev.upstream, &dev.openapi) {
         (None, None) => (start_todo()?, "/openapi.json".to_owned()),
         (None, Some(_)) => bail!("--openapi describes an API of yours: add --upstream URL"),
-        (Some(upstream), Some(openapi)) => (upstream.clone(), openapi.clone()),
+        (Some(upstream), Some(openapi)) => (upstream.clone(), source(openapi)),
         (Some(upstream), None) => (upstream.clone(), probe(upstream)?),
     };
     let certs = devcerts::ensure(Path::new(CERTS), &[] as &[&str], Timestamp::now())?;
@@ -94,6 +94,16 @@ fn dev_tokens() -> anyhow::Result<DevTokens> {
     Ok(devcerts::ensure_tokens(Path::new(CERTS), make, valid)?)
 }
 
+/// What `--openapi` names, as `openapi.source` is written: a file that is there is that file,
+/// also when its path begins with a slash.
+pub(super) fn source(openapi: &str) -> String {
+    if openapi.starts_with('/') && Path::new(openapi).is_file() {
+        format!("file:{openapi}")
+    } else {
+        openapi.to_owned()
+    }
+}
+
 /// A plugin without authentication is for this machine alone.
 fn only_loopback(dev: &Dev) -> anyhow::Result<()> {
     for address in [&dev.http, &dev.https] {
@@ -139,6 +149,19 @@ fn start_todo() -> anyhow::Result<String> {
 
 /// Finds the document of an API. One that does not answer at all is asked later, by the gateway.
 pub(super) fn probe(upstream: &str) -> anyhow::Result<String> {
+    let after_scheme = upstream.split_once("://").map_or("", |(_, rest)| rest);
+    if after_scheme
+        .split(['/', '?', '#'])
+        .next()
+        .is_some_and(|authority| authority.contains('@'))
+    {
+        bail!(
+            "--upstream takes no user and password: write a configuration with upstream.credential"
+        );
+    }
+    if after_scheme.is_empty() {
+        bail!("--upstream takes a URL, such as http://{upstream}");
+    }
     let roots = std::sync::Arc::new(control::system_roots());
     let limits = Limits {
         upstream_connect: Duration::from_secs(3),
@@ -182,6 +205,8 @@ pub(super) fn probe(upstream: &str) -> anyhow::Result<String> {
     bail!(
         "{upstream} answers, but gives no OpenAPI document. Asked:\n{said}\
          Name it with --openapi FILE or --openapi URL. \
+         Does the API want a credential (401, 403)? Then write a configuration with \
+         upstream.credential and serve that: plugway serve --config FILE. \
          No document at all? A list of the paths that callers need is enough to begin with: \
          see \"An API without a document\" in README.md"
     )
@@ -209,6 +234,9 @@ key         = "{CERTS}/server.key"
 
 [state]
 directory = "state/dev"
+
+[limits]
+drain = "3s"
 
 [plugins.{plugin}]
 

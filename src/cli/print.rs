@@ -69,18 +69,25 @@ fn origin(snapshot: &Snapshot, plugin: &Plugin) -> String {
         .plugins
         .iter()
         .find(|config| config.name == *plugin.name);
-    let host = config
-        .and_then(|config| config.hosts.first())
-        .or(plugin.fly_host.as_ref());
-    match (
-        host,
-        snapshot.config.listen.https.first(),
-        snapshot.config.listen.http.first(),
-    ) {
-        (Some(host), ..) => format!("https://{host}"),
-        (None, Some(address), _) => format!("https://localhost:{}", address.port()),
-        (None, None, Some(address)) => format!("http://localhost:{}", address.port()),
-        (None, None, None) => "http://localhost".to_owned(),
+    let hosts = config.map_or(&[][..], |config| &config.hosts);
+    let local = |host: &str| host == "localhost" || host.starts_with("127.");
+    let named = hosts.iter().find(|host| !local(host)).or(hosts.first());
+    let host = named
+        .or(plugin.fly_host.as_ref())
+        .map_or("localhost", String::as_str);
+    let listen = &snapshot.config.listen;
+    let (scheme, usual, address) = match (listen.https.first(), listen.http.first()) {
+        (Some(address), _) => ("https", 443, Some(address)),
+        // What stands before a plain listener for all the world terminates TLS.
+        (None, Some(_)) if !local(host) => return format!("https://{host}"),
+        (None, address) => ("http", 80, address),
+    };
+    match address
+        .map(std::net::SocketAddr::port)
+        .filter(|port| *port != usual)
+    {
+        Some(port) => format!("{scheme}://{host}:{port}"),
+        None => format!("{scheme}://{host}"),
     }
 }
 

@@ -115,7 +115,7 @@ fn ready(started: &Started) -> serde_json::Value {
 fn from_arguments(serve: &Serve, upstream: &str) -> anyhow::Result<Source> {
     let require = serve.require.map_or("service", super::args::Level::word);
     let openapi = match &serve.openapi {
-        Some(openapi) => openapi.clone(),
+        Some(openapi) => dev::source(openapi),
         None => dev::probe(upstream)?,
     };
     let mut text = String::new();

@@ -1,5 +1,6 @@
 //! One attempt: read → validate → compile → bind → self-test → publish.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -17,7 +18,7 @@ pub(super) struct Candidate {
     tokens: declared::Next,
     problems: Problems,
     digest: [u8; 32],
-    written: [u8; 32],
+    text: [u8; 32],
 }
 
 impl<E: Edges> Control<E> {
@@ -32,7 +33,7 @@ impl<E: Edges> Control<E> {
             tokens,
             mut problems,
             digest,
-            written,
+            text,
         } = candidate;
         let refuse = |stage, problems| {
             Outcome::Refused(Refused {
@@ -52,7 +53,7 @@ impl<E: Edges> Control<E> {
             return refuse(Stage::Bind, problems);
         };
         self.check_fixed(&snapshot.config, &mut problems);
-        self.publish(Arc::new(snapshot), tokens, added, written);
+        self.publish(Arc::new(snapshot), tokens, added, text);
         self.digest = digest;
         self.warnings = problems.clone();
         Outcome::Published(problems)
@@ -71,6 +72,7 @@ impl<E: Edges> Control<E> {
             let _ = inputs.file(path);
         }
         let written = inputs.digest();
+        let text = inputs.digest_of(|path| is_configuration(path, &self.source));
         // Also what was refused is watched: that is where it will be mended.
         self.watched = inputs.watched();
         let refuse = |stage, problems, digest| {
@@ -94,6 +96,7 @@ impl<E: Edges> Control<E> {
             return Err(Outcome::Waiting);
         }
         let digest: [u8; 32] = Sha256::digest([written, self.library.digest()].concat()).into();
+        self.check_documents(&config, &mut problems);
         if problems.has_problems() {
             return refuse(Stage::Compile, problems, digest);
         }
@@ -107,17 +110,36 @@ impl<E: Edges> Control<E> {
         }
         let tokens = self.tokens.next(&config, lines, &self.shared.scopes, now);
         let apis = self.library.apis();
-        let material = self.material(&apis, digest, written, now);
+        let material = self.material(&apis, digest, text, now);
         match Snapshot::compile(config, &material, &mut problems) {
             Some(snapshot) => Ok(Candidate {
                 snapshot,
                 tokens,
                 problems,
                 digest,
-                written,
+                text,
             }),
             None => refuse(Stage::Compile, problems, digest),
         }
+    }
+
+    /// A plugin that serves goes on doing so until the document that replaces its own can be had.
+    fn check_documents(&self, config: &Config, problems: &mut Problems) {
+        for (name, error) in self.library.lost(&self.served()) {
+            let plugin = config.plugins.iter().find(|plugin| plugin.name == name);
+            if let Some(plugin) = plugin {
+                let help = "the document that the plugin has now goes on serving until then";
+                problems.add(&plugin.openapi.at, error).help(help);
+            }
+        }
+    }
+
+    /// Plugins that have their document now.
+    fn served(&self) -> Vec<String> {
+        let running = self.published.as_ref().map(|published| published.current());
+        let plugins = running.iter().flat_map(|running| &running.plugins);
+        let served = plugins.filter(|plugin| plugin.unavailable.is_none());
+        served.map(|plugin| plugin.name.to_string()).collect()
     }
 
     /// What a snapshot is made of beside its configuration.
@@ -125,7 +147,7 @@ impl<E: Edges> Control<E> {
         &'a self,
         apis: &'a Apis,
         digest: [u8; 32],
-        written: [u8; 32],
+        text: [u8; 32],
         now: Timestamp,
     ) -> Material<'a> {
         Material {
@@ -139,14 +161,16 @@ impl<E: Edges> Control<E> {
             now,
             fly_app: self.fly_app.clone(),
             dev: matches!(self.source, Source::Text { dev: true, .. }),
-            // What was written did not change, so it is not what is wrong.
-            strict: self.written != Some(written),
+            // What did not change is not what is wrong.
+            strict: self.text != Some(text),
+            strict_if_fetched: self.text.is_some_and(|running| running != text) || self.rehearsal,
         }
     }
 
     /// Reads, proves and compiles as a start would, and binds nothing: for `check` and `print`.
     /// `None`: documents are awaited.
     pub fn rehearse(&mut self) -> Option<(Option<Snapshot>, Problems)> {
+        self.rehearsal = true;
         match self.compile(Ask::Missing) {
             Ok(candidate) => Some((Some(candidate.snapshot), candidate.problems)),
             Err(Outcome::Refused(refused)) => Some((None, refused.problems)),
@@ -185,7 +209,7 @@ impl<E: Edges> Control<E> {
         snapshot: Arc<Snapshot>,
         tokens: declared::Next,
         added: Vec<E::Bound>,
-        written: [u8; 32],
+        text: [u8; 32],
     ) {
         self.generation = snapshot.generation;
         self.since = Timestamp::now();
@@ -194,7 +218,8 @@ impl<E: Edges> Control<E> {
         self.alive.push(Arc::downgrade(&snapshot));
         // New secrets open before the snapshot that knows their scopes serves, old ones close
         // after: at no moment is a live secret refused.
-        self.written = Some(written);
+        self.text = Some(text);
+        self.library.settled();
         let retired = self.tokens.enter(tokens, &self.shared.tokens);
         let wanted = wanted(&snapshot.config);
         self.edges
@@ -213,6 +238,12 @@ impl<E: Edges> Control<E> {
             }
         }
     }
+}
+
+/// Whether a file is configuration, and not something that the configuration refers to.
+fn is_configuration(path: &Path, source: &Source) -> bool {
+    let main = matches!(source, Source::File(main) if main == path);
+    main || path.extension().is_some_and(|ending| ending == "toml")
 }
 
 /// Which documents are fetched again.

@@ -27,8 +27,6 @@ const MANIFEST: &str = "/.well-known/ai-plugin.json";
 /// What is known of one plugin's document.
 #[derive(Debug)]
 pub(super) struct Known {
-    /// What it was fetched or read from: another identity is another document.
-    identity: String,
     /// The last good copy.
     good: Option<Good>,
     /// What went wrong since.
@@ -51,7 +49,12 @@ struct Good {
 /// The documents of all plugins.
 #[derive(Default)]
 pub(super) struct Library {
-    known: HashMap<String, Known>,
+    /// By plugin and source: what serves is kept until something else does.
+    known: HashMap<Key, Known>,
+    /// The sources of the configuration that was looked at last.
+    wanted: HashMap<String, String>,
+    /// Those of the one that serves.
+    serving: HashMap<String, String>,
     orders: Vec<Delivering>,
 }
 
@@ -62,6 +65,9 @@ impl std::fmt::Debug for Library {
             .finish_non_exhaustive()
     }
 }
+
+/// Name of a plugin, and what its document is fetched or read from.
+type Key = (String, String);
 
 /// A document on its way.
 pub type Delivering = std::pin::Pin<Box<dyn Future<Output = Delivery>>>;
@@ -106,18 +112,13 @@ impl Library {
         ask: Ask,
         now: Timestamp,
     ) -> Vec<(usize, String)> {
-        self.known
-            .retain(|name, _| config.plugins.iter().any(|plugin| plugin.name == *name));
+        self.wanted.clear();
         let mut faults = Vec::new();
         for (index, plugin) in config.plugins.iter().enumerate() {
             let identity = identity(plugin);
-            let known = self
-                .known
-                .entry(plugin.name.clone())
-                .or_insert_with(|| Known::new(identity.clone()));
-            if known.identity != identity {
-                *known = Known::new(identity.clone());
-            }
+            self.wanted.insert(plugin.name.clone(), identity.clone());
+            let key = (plugin.name.clone(), identity.clone());
+            let known = self.known.entry(key).or_insert_with(Known::new);
             known.refresh = plugin.openapi.refresh;
             if let OpenApiSource::File(file) = &plugin.openapi.source {
                 if let Err(error) = known.read(&file.bytes, None, now) {
@@ -148,35 +149,58 @@ impl Library {
 
     /// Takes what came.
     pub(super) fn delivered(&mut self, delivery: Delivery, now: Timestamp) {
-        // What was ordered for another source is of no use any more.
-        let known = self
-            .known
-            .get_mut(&delivery.name)
-            .filter(|known| known.identity == delivery.identity);
-        if let Some(known) = known {
+        // What was ordered for a source that is forgotten is of no use any more.
+        let key = (delivery.name, delivery.identity);
+        if let Some(known) = self.known.get_mut(&key) {
             known.in_flight = false;
             known.came(delivery.result, now);
         }
     }
 
+    /// The documents of the configuration that was looked at last.
+    fn wanted(&self) -> impl Iterator<Item = (&String, &Known)> {
+        self.wanted.iter().filter_map(|(name, identity)| {
+            let known = self.known.get(&(name.clone(), identity.clone()))?;
+            Some((name, known))
+        })
+    }
+
+    /// That configuration serves: what only others wanted is forgotten.
+    pub(super) fn settled(&mut self) {
+        self.serving.clone_from(&self.wanted);
+        let serving = &self.serving;
+        self.known
+            .retain(|(name, identity), _| serving.get(name) == Some(identity));
+    }
+
+    /// Plugins of `serving` that have their document now and would not have one any more, and
+    /// why: a source that was changed to one that gives none.
+    pub(super) fn lost(&self, serving: &[String]) -> Vec<(String, String)> {
+        let lost = |(name, known): (&String, &Known)| {
+            let gone = known.good.is_none() && serving.contains(name);
+            gone.then(|| (name.clone(), known.error.clone().unwrap_or_default()))
+        };
+        self.wanted().filter_map(lost).collect()
+    }
+
     /// Whether a document is on its way for the first time (or, if `all`, again).
     pub(super) fn awaits(&self, all: bool) -> bool {
-        self.known
-            .values()
-            .any(|known| known.in_flight && (all || known.good.is_none() && known.failures == 0))
+        let fresh = |known: &Known| known.good.is_none() && known.failures == 0;
+        self.wanted()
+            .any(|(_, known)| known.in_flight && (all || fresh(known)))
     }
 
     /// What [`snapshot::Material`] wants.
     pub(super) fn apis(&self) -> HashMap<String, Result<Arc<ApiDocument>, String>> {
+        let missing = |known: &Known| {
+            let error = known.error.clone();
+            error.unwrap_or_else(|| "it has not been fetched yet".to_owned())
+        };
         let api = |known: &Known| match &known.good {
             Some(good) => Ok(Arc::clone(&good.document)),
-            None => Err(known
-                .error
-                .clone()
-                .unwrap_or_else(|| "it has not been fetched yet".to_owned())),
+            None => Err(missing(known)),
         };
-        self.known
-            .iter()
+        self.wanted()
             .map(|(name, known)| (name.clone(), api(known)))
             .collect()
     }
@@ -184,7 +208,7 @@ impl Library {
     /// Hash over all of them.
     pub(super) fn digest(&self) -> [u8; 32] {
         use sha2::{Digest, Sha256};
-        let mut names: Vec<_> = self.known.iter().collect();
+        let mut names: Vec<_> = self.wanted().collect();
         names.sort_by_key(|(name, _)| *name);
         let mut all = Sha256::new();
         for (name, known) in names {
@@ -196,22 +220,20 @@ impl Library {
 
     /// When a document is to be asked for again.
     pub(super) fn due(&self) -> Option<tokio::time::Instant> {
-        self.known
-            .values()
-            .filter(|known| !known.in_flight)
-            .filter_map(|known| known.due)
-            .min()
+        let waiting = self.wanted().filter(|(_, known)| !known.in_flight);
+        waiting.filter_map(|(_, known)| known.due).min()
     }
 
     pub(super) fn standing(&self, plugin: &str) -> Option<Standing> {
-        let known = self.known.get(plugin)?;
+        let identity = self.serving.get(plugin)?;
+        let known = self.known.get(&(plugin.to_owned(), identity.clone()))?;
         let state = match (&known.good, &known.error) {
             (Some(_), None) => "current",
             (Some(_), Some(_)) => "last good copy",
             (None, _) => "unavailable",
         };
         Some(Standing {
-            source: known.identity.clone(),
+            source: shown(identity),
             state,
             since: known.good.as_ref().map(|good| good.at),
             error: known.error.clone(),
@@ -220,9 +242,8 @@ impl Library {
 }
 
 impl Known {
-    fn new(identity: String) -> Self {
+    fn new() -> Self {
         Self {
-            identity,
             good: None,
             error: None,
             due: None,
@@ -312,6 +333,21 @@ fn identity(plugin: &config::Plugin) -> String {
     }
 }
 
+/// An address without its query and user, which may hold a secret.
+fn shown(address: &str) -> String {
+    let bare = address
+        .split_once('?')
+        .map_or(address.to_owned(), |(bare, _)| format!("{bare}?…"));
+    match bare.split_once("://").and_then(|(scheme, rest)| {
+        let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
+        let (_, host) = authority.rsplit_once('@')?;
+        Some(format!("{scheme}://{host}/{path}"))
+    }) {
+        Some(anonymous) => anonymous,
+        None => bare,
+    }
+}
+
 /// Orders a document, and the API's own manifest when the configuration leaves something to it.
 fn fetch<E: Edges>(
     plugin: &config::Plugin,
@@ -345,8 +381,8 @@ fn fetch<E: Edges>(
             openapi::read(&bytes, &ReadLimits::default()).ok()
         };
         let (document, manifest) = tokio::join!(document, manifest);
-        let document =
-            document.map_err(|error| format!("{identity} can not be fetched: {error}{hint}"))?;
+        let document = document
+            .map_err(|error| format!("{} can not be fetched: {error}{hint}", shown(&identity)))?;
         Ok((document, manifest))
     }
 }

@@ -42,6 +42,16 @@ impl Inputs {
         })
     }
 
+    /// SHA-256 over some of the files.
+    pub fn digest_of(&self, wanted: impl Fn(&Path) -> bool) -> [u8; 32] {
+        let mut all = Sha256::new();
+        for (path, content) in self.files.iter().filter(|(path, _)| wanted(path)) {
+            all.update(Sha256::digest(path.as_os_str().as_encoded_bytes()));
+            all.update(Sha256::digest(content.as_deref().unwrap_or_default()));
+        }
+        all.finalize().into()
+    }
+
     /// SHA-256 over all that was read, or the reason why it could not be read. Secrets are in it
     /// by their hash only.
     pub fn digest(&self) -> [u8; 32] {

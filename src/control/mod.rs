@@ -142,10 +142,11 @@ pub struct Control<E: Edges> {
     library: Library,
     tokens: Tokens,
     published: Option<Arc<Published>>,
-    /// Hash of what the running generation was made of, and of the part that was written (all
-    /// but fetched documents).
+    /// Hash of what the running generation was made of, and of its configuration files alone.
     digest: [u8; 32],
-    written: Option<[u8; 32]>,
+    text: Option<[u8; 32]>,
+    /// Nothing is going to be published (`check`, `print`).
+    rehearsal: bool,
     warnings: Problems,
     refused: Option<Refused>,
     started: Timestamp,
@@ -177,7 +178,8 @@ impl<E: Edges> Control<E> {
             tokens: Tokens::default(),
             published: None,
             digest: [0; 32],
-            written: None,
+            text: None,
+            rehearsal: false,
             warnings: Problems::new(),
             refused: None,
             started: now,

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::cmp::Reverse;
 use std::collections::HashMap;
+use std::sync::LazyLock;
 
 use super::Methods;
 use super::query;
@@ -17,7 +18,18 @@ pub(super) struct Leaf {
     plain: Vec<Candidate>,
     /// Operations with one, under the first of their keys.
     fixed: Vec<Keyed>,
+    /// All keys that any of them fixes.
+    keys: Vec<String>,
 }
+
+/// What a request is that could be read as several operations: one that may not be called.
+static NOBODYS: LazyLock<Candidate> = LazyLock::new(|| Candidate {
+    method: Methods::NONE,
+    fixed: Box::default(),
+    operation: usize::MAX,
+    encoded_slash: false,
+    published: false,
+});
 
 /// One operation.
 #[derive(Debug)]
@@ -123,6 +135,11 @@ impl Leaf {
             self.plain.push(candidate);
             return;
         };
+        for (key, _) in &candidate.fixed {
+            if !self.keys.contains(key) {
+                self.keys.push(key.clone());
+            }
+        }
         let place = self.fixed.iter().position(|keyed| keyed.key == key);
         let place = place.unwrap_or_else(|| {
             self.fixed.push(Keyed {
@@ -146,7 +163,13 @@ impl Leaf {
     /// The operations whose query fits, best first.
     pub(super) fn fitting<'l>(&'l self, query: Option<&[u8]>) -> Fitting<'l> {
         let mut keyed = Vec::new();
+        let mut unclear = false;
         if let Some(query) = query {
+            // A fixed parameter that is given twice, or under another spelling: the upstream may
+            // read the request as an operation that has it, so it is none that has not.
+            let doubtful =
+                |key: &String| query::is_given(query, key) && query::unique(query, key).is_none();
+            unclear = self.keys.iter().any(doubtful);
             for one in &self.fixed {
                 let value = query::unique(query, &one.key);
                 let bucket = value.and_then(|value| one.by_value.get(&*value));
@@ -157,6 +180,7 @@ impl Leaf {
         Fitting {
             keyed,
             plain: &self.plain,
+            unclear: unclear.then(|| &*NOBODYS),
         }
     }
 
@@ -185,12 +209,17 @@ pub(super) struct Fitting<'l> {
     keyed: Vec<&'l Candidate>,
     /// Those without.
     plain: &'l [Candidate],
+    /// Set when the query could be read in several ways.
+    unclear: Option<&'l Candidate>,
 }
 
 impl<'l> Fitting<'l> {
     /// What this leaf has to say about a method: the operation that it is, published or not.
     /// A published GET answers HEAD too, unless HEAD has an operation of its own.
     pub(super) fn decide(&self, method: Methods) -> Option<&'l Candidate> {
+        if self.unclear.is_some() {
+            return self.unclear;
+        }
         let first = self.first(method);
         if method != Methods::HEAD || first.is_some_and(|own| own.published) {
             return first;

@@ -26,6 +26,11 @@ pub(super) fn unique<'q>(query: &'q [u8], key: &str) -> Option<Cow<'q, [u8]>> {
     }
 }
 
+/// Whether some framework would find a parameter of this name, however often.
+pub(super) fn is_given(query: &[u8], key: &str) -> bool {
+    occurrences(query, key, is_any_separator).0 > 0
+}
+
 /// What any server takes for the end of a parameter.
 fn is_any_separator(byte: u8) -> bool {
     byte == b'&' || byte == b';'

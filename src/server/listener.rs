@@ -3,7 +3,7 @@
 use std::fs::{DirBuilder, Permissions};
 use std::io;
 use std::net::{SocketAddr, TcpListener};
-use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, PermissionsExt};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
 
@@ -84,8 +84,22 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     Ok(socket.into())
 }
 
-/// Binds a unix socket with mode 0600. A socket file that nobody listens on is replaced.
-pub fn bind_unix(path: &Path) -> Result<UnixListener, BindError> {
+/// Removes the file of a unix socket of ours, unless it is a successor's by now.
+pub fn unbind_unix(path: &Path, socket: (u64, u64)) {
+    if identity(path) == Some(socket) {
+        let _ = std::fs::remove_file(path);
+    }
+}
+
+/// Device and inode of a file.
+fn identity(path: &Path) -> Option<(u64, u64)> {
+    let there = std::fs::symlink_metadata(path).ok()?;
+    Some((there.dev(), there.ino()))
+}
+
+/// Binds a unix socket with mode 0600. A socket file that nobody listens on is replaced. With it
+/// comes the identity for [`unbind_unix`].
+pub fn bind_unix(path: &Path) -> Result<(UnixListener, (u64, u64)), BindError> {
     let failed = |source| BindError {
         address: format!("unix:{}", path.display()),
         source,
@@ -96,6 +110,13 @@ pub fn bind_unix(path: &Path) -> Result<UnixListener, BindError> {
     };
     let made = DirBuilder::new().recursive(true).mode(0o700).create(folder);
     made.map_err(failed)?;
+    if std::fs::symlink_metadata(path).is_ok_and(|there| !there.file_type().is_socket()) {
+        let message = "something that is no socket is there, and is left alone: name another path";
+        return Err(failed(io::Error::new(
+            io::ErrorKind::AlreadyExists,
+            message,
+        )));
+    }
     if UnixStream::connect(path).is_ok() {
         return Err(failed(io::Error::new(
             io::ErrorKind::AddrInUse,
@@ -117,5 +138,5 @@ pub fn bind_unix(path: &Path) -> Result<UnixListener, BindError> {
     std::fs::set_permissions(&hidden, Permissions::from_mode(0o600)).map_err(failed)?;
     std::fs::rename(&hidden, path).map_err(failed)?;
     listener.set_nonblocking(true).map_err(failed)?;
-    Ok(listener)
+    Ok((listener, identity(path).unwrap_or_default()))
 }

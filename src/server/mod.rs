@@ -22,7 +22,7 @@ use bytes::Bytes;
 use http::{Request, Response};
 use hyper::body::Incoming;
 
-pub use listener::{BindError, Bound, Kind, bind, bind_unix};
+pub use listener::{BindError, Bound, Kind, bind, bind_unix, unbind_unix};
 pub use worker::{ListenerId, Workers};
 
 use crate::config::Limits;

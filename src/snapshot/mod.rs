@@ -23,11 +23,11 @@ pub use plugin::{Operation, Plugin, Public};
 pub use target::{Credential, SecretText, Target};
 pub use tls::{CertificateFacts, bundled_roots, client_config, covers, provider, roots_of};
 
-use crate::config::{Config, Limits};
+use crate::config::{Config, DeclaredToken, Limits, Require, Spanned};
 use crate::openapi;
 use crate::problems::{Place, Problems};
 use crate::telemetry::Labels;
-use crate::tokens::ScopeLists;
+use crate::tokens::{Level, ScopeLists};
 
 /// What serves: one value for the whole process, replaced as a whole.
 #[derive(Debug)]
@@ -80,6 +80,9 @@ pub struct Material<'a> {
     /// Whether selectors that match nothing are problems (what was written changed) or warnings
     /// (only a document did).
     pub strict: bool,
+    /// The same where the document was fetched, and so may have changed since it was written: at
+    /// a start it is a warning.
+    pub strict_if_fetched: bool,
 }
 
 /// Per plugin: its API, or why it is not there yet.
@@ -130,6 +133,7 @@ impl Snapshot {
             plugins.extend(plugin::compile(&config, plugin, material, problems).map(Arc::new));
         }
         check_scopes(&config, &plugins, material, problems);
+        check_callers(&config, problems);
         if problems.has_problems() {
             return None;
         }
@@ -191,6 +195,42 @@ fn names(plugin: &crate::config::Plugin) -> Vec<String> {
     names
 }
 
+/// A plugin that wants a token which nobody has answers 401 to everyone.
+fn check_callers(config: &Config, problems: &mut Problems) {
+    for plugin in config
+        .plugins
+        .iter()
+        .filter(|_| config.token_files.is_empty())
+    {
+        let wanted: &[Level] = match plugin.auth.require {
+            Require::None | Require::Upstream => continue,
+            Require::Service => &[Level::Service],
+            Require::User => &[Level::User],
+            Require::Any => &[Level::Service, Level::User],
+        };
+        let opens = |token: &DeclaredToken| {
+            let here = |name: &Spanned<String>| name.value == "*" || name.value == plugin.name;
+            wanted.contains(&token.level) && token.plugins.iter().any(here)
+        };
+        if !config.tokens.iter().any(opens) {
+            let key = format!("plugins.{}.auth.require", plugin.name);
+            let (name, require) = (&plugin.name, plugin.auth.require.word());
+            let message = format!(
+                "no token can call plugin {name}: require = \"{require}\", and none is declared"
+            );
+            problems
+                .warn(
+                    &Place {
+                        key,
+                        ..plugin.at.clone()
+                    },
+                    message,
+                )
+                .help("declare one in [tokens.NAME], or name a file in token_files");
+        }
+    }
+}
+
 /// A scope that matches nothing in any of its token's plugins grants nothing: most likely a
 /// mistake, and certainly not what was meant.
 fn check_scopes(
@@ -211,6 +251,12 @@ fn check_scopes(
         if reach.iter().any(|plugin| plugin.unavailable.is_some()) {
             continue;
         }
+        let fetched = reach.iter().any(|plugin| plugin.document_is_fetched);
+        let strict = if fetched {
+            material.strict_if_fetched
+        } else {
+            material.strict
+        };
         for scope in &token.scopes {
             let known = scope.value == crate::tokens::Selector::All
                 || reach.iter().any(|plugin| {
@@ -224,7 +270,7 @@ fn check_scopes(
                     "`{}` matches no published operation: it grants nothing",
                     scope.value
                 );
-                if material.strict {
+                if strict {
                     problems
                         .add(&scope.at, message)
                         .help("`plugway print openapi` shows what is published");

@@ -72,6 +72,8 @@ pub struct Plugin {
     pub public: Option<Public>,
     /// The name that Fly.io gives.
     pub fly_host: Option<String>,
+    /// Whether its API's document comes over the network, and may change by itself.
+    pub document_is_fetched: bool,
     /// Why its API's document is not there.
     pub unavailable: Option<String>,
     /// What was repaired, simplified or skipped in the document.
@@ -161,7 +163,7 @@ pub(super) fn compile(
     let (source, unavailable) = source(plugin, material);
     let loaded = match source {
         None => None,
-        Some(source) => Some(load(plugin, source, material.strict, problems)?),
+        Some(source) => Some(load(plugin, source, material, problems)?),
     };
     let name: Arc<str> = Arc::from(plugin.name.as_str());
     let callable = loaded
@@ -209,6 +211,7 @@ pub(super) fn compile(
             .fly_app
             .as_ref()
             .map(|app| format!("{app}.fly.dev")),
+        document_is_fetched: is_fetched(plugin),
         unavailable,
         report: callable.report,
         target,
@@ -243,6 +246,11 @@ fn outbound(
         credential: presented(credential),
         rules: rules(plugin, "request", &plugin.headers.request, problems)?,
     })
+}
+
+/// Whether its document comes over the network, and may change by itself.
+fn is_fetched(plugin: &config::Plugin) -> bool {
+    !matches!(plugin.openapi.source, config::OpenApiSource::File(_))
 }
 
 /// The `Host` that is sent upstream; `None`: the client's.
@@ -296,9 +304,14 @@ fn policy(plugin: &config::Plugin, problems: &mut Problems) -> Option<Policy> {
 fn load(
     plugin: &config::Plugin,
     source: &super::ApiDocument,
-    strict: bool,
+    material: &Material<'_>,
     problems: &mut Problems,
 ) -> Option<Api> {
+    let strict = if is_fetched(plugin) {
+        material.strict_if_fetched
+    } else {
+        material.strict
+    };
     let selection = Selection {
         include: plugin
             .openapi
@@ -320,36 +333,29 @@ fn load(
             return None;
         }
     };
-    let nothing = |list: &[config::Spanned<config::Selector>],
-                   indexes: &[usize],
-                   what: &str,
-                   problems: &mut Problems| {
-        for selector in indexes.iter().filter_map(|index| list.get(*index)) {
-            let message = format!(
-                "`{}` matches no operation of the document{what}",
-                selector.value
-            );
-            if strict {
-                problems
-                    .add(&selector.at, message)
-                    .help("an operationId, `tag:NAME`, or `METHOD /path` as the document has it");
-            } else {
-                problems.warn(&selector.at, message);
-            }
-        }
-    };
-    nothing(
+    let unmatched = &loaded.unmatched;
+    let idle = (
         &plugin.openapi.include,
-        &loaded.unmatched.include,
-        ": it publishes nothing",
-        problems,
+        &unmatched.include,
+        "it publishes nothing",
     );
-    nothing(
+    let useless = (
         &plugin.openapi.exclude,
-        &loaded.unmatched.exclude,
-        ": it hides nothing",
-        problems,
+        &unmatched.exclude,
+        "it hides nothing",
     );
+    for (list, indexes, so) in [idle, useless] {
+        for selector in indexes.iter().filter_map(|index| list.get(*index)) {
+            let what = &selector.value;
+            let message = format!("`{what}` matches no operation of the document: {so}");
+            let problem = if strict {
+                problems.add(&selector.at, message)
+            } else {
+                problems.warn(&selector.at, message)
+            };
+            problem.help("an operationId, `tag:NAME`, or `METHOD /path` as the document has it");
+        }
+    }
     let api = loaded;
     if api.operations.is_empty() {
         problems.warn(

@@ -68,21 +68,61 @@ impl Credential {
         let Some(own) = &self.query else {
             return client.map(Cow::Borrowed);
         };
-        let name = |pair: &str| {
-            url::form_urlencoded::parse(pair.as_bytes())
-                .next()
-                .map(|(name, _)| name.into_owned())
-        };
-        let mine = name(&own.0);
+        let mine = parameter(&own.0);
         let mut query: String = client
             .into_iter()
             .flat_map(|query| query.split('&'))
-            .filter(|pair| !pair.is_empty() && name(pair) != mine)
+            .filter(|pair| !pair.is_empty() && parameter(pair) != mine)
             .flat_map(|pair| [pair, "&"])
             .collect();
         query.push_str(&own.0);
         Some(Cow::Owned(query))
     }
+}
+
+impl Credential {
+    /// An address that the upstream sends back, without the parameter that is ours; `None` when
+    /// it has none.
+    pub fn without_own_query(&self, address: &str) -> Option<String> {
+        let own = parameter(&self.query.as_ref()?.0)?;
+        let (rest, fragment) = match address.split_once('#') {
+            Some((rest, fragment)) => (rest, Some(fragment)),
+            None => (address, None),
+        };
+        let (path, query) = rest.split_once('?')?;
+        let kept: Vec<&str> = query
+            .split('&')
+            .filter(|pair| parameter(pair).as_ref() != Some(&own))
+            .collect();
+        if kept.len() == query.split('&').count() {
+            return None;
+        }
+        let query = if kept.is_empty() {
+            String::new()
+        } else {
+            format!("?{}", kept.join("&"))
+        };
+        let fragment = fragment.map_or(String::new(), |fragment| format!("#{fragment}"));
+        Some(format!("{path}{query}{fragment}"))
+    }
+
+    /// Whether a value that the upstream sends back holds the secret that is sent in the query.
+    pub fn is_told_in(&self, value: &[u8]) -> bool {
+        let Some((_, secret)) = self.query.as_ref().and_then(|own| own.0.split_once('=')) else {
+            return false;
+        };
+        let holds = |secret: &[u8]| {
+            !secret.is_empty() && value.windows(secret.len()).any(|window| window == secret)
+        };
+        let plain = url::form_urlencoded::parse(secret.as_bytes()).next();
+        holds(secret.as_bytes()) || plain.is_some_and(|(plain, _)| holds(plain.as_bytes()))
+    }
+}
+
+/// The decoded name of a query parameter.
+fn parameter(pair: &str) -> Option<String> {
+    let first = url::form_urlencoded::parse(pair.as_bytes()).next();
+    first.map(|(name, _)| name.into_owned())
 }
 
 /// Text that must not be shown.

@@ -69,7 +69,7 @@ async fn get(
         let mut channel = connect(target).await?;
         let mut request = Request::get(&path)
             .body(RequestBody::none())
-            .map_err(|_| FetchError::Path(path.clone()))?;
+            .map_err(|_| FetchError::Path(bare(&path)))?;
         *request.headers_mut() = headers.clone();
         let response = channel.sender.send_request(request).await?;
         if response.status().is_redirection() {
@@ -87,7 +87,7 @@ async fn get(
             bytes: body.to_bytes(),
         });
     }
-    Err(FetchError::Redirect(path))
+    Err(FetchError::Redirect(bare(&path)))
 }
 
 /// The path of a redirect that stays on the upstream.
@@ -101,6 +101,13 @@ fn same_origin(target: &Target, headers: &HeaderMap) -> Result<String, FetchErro
     if path.starts_with('/') && !path.starts_with("//") {
         Ok(path.to_owned())
     } else {
-        Err(FetchError::Redirect(location.to_owned()))
+        Err(FetchError::Redirect(bare(location)))
     }
+}
+
+/// Without a query: it may hold the upstream's credential.
+fn bare(address: &str) -> String {
+    address
+        .split_once('?')
+        .map_or(address.to_owned(), |(bare, _)| format!("{bare}?…"))
 }
