@@ -3,7 +3,7 @@
 //! Nothing is collected: a frame is taken from the client when the upstream can take it.
 
 use std::cell::Cell;
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
@@ -113,6 +113,30 @@ pub enum BodyFault {
     /// Its framing is broken, or the client left.
     #[error("the body ended early")]
     Broken,
+}
+
+/// Bytes of a body that nobody wants and that are read all the same.
+const DISCARDED: u64 = 64 << 10;
+/// How long they are waited for.
+const DISCARDING: Duration = Duration::from_secs(1);
+
+/// Reads what is left of a small body that nobody wants, so that another request can follow it.
+/// False if it is not small, or did not come in time.
+pub async fn discard(mut incoming: Incoming) -> bool {
+    if incoming
+        .size_hint()
+        .exact()
+        .is_none_or(|length| length > DISCARDED)
+    {
+        return false;
+    }
+    let rest = async {
+        while let Some(frame) = poll_fn(|cx| Pin::new(&mut incoming).poll_frame(cx)).await {
+            frame.ok()?;
+        }
+        Some(())
+    };
+    matches!(tokio::time::timeout(DISCARDING, rest).await, Ok(Some(())))
 }
 
 /// A request's body.

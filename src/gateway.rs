@@ -15,7 +15,7 @@ use jiff::Timestamp;
 use crate::access;
 use crate::answer::{Body, Content, Ledger, Recorder};
 use crate::auth::{AuthFailure, Principal};
-use crate::body::{BodyFault, RequestBody};
+use crate::body::{self, BodyFault, RequestBody, Upload};
 use crate::callers::{Callers, RequestIds};
 use crate::control::Shared;
 use crate::documents::{self, Found};
@@ -60,12 +60,12 @@ impl Gateway {
     /// The life of a request, top to bottom.
     async fn answer(
         &self,
-        request: Request<Incoming>,
+        head: &Parts,
+        body: &mut Option<Incoming>,
         snapshot: &Snapshot,
         peer: &Peer,
         recorder: &mut Recorder,
     ) -> Result<Response<Content>, Rejection> {
-        let (head, body) = request.into_parts();
         let path = head.uri.path();
 
         // 1. Alive, and willing? Asked by machines that know neither host nor token.
@@ -103,19 +103,19 @@ impl Gateway {
 
         // 4. What we generate is answered from memory, and never shadowed by the upstream.
         if let Some(found) = plugin.documents.find(path) {
-            return self.document(found, &head, plugin, (&client, peer), recorder);
+            return self.document(found, head, plugin, (&client, peer), recorder);
         }
 
         // 5. A browser asks before it sends: answered for every path that has methods.
         if head.method == Method::OPTIONS
-            && let Some(answer) = local::preflight(plugin, &head, path)
+            && let Some(answer) = local::preflight(plugin, head, path)
         {
             return Ok(answer);
         }
         refuse_foreign_page(plugin, &head.headers, &client, peer)?;
 
         // 6. Which published operation.
-        let errand = errand(plugin, &head, &client)?;
+        let errand = errand(plugin, head, &client)?;
         if let Some(index) = errand.operation {
             recorder.record.target = Some(Arc::clone(&plugin.operations[index].record));
         }
@@ -124,14 +124,16 @@ impl Gateway {
         let principal = self.admit(plugin, &head.headers, &errand, recorder)?;
 
         // 8. Do it.
-        let body = RequestBody::new(
-            body,
-            snapshot.limits.body_bytes,
-            snapshot.limits.body_idle,
-            Some(plugin.policy.header().clone()),
-        );
-        recorder.upload = Some(body.upload());
         check_length(&head.headers, snapshot.limits.body_bytes)?;
+        let body = body.take().map_or_else(RequestBody::none, |body| {
+            RequestBody::new(
+                body,
+                snapshot.limits.body_bytes,
+                snapshot.limits.body_idle,
+                Some(plugin.policy.header().clone()),
+            )
+        });
+        recorder.upload = Some(body.upload());
         self.forward(errand, body, &principal, recorder).await
     }
 
@@ -265,19 +267,27 @@ impl Handler for Gateway {
         record.tls = peer.tls;
         record.generation = snapshot.generation;
         let mut recorder = Box::new(Recorder::begin(record, Rc::clone(&self.ledger)));
-        let page = request.headers().get(header::ORIGIN).cloned();
-        let response = match self.answer(request, &snapshot, &peer, &mut recorder).await {
+        let (head, body) = request.into_parts();
+        let mut body = Some(body);
+        let answer = self.answer(&head, &mut body, &snapshot, &peer, &mut recorder);
+        let mut response = match answer.await {
             Ok(response) => response,
             Err(rejection) => {
                 recorder.rejected(&rejection);
                 let mut response = rejection.into_response(&recorder.record.request_id, peer.http2);
                 // A page may know why it was refused.
                 if let Some(plugin) = named(&snapshot, &recorder.record) {
-                    plugin.cors.decorate(response.headers_mut(), page.as_ref());
+                    let page = head.headers.get(header::ORIGIN);
+                    plugin.cors.decorate(response.headers_mut(), page);
                 }
                 response.map(Content::Full)
             }
         };
+        if !peer.http2 && !is_read(&head, body, recorder.upload.as_deref()).await {
+            // What is left of it can not be told from the next request.
+            let close = HeaderValue::from_static("close");
+            response.headers_mut().insert(header::CONNECTION, close);
+        }
         recorder.attach(response)
     }
 
@@ -425,6 +435,18 @@ fn refused(plugin: &Plugin, failure: AuthFailure, scope: Option<&str>) -> Reject
     Rejection::Auth {
         failure,
         challenge: plugin.policy.challenge(failure, scope),
+    }
+}
+
+/// Whether a request was read to its end, so that another can follow it. `body` is what nobody
+/// wanted: a little is read here, unless its sender waits to be asked for it.
+async fn is_read(head: &Parts, body: Option<Incoming>, upload: Option<&Upload>) -> bool {
+    match body {
+        None => upload.is_none_or(Upload::ended),
+        Some(body) => {
+            http_body::Body::is_end_stream(&body)
+                || (!head.headers.contains_key(header::EXPECT) && body::discard(body).await)
+        }
     }
 }
 

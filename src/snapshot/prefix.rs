@@ -63,3 +63,74 @@ fn is_loopback(name: &str) -> bool {
             .parse::<std::net::IpAddr>()
             .is_ok_and(|address| address.is_loopback())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Credential, Roots, UpstreamHost};
+
+    fn upstream(host: &str, base_path: &str) -> Upstream {
+        Upstream {
+            tls: false,
+            host: host.to_owned(),
+            port: 8000,
+            base_path: base_path.to_owned(),
+            host_header: UpstreamHost::Upstream,
+            credential: Credential::Nothing,
+            roots: Roots::Bundled,
+            timeout: std::time::Duration::from_secs(1),
+            total: None,
+            retries: 0,
+        }
+    }
+
+    fn operation(server_host: Option<&str>, server_path: &str) -> Operation {
+        Operation {
+            id: "list".to_owned(),
+            original_id: None,
+            method: http::Method::GET,
+            path: "/todos".to_owned(),
+            path_key: "/todos".to_owned(),
+            fixed_query: Vec::new(),
+            tags: Vec::new(),
+            server_path: server_path.to_owned(),
+            server_host: server_host.map(str::to_owned),
+        }
+    }
+
+    #[track_caller]
+    fn check(upstream: &Upstream, server: (Option<&str>, &str), expected: &str, told: usize) {
+        let operation = operation(server.0, server.1);
+        assert_eq!(prefix(upstream, &operation), expected);
+        assert_eq!(
+            report(upstream, &[operation.clone(), operation]).len(),
+            told
+        );
+    }
+
+    #[test]
+    fn whose_path_is_put_before_an_operation() {
+        let bare = upstream("api.example", "");
+        check(&bare, (None, ""), "", 0);
+        check(&bare, (None, "/v1"), "/v1", 0);
+        check(&bare, (Some("API.example:443"), "/v1"), "/v1", 0);
+        check(&bare, (Some("other.example:443"), "/v1"), "", 1);
+        check(&bare, (Some("other.example:443"), ""), "", 1);
+        let based = upstream("api.example", "/base");
+        check(&based, (None, "/v1"), "/base", 0);
+        check(&based, (Some("other.example:443"), "/v1"), "/base", 1);
+    }
+
+    #[test]
+    fn this_machine_has_several_names() {
+        for name in ["localhost:80", "127.0.0.1:9", "[::1]:8000"] {
+            check(&upstream("127.0.0.1", ""), (Some(name), "/v1"), "/v1", 0);
+        }
+        check(
+            &upstream("127.0.0.1", ""),
+            (Some("10.0.0.1:80"), "/v1"),
+            "",
+            1,
+        );
+    }
+}

@@ -155,6 +155,25 @@ def test_a_body_that_nobody_read_is_not_the_next_request(world):
     assert world.upstream.requests == []
 
 
+def test_a_refusal_says_whether_the_connection_goes_on(world):
+    """Otherwise the next request meets a closed door, and only an idempotent one is sent again."""
+    world.start()
+    wire = world.wire()
+    for _ in range(3):
+        wire.send("POST /todos HTTP/1.1\r\nHost: localhost\r\nContent-Length: 4\r\n\r\n")
+        wire.send("body")
+        status, fields = wire.head()
+        assert status == 401 and "connection" not in fields
+        wire.exactly(int(fields["content-length"]))
+    for rest in ("Content-Length: 1000000", "Transfer-Encoding: chunked", "Content-Length: 4\r\nExpect: 100-continue"):
+        wire = world.wire()
+        wire.send(f"POST /todos HTTP/1.1\r\nHost: localhost\r\n{rest}\r\n\r\n")
+        status, fields = wire.head()
+        assert (status, fields.get("connection")) == (401, "close"), rest
+        wire.rest()
+    assert world.upstream.requests == []
+
+
 FRAMES = [
     "Content-Length: 4\r\nContent-Length: 5", "Content-Length: +4", "Content-Length: -1", "Content-Length: 4, 5", "Transfer-Encoding: gzip, chunked",
     "Transfer-Encoding: identity", "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked", "Transfer-Encoding: xchunked", "Transfer-Encoding: chunked, chunked",
