@@ -253,9 +253,11 @@ impl Body for RequestBody {
                     let limit = me.limit;
                     return me.failed(BodyFault::TooLarge { limit });
                 }
-                // Where the length is known nobody asks for the end behind the last byte, which
-                // in HTTP/2 may come in a frame of its own.
-                let ended = incoming.is_end_stream() || incoming.size_hint().exact() == Some(0);
+                // Nobody asks for the end behind trailers, nor, where the length is known, for the
+                // one behind the last byte, which in HTTP/2 may come in a frame of its own.
+                let ended = frame.is_trailers()
+                    || incoming.is_end_stream()
+                    || incoming.size_hint().exact() == Some(0);
                 me.upload.ended.set(ended);
                 Poll::Ready(Some(Ok(match frame.into_trailers() {
                     Ok(trailers) => Frame::trailers(crate::headers::clean_trailers(

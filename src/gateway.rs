@@ -213,6 +213,9 @@ impl Gateway {
                 .token()
                 .map(|token| self.callers.facts(token, &self.shared.labels)),
             host: errand.host(),
+            target: errand
+                .target()
+                .ok_or(Rejection::AmbiguousPath("it is too long to be passed on"))?,
         };
         let repeatable = errand
             .head

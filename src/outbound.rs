@@ -39,6 +39,8 @@ pub struct Stamp {
     pub caller: Option<Rc<CallerFacts>>,
     /// `Host`
     pub host: HeaderValue,
+    /// The request's target at the upstream, in origin form.
+    pub target: Uri,
 }
 
 impl Errand<'_> {
@@ -54,6 +56,20 @@ impl Errand<'_> {
         let own = self.plugin.host.clone();
         let host = own.or_else(|| HeaderValue::try_from(self.client.authority.to_string()).ok());
         host.unwrap_or(HeaderValue::from_static(""))
+    }
+
+    /// The target that is asked for: `None` when all of it together is too long (the `http` crate
+    /// takes 65,534 bytes). Its pieces were parts of a target before, so nothing else can be.
+    pub fn target(&self) -> Option<Uri> {
+        let query = self.plugin.credential.query(self.head.uri.query());
+        let mut text = format!("{}{}", self.prefix(), self.path);
+        if let Some(query) = query {
+            text.push('?');
+            text.push_str(&query);
+        }
+        let mut parts = uri::Parts::default();
+        parts.path_and_query = Some(uri::PathAndQuery::from_maybe_shared(Bytes::from(text)).ok()?);
+        Uri::from_parts(parts).ok()
     }
 
     /// The request as it is sent.
@@ -75,12 +91,7 @@ impl Errand<'_> {
         frame(&mut headers, &self.head.method, &body);
         let mut request = Request::new(body);
         *request.method_mut() = self.head.method.clone();
-        *request.uri_mut() = target(
-            self.plugin,
-            self.prefix(),
-            &self.path,
-            self.head.uri.query(),
-        );
+        *request.uri_mut() = stamp.target.clone();
         *request.headers_mut() = headers;
         request
     }
@@ -156,24 +167,6 @@ fn frame(headers: &mut HeaderMap, method: &Method, body: &RequestBody) {
             HeaderValue::from_static("chunked"),
         );
     }
-}
-
-/// The request's target at the upstream: origin form.
-fn target(plugin: &Plugin, prefix: &str, path: &str, query: Option<&str>) -> Uri {
-    let query = plugin.credential.query(query);
-    let mut text = String::with_capacity(
-        prefix.len() + path.len() + query.as_ref().map_or(0, |query| query.len() + 1),
-    );
-    text.push_str(prefix);
-    text.push_str(path);
-    if let Some(query) = query {
-        text.push('?');
-        text.push_str(&query);
-    }
-    let mut parts = uri::Parts::default();
-    // Its pieces were parts of a target before.
-    parts.path_and_query = uri::PathAndQuery::from_maybe_shared(Bytes::from(text)).ok();
-    Uri::from_parts(parts).unwrap_or_default()
 }
 
 /// HTTP/2 clients always do; others say so.

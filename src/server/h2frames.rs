@@ -48,7 +48,8 @@ impl Frames {
         }
     }
 
-    /// Takes what was read. True as soon as a whole frame has come.
+    /// Takes what was read. True when a whole frame has come in it, or the last one of a header
+    /// block.
     fn feed(&mut self, mut bytes: &[u8]) -> bool {
         let mut whole = false;
         let skipped = self.preface_left.min(bytes.len());
@@ -69,7 +70,7 @@ impl Frames {
                     self.begin();
                 }
             }
-            whole |= self.header_len == 0 && self.payload_left == 0;
+            whole |= self.header_len == 0 && self.payload_left == 0 && !self.block_open;
         }
         whole
     }
@@ -122,6 +123,11 @@ impl<T: AsyncRead + Unpin> AsyncRead for FrameWatch<T> {
         let fresh = &buf.filled()[before..];
         if !fresh.is_empty() {
             let whole = me.frames.feed(fresh);
+            if whole {
+                // What is open now was begun since: reads end where the network cuts, and that
+                // may be within a frame each time.
+                me.watch.frame_is_open(false);
+            }
             me.watch.frame_is_open(me.frames.is_open());
             // The first frame ends the opening. Later ones that begin no request (PING, SETTINGS)
             // do not begin a head, which the layer below took them for.

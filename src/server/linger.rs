@@ -1,38 +1,60 @@
 //! The end of a connection that we close first.
 //!
 //! A socket closed while bytes of the client are unread is reset, and the reset can overtake the
-//! answer (a 413 to a large upload, say). So the write side is shut, and what still comes is read
-//! and dropped, for a bounded time and amount.
+//! answer (a 413 to a large upload, say; many clients read no answer before they have sent all).
+//! So the write side is shut, and what still comes is read and dropped, for a bounded time
+//! and amount.
 
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::sync::mpsc::UnboundedSender;
+use tokio::time::timeout;
 
 /// How long a client may go on sending after our end.
-const TIME: Duration = Duration::from_secs(2);
-/// How much of it is read.
-const BYTES: usize = 4 << 20;
+const TIME: Duration = Duration::from_secs(15);
+/// How much of it is read: more than bodies are allowed to have by default.
+const BYTES: usize = 65 << 20;
+/// How long it may be silent.
+const SILENCE: Duration = Duration::from_secs(2);
+
+/// A socket whose client has our answer and may not have read it, and what counts it as open.
+pub(crate) type Lingering = (TcpStream, Arc<dyn Send + Sync>);
 
 /// A socket that, when dropped after an orderly end of ours, is handed to the worker to linger.
-#[derive(Debug)]
 pub(crate) struct Socket {
     stream: Option<TcpStream>,
     /// The client said that it is done.
     ended: bool,
     /// We said that we are done.
     shut: bool,
-    lingering: UnboundedSender<TcpStream>,
+    /// Counts the connection as open until it is dropped.
+    open: Arc<dyn Send + Sync>,
+    lingering: UnboundedSender<Lingering>,
+}
+
+impl std::fmt::Debug for Socket {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Socket")
+            .field("stream", &self.stream)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Socket {
-    pub(crate) fn new(stream: TcpStream, lingering: UnboundedSender<TcpStream>) -> Self {
+    pub(crate) fn new(
+        stream: TcpStream,
+        open: Arc<dyn Send + Sync>,
+        lingering: UnboundedSender<Lingering>,
+    ) -> Self {
         Self {
             stream: Some(stream),
+            open,
             ended: false,
             shut: false,
             lingering,
@@ -54,25 +76,26 @@ impl Drop for Socket {
             && !self.ended
         {
             // The worker is gone: so is the process.
-            let _ = self.lingering.send(stream);
+            let _ = self.lingering.send((stream, Arc::clone(&self.open)));
         }
     }
 }
 
 /// Reads what still comes and drops it.
-pub(crate) async fn linger(mut stream: TcpStream) {
+pub(crate) async fn linger((mut stream, open): Lingering) {
     let _ = stream.shutdown().await;
     let read = async {
         let mut buffer = vec![0; 16 << 10];
         let mut left = BYTES;
-        while let Ok(length @ 1..) = stream.read(&mut buffer).await {
+        while let Ok(Ok(length @ 1..)) = timeout(SILENCE, stream.read(&mut buffer)).await {
             let Some(rest) = left.checked_sub(length) else {
                 return;
             };
             left = rest;
         }
     };
-    let _ = tokio::time::timeout(TIME, read).await;
+    let _ = timeout(TIME, read).await;
+    drop((stream, open));
 }
 
 impl AsyncRead for Socket {

@@ -6,8 +6,9 @@ use std::net::{SocketAddr, TcpListener};
 use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, PermissionsExt};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
+use std::time::Duration;
 
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::{Domain, Protocol, Socket, TcpKeepalive, Type};
 
 pub use crate::config::ListenerKind as Kind;
 
@@ -74,6 +75,13 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     )?;
     // Only lets us bind while connections of a predecessor are in TIME_WAIT.
     socket.set_reuse_address(true)?;
+    // Every connection has this from its listener: a response that may be silent for hours (an
+    // event stream) must not keep the place of a client that vanished.
+    let vanished = TcpKeepalive::new()
+        .with_time(Duration::from_mins(1))
+        .with_interval(Duration::from_secs(15))
+        .with_retries(4);
+    socket.set_tcp_keepalive(&vanished)?;
     if address.is_ipv6() {
         // `[::]` and `0.0.0.0` are two listeners, on every system alike.
         socket.set_only_v6(true)?;

@@ -49,11 +49,41 @@ pub(crate) struct Tracked<B> {
     call: Rc<Call>,
     /// HTTP/2: see [`StreamExecutor`].
     timed: bool,
+    /// What is left of a frame that was cut, see [`PIECE`].
+    rest: Bytes,
 }
+
+/// Bytes that an HTTP/2 client has to take within `limits.write_stall`. Larger frames are cut:
+/// h2 wants the next one only when it has sent the last one, and a client that takes a little at
+/// a time would seem to take nothing of a large one.
+const PIECE: usize = 16 << 10;
 
 impl<B> Tracked<B> {
     pub(crate) fn new(body: B, call: Rc<Call>, timed: bool) -> Self {
-        Self { body, call, timed }
+        Self {
+            body,
+            call,
+            timed,
+            rest: Bytes::new(),
+        }
+    }
+}
+
+impl<B: Body<Data = Bytes> + Unpin> Tracked<B> {
+    /// [`Body::poll_frame`] in pieces.
+    fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
+        if self.rest.is_empty() {
+            let frame = match std::task::ready!(Pin::new(&mut self.body).poll_frame(cx)) {
+                Some(Ok(frame)) => frame,
+                end => return Poll::Ready(end),
+            };
+            match frame.into_data() {
+                Ok(data) => self.rest = data,
+                Err(trailers) => return Poll::Ready(Some(Ok(trailers))),
+            }
+        }
+        let piece = self.rest.split_to(self.rest.len().min(PIECE));
+        Poll::Ready(Some(Ok(Frame::data(piece))))
     }
 }
 
@@ -65,19 +95,26 @@ impl<B: Body<Data = Bytes> + Unpin> Body for Tracked<B> {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
-        let result = Pin::new(&mut self.body).poll_frame(cx);
-        if self.timed {
-            self.call.given.set(result.is_ready().then(Instant::now));
+        if !self.timed {
+            return Pin::new(&mut self.body).poll_frame(cx);
         }
+        let result = self.poll_piece(cx);
+        self.call.given.set(result.is_ready().then(Instant::now));
         result
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
+        self.rest.is_empty() && self.body.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
+        let (hint, rest) = (self.body.size_hint(), self.rest.len() as u64);
+        let mut whole = SizeHint::new();
+        whole.set_lower(hint.lower().saturating_add(rest));
+        if let Some(upper) = hint.upper() {
+            whole.set_upper(upper.saturating_add(rest));
+        }
+        whole
     }
 }
 

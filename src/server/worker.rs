@@ -21,7 +21,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::Handler;
 use super::connection;
-use super::linger::{Socket, linger};
+use super::linger::{Lingering, Socket, linger};
 use super::listener::{Bound, Kind};
 
 /// Names a listener among those that are open.
@@ -309,7 +309,7 @@ impl<H: Handler> Worker<H> {
         &self,
         listener: &Arc<Listener>,
         socket: TcpListener,
-        lingering: &UnboundedSender<TcpStream>,
+        lingering: &UnboundedSender<Lingering>,
     ) {
         let socket = match tokio::net::TcpListener::from_std(socket) {
             Ok(socket) => socket,
@@ -355,7 +355,7 @@ impl<H: Handler> Worker<H> {
         stream: TcpStream,
         remote: SocketAddr,
         listener: &Arc<Listener>,
-        lingering: &UnboundedSender<TcpStream>,
+        lingering: &UnboundedSender<Lingering>,
     ) {
         self.shared.open.fetch_add(1, Relaxed);
         listener.open.fetch_add(1, Relaxed);
@@ -391,17 +391,19 @@ impl<H: Handler> Worker<H> {
         stream: TcpStream,
         remote: SocketAddr,
         open: Open<H::Report>,
-        lingering: &UnboundedSender<TcpStream>,
+        lingering: &UnboundedSender<Lingering>,
     ) {
         let prepared = stream.set_nodelay(true).and_then(|()| stream.local_addr());
         let Ok(local) = prepared else { return };
         let listener = Arc::clone(&open.listener);
         let (handler, drain) = (Rc::clone(&self.handler), self.shared.drain.clone());
-        let socket = Socket::new(stream, lingering.clone());
+        // Also while it lingers, when this is over.
+        let open = Arc::new(open);
+        let socket = Socket::new(stream, open, lingering.clone());
         let counted = Counted::begin(&handler, (listener.kind, listener.asked));
         tokio::task::spawn_local(async move {
             connection::serve(handler, listener.kind, socket, (remote, local), drain).await;
-            drop((counted, open));
+            drop(counted);
         });
     }
 }

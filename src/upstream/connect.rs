@@ -8,6 +8,7 @@ use std::time::Duration;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use rustls::pki_types::ServerName;
+use socket2::{SockRef, TcpKeepalive};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::sync::oneshot;
@@ -84,7 +85,7 @@ async fn tcp(target: &Target, deadline: Instant) -> Result<TcpStream, ConnectErr
         let share = left / u32::try_from(addresses.len() - tried).unwrap_or(u32::MAX);
         result = match timeout_at(Instant::now() + share, TcpStream::connect(address)).await {
             Ok(Ok(stream)) => {
-                stream.set_nodelay(true).map_err(ConnectError::Connect)?;
+                prepare(&stream).map_err(ConnectError::Connect)?;
                 return Ok(stream);
             }
             Ok(Err(error)) => Err(ConnectError::Connect(error)),
@@ -92,6 +93,17 @@ async fn tcp(target: &Target, deadline: Instant) -> Result<TcpStream, ConnectErr
         };
     }
     result
+}
+
+/// No delay for small writes; and while an event stream is silent, TCP asks whether the upstream
+/// is still there.
+fn prepare(stream: &TcpStream) -> io::Result<()> {
+    let vanished = TcpKeepalive::new()
+        .with_time(Duration::from_mins(1))
+        .with_interval(Duration::from_secs(15))
+        .with_retries(4);
+    SockRef::from(stream).set_tcp_keepalive(&vanished)?;
+    stream.set_nodelay(true)
 }
 
 async fn channel<T>(io: T, socket: Socket) -> Result<Channel, ConnectError>
