@@ -376,3 +376,63 @@ async fn a_changed_secret_file_is_a_rotation_with_grace() {
     );
     assert!(scene.opens("the-third-secret-of-all"));
 }
+
+#[tokio::test]
+async fn what_serves_goes_on_until_its_new_document_can_be_had() {
+    let mut scene = Scene::empty();
+    scene
+        .edges
+        .0
+        .borrow_mut()
+        .documents
+        .insert("/openapi.json".into(), DOCUMENT.into());
+    scene.configure("\"/openapi.json\"", "service", "");
+    published(&scene.attempt(Trigger::Start).await);
+    scene.configure("\"/typo.json\"", "service", "");
+    refused(
+        &scene.attempt(Trigger::File).await,
+        Stage::Compile,
+        "typo.json can not be fetched",
+    );
+    assert_eq!(scene.operations(), 2);
+    // The upstream fails meanwhile: the copy that served was not forgotten.
+    scene.edges.0.borrow_mut().documents.clear();
+    scene.configure("\"/openapi.json\"", "service", "");
+    assert!(matches!(
+        scene.attempt(Trigger::File).await,
+        Outcome::Unchanged
+    ));
+    assert!(scene.control.ready());
+}
+
+#[tokio::test]
+async fn an_upstream_that_lost_an_operation_blocks_neither_start_nor_renewal() {
+    let extra = "[plugins.p.files]\n\"/note.txt\" = \"FOLDER/note.txt\"\n";
+    let mut scene = Scene::empty();
+    scene.write("note.txt", "one");
+    scene
+        .edges
+        .0
+        .borrow_mut()
+        .documents
+        .insert("/openapi.json".into(), DOCUMENT.into());
+    scene.configure(
+        "\"/openapi.json\"\nopenapi.include = [\"a\", \"gone\"]",
+        "service",
+        extra,
+    );
+    published(&scene.attempt(Trigger::Start).await);
+    scene.write("note.txt", "two");
+    published(&scene.attempt(Trigger::File).await);
+    // Who writes a selector that matches nothing now is told so.
+    scene.configure(
+        "\"/openapi.json\"\nopenapi.include = [\"a\", \"wrong\"]",
+        "service",
+        extra,
+    );
+    refused(
+        &scene.attempt(Trigger::File).await,
+        Stage::Compile,
+        "`wrong` matches no operation",
+    );
+}

@@ -148,3 +148,28 @@ pub fn bind_unix(path: &Path) -> Result<(UnixListener, (u64, u64)), BindError> {
     listener.set_nonblocking(true).map_err(failed)?;
     Ok((listener, identity(path).unwrap_or_default()))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_admin_socket_takes_no_other_file_and_no_other_gateways_place() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("state/admin.sock");
+        let (first, identity) = bind_unix(&path).unwrap();
+        let mode = std::fs::metadata(&path).unwrap().mode() & 0o777;
+        assert_eq!(mode, 0o600);
+        assert!(bind_unix(&path).is_err(), "another gateway answers there");
+        drop(first);
+        let (_second, successor) = bind_unix(&path).unwrap();
+        unbind_unix(&path, identity);
+        assert!(path.exists(), "it is the successor's");
+        unbind_unix(&path, successor);
+        assert!(!path.exists());
+
+        std::fs::write(&path, "precious").unwrap();
+        assert!(bind_unix(&path).is_err());
+        assert_eq!(std::fs::read(&path).unwrap(), b"precious");
+    }
+}

@@ -134,3 +134,50 @@ impl std::fmt::Debug for SecretText {
         f.write_str("SecretText(..)")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn credential() -> Credential {
+        Credential {
+            query: Some(SecretText("api_key=s%3Cecret".into())),
+            ..Credential::default()
+        }
+    }
+
+    #[track_caller]
+    fn check(address: &str, expected: Option<&str>) {
+        assert_eq!(credential().without_own_query(address).as_deref(), expected);
+    }
+
+    #[test]
+    fn an_address_that_comes_back_loses_the_credential() {
+        check("/slash/?x=1&api_key=s%3Cecret", Some("/slash/?x=1"));
+        check("/slash/?api%5Fkey=s%3Cecret#top", Some("/slash/#top"));
+        check(
+            "http://a.example/?api_key=other&y=2",
+            Some("http://a.example/?y=2"),
+        );
+        check("/slash/?x=1", None);
+        check("/slash/", None);
+        assert!(credential().is_told_in(b"<https://a/?k=s%3Cecret>; rel=next"));
+        assert!(credential().is_told_in(b"0; url=/?k=s<ecret"));
+        assert!(!credential().is_told_in(b"/?k=secret"));
+        assert!(!Credential::default().is_told_in(b"anything"));
+    }
+
+    #[test]
+    fn a_client_can_not_name_the_parameter_that_is_ours() {
+        let sent = |query| credential().query(query).map(Cow::into_owned);
+        assert_eq!(sent(None).as_deref(), Some("api_key=s%3Cecret"));
+        assert_eq!(
+            sent(Some("a=1&api_key=mine&b")).as_deref(),
+            Some("a=1&b&api_key=s%3Cecret")
+        );
+        assert_eq!(
+            sent(Some("api%5fkey=mine")).as_deref(),
+            Some("api_key=s%3Cecret")
+        );
+    }
+}

@@ -65,6 +65,27 @@ fn fixed_queries() {
     check(QUERIES_SPECS, QUERIES_CASES);
 }
 
+/// An operation without a fixed query on the same path, and a template that covers it, are no way
+/// around those that have one.
+#[test]
+fn unclear_queries_are_no_operation() {
+    check(
+        "GET /index.php
+        -GET /index.php?action=delete&sure=yes
+        GET /{page}",
+        "GET /index.php => 0 /index.php
+        GET /index.php?x=1 => 0 /index.php
+        GET /index.php?action=show => 0 /index.php
+        GET /index.php?action=delete&sure=yes => not found
+        GET /index.php?action=delete&action=delete&sure=yes => not found
+        GET /index.php?Action=delete&sure=yes => not found
+        GET /index.php?action[]=delete&sure=yes => not found
+        GET /index.php?x=1;action=delete&sure=yes => not found
+        GET /index.php?action=delete&sure=yes&sure=yes => not found
+        GET /other?action=delete&action=delete => 2 /other",
+    );
+}
+
 #[test]
 fn form_bodies_that_name_a_fixed_parameter() {
     let fixed = [("action".to_owned(), "list".to_owned())];
