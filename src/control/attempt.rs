@@ -87,15 +87,15 @@ impl<E: Edges> Control<E> {
             return refuse(Stage::Validate, problems, written);
         };
         for (index, error) in self
-            .library
+            .documents
             .settle(&config, &self.edges, &self.roots, ask, now)
         {
             problems.add(&config.plugins[index].openapi.at, error);
         }
-        if self.library.awaits(ask == Ask::All) {
+        if self.documents.awaits(ask == Ask::All) {
             return Err(Outcome::Waiting);
         }
-        let digest: [u8; 32] = Sha256::digest([written, self.library.digest()].concat()).into();
+        let digest: [u8; 32] = Sha256::digest([written, self.documents.digest()].concat()).into();
         self.check_documents(&config, &mut problems);
         if problems.has_problems() {
             return refuse(Stage::Compile, problems, digest);
@@ -109,7 +109,7 @@ impl<E: Edges> Control<E> {
             return refuse(Stage::Validate, problems, digest);
         }
         let tokens = self.tokens.next(&config, lines, &self.shared.scopes, now);
-        let apis = self.library.apis();
+        let apis = self.documents.apis();
         let material = self.material(&apis, digest, text, now);
         match Snapshot::compile(config, &material, &mut problems) {
             Some(snapshot) => Ok(Candidate {
@@ -125,7 +125,7 @@ impl<E: Edges> Control<E> {
 
     /// A plugin that serves goes on doing so until the document that replaces its own can be had.
     fn check_documents(&self, config: &Config, problems: &mut Problems) {
-        for (name, error) in self.library.lost(&self.served()) {
+        for (name, error) in self.documents.lost(&self.served()) {
             let plugin = config.plugins.iter().find(|plugin| plugin.name == name);
             if let Some(plugin) = plugin {
                 let help = "the document that the plugin has now goes on serving until then";
@@ -219,7 +219,7 @@ impl<E: Edges> Control<E> {
         // New secrets open before the snapshot that knows their scopes serves, old ones close
         // after: at no moment is a live secret refused.
         self.text = Some(text);
-        self.library.settled();
+        self.documents.settled();
         let retired = self.tokens.enter(tokens, &self.shared.tokens);
         let wanted = wanted(&snapshot.config);
         self.edges

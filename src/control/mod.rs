@@ -139,7 +139,7 @@ pub struct Control<E: Edges> {
     tickets: Arc<dyn ProducesTickets>,
     roots: Arc<RootCertStore>,
     fly_app: Option<String>,
-    library: Library,
+    documents: Library,
     tokens: Tokens,
     published: Option<Arc<Published>>,
     /// Hash of what the running generation was made of, and of its configuration files alone.
@@ -174,7 +174,7 @@ impl<E: Edges> Control<E> {
             fly_app: std::env::var("FLY_APP_NAME")
                 .ok()
                 .filter(|name| !name.is_empty()),
-            library: Library::default(),
+            documents: Library::default(),
             tokens: Tokens::default(),
             published: None,
             digest: [0; 32],
@@ -213,7 +213,7 @@ impl<E: Edges> Control<E> {
 
     /// When a document is to be asked for again.
     pub fn due(&self) -> Option<tokio::time::Instant> {
-        self.library.due()
+        self.documents.due()
     }
 
     /// One attempt, from reading to publishing. [`Outcome::Waiting`]: documents were ordered
@@ -247,17 +247,17 @@ impl<E: Edges> Control<E> {
 
     /// Documents that were ordered: to be awaited by the caller and [delivered](Self::delivered).
     pub fn take_orders(&mut self) -> Vec<Delivering> {
-        self.library.take_orders()
+        self.documents.take_orders()
     }
 
     /// Whether documents are on their way.
     pub fn fetching(&self) -> bool {
-        self.library.awaits(true)
+        self.documents.awaits(true)
     }
 
     /// Takes what came.
     pub fn delivered(&mut self, delivery: Delivery) {
-        self.library.delivered(delivery, Timestamp::now());
+        self.documents.delivered(delivery, Timestamp::now());
     }
 
     /// Notes and reports how an attempt ended.

@@ -64,7 +64,7 @@ pub(super) fn status<E: Edges>(control: &Control<E>) -> Value {
 }
 
 fn plugin<E: Edges>(control: &Control<E>, plugin: &Plugin) -> Value {
-    let standing = control.library.standing(&plugin.name);
+    let standing = control.documents.standing(&plugin.name);
     let report: Vec<Value> = plugin
         .report
         .iter()
