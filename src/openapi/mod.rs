@@ -7,6 +7,7 @@ mod emit;
 mod identify;
 mod load;
 mod operations;
+mod origins;
 mod pointer;
 mod publish;
 mod read;
@@ -22,6 +23,7 @@ use serde_json::Value;
 
 pub use emit::to_yaml;
 pub use load::{LoadError, load};
+pub use origins::Origins;
 pub use publish::{InfoOverrides, PublishOptions, Target, publish};
 pub use read::{Document, Duplicate, ReadError, ReadErrorKind, ReadLimits, read, read_document};
 pub use select::{Selection, Unmatched, matches};
