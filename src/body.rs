@@ -1,6 +1,7 @@
 //! The body of a request on its way upstream, and the patience that both directions have.
 //!
-//! Nothing is collected: a frame is taken from the client when the upstream can take it.
+//! Nothing is collected: a frame is taken from the client when the upstream can take it. But for
+//! forms that have to be looked at first.
 
 use std::cell::Cell;
 use std::future::{Future, poll_fn};
@@ -9,7 +10,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use bytes::{Buf, Bytes};
+use bytes::{Buf, Bytes, BytesMut};
 use http::HeaderName;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
@@ -143,6 +144,8 @@ pub async fn discard(mut incoming: Incoming) -> bool {
 #[derive(Debug)]
 pub struct RequestBody {
     incoming: Option<Incoming>,
+    /// All of it, where it had to be looked at.
+    held: Option<Bytes>,
     upload: Rc<Upload>,
     patience: Patience,
     limit: u64,
@@ -174,6 +177,7 @@ impl RequestBody {
         let empty = incoming.is_none();
         Self {
             incoming,
+            held: None,
             upload: Rc::new(Upload {
                 bytes: Cell::new(0),
                 ended: Cell::new(empty),
@@ -189,8 +193,9 @@ impl RequestBody {
 
     /// A body without content, for a request that is made once more.
     pub fn empty_again(&self) -> Option<Self> {
-        self.incoming.is_none().then(|| Self {
+        self.is_empty().then(|| Self {
             incoming: None,
+            held: None,
             upload: Rc::clone(&self.upload),
             patience: Patience::new(None),
             limit: self.limit,
@@ -205,7 +210,22 @@ impl RequestBody {
 
     /// Whether there is no content.
     pub fn is_empty(&self) -> bool {
-        self.incoming.is_none()
+        self.incoming.is_none() && self.held.is_none()
+    }
+
+    /// Takes all of it from the client, `most` bytes, so that it can be looked at before it goes
+    /// on. Trailers are left out: forms have none.
+    pub async fn hold(&mut self, most: u64) -> Result<&[u8], BodyFault> {
+        let limit = std::mem::replace(&mut self.limit, most);
+        let mut bytes = BytesMut::new();
+        while let Some(frame) = poll_fn(|cx| Pin::new(&mut *self).poll_frame(cx)).await {
+            if let Ok(data) = frame?.into_data() {
+                bytes.extend_from_slice(&data);
+            }
+        }
+        self.limit = limit;
+        self.held = (!bytes.is_empty()).then(|| bytes.freeze());
+        Ok(self.held.as_deref().unwrap_or_default())
     }
 
     fn failed(&mut self, fault: BodyFault) -> Poll<Option<Result<Frame<Bytes>, BodyFault>>> {
@@ -224,6 +244,9 @@ impl Body for RequestBody {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyFault>>> {
         let me = &mut *self;
+        if let Some(bytes) = me.held.take() {
+            return Poll::Ready(Some(Ok(Frame::data(bytes))));
+        }
         let Some(incoming) = &mut me.incoming else {
             return Poll::Ready(me.upload.fault.get().map(Err));
         };
@@ -271,10 +294,15 @@ impl Body for RequestBody {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.upload.fault.get().is_none() && self.incoming.as_ref().is_none_or(Body::is_end_stream)
+        self.upload.fault.get().is_none()
+            && self.held.is_none()
+            && self.incoming.as_ref().is_none_or(Body::is_end_stream)
     }
 
     fn size_hint(&self) -> SizeHint {
+        if let Some(held) = &self.held {
+            return SizeHint::with_exact(held.len() as u64);
+        }
         self.incoming
             .as_ref()
             .map_or_else(|| SizeHint::with_exact(0), Body::size_hint)

@@ -21,9 +21,8 @@ use crate::control::Shared;
 use crate::documents::{self, Found};
 use crate::headers::{self, Authority, ClientView, Trust};
 use crate::local;
-use crate::outbound::{Errand, Stamp};
+use crate::outbound::{Errand, Stamp, errand, refuse_repeated};
 use crate::rejection::Rejection;
-use crate::route::{self, Miss};
 use crate::server::{Event, Handler, ListenerId, Peer, Settings};
 use crate::snapshot::{Plugin, Published, Snapshot, View};
 use crate::telemetry::{Counters, Record};
@@ -125,7 +124,7 @@ impl Gateway {
 
         // 8. Do it.
         check_length(&head.headers, snapshot.limits.body_bytes)?;
-        let body = body.take().map_or_else(RequestBody::none, |body| {
+        let mut body = body.take().map_or_else(RequestBody::none, |body| {
             RequestBody::new(
                 body,
                 snapshot.limits.body_bytes,
@@ -134,6 +133,7 @@ impl Gateway {
             )
         });
         recorder.upload = Some(body.upload());
+        refuse_repeated(&errand, &mut body).await?;
         self.forward(errand, body, &principal, recorder).await
     }
 
@@ -348,39 +348,6 @@ impl Handler for Gateway {
         let _ = self.view.current();
         self.upstreams.tick();
     }
-}
-
-/// The published operation that a request is, or the path that is forwarded without being one.
-fn errand<'a>(
-    plugin: &'a Plugin,
-    head: &'a Parts,
-    client: &'a ClientView<'a>,
-) -> Result<Errand<'a>, Rejection> {
-    let path = head.uri.path();
-    let (operation, path) = match plugin.router.find(&head.method, path, head.uri.query()) {
-        Ok(found) => (Some(found.operation), found.upstream_path),
-        Err(Miss::Ambiguous(reason)) => return Err(Rejection::AmbiguousPath(reason)),
-        // Without its document nothing is known to be published.
-        Err(_) if plugin.unavailable.is_some() => return Err(Rejection::DocumentUnavailable),
-        Err(_) if plugin.forward_unpublished => match route::check_path(path) {
-            Ok(()) => (None, path.into()),
-            Err(Miss::Ambiguous(reason)) => return Err(Rejection::AmbiguousPath(reason)),
-            Err(_) => return Err(Rejection::NoRoute),
-        },
-        Err(Miss::NotFound) => return Err(Rejection::NoRoute),
-        Err(Miss::MethodNotAllowed { allow }) => {
-            return Err(Rejection::MethodNotAllowed {
-                allow: allow.to_string(),
-            });
-        }
-    };
-    Ok(Errand {
-        plugin,
-        head,
-        client,
-        operation,
-        path,
-    })
 }
 
 /// The plugin that a record names.

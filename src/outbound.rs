@@ -12,6 +12,8 @@ use crate::answer::Content;
 use crate::body::RequestBody;
 use crate::callers::CallerFacts;
 use crate::headers::{self, ClientView, Identity, Outbound, ResponseContext, Rewrite};
+use crate::rejection::Rejection;
+use crate::route::{self, Miss};
 use crate::snapshot::Plugin;
 use crate::upstream::ResponseBody;
 
@@ -28,6 +30,75 @@ pub struct Errand<'a> {
     pub operation: Option<usize>,
     /// The path, without what is put in front of it.
     pub path: Cow<'a, str>,
+}
+
+/// The published operation that a request is, or the path that is forwarded without being one.
+pub fn errand<'a>(
+    plugin: &'a Plugin,
+    head: &'a Parts,
+    client: &'a ClientView<'a>,
+) -> Result<Errand<'a>, Rejection> {
+    let path = head.uri.path();
+    let (operation, path) = match plugin.router.find(&head.method, path, head.uri.query()) {
+        Ok(found) => {
+            let fixed = &plugin.operations[found.operation].fixed;
+            if !fixed.admits(&head.headers, head.uri.query()) {
+                return Err(Rejection::NoRoute);
+            }
+            (Some(found.operation), found.upstream_path)
+        }
+        Err(Miss::Ambiguous(reason)) => return Err(Rejection::AmbiguousPath(reason)),
+        // Without its document nothing is known to be published.
+        Err(_) if plugin.unavailable.is_some() => return Err(Rejection::DocumentUnavailable),
+        Err(_) if plugin.forward_unpublished => match route::check_path(path) {
+            Ok(()) => (None, path.into()),
+            Err(Miss::Ambiguous(reason)) => return Err(Rejection::AmbiguousPath(reason)),
+            Err(_) => return Err(Rejection::NoRoute),
+        },
+        Err(Miss::NotFound) => return Err(Rejection::NoRoute),
+        Err(Miss::MethodNotAllowed { allow }) => {
+            return Err(Rejection::MethodNotAllowed {
+                allow: allow.to_string(),
+            });
+        }
+    };
+    Ok(Errand {
+        plugin,
+        head,
+        client,
+        operation,
+        path,
+    })
+}
+
+/// Bytes of a form that is looked at before it goes on.
+const FORM_BYTES: u64 = 8 << 20;
+
+/// A form must not give a fixed parameter of the query again: the upstream may read that one.
+/// What can not be looked into is refused as well.
+pub async fn refuse_repeated(errand: &Errand<'_>, body: &mut RequestBody) -> Result<(), Rejection> {
+    let headers = &errand.head.headers;
+    let fixed = errand
+        .operation
+        .map(|index| &errand.plugin.operations[index].fixed);
+    let guarded = fixed.and_then(|fixed| {
+        let mut types = headers.get_all(header::CONTENT_TYPE).iter();
+        Some((
+            fixed,
+            types.find_map(|media_type| fixed.guards(media_type))?,
+        ))
+    });
+    let Some((fixed, form)) = guarded.filter(|_| !body.is_empty()) else {
+        return Ok(());
+    };
+    if headers.contains_key(header::CONTENT_ENCODING) {
+        return Err(Rejection::NoRoute);
+    }
+    let content = body.hold(FORM_BYTES).await?;
+    if fixed.is_repeated(form, content) {
+        return Err(Rejection::NoRoute);
+    }
+    Ok(())
 }
 
 /// What is the same each time that a request is sent.
@@ -61,7 +132,9 @@ impl Errand<'_> {
     /// The target that is asked for: `None` when all of it together is too long (the `http` crate
     /// takes 65,534 bytes). Its pieces were parts of a target before, so nothing else can be.
     pub fn target(&self) -> Option<Uri> {
-        let query = self.plugin.credential.query(self.head.uri.query());
+        let client = self.head.uri.query();
+        let query = self.with_fixed(client);
+        let query = self.plugin.credential.query(query.as_deref());
         let mut text = format!("{}{}", self.prefix(), self.path);
         if let Some(query) = query {
             text.push('?');
@@ -70,6 +143,21 @@ impl Errand<'_> {
         let mut parts = uri::Parts::default();
         parts.path_and_query = Some(uri::PathAndQuery::from_maybe_shared(Bytes::from(text)).ok()?);
         Uri::from_parts(parts).ok()
+    }
+
+    /// The query with the hidden parameters that the client did not give.
+    fn with_fixed<'q>(&self, query: Option<&'q str>) -> Option<Cow<'q, str>> {
+        let mut whole = query.map(Cow::Borrowed);
+        let fixed = self
+            .operation
+            .map(|index| &self.plugin.operations[index].fixed);
+        for pair in fixed.into_iter().flat_map(|fixed| fixed.missing(query)) {
+            whole = Some(match whole {
+                Some(before) if !before.is_empty() => format!("{before}&{pair}").into(),
+                _ => pair.to_owned().into(),
+            });
+        }
+        whole
     }
 
     /// The request as it is sent.
@@ -88,6 +176,9 @@ impl Errand<'_> {
             streamed: http_body::Body::size_hint(&body).exact().is_none(),
         };
         let mut headers = headers::outbound(&self.head.headers, &out);
+        if let Some(index) = self.operation {
+            self.plugin.operations[index].fixed.apply(&mut headers);
+        }
         frame(&mut headers, &self.head.method, &body);
         let mut request = Request::new(body);
         *request.method_mut() = self.head.method.clone();

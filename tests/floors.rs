@@ -69,7 +69,14 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     (
         "outbound",
         &[
-            "answer", "body", "callers", "headers", "snapshot", "upstream",
+            "answer",
+            "body",
+            "callers",
+            "headers",
+            "rejection",
+            "route",
+            "snapshot",
+            "upstream",
         ],
     ),
     (

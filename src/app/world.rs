@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 use crate::access;
 use crate::admin;
 use crate::config::{Limits, ListenerKind, Log};
-use crate::control::{Edges, Fetching, Listening, Order};
+use crate::control::{Edges, Fetched, Fetching, Listening, Order};
 use crate::server::{self, Bound, Workers};
 use crate::telemetry::Counters;
 use crate::upstream;
@@ -155,9 +155,19 @@ impl Edges for World {
                 order.patience,
             )
             .await;
-            fetched
-                .map(|fetched| fetched.bytes.to_vec())
-                .map_err(|error| error.to_string())
+            match fetched {
+                Ok(upstream::Fetched::New {
+                    bytes,
+                    etag,
+                    modified,
+                }) => Ok(Fetched::New {
+                    bytes: bytes.to_vec(),
+                    etag,
+                    modified,
+                }),
+                Ok(upstream::Fetched::Unchanged) => Ok(Fetched::Unchanged),
+                Err(error) => Err(error.to_string()),
+            }
         })
     }
 }

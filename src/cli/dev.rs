@@ -19,7 +19,7 @@ use crate::app::Started;
 use crate::config::{Limits, ListenerKind};
 use crate::control::devcerts::{self, DevTokens};
 use crate::control::{self, Source};
-use crate::openapi::{self, ReadLimits, Selection};
+use crate::openapi::{self, ReadLimits};
 use crate::tokens::{self, Fingerprint};
 use crate::{server, snapshot, todo, upstream};
 
@@ -184,12 +184,12 @@ pub(super) fn probe(upstream: &str) -> anyhow::Result<String> {
         let path = format!("{base}{place}");
         let fetching = upstream::fetch(&target, &path, &headers, 64 << 20, Duration::from_secs(5));
         match LocalSet::new().block_on(&runtime, fetching) {
-            Ok(fetched) => {
-                let read = openapi::read(&fetched.bytes, &ReadLimits::default())
+            Ok(upstream::Fetched::Unchanged) => {}
+            Ok(upstream::Fetched::New { bytes, .. }) => {
+                let read = openapi::read(&bytes, &ReadLimits::default())
                     .map_err(|error| error.to_string());
                 match read.and_then(|document| {
-                    openapi::load(document, &Selection::default())
-                        .map_err(|error| error.to_string())
+                    openapi::Prepared::new(document).map_err(|error| error.to_string())
                 }) {
                     Ok(_) => return Ok(place.to_owned()),
                     Err(error) => drop(writeln!(said, "  {path}: {error}")),

@@ -61,6 +61,8 @@ fn property(key: &Key) -> Value {
 fn kind(described: &Kind) -> Value {
     match described {
         // A date and time of TOML reaches a schema as a string.
+        Kind::Flag => json!({ "type": "boolean" }),
+        Kind::Scalar => json!({ "type": ["string", "number", "boolean"] }),
         Kind::Text(_) | Kind::Time => json!({ "type": "string" }),
         Kind::Fingerprint => json!({
             "type": "string",

@@ -71,7 +71,7 @@ impl<E: Edges> Control<E> {
             // Read, so that it is in the hash and watched; what it says is looked at below.
             let _ = inputs.file(path);
         }
-        let written = inputs.digest();
+        let mut written = inputs.digest();
         let text = inputs.digest_of(|path| is_configuration(path, &self.source));
         // Also what was refused is watched: that is where it will be mended.
         self.watched = inputs.watched();
@@ -86,12 +86,15 @@ impl<E: Edges> Control<E> {
         let (Some(config), false) = (config, problems.has_problems()) else {
             return refuse(Stage::Validate, problems, written);
         };
-        for (index, error) in self
-            .documents
-            .settle(&config, &self.edges, &self.roots, ask, now)
-        {
-            problems.add(&config.plugins[index].openapi.at, error);
+        let faults =
+            self.documents
+                .settle(&config, &mut inputs, &self.edges, &self.roots, (ask, now));
+        for (at, error) in faults {
+            problems.add(&at, error);
         }
+        // Also the files that documents refer to are part of the generation, and watched.
+        written = inputs.digest();
+        self.watched = inputs.watched();
         if self.documents.awaits(ask == Ask::All) {
             return Err(Outcome::Waiting);
         }

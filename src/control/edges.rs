@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use http::HeaderMap;
+use http::{HeaderMap, HeaderValue};
 
 use crate::config::{Limits, ListenerKind, Log};
 use crate::snapshot::Target;
@@ -33,7 +33,23 @@ pub trait Edges {
 }
 
 /// A document on its way.
-pub type Fetching = std::pin::Pin<Box<dyn Future<Output = Result<Vec<u8>, String>>>>;
+pub type Fetching = std::pin::Pin<Box<dyn Future<Output = Result<Fetched, String>>>>;
+
+/// What came.
+#[derive(Debug, Clone)]
+pub enum Fetched {
+    /// A document.
+    New {
+        /// Content.
+        bytes: Vec<u8>,
+        /// `ETag`, to ask for a newer one with.
+        etag: Option<HeaderValue>,
+        /// `Last-Modified`
+        modified: Option<HeaderValue>,
+    },
+    /// It is as it was (304).
+    Unchanged,
+}
 
 /// A listener.
 #[derive(Debug, Clone, Copy)]

@@ -23,7 +23,7 @@ use rustls::RootCertStore;
 use rustls::server::ProducesTickets;
 use serde_json::Value;
 
-pub use edges::{Edges, Fetching, Listening, Order};
+pub use edges::{Edges, Fetched, Fetching, Listening, Order};
 pub use inputs::Inputs;
 pub use watch::Watch;
 
@@ -257,7 +257,7 @@ impl<E: Edges> Control<E> {
 
     /// Takes what came.
     pub fn delivered(&mut self, delivery: Delivery) {
-        self.documents.delivered(delivery, Timestamp::now());
+        self.documents.delivered(delivery);
     }
 
     /// Notes and reports how an attempt ended.

@@ -10,7 +10,9 @@ use std::sync::Arc;
 
 use tempfile::TempDir;
 
-use super::{Control, Edges, Fetching, Listening, Order, Outcome, Shared, Source, Stage, Trigger};
+use super::{
+    Control, Edges, Fetched, Fetching, Listening, Order, Outcome, Shared, Source, Stage, Trigger,
+};
 use crate::config::{Limits, ListenerKind, Log};
 use crate::telemetry::Labels;
 use crate::tokens::{Fingerprint, ScopeLists, TokenTable};
@@ -67,9 +69,12 @@ impl Edges for FakeEdges {
     fn fetch(&self, order: Order) -> Fetching {
         let found = self.0.borrow().documents.get(&order.path).cloned();
         Box::pin(async move {
-            found
-                .map(String::into_bytes)
-                .ok_or_else(|| "it answered 404".into())
+            let found = found.ok_or("it answered 404")?;
+            Ok(Fetched::New {
+                bytes: found.into_bytes(),
+                etag: None,
+                modified: None,
+            })
         })
     }
 }

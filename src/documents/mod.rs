@@ -6,7 +6,6 @@
 //! generated URL begins with.
 
 mod catalog;
-mod cut;
 mod document;
 mod facts;
 mod manifest;

@@ -9,7 +9,9 @@ use super::identify::{self, Subject};
 use super::operations::{self, Candidate};
 use super::publish;
 use super::servers::{self, Server};
-use super::{Action, Api, Finding, Info, Operation, Selection};
+use super::{
+    Action, Api, Finding, Info, LoadError, Operation, Override, Prepared, Selection, overrides,
+};
 
 /// How many values all published operations may have together, each reference to a parameter
 /// or body counted where it is used: a short document could otherwise publish a huge one.
@@ -17,31 +19,48 @@ const MAX_WEIGHT: usize = 2_000_000;
 /// Longest report.
 const MAX_FINDINGS: usize = 10_000;
 
-/// Why a document is none that can be loaded.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum LoadError {
-    /// A version of `OpenAPI` that this version of plugway does not read.
-    #[error("{0} is not supported by this version of plugway; OpenAPI 3.0 and 3.1 are")]
-    Version(String),
-    /// `openapi` is there, but no version.
-    #[error("`openapi` is {0}, which is no version of OpenAPI; write \"3.0.3\" or \"3.1.0\"")]
-    NoVersion(String),
-    /// Not `OpenAPI`.
-    #[error("this is no OpenAPI document: it has no `openapi` at the top; it seems to be {0}")]
-    Other(&'static str),
+/// What is wanted of a document.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LoadOptions {
+    /// Which operations are published.
+    pub selection: Selection,
+    /// What is said of single operations.
+    pub overrides: Vec<Override>,
+    /// Whether long descriptions are cut.
+    pub cut: bool,
+}
+
+impl Default for LoadOptions {
+    fn default() -> Self {
+        Self {
+            selection: Selection::default(),
+            overrides: Vec::new(),
+            cut: true,
+        }
+    }
+}
+
+/// Reads the operations of a document in one piece, and reduces them to those that are published.
+pub fn load(document: impl Into<Arc<Value>>, selection: &Selection) -> Result<Api, LoadError> {
+    let prepared = Prepared::new(Arc::unwrap_or_clone(document.into()))?;
+    let options = LoadOptions {
+        selection: selection.clone(),
+        ..LoadOptions::default()
+    };
+    Ok(load_prepared(&prepared, &options))
 }
 
 /// Reads the operations of a document, and reduces them to those that are published.
-pub fn load(document: impl Into<Arc<Value>>, selection: &Selection) -> Result<Api, LoadError> {
-    let document: Arc<Value> = document.into();
-    check_version(&document)?;
+pub fn load_prepared(prepared: &Prepared, options: &LoadOptions) -> Api {
+    let document = &*prepared.document;
     let mut report = Vec::new();
-    let candidates = operations::enumerate(&document, &mut report);
+    let mut candidates = operations::enumerate(document, &mut report);
     let subjects: Vec<Subject<'_>> = candidates.iter().map(subject).collect();
     let ids = identify::assign(&subjects);
     let numbered = candidates.iter().zip(ids);
-    let all: Vec<Operation> = numbered.map(|(c, id)| operation(c, id)).collect();
-    let (taken, unmatched) = selection.apply(all.clone());
+    let mut all: Vec<Operation> = numbered.map(|(c, id)| operation(c, id)).collect();
+    let faults = overrides::apply(document, &options.overrides, &mut all, &mut candidates);
+    let (taken, unmatched) = options.selection.apply(all.clone());
     let by_place: HashMap<_, _> = candidates.iter().map(|c| ((c.key, &c.method), c)).collect();
     let found = |o: &Operation| by_place.get(&(o.path_key.as_str(), &o.method)).copied();
     let mut chosen: Vec<(Operation, &Candidate<'_>)> = taken
@@ -49,8 +68,8 @@ pub fn load(document: impl Into<Arc<Value>>, selection: &Selection) -> Result<Ap
         .filter_map(|o| found(&o).map(|candidate| (o, candidate)))
         .collect();
     drop_collisions(&mut chosen, &mut report);
-    drop_overweight(&document, &mut chosen, &mut report);
-    place_servers(&document, &mut chosen, &mut report);
+    drop_overweight(document, &mut chosen, &mut report);
+    place_servers(document, &mut chosen, &mut report);
     report_ids(&chosen, &mut report);
     let operations: Vec<Operation> = chosen.into_iter().map(|(operation, _)| operation).collect();
     let place = |o: &Operation| (o.path_key.clone(), o.method.clone());
@@ -59,97 +78,23 @@ pub fn load(document: impl Into<Arc<Value>>, selection: &Selection) -> Result<Ap
         .into_iter()
         .filter(|o| !published.contains(&place(o)))
         .collect();
-    let info = info(&document);
-    let source = Arc::clone(&document);
     let mut api = Api {
-        info,
+        info: info(document),
         operations,
         unpublished,
-        report,
+        report: Vec::new(),
         unmatched,
-        source,
+        faults,
+        cut: options.cut,
+        source: Arc::clone(&prepared.document),
     };
     // What publishing repairs and drops is known by publishing.
-    let found = publish::findings(&api);
-    api.report.extend(found);
+    report.extend(publish::findings(&api));
+    prepared.restore(&mut report);
+    api.report.clone_from(&prepared.report);
+    api.report.append(&mut report);
     shorten(&mut api.report);
-    Ok(api)
-}
-
-/// Only 3.0 and 3.1.
-fn check_version(document: &Value) -> Result<(), LoadError> {
-    let Some(version) = document.get("openapi") else {
-        if let Some(version) = document.get("swagger") {
-            return Err(LoadError::Version(format!("Swagger {}", plain(version))));
-        }
-        return Err(LoadError::Other(seems(document)));
-    };
-    let text = plain(version);
-    let mut parts = text.trim().split('.');
-    match (parts.next(), parts.next()) {
-        // `openapi: 3` is what YAML makes of a careless 3.0.
-        (Some("3"), Some("0" | "1") | None) => Ok(()),
-        (Some(major), Some(_)) if major.parse::<u32>().is_ok() => {
-            Err(LoadError::Version(format!("OpenAPI {}", text.trim())))
-        }
-        _ => Err(LoadError::NoVersion(
-            version.to_string().chars().take(40).collect(),
-        )),
-    }
-}
-
-/// A string without quotes, anything else as JSON.
-fn plain(value: &Value) -> String {
-    value
-        .as_str()
-        .map_or_else(|| value.to_string(), str::to_owned)
-}
-
-/// What a file without `openapi` is.
-fn seems(document: &Value) -> &'static str {
-    /// Members that give a format away.
-    const SIGNS: &[(&[&str], &str)] = &[
-        (
-            &["schema_version", "api"],
-            "a plugin manifest; give what its `api.url` names",
-        ),
-        (
-            &["swaggerVersion"],
-            "Swagger 1.x; convert it to OpenAPI 3 first",
-        ),
-        (
-            &["overlay"],
-            "an OpenAPI overlay; it belongs into `overlays`",
-        ),
-        (&["arazzo"], "an Arazzo description"),
-        (&["asyncapi"], "an AsyncAPI document"),
-        (
-            &["item", "info"],
-            "a Postman collection; export it as OpenAPI first",
-        ),
-        (&["log"], "a HAR file"),
-        (&["data"], "the answer of an API"),
-        (&["plugins"], "a configuration of plugway"),
-        (&["services"], "a Compose file"),
-        (
-            &["paths"],
-            "an OpenAPI document whose first line is missing; add `openapi: 3.0.3`",
-        ),
-        (&["$schema"], "a JSON Schema"),
-        (&["properties"], "a JSON Schema"),
-        (&["error"], "an error that the server answered"),
-        (&["detail"], "an error that the server answered"),
-        (&["message"], "an error that the server answered"),
-    ];
-    match document {
-        Value::Object(map) => SIGNS
-            .iter()
-            .find(|(members, _)| members.iter().all(|member| map.contains_key(*member)))
-            .map_or("another kind of JSON or YAML", |(_, what)| *what),
-        Value::Array(_) => "a list",
-        Value::String(_) => "plain text",
-        _ => "a single value",
-    }
+    api
 }
 
 /// The parts of `info` that a manifest can use.
@@ -200,7 +145,12 @@ fn operation(candidate: &Candidate<'_>, id: String) -> Operation {
         .map(str::to_owned)
         .collect();
     Operation {
+        given_id: id.clone(),
         id,
+        summary: None,
+        description: None,
+        consequential: None,
+        hidden: Vec::new(),
         original_id: operation_id(candidate).map(str::to_owned),
         method: candidate.method.clone(),
         path: candidate.path.path.clone(),
@@ -314,7 +264,7 @@ fn report_ids(chosen: &[(Operation, &Candidate<'_>)], report: &mut Vec<Finding>)
     for (operation, candidate) in chosen {
         let at = || candidate.source.pointer.as_str();
         let message = match &operation.original_id {
-            Some(original) if *original == operation.id => continue,
+            Some(original) if *original == operation.given_id => continue,
             Some(original) => {
                 format!(
                     "its operationId `{original}` is published as `{}`",

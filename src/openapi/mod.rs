@@ -3,27 +3,43 @@
 //! bytes → [`read`] → [`load`] (which operations there are, and which of them are published)
 //! → [`publish`] (what clients are shown) → [`to_yaml`].
 
+mod bundle;
+pub(crate) mod cut;
+mod dialect;
 mod emit;
+mod hidden;
 mod identify;
 mod load;
+mod location;
 mod operations;
 mod origins;
+mod overlay;
+mod overrides;
 mod pointer;
+mod prepare;
 mod publish;
 mod read;
 mod select;
 mod servers;
+mod swagger2;
 mod template;
 #[cfg(test)]
 mod tests;
+mod v32;
 
 use std::sync::Arc;
 
 use serde_json::Value;
 
+pub use bundle::{Bundled, Bundler};
+pub use dialect::LoadError;
 pub use emit::to_yaml;
-pub use load::{LoadError, load};
+pub use load::{LoadOptions, load, load_prepared};
+pub use location::Location;
 pub use origins::Origins;
+pub use overlay::{Overlay, OverlayError};
+pub use overrides::{Override, OverrideFault, OverridePart};
+pub use prepare::Prepared;
 pub use publish::{InfoOverrides, PublishOptions, Target, publish};
 pub use read::{Document, Duplicate, ReadError, ReadErrorKind, ReadLimits, read, read_document};
 pub use select::{Selection, Unmatched, matches};
@@ -42,6 +58,10 @@ pub struct Api {
     pub report: Vec<Finding>,
     /// Selectors that named no operation.
     pub unmatched: Unmatched,
+    /// Overrides that can not be what was meant.
+    pub faults: Vec<OverrideFault>,
+    /// Whether long descriptions are cut when the document is published.
+    pub cut: bool,
     /// The original document (after reading), from which the published ones are made.
     pub source: Arc<Value>,
 }
@@ -72,6 +92,16 @@ pub struct Operation {
     pub id: String,
     /// The operationId of the original, if it had one.
     pub original_id: Option<String>,
+    /// The id that it has unless the configuration gives it another.
+    pub given_id: String,
+    /// Says instead of the document what it does, in a line; empty: nothing.
+    pub summary: Option<String>,
+    /// Says instead of the document what it does; empty: nothing.
+    pub description: Option<String>,
+    /// Says instead of the rule whether clients ask before they call it.
+    pub consequential: Option<bool>,
+    /// Parameters that clients do not see.
+    pub hidden: Vec<Hidden>,
     /// Method.
     pub method: http::Method,
     /// Path template without query and fragment, such as `/todos/{id}`.
@@ -87,6 +117,17 @@ pub struct Operation {
     pub server_path: String,
     /// Host and port of that server; `None` if it is relative or there is none.
     pub server_host: Option<String>,
+}
+
+/// A parameter that clients do not see and the upstream always gets.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Hidden {
+    /// Where it goes; never a cookie.
+    pub location: Location,
+    /// Its name.
+    pub name: String,
+    /// Its value.
+    pub value: String,
 }
 
 /// One line of the load report.

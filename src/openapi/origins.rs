@@ -6,6 +6,8 @@
 
 use std::collections::HashMap;
 
+use serde_json::Value;
+
 use super::Finding;
 
 /// Moves of one step: from a pointer into the new document to one into the old.
@@ -47,6 +49,17 @@ impl Origins {
             finding.pointer = self.of(&finding.pointer);
         }
     }
+}
+
+/// What a conversion gives.
+#[derive(Debug)]
+pub(super) struct Converted {
+    /// The new document.
+    pub(super) value: Value,
+    /// What it moved.
+    pub(super) origins: Origins,
+    /// What it repaired, simplified and skipped; pointers into the old document.
+    pub(super) report: Vec<Finding>,
 }
 
 #[cfg(test)]

@@ -58,7 +58,9 @@ pub fn matches(selector: &Selector, operation: &Operation) -> bool {
     match selector {
         Selector::All => true,
         Selector::OperationId(id) => {
-            *id == operation.id || operation.original_id.as_ref() == Some(id)
+            *id == operation.id
+                || *id == operation.given_id
+                || operation.original_id.as_ref() == Some(id)
         }
         Selector::Tag(tag) => operation.tags.contains(tag),
         Selector::Route { method, path } => {

@@ -23,6 +23,7 @@
 //! more than the path and the query once.
 
 mod build;
+mod form;
 mod leaf;
 mod path;
 mod query;
@@ -37,8 +38,9 @@ use std::fmt;
 
 use http::Method;
 
+pub use form::Form;
 pub use path::{MAX_PATH, MAX_SEGMENTS, check_path};
-pub use query::form_repeats;
+pub use query::{Held, held};
 pub use tree::MAX_STEPS;
 
 use tree::{Search, Tree};

@@ -6,12 +6,27 @@
 
 use std::borrow::Cow;
 
-/// Whether a form body (`application/x-www-form-urlencoded`) names one of the fixed parameters
-/// again: frameworks that merge query and form would take the form's value.
-pub fn form_repeats(fixed: &[(String, String)], form: &[u8]) -> bool {
-    fixed
-        .iter()
-        .any(|(key, _)| occurrences(form, key, is_any_separator).0 > 0)
+/// How a query stands to a parameter whose value is given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Held {
+    /// It is not there.
+    Absent,
+    /// It is there once, with this value.
+    Same,
+    /// It is there with another value, twice, or in a way that could be read as that.
+    Other,
+}
+
+/// How a query (raw, without the `?`) stands to a parameter.
+pub fn held(query: Option<&str>, key: &str, value: &str) -> Held {
+    let query = query.unwrap_or_default().as_bytes();
+    if !is_given(query, key) {
+        Held::Absent
+    } else if unique(query, key).is_some_and(|given| *given == *value.as_bytes()) {
+        Held::Same
+    } else {
+        Held::Other
+    }
 }
 
 /// The decoded value of a parameter that is named exactly once, by exactly this name.
@@ -32,13 +47,13 @@ pub(super) fn is_given(query: &[u8], key: &str) -> bool {
 }
 
 /// What any server takes for the end of a parameter.
-fn is_any_separator(byte: u8) -> bool {
+pub(super) fn is_any_separator(byte: u8) -> bool {
     byte == b'&' || byte == b';'
 }
 
 /// How many parameters some framework would read as `key`, and the raw value of the last one
 /// that is called exactly so.
-fn occurrences<'q>(
+pub(super) fn occurrences<'q>(
     query: &'q [u8],
     key: &str,
     is_separator: impl Fn(u8) -> bool,
@@ -60,7 +75,7 @@ fn occurrences<'q>(
 
 /// Whether some framework takes a raw parameter name for `key`: letter case (ASP.NET), leading
 /// blanks, what follows `[` or NUL, and dots and blanks for underscores (PHP).
-fn reads_as(name: &[u8], key: &[u8]) -> bool {
+pub(super) fn reads_as(name: &[u8], key: &[u8]) -> bool {
     // A key that has a bracket itself is one element of an array; its siblings are others.
     let cut = !key.contains(&b'[');
     folded(decoded(name), cut).eq(folded(key.iter().copied(), cut))

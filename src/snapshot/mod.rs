@@ -4,13 +4,14 @@
 //! After it, no request can fail because of configuration.
 
 mod dial;
+mod fixed;
 mod papers;
 mod plugin;
 mod prefix;
 mod target;
 mod tls;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use arc_swap::{ArcSwap, Cache};
@@ -19,6 +20,7 @@ use rustls::RootCertStore;
 use rustls::server::ProducesTickets;
 
 pub use dial::{credential, dial, dial_url};
+pub use fixed::Fixed;
 pub use plugin::{Operation, Plugin, Public};
 pub use target::{Credential, SecretText, Target};
 pub use tls::{CertificateFacts, bundled_roots, client_config, covers, provider, roots_of};
@@ -92,7 +94,11 @@ pub type Apis = HashMap<String, Result<Arc<ApiDocument>, String>>;
 #[derive(Debug)]
 pub struct ApiDocument {
     /// The document.
-    pub document: Arc<serde_json::Value>,
+    pub prepared: openapi::Prepared,
+    /// The texts that it was made of, by location.
+    pub texts: BTreeMap<String, Arc<[u8]>>,
+    /// The location of the text that is the document itself.
+    pub root: String,
     /// The API's own manifest, if it has one.
     pub manifest: Option<serde_json::Value>,
 }

@@ -6,12 +6,12 @@ use std::sync::Arc;
 
 use http::HeaderValue;
 
-use super::{Credential, Material, Target, dial, papers, prefix};
+use super::{Credential, Fixed, Material, Target, dial, papers, prefix};
 use crate::auth::Policy;
 use crate::config::{self, Config, DocumentAccess, Require, UpstreamHost};
 use crate::documents::Documents;
 use crate::headers::{self, Authority, Cors, Rules};
-use crate::openapi::{self, Api, Finding, Selection};
+use crate::openapi::{self, Api, Finding, LoadOptions, Override, OverridePart, Selection};
 use crate::problems::{Place, Problems};
 use crate::route::{Router, Spec};
 use crate::telemetry;
@@ -74,6 +74,8 @@ pub struct Plugin {
     pub fly_host: Option<String>,
     /// Whether its API's document comes over the network, and may change by itself.
     pub document_is_fetched: bool,
+    /// Its API's document, as it was read.
+    pub source: Option<Arc<super::ApiDocument>>,
     /// Why its API's document is not there.
     pub unavailable: Option<String>,
     /// What was repaired, simplified or skipped in the document.
@@ -148,6 +150,8 @@ pub struct Operation {
     pub meaning: openapi::Operation,
     /// The path that is put before its own upstream.
     pub prefix: String,
+    /// Its parameters with fixed values.
+    pub fixed: Fixed,
     /// What its requests are recorded under.
     pub record: Arc<telemetry::Target>,
 }
@@ -161,14 +165,11 @@ pub(super) fn compile(
 ) -> Option<Plugin> {
     let target = dial::target(plugin, &config.limits, material.system_roots, problems)?;
     let (source, unavailable) = source(plugin, material);
-    let loaded = match source {
-        None => None,
-        Some(source) => Some(load(plugin, source, material, problems)?),
-    };
+    let loaded = source.map(|source| load(plugin, source, material, problems));
     let name: Arc<str> = Arc::from(plugin.name.as_str());
-    let callable = loaded
-        .as_ref()
-        .map_or_else(Callable::nothing, |api| callable(plugin, api, material));
+    let callable = loaded.as_ref().map_or_else(Callable::nothing, |api| {
+        callable(plugin, api, material, problems)
+    });
     let documents = papers::documents(
         plugin,
         loaded.as_ref(),
@@ -212,6 +213,7 @@ pub(super) fn compile(
             .as_ref()
             .map(|app| format!("{app}.fly.dev")),
         document_is_fetched: is_fetched(plugin),
+        source: source.cloned(),
         unavailable,
         report: callable.report,
         target,
@@ -300,13 +302,55 @@ fn policy(plugin: &config::Plugin, problems: &mut Problems) -> Option<Policy> {
     policy
 }
 
-/// Reads what the document says. `None`: problems were added.
+/// What the configuration says of an operation, as the document's reader wants it.
+fn overriding(written: &config::OperationOverride) -> Override {
+    Override {
+        selector: written.selector.clone(),
+        id: written.id.as_ref().map(|id| id.value.clone()),
+        summary: written.summary.clone(),
+        description: written.description.clone(),
+        consequential: written.consequential,
+        fixed: written
+            .fixed
+            .iter()
+            .map(|(name, value)| (name.value.clone(), value.clone()))
+            .collect(),
+    }
+}
+
+/// Says which of `operations` can not be what was meant.
+fn check_overrides(plugin: &config::Plugin, api: &Api, strict: bool, problems: &mut Problems) {
+    for fault in &api.faults {
+        let Some(written) = plugin.operations.get(fault.index) else {
+            continue;
+        };
+        let at = match fault.part {
+            OverridePart::Selector => &written.at,
+            OverridePart::Id => written.id.as_ref().map_or(&written.at, |id| &id.at),
+            OverridePart::Fixed(index) => {
+                let parameter = written.fixed.get(index);
+                parameter.map_or(&written.at, |(name, _)| &name.at)
+            }
+        };
+        let unknown = fault.part == OverridePart::Selector && !fault.stops;
+        if fault.stops || (unknown && strict) {
+            let problem = problems.add(at, fault.message.clone());
+            if unknown {
+                problem.help("an operationId or `METHOD /path` as the document has it");
+            }
+        } else {
+            problems.warn(at, fault.message.clone());
+        }
+    }
+}
+
+/// Reads what the document says.
 fn load(
     plugin: &config::Plugin,
     source: &super::ApiDocument,
     material: &Material<'_>,
     problems: &mut Problems,
-) -> Option<Api> {
+) -> Api {
     let strict = if is_fetched(plugin) {
         material.strict_if_fetched
     } else {
@@ -326,13 +370,13 @@ fn load(
             .map(|selector| selector.value.clone())
             .collect(),
     };
-    let loaded = match openapi::load(Arc::clone(&source.document), &selection) {
-        Ok(loaded) => loaded,
-        Err(error) => {
-            problems.add(&plugin.openapi.at, error.to_string());
-            return None;
-        }
+    let options = LoadOptions {
+        selection,
+        overrides: plugin.operations.iter().map(overriding).collect(),
+        cut: plugin.openapi.cut,
     };
+    let loaded = openapi::load_prepared(&source.prepared, &options);
+    check_overrides(plugin, &loaded, strict, problems);
     let unmatched = &loaded.unmatched;
     let idle = (
         &plugin.openapi.include,
@@ -363,7 +407,7 @@ fn load(
             "no operation is published: every request will get 404",
         );
     }
-    Some(api)
+    api
 }
 
 /// What can be called, and by whom.
@@ -386,7 +430,12 @@ impl Callable {
     }
 }
 
-fn callable(plugin: &config::Plugin, api: &Api, material: &Material<'_>) -> Callable {
+fn callable(
+    plugin: &config::Plugin,
+    api: &Api,
+    material: &Material<'_>,
+    problems: &mut Problems,
+) -> Callable {
     let specs = specs(plugin, api);
     let (router, unroutable) = Router::build(&specs);
     let mut report = api.report.clone();
@@ -403,14 +452,15 @@ fn callable(plugin: &config::Plugin, api: &Api, material: &Material<'_>) -> Call
     let matches = |selector: &_, index: usize| openapi::matches(selector, &api.operations[index]);
     let scopes = CompiledScopes::compile(&lists, api.operations.len(), matches);
     report.extend(prefix::report(&plugin.upstream, &api.operations));
-    let operation = |operation: &openapi::Operation| Operation {
+    let mut operation = |operation: &openapi::Operation| Operation {
+        fixed: Fixed::compile(operation, plugin, problems),
         prefix: prefix::prefix(&plugin.upstream, operation).to_owned(),
         record: material
             .labels
             .target(&plugin.name, Some(&operation.id), Some(&operation.path)),
         meaning: operation.clone(),
     };
-    let operations = api.operations.iter().map(operation).collect();
+    let operations = api.operations.iter().map(&mut operation).collect();
     Callable {
         router,
         operations,

@@ -87,6 +87,11 @@ mod tests {
     fn operation(server_host: Option<&str>, server_path: &str) -> Operation {
         Operation {
             id: "list".to_owned(),
+            given_id: "list".to_owned(),
+            summary: None,
+            description: None,
+            consequential: None,
+            hidden: Vec::new(),
             original_id: None,
             method: http::Method::GET,
             path: "/todos".to_owned(),

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderMap, Request, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Request, StatusCode, header};
 use http_body_util::{BodyExt, Limited};
 use tokio::time::timeout;
 
@@ -15,9 +15,18 @@ const REDIRECTS: usize = 3;
 
 /// What came.
 #[derive(Debug)]
-pub struct Fetched {
-    /// Content.
-    pub bytes: Bytes,
+pub enum Fetched {
+    /// A document.
+    New {
+        /// Content.
+        bytes: Bytes,
+        /// `ETag`
+        etag: Option<HeaderValue>,
+        /// `Last-Modified`
+        modified: Option<HeaderValue>,
+    },
+    /// The one that the request named with `If-None-Match` or `If-Modified-Since` (304).
+    Unchanged,
 }
 
 /// A document could not be fetched. Says what to look at.
@@ -72,6 +81,12 @@ async fn get(
             .map_err(|_| FetchError::Path(bare(&path)))?;
         *request.headers_mut() = headers.clone();
         let response = channel.sender.send_request(request).await?;
+        let asked = [header::IF_NONE_MATCH, header::IF_MODIFIED_SINCE];
+        if response.status() == StatusCode::NOT_MODIFIED
+            && asked.iter().any(|name| headers.contains_key(name))
+        {
+            return Ok(Fetched::Unchanged);
+        }
         if response.status().is_redirection() {
             path = same_origin(target, response.headers())?;
             continue;
@@ -79,12 +94,16 @@ async fn get(
         if response.status() != StatusCode::OK {
             return Err(FetchError::Status(response.status()));
         }
+        let field = |name| response.headers().get(name).cloned();
+        let (etag, modified) = (field(header::ETAG), field(header::LAST_MODIFIED));
         let body = Limited::new(response.into_body(), limit)
             .collect()
             .await
             .map_err(|_| FetchError::Body(limit))?;
-        return Ok(Fetched {
+        return Ok(Fetched::New {
             bytes: body.to_bytes(),
+            etag,
+            modified,
         });
     }
     Err(FetchError::Redirect(bare(&path)))

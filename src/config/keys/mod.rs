@@ -3,6 +3,7 @@
 //! The description drives the check for unknown keys, the readers (defaults, bounds, choices)
 //! and the JSON Schema, so that they can not drift apart.
 
+mod openapi;
 mod plugin;
 mod root;
 
@@ -85,6 +86,10 @@ pub(super) enum Kind {
         /// Most bytes.
         max: u64,
     },
+    /// A boolean.
+    Flag,
+    /// A string, a number or a boolean.
+    Scalar,
     /// RFC 3339, as a string or as a date and time of TOML.
     Time,
     /// An array.
@@ -129,6 +134,8 @@ impl Kind {
             Self::Integer { .. } => "a whole number".to_owned(),
             Self::Duration { .. } => "a duration such as `30s`".to_owned(),
             Self::Size { .. } => "a size such as `64MiB`, or a number of bytes".to_owned(),
+            Self::Flag => "`true` or `false`".to_owned(),
+            Self::Scalar => "a string, a number or a boolean".to_owned(),
             Self::Time => "a time such as `2026-12-02T14:00:00Z`".to_owned(),
             Self::List(item) => format!("a list, each {}", item.expected()),
             Self::OneOrMany(item) => format!("{}, or a list of such", item.expected()),

@@ -1,14 +1,13 @@
 //! The keys of a plugin.
 
+use super::openapi::{OPENAPI, OPERATION};
 use super::root::PATH;
-use super::{Absent, DAY, HOUR, Kind, Table, key, ms, secs};
+use super::{Absent, DAY, HOUR, Kind, Table, key, ms};
 
 /// Any string.
-const STRING: Kind = Kind::Text("a string");
+pub(super) const STRING: Kind = Kind::Text("a string");
 /// `legal`, `logo`
 const URL_OR_FILE: Kind = Kind::Text("an http(s) URL or a file");
-/// A selector.
-const SELECTOR: Kind = Kind::Text("an operationId, `tag:NAME` or `METHOD /path`");
 /// The name of a header.
 const HEADER: Kind = Kind::Text("the name of a header");
 /// A URL for browsers.
@@ -92,6 +91,12 @@ pub(super) static PLUGIN: Table = Table {
             Absent::Unset,
             "its OpenAPI document",
         ),
+        key(
+            "operations",
+            Kind::Named(&OPERATION),
+            Absent::Unset,
+            "what is said of single operations instead of what the document says",
+        ),
         key("auth", Kind::Table(&AUTH), Absent::Required, "who may call"),
         key("cors", Kind::Table(&CORS), Absent::Unset, "browsers"),
         key(
@@ -107,7 +112,7 @@ pub(super) static PLUGIN: Table = Table {
             "further files to serve: path on the host = file",
         ),
     ],
-    later: &["operations", "mcp", "tests"],
+    later: &["mcp", "tests"],
 };
 
 /// `[plugins.NAME.upstream]`
@@ -249,60 +254,6 @@ static QUERY_CREDENTIAL: Table = Table {
         ),
     ],
     later: &[],
-};
-
-/// `[plugins.NAME.openapi]`
-static OPENAPI: Table = Table {
-    path: "plugins.NAME.openapi",
-    doc: "The OpenAPI document of the API, and what of it is published.",
-    keys: &[
-        key(
-            "source",
-            Kind::Text("a path on the upstream, an http(s) URL or a file"),
-            Absent::Text("/openapi.json"),
-            "where it is: /path on the upstream, a URL, or a file (./x, x, file:/x)",
-        ),
-        key(
-            "include",
-            Kind::List(&SELECTOR),
-            Absent::Unset,
-            "operations that are published; all by default",
-        ),
-        key(
-            "exclude",
-            Kind::List(&SELECTOR),
-            Absent::List(&[]),
-            "operations that are not",
-        ),
-        key(
-            "refresh",
-            Kind::Duration {
-                min: secs(1),
-                max: secs(30 * 86_400),
-            },
-            Absent::Text("5m"),
-            "how often a fetched document is fetched again",
-        ),
-        key(
-            "encoded_slash",
-            Kind::List(&Kind::Text("an operationId")),
-            Absent::List(&[]),
-            "operations whose path parameters may hold %2F",
-        ),
-        key(
-            "unpublished",
-            Kind::Choice(&[
-                ("refuse", "every other path is answered with 404"),
-                (
-                    "forward",
-                    "every other path goes to the upstream too, still behind the token",
-                ),
-            ]),
-            Absent::Text("refuse"),
-            "what becomes of every other path",
-        ),
-    ],
-    later: &["overlays", "reference_hosts"],
 };
 
 /// `[plugins.NAME.auth]`

@@ -70,6 +70,7 @@ fn plugin(name: String, at: Place, section: &Section<'_>, reading: &mut Reading<
         },
         upstream: upstream::upstream(&section.table("upstream", reading), reading),
         openapi: openapi::openapi(&section.table("openapi", reading), &at, reading),
+        operations: openapi::operations(section, reading),
         auth: access::auth(&section.table("auth", reading), reading),
         cors_origins: access::cors_origins(&section.table("cors", reading), reading),
         headers: access::headers(&section.table("headers", reading), reading),

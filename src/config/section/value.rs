@@ -131,6 +131,22 @@ impl Section<'_> {
         bounded
     }
 
+    /// A boolean. Not written: `None`.
+    pub(in crate::config) fn flag(&self, name: &str, reading: &mut Reading<'_>) -> Option<bool> {
+        match self.find(name)? {
+            (DeValue::Boolean(flag), _) => Some(*flag),
+            (other, at) => {
+                wrong_type(
+                    &self.described(name).kind,
+                    other,
+                    &at,
+                    &mut reading.problems,
+                );
+                None
+            }
+        }
+    }
+
     /// A time: a date and time of TOML with its offset, or a string.
     pub(in crate::config) fn time(
         &self,
@@ -243,10 +259,23 @@ impl Section<'_> {
                     expand(raw, &at, reading.inputs, &mut reading.problems)
                         .map(|value| (key, value)),
                 ),
-                other => wrong_type(item_kind, other, &at, &mut reading.problems),
+                other => match scalar_text(other).filter(|_| matches!(item_kind, Kind::Scalar)) {
+                    Some(text) => entries.push((key, Text::literal(&text, &at))),
+                    None => wrong_type(item_kind, other, &at, &mut reading.problems),
+                },
             }
         }
         entries
+    }
+}
+
+/// A number or boolean as it is written.
+fn scalar_text(value: &DeValue<'_>) -> Option<String> {
+    match value {
+        DeValue::Integer(number) => Some(number.to_string()),
+        DeValue::Float(number) => Some(number.to_string()),
+        DeValue::Boolean(flag) => Some(flag.to_string()),
+        _ => None,
     }
 }
 

@@ -43,6 +43,9 @@ fn plugin_lines(plugin: &Plugin, line: &mut dyn FnMut(&str, &dyn std::fmt::Debug
     line("  publish", &(plugin.publish, plugin.documents));
     line("  upstream", &plugin.upstream);
     line("  openapi", &plugin.openapi);
+    for operation in &plugin.operations {
+        line("  operation", operation);
+    }
     line("  auth", &plugin.auth);
     line("  cors", &plugin.cors_origins);
     line("  headers", &plugin.headers);

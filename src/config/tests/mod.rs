@@ -35,6 +35,7 @@ impl Default for Fake {
             ("logo.png", "png"),
             ("legal.html", "<p>legal</p>"),
             ("openapi.yaml", "openapi: 3.1.0"),
+            ("todo.overlay.yaml", "overlay: 1.0.0"),
             ("security.txt", "Contact: mailto:dev@example.com\n"),
             ("instructions.md", "Use it to list to-dos.\r\n"),
             ("/run/secrets/chatgpt", "chatgpt-secret-of-a-file\n"),

@@ -114,6 +114,7 @@ fn full_shows_every_key() {
         .into_iter()
         .map(|key| {
             key.replacen("plugins.todo", "plugins.NAME", 1)
+                .replacen("operations.listTodos", "operations.NAME", 1)
                 .replacen("tokens.chatgpt", "tokens.NAME", 1)
                 .replacen("tokens.webhook", "tokens.NAME", 1)
         })

@@ -40,6 +40,8 @@ pub struct Plugin {
     pub upstream: Upstream,
     /// Its `OpenAPI` document.
     pub openapi: OpenApi,
+    /// What is said of single operations.
+    pub operations: Vec<OperationOverride>,
     /// Who may call.
     pub auth: Auth,
     /// Browser origins, lower case, such as `https://chatgpt.com`.
@@ -194,6 +196,31 @@ pub struct OpenApi {
     pub encoded_slash: Vec<Spanned<String>>,
     /// Whether every other path goes to the upstream too.
     pub forward_unpublished: bool,
+    /// Overlays, in the order in which they are applied.
+    pub overlays: Vec<Spanned<ServedFile>>,
+    /// Hosts that a reference may be fetched from: lower case, with a port if one was written.
+    pub reference_hosts: Vec<String>,
+    /// Whether long descriptions are cut.
+    pub cut: bool,
+}
+
+/// `[plugins.NAME.operations.ID]`
+#[derive(Debug, Clone)]
+pub struct OperationOverride {
+    /// The operation: by operationId, or by method and path.
+    pub selector: Selector,
+    /// Where the table stands.
+    pub at: Place,
+    /// Its published operationId: `[A-Za-z0-9_]{1,64}`.
+    pub id: Option<Spanned<String>>,
+    /// Its published summary.
+    pub summary: Option<String>,
+    /// Its published description.
+    pub description: Option<String>,
+    /// Whether clients ask before they call it.
+    pub consequential: Option<bool>,
+    /// Parameters that are hidden, by name, with their values.
+    pub fixed: Vec<(Spanned<String>, String)>,
 }
 
 /// `openapi.source`

@@ -4,9 +4,9 @@
 use serde_json::Value;
 
 use super::report::Report;
-use super::{Material, ORIGIN, cut, media};
+use super::{Material, ORIGIN, media};
 use crate::config::{Plugin, Reference, ServedFile};
-use crate::openapi::Info;
+use crate::openapi::{Info, cut};
 
 mod addresses;
 mod texts;

@@ -1,7 +1,7 @@
 //! The three texts, and how long they may be.
 
-use super::super::cut;
 use super::{Found, Sources, written};
+use crate::openapi::cut;
 
 /// How long a text of the manifest may be, in characters.
 struct Limit {

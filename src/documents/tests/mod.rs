@@ -69,7 +69,11 @@ fn plugin() -> Plugin {
             refresh: Duration::from_mins(5),
             encoded_slash: Vec::new(),
             forward_unpublished: false,
+            overlays: Vec::new(),
+            reference_hosts: Vec::new(),
+            cut: true,
         },
+        operations: Vec::new(),
         auth: Auth {
             require: Require::Service,
             header: "authorization".to_owned(),

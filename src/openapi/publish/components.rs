@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 
 use super::super::identify;
 use super::super::pointer::{self, Place};
+use super::inline::Inlining;
 use super::{Action, Finding, Target, weigh};
 
 /// Longest report of one rendering.
@@ -64,6 +65,10 @@ pub(super) struct Renderer<'d> {
     pub(super) from_3_0: bool,
     /// How deep in a schema we are.
     pub(super) depth: usize,
+    /// Whether long descriptions are cut.
+    pub(super) cut: bool,
+    /// What is written out where it is referred to.
+    pub(super) inline: Inlining,
     /// Pointer into the original to what is being rendered.
     at: String,
     /// How many values may still be published as components that are none in the original.
@@ -102,6 +107,8 @@ impl<'d> Renderer<'d> {
             target,
             from_3_0: version.trim_start_matches('"').starts_with("3.0"),
             depth: 0,
+            cut: false,
+            inline: Inlining::default(),
             at: "#".to_owned(),
             copies: MAX_COPIES,
             report: Vec::new(),
@@ -171,8 +178,7 @@ impl<'d> Renderer<'d> {
     /// The published form of a reference; what it points to becomes a component. `None`: it
     /// leads nowhere.
     pub(super) fn reference(&mut self, section: Section, reference: &str) -> Option<String> {
-        let place =
-            pointer::resolve(self.root, reference).or_else(|| self.guess(section, reference))?;
+        let place = self.find(section, reference)?;
         let usable =
             place.value.is_object() || (section == Section::Schemas && place.value.is_boolean());
         if !usable {
@@ -180,6 +186,11 @@ impl<'d> Renderer<'d> {
         }
         let name = self.name(section, place)?;
         Some(format!("#/components/{}/{name}", section.key()))
+    }
+
+    /// What a reference leads to.
+    pub(super) fn find(&mut self, section: Section, reference: &str) -> Option<Place<'d>> {
+        pointer::resolve(self.root, reference).or_else(|| self.guess(section, reference))
     }
 
     /// The published form of a reference; if it leads nowhere, that is noted.

@@ -6,6 +6,7 @@
 mod components;
 mod content;
 mod info;
+mod inline;
 mod keywords;
 mod operation;
 mod parameters;
@@ -14,6 +15,7 @@ mod schema;
 mod shapes;
 #[cfg(test)]
 mod tests;
+mod texts;
 mod v30;
 mod v31;
 mod weigh;
@@ -81,6 +83,8 @@ pub(super) fn findings(api: &Api) -> Vec<Finding> {
 /// The document and the report.
 fn render(api: &Api, target: Target, options: &PublishOptions) -> (Value, Vec<Finding>) {
     let mut renderer = Renderer::new(&api.source, target);
+    renderer.cut = api.cut;
+    renderer.plan_inlining(api);
     let paths = paths(api, options, &mut renderer);
     let (mut components, report) = renderer.finish();
     prune::prune(&paths, &mut components);
@@ -119,9 +123,11 @@ fn paths<'d>(
         let Some(source) = Source::find(&api.source, &operation.path_key, &operation.method) else {
             continue;
         };
-        let Ok(path) = PathKey::parse(&operation.path_key) else {
+        let Ok(mut path) = PathKey::parse(&operation.path_key) else {
             continue;
         };
+        // Hidden parameters of the path have their values there.
+        path.path.clone_from(&operation.path);
         let by_query = crowded.contains(&spot(operation)) && !path.query.is_empty();
         let key = if by_query {
             let reason = "it differs from another operation by its query alone, \
@@ -134,6 +140,7 @@ fn paths<'d>(
         let place = operation::Place {
             path: &path,
             by_query,
+            hidden: &operation.hidden,
         };
         let rendered = operation::render(renderer, operation, &source, &place, options);
         let item = paths

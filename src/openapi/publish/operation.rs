@@ -3,10 +3,12 @@
 use http::Method;
 use serde_json::{Map, Value, json};
 
+use super::super::Hidden;
 use super::super::operations::Source;
 use super::super::pointer;
 use super::components::{Renderer, Section};
 use super::keywords::{extensions, text};
+use super::texts::Told;
 use super::{Action, Operation, PathKey, PublishOptions, info};
 
 /// Where an operation is published.
@@ -16,6 +18,8 @@ pub(super) struct Place<'a> {
     pub(super) path: &'a PathKey,
     /// Whether the fixed query stays in the published path (else it becomes parameters).
     pub(super) by_query: bool,
+    /// Parameters that are not shown.
+    pub(super) hidden: &'a [Hidden],
 }
 
 /// Whether a call changes something, for clients that ask before such calls.
@@ -32,9 +36,19 @@ pub(super) fn render<'d>(
     let body = source.body;
     let mut out = Map::new();
     out.insert("operationId".to_owned(), operation.id.as_str().into());
-    for name in ["summary", "description"] {
-        if let Some(text) = body.get(name).and_then(text) {
-            out.insert(name.to_owned(), text.into());
+    let said = [
+        (Told::Summary, operation.summary.as_deref()),
+        (Told::Description, operation.description.as_deref()),
+    ];
+    for (told, instead) in said {
+        let text = match instead {
+            Some(text) => Some(text.to_owned()),
+            None => body.get(told.key()).and_then(text),
+        };
+        let text = text.filter(|text| instead.is_none() || !text.is_empty());
+        if let Some(text) = text {
+            let text = renderer.short(&source.pointer, told, text);
+            out.insert(told.key().to_owned(), text.into());
         }
     }
     if !operation.tags.is_empty() {
@@ -64,7 +78,9 @@ pub(super) fn render<'d>(
         let requirement = Map::from_iter([(name.clone(), json!([]))]);
         out.insert("security".to_owned(), json!([requirement]));
     }
-    let own = body.get(CONSEQUENTIAL).and_then(Value::as_bool);
+    let own = operation
+        .consequential
+        .or_else(|| body.get(CONSEQUENTIAL).and_then(Value::as_bool));
     let safe = matches!(operation.method, Method::GET | Method::HEAD);
     out.insert(CONSEQUENTIAL.to_owned(), own.unwrap_or(!safe).into());
     for (name, value) in extensions(body).filter(|(name, _)| *name != CONSEQUENTIAL) {
@@ -90,7 +106,9 @@ impl<'d> Renderer<'d> {
                 out.insert("description".to_owned(), text.into());
             }
             let content = match body.get("content") {
-                Some(content) => this.within("content", |this| this.content(content)),
+                Some(content) => {
+                    this.inlining(|this| this.within("content", |this| this.content(content)))
+                }
                 None => None,
             };
             let content = content.unwrap_or_else(|| {

@@ -4,50 +4,27 @@ use std::collections::{HashMap, HashSet};
 
 use serde_json::{Map, Value, json};
 
+use super::super::Hidden;
+use super::super::location::Location;
 use super::super::operations::Source;
 use super::super::pointer::{self, Place};
 use super::super::template;
 use super::components::{Renderer, Section};
 use super::keywords::{extensions, text};
 use super::operation;
+use super::texts::Told;
 use super::{Action, Target, info};
 
-/// Where a parameter goes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-enum Location {
-    /// `path`
-    Path,
-    /// `query`
-    Query,
-    /// `header`
-    Header,
-    /// `cookie`
-    Cookie,
-}
-
-impl Location {
-    /// From `in`.
-    fn parse(text: &str) -> Option<Self> {
-        match text {
-            "path" => Some(Self::Path),
-            "query" => Some(Self::Query),
-            "header" => Some(Self::Header),
-            "cookie" => Some(Self::Cookie),
-            _ => None,
-        }
-    }
-
-    /// Whether it may have this style.
-    fn allows(self, style: &str) -> bool {
-        match self {
-            Self::Path => matches!(style, "matrix" | "label" | "simple"),
-            Self::Query => matches!(
-                style,
-                "form" | "spaceDelimited" | "pipeDelimited" | "deepObject"
-            ),
-            Self::Header => style == "simple",
-            Self::Cookie => style == "form",
-        }
+/// Whether a parameter may have this style there.
+fn allows(location: Location, style: &str) -> bool {
+    match location {
+        Location::Path => matches!(style, "matrix" | "label" | "simple"),
+        Location::Query => matches!(
+            style,
+            "form" | "spaceDelimited" | "pipeDelimited" | "deepObject"
+        ),
+        Location::Header => style == "simple",
+        Location::Cookie => style == "form",
     }
 }
 
@@ -158,6 +135,9 @@ impl<'d> Renderer<'d> {
     fn keep_reachable(&mut self, all: &mut Vec<Found<'d>>, at: &operation::Place<'_>) {
         let names: HashSet<&str> = template::names(&at.path.path).collect();
         all.retain(|found| {
+            if is_hidden(found.location, found.name, at) {
+                return false;
+            }
             let reason = match found.location {
                 Location::Path if !names.contains(found.name) => {
                     "is not in the path template and is left out"
@@ -180,14 +160,9 @@ impl<'d> Renderer<'d> {
         let body = found.body;
         let mut out = Map::new();
         out.insert("name".to_owned(), found.name.into());
-        let location = match found.location {
-            Location::Path => "path",
-            Location::Query => "query",
-            Location::Header => "header",
-            Location::Cookie => "cookie",
-        };
-        out.insert("in".to_owned(), location.into());
+        out.insert("in".to_owned(), found.location.as_str().into());
         if let Some(text) = body.get("description").and_then(text) {
+            let text = self.short(&found.pointer, Told::Parameter(found.name), text);
             out.insert("description".to_owned(), text.into());
         }
         let required = body.get("required").and_then(Value::as_bool);
@@ -201,7 +176,7 @@ impl<'d> Renderer<'d> {
             out.insert("required".to_owned(), required.into());
         }
         self.elsewhere(&found.pointer, |this| {
-            this.describe(&mut out, body, found.location);
+            this.inlining(|this| this.describe(&mut out, body, found.location));
         });
         if found.location == Location::Query
             && let Some(value) = fixed(found.name, at)
@@ -255,7 +230,7 @@ impl<'d> Renderer<'d> {
         location: Location,
     ) {
         if let Some(style) = body.get("style").and_then(Value::as_str) {
-            if location.allows(style) {
+            if allows(location, style) {
                 out.insert("style".to_owned(), style.into());
             } else {
                 self.note(
@@ -335,7 +310,7 @@ impl<'d> Renderer<'d> {
             }
         }
         for name in &at.path.variable_query {
-            if !declared(Location::Query, name) {
+            if !declared(Location::Query, name) && !is_hidden(Location::Query, name, at) {
                 let message =
                     format!("the query parameter `{name}` of its path is described nowhere");
                 self.note_at(&source.pointer, Action::Repaired, message);
@@ -429,6 +404,12 @@ fn is_reserved(name: &str) -> bool {
     ["accept", "content-type", "authorization"]
         .iter()
         .any(|r| name.eq_ignore_ascii_case(r))
+}
+
+/// Whether clients do not see it.
+fn is_hidden(location: Location, name: &str, at: &operation::Place<'_>) -> bool {
+    let same = |hidden: &Hidden| hidden.location == location && location.same(&hidden.name, name);
+    at.hidden.iter().any(same)
 }
 
 /// The value that the path fixes for a query parameter.

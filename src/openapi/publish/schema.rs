@@ -39,6 +39,9 @@ impl<'d> Renderer<'d> {
                 json!({})
             }
             Value::Object(map) => {
+                if let Some(written) = self.written_out(map) {
+                    return written;
+                }
                 self.depth += 1;
                 let draft = self.draft(map);
                 self.depth -= 1;

@@ -13,25 +13,46 @@ fn refused(document: Value) -> String {
 #[test]
 fn other_versions_are_refused_by_name() {
     let not_supported = |what: &str| LoadError::Version(what.to_owned()).to_string();
-    assert_eq!(
-        refused(json!({ "swagger": "2.0" })),
-        not_supported("Swagger 2.0")
-    );
-    assert_eq!(
-        refused(json!({ "openapi": "3.2.0" })),
-        not_supported("OpenAPI 3.2.0")
-    );
-    assert_eq!(
-        refused(json!({ "openapi": "4.0" })),
-        not_supported("OpenAPI 4.0")
-    );
-    assert!(not_supported("Swagger 2.0").contains("Swagger 2.0 is not supported"));
+    for (document, what) in [
+        (json!({ "swagger": "1.2" }), "Swagger 1.2"),
+        (json!({ "openapi": "3.3.0" }), "OpenAPI 3.3.0"),
+        (json!({ "openapi": "4.0" }), "OpenAPI 4.0"),
+    ] {
+        assert_eq!(refused(document), not_supported(what));
+    }
+    assert!(not_supported("Swagger 1.2").contains("Swagger 1.2 is not supported"));
     assert!(refused(json!({ "openapi": null })).contains("no version of OpenAPI"));
-    for version in [json!("3.0.4"), json!("3.1"), json!(3.1), json!(3)] {
+    for version in [
+        json!("3.0.4"),
+        json!("3.1"),
+        json!(3.1),
+        json!(3),
+        json!("3.2.0"),
+    ] {
         assert!(
             load(json!({ "openapi": version }), &Selection::default()).is_ok(),
             "{version}"
         );
+    }
+}
+
+#[test]
+fn a_document_without_its_first_line_is_read_as_what_it_looks_like() {
+    for (document, version) in [
+        (json!({ "info": {}, "paths": {} }), "OpenAPI 3.0"),
+        (
+            json!({ "openapi": "", "paths": {}, "servers": [] }),
+            "OpenAPI 3.0",
+        ),
+        (json!({ "paths": {}, "definitions": {} }), "Swagger 2.0"),
+        (
+            json!({ "swagger": null, "paths": {}, "basePath": "/" }),
+            "Swagger 2.0",
+        ),
+    ] {
+        let api = load(document, &Selection::default()).unwrap();
+        assert_eq!(api.report.len(), 1);
+        assert!(api.report[0].message.contains(version), "{:?}", api.report);
     }
 }
 
@@ -49,7 +70,6 @@ fn a_file_that_is_something_else_is_recognised() {
     seems(json!({ "asyncapi": "3.0.0" }), "AsyncAPI");
     seems(json!({ "info": {}, "item": [] }), "Postman");
     seems(json!({ "detail": "Not Found" }), "error");
-    seems(json!({ "info": {}, "paths": {} }), "first line is missing");
     seems(json!([1]), "a list");
     seems(json!("hello"), "plain text");
     seems(json!(null), "a single value");

@@ -1,6 +1,6 @@
 //! Parameters with a fixed value.
 
-use super::super::form_repeats;
+use super::super::{Form, Held, held};
 use super::check;
 
 /// Published.
@@ -97,6 +97,28 @@ fn form_bodies_that_name_a_fixed_parameter() {
         ("x=1;ACTION[]=2", true),
         ("x=1&acti%6fn", true),
     ] {
-        assert_eq!(form_repeats(&fixed, form.as_bytes()), expected, "{form}");
+        let keys = fixed.iter().map(|(key, _): &(String, String)| key.as_str());
+        assert_eq!(
+            Form::Encoded.names(keys, form.as_bytes()),
+            expected,
+            "{form}"
+        );
+    }
+}
+
+#[test]
+fn how_a_query_stands_to_a_parameter() {
+    for (query, expected) in [
+        (None, Held::Absent),
+        (Some("x=1"), Held::Absent),
+        (Some("a=1&x=2"), Held::Same),
+        (Some("a=%31"), Held::Same),
+        (Some("a=2"), Held::Other),
+        (Some("a=1&a=1"), Held::Other),
+        (Some("a=1&A[]=1"), Held::Other),
+        (Some("A=1"), Held::Other),
+        (Some("x=1;a=2"), Held::Other),
+    ] {
+        assert_eq!(held(query, "a", "1"), expected, "{query:?}");
     }
 }

@@ -1,11 +1,11 @@
-//! Texts made short enough for a manifest, at a place where a reader can bear it.
+//! Texts made short enough for their readers, at a place where a reader can bear it.
 //! Lengths are in characters (Unicode scalar values), as the limits are.
 
 use std::borrow::Cow;
 
 /// The text if it fits, else as many whole words of it as do. Words longer than half of the
 /// limit, and languages that write without spaces, are cut between two characters.
-pub(super) fn at_word(text: &str, limit: usize) -> &str {
+pub(crate) fn at_word(text: &str, limit: usize) -> &str {
     let text = text.trim();
     let Some((head, rest)) = split_at_char(text, limit) else {
         return text;
@@ -23,7 +23,7 @@ pub(super) fn at_word(text: &str, limit: usize) -> &str {
 
 /// The text if it fits, else as many whole sentences as do, if they fill half of the limit,
 /// else as many words and an ellipsis.
-pub(super) fn at_sentence(text: &str, limit: usize) -> Cow<'_, str> {
+pub(crate) fn at_sentence(text: &str, limit: usize) -> Cow<'_, str> {
     let text = text.trim();
     let Some((head, _)) = split_at_char(text, limit) else {
         return Cow::Borrowed(text);
@@ -38,7 +38,7 @@ pub(super) fn at_sentence(text: &str, limit: usize) -> Cow<'_, str> {
 
 /// One line for humans: the text if it fits, else its first paragraph of prose (a Markdown
 /// description tends to begin with a heading or a picture), cut if need be.
-pub(super) fn to_line(text: &str, limit: usize) -> String {
+pub(crate) fn to_line(text: &str, limit: usize) -> String {
     let whole = on_one_line(text);
     if whole.chars().nth(limit).is_none() {
         return whole;
@@ -53,7 +53,7 @@ pub(super) fn to_line(text: &str, limit: usize) -> String {
 }
 
 /// Runs of white space become one space.
-pub(super) fn on_one_line(text: &str) -> String {
+pub(crate) fn on_one_line(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 

@@ -1,0 +1,262 @@
+//! An API's document, put together: its files, its overlays.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use sha2::{Digest, Sha256};
+
+use crate::config::{ServedFile, Spanned};
+use crate::openapi::{self, Action, Bundler, Finding, Overlay, Prepared, ReadLimits};
+use crate::problems::Place;
+
+/// Doubled keys that are reported one by one.
+const DUPLICATES: usize = 100;
+
+/// Something that a document is made of.
+pub(super) enum Part {
+    /// It is here.
+    Here(Arc<[u8]>),
+    /// It has to be fetched.
+    Later,
+    /// It can not be had; a sentence.
+    Refused(String),
+}
+
+/// What came of it.
+pub(super) enum Assembled {
+    /// The document.
+    Done(Box<Whole>),
+    /// These have to be fetched first.
+    Missing(Vec<String>),
+}
+
+/// A document, and what it was made of.
+#[derive(Debug)]
+pub(super) struct Whole {
+    pub(super) prepared: Prepared,
+    /// What each part held, by location; for the lines of a report.
+    pub(super) texts: BTreeMap<String, Arc<[u8]>>,
+    /// Hash over all of it.
+    pub(super) digest: [u8; 32],
+}
+
+/// Why there is no document.
+pub(super) enum Fault {
+    /// The document itself.
+    Document(String),
+    /// An overlay.
+    Overlay(Place, String),
+}
+
+/// Puts a document together. `part` gives what a location holds.
+pub(super) fn assemble(
+    root: &str,
+    overlays: &[Spanned<ServedFile>],
+    mut part: impl FnMut(&str) -> Part,
+) -> Result<Assembled, Fault> {
+    let bytes = match part(root) {
+        Part::Here(bytes) => bytes,
+        Part::Later => return Ok(Assembled::Missing(vec![root.to_owned()])),
+        Part::Refused(reason) => return Err(Fault::Document(reason)),
+    };
+    let mut report = Vec::new();
+    let document = read(&bytes, "", &mut report).map_err(Fault::Document)?;
+    let mut texts = BTreeMap::from([(root.to_owned(), bytes)]);
+    let mut bundler = Bundler::new(document, root);
+    let mut missing = Vec::new();
+    loop {
+        let wanted = bundler.wanted();
+        if wanted.is_empty() {
+            break;
+        }
+        for location in wanted {
+            let content = match part(&location) {
+                Part::Here(bytes) => {
+                    let content = read(&bytes, &location, &mut report);
+                    texts.insert(location.clone(), bytes);
+                    content
+                }
+                Part::Refused(reason) => Err(reason),
+                Part::Later => {
+                    missing.push(location.clone());
+                    Err("it has not been fetched yet".to_owned())
+                }
+            };
+            bundler.supply(&location, content);
+        }
+    }
+    if !missing.is_empty() {
+        return Ok(Assembled::Missing(missing));
+    }
+    let mut bundled = bundler.finish();
+    report.append(&mut bundled.report);
+    bundled.report = report;
+    let read = read_overlays(overlays, &mut texts)?;
+    let prepared =
+        Prepared::bundled(bundled, &read).map_err(|error| Fault::Document(error.to_string()))?;
+    Ok(Assembled::Done(Box::new(Whole {
+        digest: digest(&texts),
+        prepared,
+        texts,
+    })))
+}
+
+/// Reads one file. Keys that stand twice are reported, not lost silently.
+fn read(
+    bytes: &[u8],
+    location: &str,
+    report: &mut Vec<Finding>,
+) -> Result<serde_json::Value, String> {
+    let read = openapi::read_document(bytes, &ReadLimits::default());
+    let document = read.map_err(|error| match (error.line, error.column) {
+        (Some(line), Some(column)) => {
+            format!("{error}, line {line}, column {column}; {}", error.help())
+        }
+        _ => format!("{error}; {}", error.help()),
+    })?;
+    for duplicate in document.duplicates.iter().take(DUPLICATES) {
+        report.push(Finding {
+            pointer: format!("{location}#"),
+            action: Action::Simplified,
+            message: format!(
+                "the key `{}` stands in line {} and again in line {}, which holds",
+                duplicate.key, duplicate.first_line, duplicate.line
+            ),
+        });
+    }
+    if let Some(more) = document.duplicates.len().checked_sub(DUPLICATES + 1) {
+        report.push(Finding {
+            pointer: format!("{location}#"),
+            action: Action::Simplified,
+            message: format!("and {} more keys stand twice", more + 1),
+        });
+    }
+    Ok(document.value)
+}
+
+/// The overlays; a fault of one of them is at the place where it is named.
+fn read_overlays(
+    overlays: &[Spanned<ServedFile>],
+    texts: &mut BTreeMap<String, Arc<[u8]>>,
+) -> Result<Vec<(String, Overlay)>, Fault> {
+    let mut all = Vec::new();
+    for Spanned { value: file, at } in overlays {
+        let name = file.path.display().to_string();
+        let fault = |message: String| Fault::Overlay(at.clone(), format!("{name}: {message}"));
+        let mut unread = Vec::new();
+        let document = read(&file.bytes, &name, &mut unread).map_err(fault)?;
+        let overlay = Overlay::parse(&document).map_err(|errors| {
+            let errors: Vec<String> = errors.iter().map(ToString::to_string).collect();
+            fault(errors.join("; "))
+        })?;
+        texts.insert(name.clone(), Arc::clone(&file.bytes));
+        all.push((name, overlay));
+    }
+    Ok(all)
+}
+
+/// Hash over all parts.
+pub(super) fn digest(texts: &BTreeMap<String, Arc<[u8]>>) -> [u8; 32] {
+    let mut all = Sha256::new();
+    for (location, bytes) in texts {
+        all.update(Sha256::digest(location));
+        all.update(Sha256::digest(bytes));
+    }
+    all.finalize().into()
+}
+
+/// Whether a document may refer to a file: one beside it, below it, in the folder above it, or
+/// in the working directory. A document that came from elsewhere must not publish any file of
+/// this machine.
+pub(super) fn may_refer(root: &Path, target: &Path) -> bool {
+    let Ok(target) = std::fs::canonicalize(target) else {
+        // Reading it says what is wrong.
+        return true;
+    };
+    let Ok(root) = std::fs::canonicalize(root) else {
+        return false;
+    };
+    let folder = root.parent();
+    // The root of all files is no folder of anybody's.
+    let above = folder
+        .and_then(Path::parent)
+        .filter(|above| above.parent().is_some());
+    let working = std::env::current_dir()
+        .ok()
+        .filter(|working| working.parent().is_some());
+    folder
+        .into_iter()
+        .chain(above)
+        .any(|base| target.starts_with(base))
+        || working.is_some_and(|working| target.starts_with(working))
+}
+
+/// Whether the host of a URL is one that references may be fetched from.
+pub(super) fn is_named(url: &str, hosts: &[String]) -> bool {
+    let Ok(url) = url::Url::parse(url) else {
+        return false;
+    };
+    let Some(host) = url.host_str() else {
+        return false;
+    };
+    let bare = host.trim_matches(['[', ']']);
+    let port = url.port_or_known_default().unwrap_or_default();
+    hosts.iter().any(|named| {
+        let (name, wanted) = match named.rsplit_once(':') {
+            Some((name, wanted)) if !name.contains(':') || name.ends_with(']') => {
+                (name, wanted.parse::<u16>().ok())
+            }
+            _ => (named.as_str(), None),
+        };
+        name.trim_matches(['[', ']']).eq_ignore_ascii_case(bare)
+            && wanted.is_none_or(|wanted| wanted == port)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_host_is_named_with_or_without_its_port() {
+        let hosts = |list: &[&str]| list.iter().map(|h| (*h).to_owned()).collect::<Vec<_>>();
+        let check = |url: &str, named: &[&str], expected: bool| {
+            assert_eq!(is_named(url, &hosts(named)), expected, "{url} {named:?}");
+        };
+        check("https://a.example/x", &[], false);
+        check("https://A.example/x", &["a.example"], true);
+        check("https://a.example:8443/x", &["a.example"], true);
+        check("https://a.example/x", &["a.example:443"], true);
+        check("https://a.example:8443/x", &["a.example:443"], false);
+        check("https://a.example.evil/x", &["a.example"], false);
+        check("https://a.example@evil/x", &["a.example"], false);
+        check("http://[::1]:8000/x", &["[::1]:8000"], true);
+        check("http://[::1]:8000/x", &["::1"], true);
+        check("file:///etc/passwd", &["etc"], false);
+    }
+
+    #[test]
+    fn a_document_refers_to_files_around_it_only() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |path: &str| folder.path().join(path);
+        for path in ["api/spec/parts", "api/common", "secret"] {
+            std::fs::create_dir_all(at(path)).unwrap();
+        }
+        for path in [
+            "api/spec/a.yaml",
+            "api/spec/parts/b.yaml",
+            "api/common/c.yaml",
+            "secret/d.yaml",
+        ] {
+            std::fs::write(at(path), "x").unwrap();
+        }
+        let root = at("api/spec/a.yaml");
+        assert!(may_refer(&root, &at("api/spec/parts/b.yaml")));
+        assert!(may_refer(&root, &at("api/spec/../common/c.yaml")));
+        assert!(!may_refer(&root, &at("secret/d.yaml")));
+        assert!(!may_refer(&root, Path::new("/etc/passwd")));
+        std::os::unix::fs::symlink("/etc/passwd", at("api/spec/link.yaml")).unwrap();
+        assert!(!may_refer(&root, &at("api/spec/link.yaml")));
+    }
+}

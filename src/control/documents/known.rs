@@ -1,0 +1,324 @@
+//! What is known of one plugin's document: what it is made of, and its last good copy.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::HeaderValue;
+use jiff::Timestamp;
+use serde_json::Value;
+
+use super::assemble::{self, Assembled, Fault, Part};
+use super::{Ask, Inputs};
+use crate::config::{self, Inputs as _, OpenApiSource};
+use crate::control::edges::Fetched;
+use crate::problems::Place;
+use crate::snapshot::ApiDocument;
+
+/// Until an upstream that could not give its document is asked again; doubled each time.
+const RETRY_FIRST: Duration = Duration::from_secs(1);
+const RETRY_LAST: Duration = Duration::from_mins(1);
+
+/// What is known of one plugin's document.
+#[derive(Debug)]
+pub(super) struct Known {
+    /// The last good copy.
+    pub(super) good: Option<Good>,
+    /// What went wrong since.
+    pub(super) error: Option<String>,
+    /// When it is to be asked again.
+    pub(super) due: Option<tokio::time::Instant>,
+    pub(super) failures: u32,
+    pub(super) in_flight: bool,
+    /// `openapi.refresh`
+    pub(super) refresh: Duration,
+    /// What was fetched, by URL.
+    pub(super) copies: BTreeMap<String, Copy>,
+    manifest: Option<Value>,
+    /// Hash of a text that is no document, and why.
+    refused: Option<([u8; 32], String)>,
+}
+
+#[derive(Debug)]
+pub(super) struct Good {
+    pub(super) digest: [u8; 32],
+    pub(super) document: Arc<ApiDocument>,
+    pub(super) at: Timestamp,
+}
+
+/// Something that was fetched, or that could not be.
+#[derive(Debug, Default)]
+pub(super) struct Copy {
+    bytes: Option<Arc<[u8]>>,
+    /// `ETag`
+    pub(super) etag: Option<HeaderValue>,
+    /// `Last-Modified`
+    pub(super) modified: Option<HeaderValue>,
+    /// Why there is no newer one.
+    error: Option<String>,
+}
+
+impl Known {
+    pub(super) fn new() -> Self {
+        Self {
+            good: None,
+            error: None,
+            due: None,
+            failures: 0,
+            in_flight: false,
+            refresh: Duration::MAX,
+            copies: BTreeMap::new(),
+            manifest: None,
+            refused: None,
+        }
+    }
+
+    /// Whether the document itself was fetched and can not be used: that is known already.
+    fn is_hopeless(&mut self, root: &str) -> bool {
+        let Some(copy) = self.copies.get(root) else {
+            return false;
+        };
+        let Some(bytes) = &copy.bytes else {
+            return true;
+        };
+        let again = self
+            .refused
+            .as_ref()
+            .filter(|(hash, _)| *hash == hash_of(bytes));
+        let Some(message) = again.map(|(_, message)| message.clone()) else {
+            return false;
+        };
+        // Asked for again, and no better.
+        if self.error.is_none() {
+            self.failed(message);
+        }
+        true
+    }
+
+    /// What is to be fetched because it was asked for.
+    pub(super) fn asks(&self, plugin: &config::Plugin, root: &str, ask: Ask) -> BTreeSet<String> {
+        let due = |at: tokio::time::Instant| at <= tokio::time::Instant::now();
+        let wants = match ask {
+            Ask::All => true,
+            Ask::Missing => false,
+            Ask::Due => self.due.is_some_and(due),
+        };
+        let mut asked = BTreeSet::new();
+        if wants {
+            asked.extend(self.copies.keys().cloned());
+            if !matches!(plugin.openapi.source, OpenApiSource::File(_)) {
+                asked.insert(root.to_owned());
+            }
+        }
+        asked
+    }
+
+    /// What is ordered of that, and of what is missing; nothing while something is on its way.
+    pub(super) fn order(
+        &mut self,
+        mut asked: BTreeSet<String>,
+        missing: Vec<String>,
+    ) -> BTreeSet<String> {
+        if self.in_flight {
+            return BTreeSet::new();
+        }
+        asked.extend(missing);
+        self.in_flight = !asked.is_empty();
+        asked
+    }
+
+    /// Puts the document together, if anything changed. What is returned has to be fetched first;
+    /// the fault is the configuration's.
+    pub(super) fn assemble(
+        &mut self,
+        plugin: &config::Plugin,
+        root: &str,
+        inputs: &mut Inputs,
+        now: Timestamp,
+    ) -> Result<Vec<String>, (Place, String)> {
+        if self.is_hopeless(root) {
+            return Ok(Vec::new());
+        }
+        let openapi = &plugin.openapi;
+        let copies = &self.copies;
+        let mut used: BTreeSet<String> = BTreeSet::new();
+        let mut part = |location: &str| -> Part {
+            match &openapi.source {
+                OpenApiSource::File(file) if location == root => {
+                    Part::Here(Arc::clone(&file.bytes))
+                }
+                source => {
+                    if !location.contains("://") {
+                        return from_file(source, root, location, inputs);
+                    }
+                    if location != root && !assemble::is_named(location, &openapi.reference_hosts) {
+                        return Part::Refused(
+                            "its host is not one of openapi.reference_hosts".to_owned(),
+                        );
+                    }
+                    used.insert(location.to_owned());
+                    fetched(copies.get(location))
+                }
+            }
+        };
+        if let Some(good) = &self.good
+            && good.digest == digest_again(&good.document, openapi, &mut part)
+        {
+            return Ok(Vec::new());
+        }
+        let assembled = assemble::assemble(root, &openapi.overlays, &mut part);
+        let file = matches!(openapi.source, OpenApiSource::File(_));
+        match assembled {
+            Ok(Assembled::Missing(missing)) => return Ok(missing),
+            Ok(Assembled::Done(whole)) => {
+                let document = Arc::new(ApiDocument {
+                    prepared: whole.prepared,
+                    texts: whole.texts,
+                    root: root.to_owned(),
+                    manifest: self.manifest.clone(),
+                });
+                self.copies.retain(|location, _| used.contains(location));
+                self.good = Some(Good {
+                    digest: whole.digest,
+                    document,
+                    at: now,
+                });
+            }
+            Err(Fault::Overlay(at, message)) => return Err((at, message)),
+            Err(Fault::Document(message)) if file => {
+                return Err((openapi.at.clone(), format!("{root}: {message}")));
+            }
+            // An upstream that says nonsense is no fault of the configuration.
+            Err(Fault::Document(message)) => {
+                let bytes = self.copies.get(root).and_then(|copy| copy.bytes.as_ref());
+                self.refused = bytes.map(|bytes| (hash_of(bytes), message.clone()));
+                self.failed(message);
+            }
+        }
+        Ok(Vec::new())
+    }
+
+    /// Takes what came.
+    pub(super) fn came(
+        &mut self,
+        results: Vec<(String, Result<Fetched, String>)>,
+        manifest: Option<Value>,
+    ) {
+        self.in_flight = false;
+        if manifest.is_some() {
+            self.manifest = manifest;
+        }
+        let mut failed = None;
+        for (location, result) in results {
+            let copy = self.copies.entry(location).or_default();
+            match result {
+                Ok(Fetched::New {
+                    bytes,
+                    etag,
+                    modified,
+                }) => {
+                    *copy = Copy {
+                        bytes: Some(bytes.into()),
+                        etag,
+                        modified,
+                        error: None,
+                    };
+                }
+                Ok(Fetched::Unchanged) => copy.error = None,
+                Err(error) => {
+                    copy.error = Some(error.clone());
+                    failed.get_or_insert(error);
+                }
+            }
+        }
+        match failed {
+            Some(error) => self.failed(error),
+            None => {
+                self.error = None;
+                self.failures = 0;
+                self.due = Some(tokio::time::Instant::now() + self.refresh);
+            }
+        }
+    }
+
+    /// It is asked again, with back-off.
+    fn failed(&mut self, error: String) {
+        self.error = Some(error);
+        self.failures = self.failures.saturating_add(1);
+        let wait = RETRY_FIRST.saturating_mul(1 << self.failures.min(10).saturating_sub(1));
+        let wait = if self.good.is_some() {
+            wait.max(RETRY_FIRST * 5).min(RETRY_LAST)
+        } else {
+            wait.min(RETRY_LAST / 4)
+        };
+        self.due = Some(tokio::time::Instant::now() + wait);
+    }
+}
+
+/// SHA-256
+fn hash_of(bytes: &[u8]) -> [u8; 32] {
+    crate::tokens::Fingerprint::of(bytes).0
+}
+
+/// The hash over what a document was made of, as that is now.
+fn digest_again(
+    document: &ApiDocument,
+    openapi: &config::OpenApi,
+    part: &mut impl FnMut(&str) -> Part,
+) -> [u8; 32] {
+    let mut texts = BTreeMap::new();
+    let overlay = |location: &str| {
+        let named = |file: &&config::Spanned<config::ServedFile>| {
+            file.value.path.display().to_string() == location
+        };
+        openapi.overlays.iter().find(named)
+    };
+    for location in document.texts.keys() {
+        let bytes = match overlay(location) {
+            Some(file) => Arc::clone(&file.value.bytes),
+            None => match part(location) {
+                Part::Here(bytes) => bytes,
+                Part::Later | Part::Refused(_) => continue,
+            },
+        };
+        texts.insert(location.clone(), bytes);
+    }
+    for file in &openapi.overlays {
+        texts.insert(
+            file.value.path.display().to_string(),
+            Arc::clone(&file.value.bytes),
+        );
+    }
+    assemble::digest(&texts)
+}
+
+/// A file that a document refers to.
+fn from_file(source: &OpenApiSource, root: &str, location: &str, inputs: &mut Inputs) -> Part {
+    if !matches!(source, OpenApiSource::File(_)) {
+        return Part::Refused("a fetched document can not refer to a file".to_owned());
+    }
+    if !assemble::may_refer(Path::new(root), Path::new(location)) {
+        return Part::Refused(
+            "it lies outside of the folders around the document and of the working directory"
+                .to_owned(),
+        );
+    }
+    match inputs.file(Path::new(location)) {
+        Ok(bytes) => Part::Here(bytes),
+        Err(reason) => Part::Refused(reason),
+    }
+}
+
+/// Something that was fetched.
+fn fetched(copy: Option<&Copy>) -> Part {
+    match copy {
+        None => Part::Later,
+        Some(Copy {
+            bytes: Some(bytes), ..
+        }) => Part::Here(Arc::clone(bytes)),
+        Some(Copy { error, .. }) => {
+            Part::Refused(error.clone().unwrap_or_else(|| "nothing came".to_owned()))
+        }
+    }
+}

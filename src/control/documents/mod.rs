@@ -1,0 +1,264 @@
+//! The documents of the APIs: from files, URLs and upstreams, with the last good copy kept.
+
+mod assemble;
+mod fetch;
+mod known;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use rustls::RootCertStore;
+use serde_json::Value;
+
+use super::Inputs;
+use super::edges::{Edges, Fetched};
+use crate::config::{self, Config, OpenApiSource};
+use crate::problems::Place;
+use crate::snapshot::ApiDocument;
+use fetch::fetch;
+use known::Known;
+
+/// The documents of all plugins.
+#[derive(Default)]
+pub(super) struct Library {
+    /// By plugin and source: what serves is kept until something else does.
+    known: HashMap<Key, Known>,
+    /// The sources of the configuration that was looked at last.
+    wanted: HashMap<String, String>,
+    /// Those of the one that serves.
+    serving: HashMap<String, String>,
+    orders: Vec<Delivering>,
+}
+
+impl std::fmt::Debug for Library {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Library")
+            .field("known", &self.known)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Name of a plugin, and what its document is fetched or read from.
+type Key = (String, String);
+
+/// A document on its way.
+pub type Delivering = std::pin::Pin<Box<dyn Future<Output = Delivery>>>;
+
+/// A document that came, or did not.
+#[derive(Debug)]
+pub struct Delivery {
+    name: String,
+    identity: String,
+    /// By location.
+    results: Vec<(String, Result<Fetched, String>)>,
+    /// The API's own manifest, if it was asked for and came.
+    manifest: Option<Value>,
+}
+
+/// How a plugin's document stands, for `status`.
+#[derive(Debug)]
+pub(super) struct Standing {
+    pub(super) source: String,
+    pub(super) state: &'static str,
+    pub(super) since: Option<Timestamp>,
+    pub(super) error: Option<String>,
+}
+
+/// What may be asked again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Ask {
+    /// Only what is not there.
+    Missing,
+    /// What is due.
+    Due,
+    /// Everything that is not a file.
+    All,
+}
+
+impl Library {
+    /// Brings the documents of a configuration up to date, as far as what they are made of is
+    /// there, and orders the rest. A fault in a file is the configuration's; an upstream that
+    /// fails is not, and keeps its last good copy.
+    pub(super) fn settle<E: Edges>(
+        &mut self,
+        config: &Config,
+        inputs: &mut Inputs,
+        edges: &E,
+        roots: &Arc<RootCertStore>,
+        (ask, now): (Ask, Timestamp),
+    ) -> Vec<(Place, String)> {
+        self.wanted.clear();
+        let mut faults = Vec::new();
+        for plugin in &config.plugins {
+            let identity = identity(plugin);
+            self.wanted.insert(plugin.name.clone(), identity.clone());
+            let key = (plugin.name.clone(), identity.clone());
+            let known = self.known.entry(key).or_insert_with(Known::new);
+            known.refresh = plugin.openapi.refresh;
+            let asked = known.asks(plugin, &identity, ask);
+            let missing = match known.assemble(plugin, &identity, inputs, now) {
+                Ok(missing) => missing,
+                Err(fault) => {
+                    faults.push(fault);
+                    continue;
+                }
+            };
+            let order = known.order(asked, missing);
+            if order.is_empty() {
+                continue;
+            }
+            let known = &*known;
+            let fetching = fetch(
+                plugin,
+                &identity,
+                &config.limits,
+                edges,
+                roots,
+                (order, known),
+            );
+            let name = plugin.name.clone();
+            self.orders.push(Box::pin(async move {
+                let (results, manifest) = fetching.await;
+                Delivery {
+                    name,
+                    identity,
+                    results,
+                    manifest,
+                }
+            }));
+        }
+        faults
+    }
+
+    /// What was ordered and not yet taken away to be waited for.
+    pub(super) fn take_orders(&mut self) -> Vec<Delivering> {
+        std::mem::take(&mut self.orders)
+    }
+
+    /// Takes what came.
+    pub(super) fn delivered(&mut self, delivery: Delivery) {
+        // What was ordered for a source that is forgotten is of no use any more.
+        let key = (delivery.name, delivery.identity);
+        if let Some(known) = self.known.get_mut(&key) {
+            known.came(delivery.results, delivery.manifest);
+        }
+    }
+
+    /// The documents of the configuration that was looked at last.
+    fn wanted(&self) -> impl Iterator<Item = (&String, &Known)> {
+        self.wanted.iter().filter_map(|(name, identity)| {
+            let known = self.known.get(&(name.clone(), identity.clone()))?;
+            Some((name, known))
+        })
+    }
+
+    /// That configuration serves: what only others wanted is forgotten.
+    pub(super) fn settled(&mut self) {
+        self.serving.clone_from(&self.wanted);
+        let serving = &self.serving;
+        self.known
+            .retain(|(name, identity), _| serving.get(name) == Some(identity));
+    }
+
+    /// Plugins of `serving` that have their document now and would not have one any more, and
+    /// why: a source that was changed to one that gives none.
+    pub(super) fn lost(&self, serving: &[String]) -> Vec<(String, String)> {
+        let lost = |(name, known): (&String, &Known)| {
+            let gone = known.good.is_none() && serving.contains(name);
+            gone.then(|| (name.clone(), known.error.clone().unwrap_or_default()))
+        };
+        self.wanted().filter_map(lost).collect()
+    }
+
+    /// Whether a document is on its way for the first time (or, if `all`, again).
+    pub(super) fn awaits(&self, all: bool) -> bool {
+        let fresh = |known: &Known| known.good.is_none() && known.failures == 0;
+        self.wanted()
+            .any(|(_, known)| known.in_flight && (all || fresh(known)))
+    }
+
+    /// What [`snapshot::Material`] wants.
+    pub(super) fn apis(&self) -> HashMap<String, Result<Arc<ApiDocument>, String>> {
+        let missing = |known: &Known| {
+            let error = known.error.clone();
+            error.unwrap_or_else(|| "it has not been fetched yet".to_owned())
+        };
+        let api = |known: &Known| match &known.good {
+            Some(good) => Ok(Arc::clone(&good.document)),
+            None => Err(missing(known)),
+        };
+        self.wanted()
+            .map(|(name, known)| (name.clone(), api(known)))
+            .collect()
+    }
+
+    /// Hash over all of them.
+    pub(super) fn digest(&self) -> [u8; 32] {
+        use sha2::{Digest, Sha256};
+        let mut names: Vec<_> = self.wanted().collect();
+        names.sort_by_key(|(name, _)| *name);
+        let mut all = Sha256::new();
+        for (name, known) in names {
+            all.update(Sha256::digest(name));
+            all.update(known.good.as_ref().map_or([0; 32], |good| good.digest));
+        }
+        all.finalize().into()
+    }
+
+    /// When a document is to be asked for again.
+    pub(super) fn due(&self) -> Option<tokio::time::Instant> {
+        let waiting = self.wanted().filter(|(_, known)| !known.in_flight);
+        waiting.filter_map(|(_, known)| known.due).min()
+    }
+
+    pub(super) fn standing(&self, plugin: &str) -> Option<Standing> {
+        let identity = self.serving.get(plugin)?;
+        let known = self.known.get(&(plugin.to_owned(), identity.clone()))?;
+        let state = match (&known.good, &known.error) {
+            (Some(_), None) => "current",
+            (Some(_), Some(_)) => "last good copy",
+            (None, _) => "unavailable",
+        };
+        Some(Standing {
+            source: shown(identity),
+            state,
+            since: known.good.as_ref().map(|good| good.at),
+            error: known.error.clone(),
+        })
+    }
+}
+
+/// What a document is fetched or read from, as `status` shows it.
+pub(super) fn identity(plugin: &config::Plugin) -> String {
+    let upstream = &plugin.upstream;
+    match &plugin.openapi.source {
+        OpenApiSource::File(file) => std::path::absolute(&file.path)
+            .unwrap_or_else(|_| file.path.clone())
+            .display()
+            .to_string(),
+        OpenApiSource::Url(url) => url.clone(),
+        OpenApiSource::Upstream(path) => {
+            let scheme = if upstream.tls { "https" } else { "http" };
+            format!(
+                "{scheme}://{}:{}{}{path}",
+                upstream.host, upstream.port, upstream.base_path
+            )
+        }
+    }
+}
+
+/// An address without its query and user, which may hold a secret.
+fn shown(address: &str) -> String {
+    let bare = address
+        .split_once('?')
+        .map_or(address.to_owned(), |(bare, _)| format!("{bare}?…"));
+    match bare.split_once("://").and_then(|(scheme, rest)| {
+        let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
+        let (_, host) = authority.rsplit_once('@')?;
+        Some(format!("{scheme}://{host}/{path}"))
+    }) {
+        Some(anonymous) => anonymous,
+        None => bare,
+    }
+}

@@ -1,0 +1,213 @@
+//! Schemas that are written out where they are referred to.
+//!
+//! Some clients skip what they can not read without following a reference, so the schemas of
+//! parameters and bodies stand where they are used. Not those that are recursive, nor those whose
+//! references mean something themselves (`discriminator`), nor more than keeps the document of a
+//! sensible size. What is written out does not depend on the order of the document.
+
+use std::collections::HashMap;
+
+use serde_json::{Map, Value};
+
+use super::super::Api;
+use super::super::operations::Source;
+use super::super::pointer::{self, Place};
+use super::components::{Renderer, Section};
+use super::keywords::{Keyword, is_annotation, keyword};
+
+/// Most values of one schema that is written out.
+const MOST: usize = 5_000;
+/// Most values that are written out in one document; what is largest is left out first.
+const ALTOGETHER: usize = 100_000;
+/// Most levels of what is written out.
+const MAX_HEIGHT: usize = 64;
+/// Longest chain of references that is looked along.
+const MAX_CHAIN: usize = 32;
+
+/// What is written out.
+#[derive(Debug, Default)]
+pub(super) struct Inlining {
+    /// Whether what is being rendered is a parameter or a body.
+    active: bool,
+    /// The largest schema that is written out.
+    largest: usize,
+    /// Sizes by pointer.
+    sizes: HashMap<String, Option<Size>>,
+    /// Schemas that are looked at, to tell recursive ones.
+    open: Vec<String>,
+}
+
+/// The size of a schema with all that it refers to written out.
+#[derive(Debug, Clone, Copy, Default)]
+struct Size {
+    /// Values and keys.
+    nodes: usize,
+    /// Levels.
+    height: usize,
+}
+
+impl<'d> Renderer<'d> {
+    /// Finds out how much can be written out.
+    pub(super) fn plan_inlining(&mut self, api: &'d Api) {
+        let mut sizes: Vec<usize> = Vec::new();
+        for operation in &api.operations {
+            let Some(source) = Source::find(&api.source, &operation.path_key, &operation.method)
+            else {
+                continue;
+            };
+            for value in schemas_of(self.root, &source) {
+                let size = self.size_of(value, 0).map(|size| size.nodes);
+                sizes.extend(size.filter(|size| (1..=MOST).contains(size)));
+            }
+        }
+        sizes.sort_unstable();
+        let mut left = ALTOGETHER;
+        self.inline.largest = 0;
+        for size in sizes {
+            let Some(rest) = left.checked_sub(size) else {
+                break;
+            };
+            left = rest;
+            self.inline.largest = size;
+        }
+    }
+
+    /// Does something in which schemas are written out.
+    pub(super) fn inlining<T>(&mut self, work: impl FnOnce(&mut Self) -> T) -> T {
+        let before = std::mem::replace(&mut self.inline.active, true);
+        let done = work(self);
+        self.inline.active = before;
+        done
+    }
+
+    /// What a reference stands for, written out, if it is to be.
+    pub(super) fn written_out(&mut self, map: &'d Map<String, Value>) -> Option<Value> {
+        if !self.inline.active {
+            return None;
+        }
+        let is_reference = |name: &str| keyword(name) == Keyword::Reference;
+        let (_, reference) = map.iter().find(|(name, _)| is_reference(name))?;
+        // What restricts the value beside a reference would have to be combined with it.
+        if !map
+            .keys()
+            .all(|name| is_reference(name) || is_annotation(name))
+        {
+            return None;
+        }
+        let place = self.find(Section::Schemas, reference.as_str()?)?;
+        let size = self.size_at(&place, 0)?;
+        if size.nodes > self.inline.largest || self.depth + size.height > MAX_HEIGHT {
+            return None;
+        }
+        let mut written = self.elsewhere(&place.pointer, |this| this.schema(place.value));
+        if map.len() > 1 {
+            let Value::Object(out) = &mut written else {
+                return None;
+            };
+            let said: Map<String, Value> = map
+                .iter()
+                .filter(|(name, _)| is_annotation(name))
+                .map(|(n, v)| (n.clone(), v.clone()))
+                .collect();
+            let Value::Object(said) = self.finish_schema(said) else {
+                return None;
+            };
+            out.extend(said);
+        }
+        Some(written)
+    }
+
+    /// The size of what stands at a place; `None`: it can not be written out.
+    fn size_at(&mut self, place: &Place<'d>, chain: usize) -> Option<Size> {
+        if let Some(known) = self.inline.sizes.get(&place.pointer) {
+            return *known;
+        }
+        if chain > MAX_CHAIN || self.inline.open.contains(&place.pointer) {
+            return None;
+        }
+        self.inline.open.push(place.pointer.clone());
+        let size = self.elsewhere(&place.pointer, |this| this.size_of(place.value, chain));
+        self.inline.open.pop();
+        self.inline.sizes.insert(place.pointer.clone(), size);
+        size
+    }
+
+    /// The size of a schema.
+    fn size_of(&mut self, value: &'d Value, chain: usize) -> Option<Size> {
+        let mut total = Size::default();
+        let mut open = vec![(value, true, 1)];
+        while let Some((value, is_schema, level)) = open.pop() {
+            total.nodes += 1;
+            total.height = total.height.max(level);
+            if total.nodes > MOST || level > MAX_HEIGHT {
+                return None;
+            }
+            match value {
+                Value::Object(map) if is_schema => {
+                    if map.contains_key("discriminator") {
+                        return None;
+                    }
+                    for (name, inner) in map {
+                        total.nodes += 1;
+                        match keyword(name) {
+                            Keyword::Reference => {
+                                let found = inner
+                                    .as_str()
+                                    .and_then(|reference| self.find(Section::Schemas, reference));
+                                // One that leads nowhere is published as any value.
+                                if let Some(place) = found {
+                                    let size = self.size_at(&place, chain + 1)?;
+                                    total.nodes += size.nodes;
+                                    total.height = total.height.max(level + size.height);
+                                }
+                            }
+                            Keyword::Named => {
+                                let named = inner.as_object().into_iter().flat_map(Map::values);
+                                open.extend(named.map(|schema| (schema, true, level + 2)));
+                            }
+                            Keyword::Schema | Keyword::SchemaOrFlag | Keyword::Schemas => {
+                                open.push((inner, true, level + 1));
+                            }
+                            _ => open.push((inner, false, level + 1)),
+                        }
+                    }
+                }
+                Value::Object(map) => {
+                    open.extend(map.values().map(|inner| (inner, false, level + 1)));
+                }
+                Value::Array(list) => {
+                    open.extend(list.iter().map(|inner| (inner, is_schema, level + 1)));
+                }
+                _ => {}
+            }
+        }
+        Some(total)
+    }
+}
+
+/// The schemas of an operation's parameters and body.
+fn schemas_of<'d>(root: &'d Value, source: &Source<'d>) -> Vec<&'d Value> {
+    let shared = source.item.field("parameters").map(|place| place.value);
+    let own = source.body.get("parameters");
+    let parameters = shared
+        .into_iter()
+        .chain(own)
+        .filter_map(Value::as_array)
+        .flatten();
+    let carriers = parameters.chain(source.body.get("requestBody"));
+    let mut schemas = Vec::new();
+    for value in carriers {
+        let place = Place {
+            pointer: String::new(),
+            value,
+        };
+        let Ok((_, carrier)) = pointer::follow(root, place) else {
+            continue;
+        };
+        schemas.extend(carrier.get("schema"));
+        let content = carrier.get("content").and_then(Value::as_object);
+        let types = content.into_iter().flat_map(Map::values);
+        schemas.extend(types.filter_map(|media_type| media_type.get("schema")));
+    }
+    schemas
+}

@@ -1,0 +1,120 @@
+//! Parameters whose values are fixed: what a request may say of them, and what the upstream gets.
+
+use http::{HeaderMap, HeaderName, HeaderValue};
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+
+use crate::config;
+use crate::headers::Rules;
+use crate::openapi::{self, Location};
+use crate::problems::{Place, Problems};
+use crate::route::{Form, Held, held};
+
+/// The fixed parameters of one operation.
+#[derive(Debug, Default)]
+pub struct Fixed {
+    /// Hidden ones of the query, with what is added for them.
+    query: Vec<(String, String, String)>,
+    /// Hidden ones among the headers.
+    headers: Vec<(HeaderName, HeaderValue)>,
+    /// Names of all that are in the query: no form may give them again.
+    names: Vec<String>,
+}
+
+impl Fixed {
+    /// Compiles. A name or value that can not be a header is a problem.
+    pub(super) fn compile(
+        operation: &openapi::Operation,
+        plugin: &config::Plugin,
+        problems: &mut Problems,
+    ) -> Self {
+        let mut fixed = Self::default();
+        fixed
+            .names
+            .extend(operation.fixed_query.iter().map(|(name, _)| name.clone()));
+        for hidden in &operation.hidden {
+            let (name, value) = (&hidden.name, &hidden.value);
+            match hidden.location {
+                Location::Query => {
+                    let encode =
+                        |text: &str| utf8_percent_encode(text, NON_ALPHANUMERIC).to_string();
+                    let pair = format!("{}={}", encode(name), encode(value));
+                    fixed.names.push(name.clone());
+                    fixed.query.push((name.clone(), value.clone(), pair));
+                }
+                Location::Header => match header(name, value, &plugin.auth.header) {
+                    Ok(header) => fixed.headers.push(header),
+                    Err(reason) => {
+                        let key =
+                            format!("plugins.{}.operations.{}.fixed", plugin.name, operation.id);
+                        let at = Place {
+                            key,
+                            ..plugin.at.clone()
+                        };
+                        problems.add(&at, reason);
+                    }
+                },
+                Location::Path | Location::Cookie => {}
+            }
+        }
+        fixed
+    }
+
+    /// Whether a request is this operation: a hidden parameter that it gives all the same has
+    /// just the value that it is fixed to, once.
+    pub fn admits(&self, headers: &HeaderMap, query: Option<&str>) -> bool {
+        let in_query =
+            |(name, value, _): &(String, String, String)| held(query, name, value) != Held::Other;
+        let in_head = |(name, value): &(HeaderName, HeaderValue)| {
+            let mut given = headers.get_all(name).iter();
+            match (given.next(), given.next()) {
+                (None, _) => true,
+                (Some(only), None) => only == value,
+                _ => false,
+            }
+        };
+        self.query.iter().all(in_query) && self.headers.iter().all(in_head)
+    }
+
+    /// What has to be added to a query.
+    pub fn missing(&self, query: Option<&str>) -> impl Iterator<Item = &str> {
+        self.query
+            .iter()
+            .filter(move |(name, value, _)| held(query, name, value) == Held::Absent)
+            .map(|(_, _, pair)| pair.as_str())
+    }
+
+    /// Puts the hidden headers into a head.
+    pub fn apply(&self, head: &mut HeaderMap) {
+        for (name, value) in &self.headers {
+            head.insert(name, value.clone());
+        }
+    }
+
+    /// Whether bodies of this media type have to be looked at, and as what.
+    pub fn guards(&self, content_type: &HeaderValue) -> Option<Form> {
+        if self.names.is_empty() {
+            return None;
+        }
+        Form::of(content_type.as_bytes())
+    }
+
+    /// Whether a form gives one of the parameters again.
+    pub fn is_repeated(&self, form: Form, body: &[u8]) -> bool {
+        form.names(self.names.iter().map(String::as_str), body)
+    }
+}
+
+/// A hidden header.
+fn header(name: &str, value: &str, credential: &str) -> Result<(HeaderName, HeaderValue), String> {
+    let pair = [(name.to_owned(), value.to_owned())];
+    Rules::compile(&pair, &[]).map_err(|fault| fault.to_string())?;
+    if name.eq_ignore_ascii_case(credential) {
+        return Err(format!(
+            "`{name}` holds the credential; write upstream.credential"
+        ));
+    }
+    let name = HeaderName::try_from(name).map_err(|_| format!("`{name}` is no header name"))?;
+    let value = HeaderValue::try_from(value)
+        .map_err(|_| format!("the value of `{name}` can not be sent"))?;
+    Ok((name, value))
+}
