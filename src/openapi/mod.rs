@@ -8,6 +8,7 @@ mod identify;
 mod load;
 mod operations;
 mod origins;
+mod overlay;
 mod pointer;
 mod publish;
 mod read;
@@ -16,6 +17,7 @@ mod servers;
 mod template;
 #[cfg(test)]
 mod tests;
+mod v32;
 
 use std::sync::Arc;
 
@@ -24,6 +26,7 @@ use serde_json::Value;
 pub use emit::to_yaml;
 pub use load::{LoadError, load};
 pub use origins::Origins;
+pub use overlay::{Overlay, OverlayError};
 pub use publish::{InfoOverrides, PublishOptions, Target, publish};
 pub use read::{Document, Duplicate, ReadError, ReadErrorKind, ReadLimits, read, read_document};
 pub use select::{Selection, Unmatched, matches};
