@@ -10,6 +10,17 @@ use serde_json::Value;
 
 use super::Finding;
 
+/// A document in another version of `OpenAPI`.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Converted {
+    /// The new document.
+    pub(super) value: Value,
+    /// Where its parts stood.
+    pub(super) origins: Origins,
+    /// What was repaired, simplified or left out, with places of the old document.
+    pub(super) report: Vec<Finding>,
+}
+
 /// Moves of one step: from a pointer into the new document to one into the old.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Origins {
@@ -49,17 +60,6 @@ impl Origins {
             finding.pointer = self.of(&finding.pointer);
         }
     }
-}
-
-/// What a conversion gives.
-#[derive(Debug)]
-pub(super) struct Converted {
-    /// The new document.
-    pub(super) value: Value,
-    /// What it moved.
-    pub(super) origins: Origins,
-    /// What it repaired, simplified and skipped; pointers into the old document.
-    pub(super) report: Vec<Finding>,
 }
 
 #[cfg(test)]
