@@ -3,6 +3,7 @@
 //! bytes → [`read`] → [`load`] (which operations there are, and which of them are published)
 //! → [`publish`] (what clients are shown) → [`to_yaml`].
 
+mod bundle;
 mod emit;
 mod identify;
 mod load;
@@ -21,6 +22,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
+pub use bundle::{Bundled, Bundler};
 pub use emit::to_yaml;
 pub use load::{LoadError, load};
 pub use origins::Origins;
