@@ -5,6 +5,7 @@ use std::collections::{HashMap, HashSet, VecDeque};
 
 use serde_json::{Map, Value, json};
 
+use super::super::bundle::FILES;
 use super::super::identify;
 use super::super::pointer::{self, Place};
 use super::inline::Inlining;
@@ -233,24 +234,35 @@ impl<'d> Renderer<'d> {
         Some(name)
     }
 
-    /// A name for what is no component of this section in the original, made of its pointer.
+    /// A name for what is no component of this section in the original, made of its pointer. In
+    /// the content of another file it is the last part alone, if that is free.
     fn new_name(&mut self, section: Section, at: &str) -> String {
         let words = pointer::segments(at).unwrap_or_default();
-        let words = words
-            .iter()
-            .filter(|word| *word != "components" && *word != section.key());
-        let mut base = String::new();
-        for c in words.flat_map(|word| word.chars().chain(['_'])) {
-            let c = if c.is_ascii_alphanumeric() || matches!(c, '.' | '-') {
-                c
-            } else {
-                '_'
-            };
-            if !(c == '_' && (base.is_empty() || base.ends_with('_'))) && base.len() < MAX_NAME {
-                base.push(c);
+        let is_section = |word: &str| word == "components" || word == section.key();
+        let base = match words.as_slice() {
+            [files, file, rest @ ..] if files == FILES => {
+                let legacy = |word: &str| matches!(word, "definitions" | "$defs");
+                let inner = rest
+                    .iter()
+                    .map(String::as_str)
+                    .filter(|word| !is_section(word) && !legacy(word));
+                let inner: Vec<&str> = inner.collect();
+                if let [name] = inner.as_slice() {
+                    let name = name_of([*name].into_iter());
+                    if !name.is_empty() && self.taken.insert((section, name.clone())) {
+                        return name;
+                    }
+                }
+                name_of([file.as_str()].into_iter().chain(inner))
             }
-        }
-        let base = match base.trim_end_matches('_') {
+            words => name_of(
+                words
+                    .iter()
+                    .map(String::as_str)
+                    .filter(|word| !is_section(word)),
+            ),
+        };
+        let base = match base.as_str() {
             "" => section.key(),
             base => base,
         };
@@ -353,6 +365,22 @@ impl<'d> Renderer<'d> {
 /// The component that a place is in, or the like: the first three segments of its pointer.
 fn component_of(at: &str) -> String {
     at.splitn(5, '/').take(4).collect::<Vec<_>>().join("/")
+}
+
+/// Words as a name that `components` may have; empty if nothing of them may be in one.
+fn name_of<'w>(words: impl Iterator<Item = &'w str>) -> String {
+    let mut name = String::new();
+    for c in words.flat_map(|word| word.chars().chain(['_'])) {
+        let c = if c.is_ascii_alphanumeric() || matches!(c, '.' | '-') {
+            c
+        } else {
+            '_'
+        };
+        if !(c == '_' && (name.is_empty() || name.ends_with('_'))) && name.len() < MAX_NAME {
+            name.push(c);
+        }
+    }
+    name.trim_end_matches('_').to_owned()
 }
 
 /// Whether a pointer segment is a name that `components` may have.

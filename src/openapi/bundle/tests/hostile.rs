@@ -1,0 +1,1 @@
+//! Values of any form, and many of them.

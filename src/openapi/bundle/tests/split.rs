@@ -1,0 +1,1 @@
+//! A document that is split and bundled again is the same document.
