@@ -25,7 +25,9 @@ pub use emit::to_yaml;
 pub use load::{LoadError, load};
 pub use origins::Origins;
 pub use publish::{InfoOverrides, PublishOptions, Target, publish};
-pub use read::{Document, Duplicate, ReadError, ReadErrorKind, ReadLimits, read, read_document};
+pub use read::{
+    Document, Duplicate, ReadError, ReadErrorKind, ReadLimits, Repair, lines, read, read_document,
+};
 pub use select::{Selection, Unmatched, matches};
 
 /// What an API's document says, reduced to the operations that are published.
