@@ -41,7 +41,9 @@ pub use overlay::{Overlay, OverlayError};
 pub use overrides::{Override, OverrideFault, OverridePart};
 pub use prepare::Prepared;
 pub use publish::{InfoOverrides, PublishOptions, Target, publish};
-pub use read::{Document, Duplicate, ReadError, ReadErrorKind, ReadLimits, read, read_document};
+pub use read::{
+    Document, Duplicate, ReadError, ReadErrorKind, ReadLimits, Repair, lines, read, read_document,
+};
 pub use select::{Selection, Unmatched, matches};
 
 /// What an API's document says, reduced to the operations that are published.

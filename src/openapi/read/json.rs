@@ -1,125 +1,143 @@
-//! JSON: one look for bounds and doubled keys, then `serde_json`.
+//! JSON: one look for bounds and doubled keys, then `serde_json`; and what people take for JSON,
+//! mended first.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
-use super::{Document, Duplicate, ReadError, ReadErrorKind, ReadLimits};
+use serde_json::Value;
+
+use super::duplicates::Duplicates;
+use super::escapes::{self, Language};
+use super::tokens::{Kind, Token, Tokens, lines_in};
+use super::{Document, ReadError, ReadErrorKind, ReadLimits, Repair, yaml};
+
+/// Whether a text is to be read as JSON: its first sign that is no comment opens an object or a
+/// list.
+pub(super) fn is_json(text: &str) -> bool {
+    let mut tokens = Tokens::new(text);
+    // A comment of YAML is left to YAML.
+    let first =
+        tokens.find(|token| token.kind != Kind::Comment || text[token.start..].starts_with('#'));
+    first.is_some_and(|token| matches!(token.kind, Kind::Open(_)))
+}
 
 /// Reads JSON. `limits.depth` is below the depth at which `serde_json` itself stops.
 pub(super) fn read(text: &str, limits: &ReadLimits) -> Result<Document, ReadError> {
-    let duplicates = Scan::new(text, limits).run()?;
-    match serde_json::from_str(text) {
-        Ok(value) => Ok(Document { value, duplicates }),
-        Err(error) => {
-            let words = error.to_string();
-            let words = words.split(" at line ").next().unwrap_or(&words).to_owned();
-            Err(ReadError {
-                kind: ReadErrorKind::Json(words),
-                line: Some(error.line() as u64),
-                column: Some(error.column() as u64),
-            })
+    let duplicates = scan(text, limits)?;
+    let strict = match serde_json::from_str(text) {
+        Ok(value) => return Ok(Document::new(value, duplicates, Vec::new())),
+        Err(error) => explain(text, &error),
+    };
+    let (mended, repairs) = mend(text);
+    let error = match serde_json::from_str::<Value>(&mended) {
+        Ok(value) => return Ok(Document::new(value, duplicates, repairs)),
+        // A string that goes over lines has fewer now, and places after it differ.
+        Err(error) if lines_in(mended.as_bytes()) == lines_in(text.as_bytes()) => {
+            explain(&mended, &error)
         }
+        Err(_) => strict,
+    };
+    // YAML's flow style looks like JSON, but allows words and single quotes. It does not know
+    // `//`, though: comments are out of the mended text.
+    match yaml::read(&mended, limits).or_else(|_| yaml::read(text, limits)) {
+        Ok(mut document) => {
+            document.repairs.extend(repairs);
+            Ok(document)
+        }
+        Err(_) => Err(error),
     }
 }
 
-/// A look over the bytes that trusts nothing: it counts what the parser would build, before
-/// it builds it, and remembers where each key stands.
-struct Scan<'t> {
-    /// The text.
-    text: &'t str,
-    /// Bounds.
-    limits: &'t ReadLimits,
-    /// Where we are.
-    at: usize,
-    /// Line of `at`.
-    line: u64,
-    /// Values and keys so far.
-    nodes: usize,
-    /// Open objects (their keys and lines) and lists (`None`).
-    open: Vec<Option<HashMap<&'t str, u64>>>,
-    /// What was found.
-    duplicates: Vec<Duplicate>,
+/// The parser's error in our words. It counts columns in bytes, and lines by `\n` alone.
+fn explain(text: &str, error: &serde_json::Error) -> ReadError {
+    let words = error.to_string();
+    let words = words.split(" at line ").next().unwrap_or(&words).to_owned();
+    let before = error.line().saturating_sub(1);
+    let line = text.split_inclusive('\n').take(before).map(str::len);
+    let offset = line.sum::<usize>() + error.column().saturating_sub(1);
+    ReadError::at(ReadErrorKind::Json(words), text.as_bytes(), offset)
 }
 
-impl<'t> Scan<'t> {
-    /// At the beginning.
-    fn new(text: &'t str, limits: &'t ReadLimits) -> Self {
-        Self {
-            text,
-            limits,
-            at: 0,
-            line: 1,
-            nodes: 0,
-            open: Vec::new(),
-            duplicates: Vec::new(),
-        }
-    }
-
-    /// To the end.
-    fn run(mut self) -> Result<Vec<Duplicate>, ReadError> {
-        let bytes = self.text.as_bytes();
-        while let Some(byte) = bytes.get(self.at) {
-            match byte {
-                b'\n' => self.line += 1,
-                b'"' => {
-                    self.count()?;
-                    self.string();
+/// A look over the text that counts what the parser would build, before it builds it, and
+/// remembers where each key stands.
+fn scan(text: &str, limits: &ReadLimits) -> Result<Duplicates, ReadError> {
+    let mut duplicates = Duplicates::default();
+    // Open objects (their keys and lines) and lists (`None`).
+    let mut open: Vec<Option<HashMap<Cow<'_, str>, u64>>> = Vec::new();
+    let mut nodes = 0;
+    let mut last: Option<Token> = None;
+    for token in Tokens::new(text) {
+        match token.kind {
+            Kind::Open(is_object) => {
+                if open.len() == limits.depth {
+                    let kind = ReadErrorKind::TooDeep(limits.depth);
+                    return Err(ReadError::at(kind, text.as_bytes(), token.start));
                 }
-                b'{' | b'[' => {
-                    self.count()?;
-                    if self.open.len() == self.limits.depth {
-                        let kind = ReadErrorKind::TooDeep(self.limits.depth);
-                        return Err(ReadError::at(kind, bytes, self.at));
-                    }
-                    self.open.push((*byte == b'{').then(HashMap::new));
+                open.push(is_object.then(HashMap::new));
+            }
+            Kind::Close => drop(open.pop()),
+            Kind::Colon => {
+                if let (Some(Some(keys)), Some(key)) = (open.last_mut(), last)
+                    && let Some(name) = string(text, &key)
+                    && let Some(first) = keys.insert(name.clone(), key.line)
+                {
+                    duplicates.note(&name, first, key.line);
                 }
-                b'}' | b']' => drop(self.open.pop()),
-                // One for each number or word at most: strings count by themselves.
-                b',' | b':' => self.count()?,
-                _ => {}
             }
-            self.at += 1;
+            _ => {}
         }
-        Ok(self.duplicates)
-    }
-
-    /// Steps over a string, to its closing quote; a key is remembered.
-    fn string(&mut self) {
-        let bytes = self.text.as_bytes();
-        let start = self.at + 1;
-        self.at = start;
-        while let Some(byte) = bytes.get(self.at) {
-            match byte {
-                b'"' => break,
-                b'\\' => self.at += 1,
-                _ => {}
+        if matches!(token.kind, Kind::Open(_) | Kind::Text | Kind::Word) {
+            nodes += 1;
+            if nodes > limits.nodes {
+                let kind = ReadErrorKind::TooMany(limits.nodes);
+                return Err(ReadError::at(kind, text.as_bytes(), token.start));
             }
-            self.at += 1;
         }
-        let after = bytes.get(self.at + 1..).unwrap_or_default();
-        let is_key = after.iter().find(|b| !b.is_ascii_whitespace()) == Some(&b':');
-        let Some(Some(keys)) = self.open.last_mut().filter(|_| is_key) else {
-            return;
-        };
-        let Some(key) = self.text.get(start..self.at) else {
-            return;
-        };
-        if let Some(first_line) = keys.insert(key, self.line) {
-            let (key, line) = (key.to_owned(), self.line);
-            self.duplicates.push(Duplicate {
-                key,
-                first_line,
-                line,
-            });
-        }
+        last = (token.kind == Kind::Text).then_some(token);
     }
+    Ok(duplicates)
+}
 
-    /// One more node.
-    fn count(&mut self) -> Result<(), ReadError> {
-        self.nodes += 1;
-        // Separators are counted beside strings, hence twice the number of nodes at most.
-        if self.nodes > self.limits.nodes.saturating_mul(2) {
-            return Err(ReadError::of(ReadErrorKind::TooMany(self.limits.nodes)));
-        }
-        Ok(())
+/// What a string says.
+pub(super) fn string<'t>(text: &'t str, token: &Token) -> Option<Cow<'t, str>> {
+    let quoted = text.get(token.start..token.end)?;
+    if quoted.contains('\\') {
+        return serde_json::from_str(quoted).ok().map(Cow::Owned);
     }
+    Some(Cow::Borrowed(quoted.strip_prefix('"')?.strip_suffix('"')?))
+}
+
+/// The text without comments and without commas at the end of lists, its strings escaped as they
+/// should be. What is taken out leaves spaces, so that places stay what they were.
+fn mend(text: &str) -> (String, Vec<Repair>) {
+    let bytes = text.as_bytes();
+    let mut out = Vec::with_capacity(text.len());
+    let mut repairs = Vec::new();
+    let mut done = 0;
+    let mut comma = None;
+    for token in Tokens::new(text) {
+        out.extend_from_slice(&bytes[done..token.start]);
+        done = token.end;
+        let own = &bytes[token.start..token.end];
+        match token.kind {
+            Kind::Comment => {
+                let blank = |b: &u8| if matches!(b, b'\n' | b'\r') { *b } else { b' ' };
+                out.extend(own.iter().map(blank));
+                continue;
+            }
+            Kind::Close => {
+                if let Some(at) = comma {
+                    out[at] = b' ';
+                }
+                out.extend_from_slice(own);
+            }
+            Kind::Text => {
+                escapes::mend(own, Language::Json, token.line, &mut out, &mut repairs);
+            }
+            _ => out.extend_from_slice(own),
+        }
+        comma = (token.kind == Kind::Comma).then(|| out.len() - 1);
+    }
+    out.extend_from_slice(&bytes[done..]);
+    (String::from_utf8_lossy(&out).into_owned(), repairs)
 }
