@@ -5,6 +5,7 @@
 
 mod emit;
 mod identify;
+pub mod lint;
 mod load;
 mod operations;
 mod origins;
