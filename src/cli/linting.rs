@@ -111,7 +111,11 @@ pub(super) fn to_json(found: &Found) -> Value {
 
 /// Why there was nothing to look at, or null.
 pub(super) fn error(found: &Found) -> Value {
-    found.as_ref().err().map(|reason| format!("{reason:#}")).into()
+    found
+        .as_ref()
+        .err()
+        .map(|reason| format!("{reason:#}"))
+        .into()
 }
 
 /// Prints them by profile, each with its mend.

@@ -120,11 +120,7 @@ pub(super) fn authorization(manifest: &Value, report: &mut Report, takes: &[&str
             severity: Severity::Error,
             message: format!("{} does not send a token in this way", report.reader()),
             limit: takes.join(" or "),
-            actual: if sends.is_empty() {
-                "nothing".to_owned()
-            } else {
-                super::calls::shown(sends)
-            },
+            actual: super::calls::shown(sends),
             help: "let `authorization_type` be bearer".to_owned(),
         };
         report.add(&At::Manifest("/auth/authorization_type"), fault);

@@ -120,7 +120,7 @@ pub struct Breach {
     /// Whose limit it is.
     pub profile: Profile,
     /// The path of the served document and a JSON pointer into it, such as
-    /// `/openapi.json#/paths/~1todos/get/summary`.
+    /// `/openapi.json#/paths/~1todos/get/summary`; of what is missing, where it should stand.
     pub pointer: String,
     /// The place for people, such as `GET /todos (listTodos)`.
     pub place: String,

@@ -152,11 +152,7 @@ fn check_auth(manifest: &Value, report: &mut Report) {
         severity: Severity::Error,
         message: format!("without `{field}` no user can log in"),
         limit: limit.to_owned(),
-        actual: if actual.is_empty() {
-            "nothing".to_owned()
-        } else {
-            shown(actual)
-        },
+        actual: shown(actual),
         help: format!("write `{field}` in `auth.oauth`"),
     };
     for field in ["client_url", "authorization_url"] {
@@ -188,11 +184,7 @@ fn check_api(look: &Look<'_>, manifest: &Value, report: &mut Report) {
             severity: Severity::Error,
             message: format!("{} reads OpenAPI documents alone", report.reader()),
             limit: "openapi".to_owned(),
-            actual: if kind.is_empty() {
-                "nothing".to_owned()
-            } else {
-                shown(kind)
-            },
+            actual: shown(kind),
             help: "let `api.type` be openapi".to_owned(),
         };
         report.add(&At::Manifest("/api/type"), fault);
@@ -210,11 +202,7 @@ fn check_api(look: &Look<'_>, manifest: &Value, report: &mut Report) {
                 report.reader()
             ),
             limit: "the host of the manifest or one below it".to_owned(),
-            actual: if url.is_empty() {
-                "nothing".to_owned()
-            } else {
-                shown(url)
-            },
+            actual: shown(url),
             help: "let `api.url` name the plugin's own origin".to_owned(),
         };
         report.add(&At::Manifest("/api/url"), fault);

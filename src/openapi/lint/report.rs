@@ -81,7 +81,7 @@ pub(super) struct Fault {
     pub(super) message: String,
     /// What the client takes.
     pub(super) limit: String,
-    /// What stands there.
+    /// What stands there; empty: nothing.
     pub(super) actual: String,
     /// How to mend it.
     pub(super) help: String,
@@ -117,7 +117,11 @@ impl Report {
             severity: fault.severity,
             message: fault.message,
             limit: fault.limit,
-            actual: fault.actual,
+            actual: if fault.actual.is_empty() {
+                "nothing".to_owned()
+            } else {
+                fault.actual
+            },
             help: fault.help,
         };
         let texts = [

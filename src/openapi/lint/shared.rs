@@ -160,16 +160,17 @@ pub(super) fn dropped(look: &Look<'_>, report: &mut Report, worst: Severity) {
                 continue;
             }
             let reader = report.reader();
-            let (severity, message) = match (parameter.required, worst) {
-                (true, Severity::Error) => (
+            let (severity, message) = match (worst, parameter.required) {
+                (Severity::Error, true) => (
                     Severity::Error,
                     format!("{reader} drops it and a call needs it, so no call can succeed"),
                 ),
-                (true, Severity::Warning) => (
+                (Severity::Error, false) => (Severity::Warning, format!("{reader} drops it")),
+                (Severity::Warning, true) => (
                     Severity::Warning,
                     format!("{reader} may drop it and a call needs it"),
                 ),
-                (false, _) => (Severity::Warning, format!("{reader} drops it")),
+                (Severity::Warning, false) => (Severity::Warning, format!("{reader} may drop it")),
             };
             let fault = Fault {
                 rule: "parameter-dropped",
