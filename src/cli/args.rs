@@ -138,7 +138,7 @@ pub(super) struct Check {
 /// Whose limits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(super) enum Profile {
-    /// Readers of `ai-plugin.json`: ChatGPT's plugins of 2023, Dify, LobeChat.
+    /// Readers of `ai-plugin.json`, such as Dify.
     Plugin,
     /// GPT Actions.
     Actions,

@@ -24,6 +24,7 @@ SMALL = document(paths={path: item for path, item in DOCUMENT["paths"].items() i
 
 def write(world, made: dict = SMALL, **changes: object) -> None:
     """A plugin that the internet reaches, with this document."""
+    world.certificates.issue(world.folder / "certs", "todo.example.com")
     (world.folder / "doc.json").write_text(json.dumps(made))
     plugway.write(world.folder, world.base({"plugins": {"todo": merge(PUBLIC, changes)}}))
 

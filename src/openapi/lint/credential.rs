@@ -131,10 +131,10 @@ pub(super) fn oauth_domains(look: &Look<'_>, report: &mut Report) {
                 continue;
             };
             let below = |root: &&str| {
-                host.strip_suffix(*root)
-                    .is_some_and(|sub| sub.is_empty() || sub.ends_with('.'))
+                let sub = host.strip_suffix(*root);
+                sub.is_some_and(|sub| sub.is_empty() || sub.ends_with('.'))
             };
-            if look.origin.is_kin(&host) || EXEMPT.iter().any(|root| below(&root)) {
+            if look.origin.is_kin(&host) || EXEMPT.iter().any(below) {
                 continue;
             }
             let fault = Fault {

@@ -231,7 +231,7 @@ pub(super) fn guarded(look: &Look<'_>, report: &mut Report, severity: Severity) 
 }
 
 /// The version that a document says.
-pub(super) fn version<'a>(document: &'a Value) -> &'a str {
+pub(super) fn version(document: &Value) -> &str {
     let version = document.get("openapi").and_then(Value::as_str);
     version.unwrap_or_default()
 }

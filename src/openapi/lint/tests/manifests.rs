@@ -45,107 +45,83 @@ fn texts_of_the_manifest() {
     check(SecurityCopilot, "description_for_model", 16_000, "error");
 }
 
+/// What a profile says of a field that is another.
+#[track_caller]
+fn field(profile: Profile, pointer: &str, value: Value, expected: &str) {
+    let line = format!("{expected} /.well-known/ai-plugin.json#{pointer}");
+    let expected: &[&str] = if expected.is_empty() { &[] } else { &[&line] };
+    manifests(profile, pointer, value, expected);
+}
+
 #[test]
 fn fields_of_the_manifest() {
-    let at = |line: &str| line.replace('@', "/.well-known/ai-plugin.json#");
-    let check = |profile, pointer: &str, value: Value, expected: &[&str]| {
-        let expected: Vec<_> = expected.iter().map(|line| at(line)).collect();
-        let expected: Vec<_> = expected.iter().map(String::as_str).collect();
-        manifests(profile, pointer, value, &expected);
-    };
-    check(
-        Plugin,
-        "/logo_url",
-        Value::Null,
-        &["error manifest-field @/logo_url"],
-    );
-    check(
-        Plugin,
-        "/contact_email",
-        json!(7),
-        &["error manifest-field @/contact_email"],
-    );
-    check(
+    let no = Value::Null;
+    field(Plugin, "/logo_url", no, "error manifest-field");
+    field(Plugin, "/contact_email", json!(7), "error manifest-field");
+    field(
         SecurityCopilot,
         "/auth",
         json!("none"),
-        &["error manifest-field @/auth"],
+        "error manifest-field",
     );
-    check(
+    field(
         Plugin,
         "/schema_version",
         json!("v2.1"),
-        &["error manifest-version @/schema_version"],
+        "error manifest-version",
     );
-    check(
-        Plugin,
-        "/name_for_model",
-        json!("to do"),
-        &["error name-for-model @/name_for_model"],
-    );
-    check(Plugin, "/name_for_model", json!("to_do"), &[]);
-    check(
-        Copilot,
-        "/name_for_model",
-        json!("to_do"),
-        &["warning namespace @/name_for_model"],
-    );
-    check(SecurityCopilot, "/name_for_model", json!("to do"), &[]);
-    check(
+    let gif = json!("https://example.com/a.GIF");
+    field(Plugin, "/logo_url", gif, "warning logo");
+    field(Plugin, "/api/type", json!("graphql"), "error api-type");
+}
+
+#[test]
+fn letters_of_the_name_for_the_model() {
+    let name = "/name_for_model";
+    field(Plugin, name, json!("to do"), "error name-for-model");
+    field(Plugin, name, json!("to_do"), "");
+    field(Copilot, name, json!("to_do"), "warning namespace");
+    field(SecurityCopilot, name, json!("to do"), "");
+    field(
         SecurityCopilot,
-        "/name_for_model",
+        name,
         json!("to/do"),
-        &["error name-for-model @/name_for_model"],
+        "error name-for-model",
     );
-    check(
+}
+
+#[test]
+fn domains_of_the_manifest() {
+    let legal = "/legal_info_url";
+    field(
         Plugin,
-        "/logo_url",
-        json!("https://example.com/a.GIF"),
-        &["warning logo @/logo_url"],
-    );
-    check(
-        Plugin,
-        "/legal_info_url",
+        legal,
         json!("https://example.org/"),
-        &["warning legal-domain @/legal_info_url"],
+        "warning legal-domain",
     );
-    check(
+    field(
         Plugin,
-        "/legal_info_url",
+        legal,
         json!("hello@legal.com"),
-        &["warning legal-domain @/legal_info_url"],
+        "warning legal-domain",
     );
-    check(Plugin, "/contact_email", json!("a@mail.example.com"), &[]);
-    check(
+    let contact = "/contact_email";
+    field(Plugin, contact, json!("a@mail.example.com"), "");
+    field(
         Plugin,
-        "/contact_email",
+        contact,
         json!("a@example.org"),
-        &["warning contact-domain @/contact_email"],
+        "warning contact-domain",
     );
-    check(
+    let url = "/api/url";
+    field(Plugin, url, json!("https://api.todo.example.com/x"), "");
+    field(
         Plugin,
-        "/api/type",
-        json!("graphql"),
-        &["error api-type @/api/type"],
-    );
-    check(
-        Plugin,
-        "/api/url",
-        json!("https://api.todo.example.com/x"),
-        &[],
-    );
-    check(
-        Plugin,
-        "/api/url",
+        url,
         json!("https://example.com/x"),
-        &["error api-domain @/api/url"],
+        "error api-domain",
     );
-    check(
-        Plugin,
-        "/api/url",
-        json!("/openapi.json"),
-        &["error api-domain @/api/url"],
-    );
+    field(Plugin, url, json!("/openapi.json"), "error api-domain");
 }
 
 #[test]

@@ -226,7 +226,7 @@ fn parameters_by_reference() {
 #[test]
 fn parameters_that_copilot_can_not_fill() {
     let check = |schema: Value, expected: &[&str]| {
-        operation(Copilot, "/parameters/0/schema", schema, expected)
+        operation(Copilot, "/parameters/0/schema", schema, expected);
     };
     let error = ["error parameter-type @/parameters/0"];
     check(json!({ "type": "object" }), &error);
@@ -339,7 +339,7 @@ fn bodies_that_are_no_text() {
         )
     };
     let request = |kinds: &[&str], expected: &[&str]| {
-        operation(Actions, "/requestBody/content", content(kinds), expected)
+        operation(Actions, "/requestBody/content", content(kinds), expected);
     };
     request(
         &["multipart/form-data"],
