@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 
+use crate::openapi::lint;
+
 /// A plugin gateway: puts any HTTP API behind bearer tokens and TLS, and serves the documents
 /// that AI assistants install it from.
 #[derive(Debug, Parser)]
@@ -125,9 +127,40 @@ pub(super) struct Check {
         default_value = "config/plugway.toml"
     )]
     pub(super) config: PathBuf,
-    /// Fail also when there are only warnings.
+    /// Say also what goes beyond the limits of these clients, in the documents as they are served.
+    #[arg(long, value_enum, value_name = "CLIENT", value_delimiter = ',')]
+    pub(super) profile: Vec<Profile>,
+    /// Fail also when there are only warnings, or breaches of a profile.
     #[arg(long)]
     pub(super) strict: bool,
+}
+
+/// Whose limits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum Profile {
+    /// Readers of `ai-plugin.json`, such as Dify.
+    Plugin,
+    /// GPT Actions.
+    Actions,
+    /// Microsoft 365 Copilot.
+    Copilot,
+    /// Microsoft Security Copilot.
+    SecurityCopilot,
+    /// Every one.
+    All,
+}
+
+impl Profile {
+    /// The profiles that it stands for.
+    pub(super) fn profiles(self) -> Vec<lint::Profile> {
+        match self {
+            Self::Plugin => vec![lint::Profile::Plugin],
+            Self::Actions => vec![lint::Profile::Actions],
+            Self::Copilot => vec![lint::Profile::Copilot],
+            Self::SecurityCopilot => vec![lint::Profile::SecurityCopilot],
+            Self::All => lint::Profile::ALL.to_vec(),
+        }
+    }
 }
 
 /// What can be printed.

@@ -1,42 +1,117 @@
 //! `plugway check`.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::Exit;
 use super::args::Check;
+use super::linting::{self, Count};
 use super::output::Output;
 use crate::app;
 use crate::control::Source;
-use crate::problems::Severity;
+use crate::openapi::lint::Profile;
+use crate::problems::{Problems, Severity};
+use crate::snapshot::{Plugin, Snapshot};
+
+/// What was found.
+struct Findings<'a> {
+    /// In the configuration.
+    problems: &'a Problems,
+    /// How many of them stop it.
+    count: usize,
+    /// Its plugins, if they could be made.
+    plugins: Vec<&'a Plugin>,
+    /// Whose limits were asked for.
+    profiles: Vec<Profile>,
+    /// What goes beyond them, by plugin; empty when none was asked for.
+    lint: Vec<linting::Found>,
+}
 
 pub(super) fn run(check: &Check, output: &mut Output) -> anyhow::Result<Exit> {
     let (snapshot, problems) = app::rehearse(Source::File(check.config.clone()))?;
-    let count = problems
-        .iter()
-        .filter(|problem| problem.severity == Severity::Problem)
-        .count();
-    let warnings = problems.len() - count;
+    let findings = Findings::gather(check, snapshot.as_ref(), &problems);
     if output.as_json {
-        let plugins = snapshot.iter().flat_map(|snapshot| &snapshot.plugins).map(|plugin| {
-            json!({
+        output.json(&findings.to_json())?;
+    } else {
+        findings.print(check, output)?;
+    }
+    let any = findings.warnings() > 0 || Count::of_all(&findings.lint).is_any();
+    Ok(if findings.count > 0 || (check.strict && any) {
+        Exit::Invalid
+    } else {
+        Exit::Done
+    })
+}
+
+impl<'a> Findings<'a> {
+    /// Looks at the documents too, if a profile was asked for.
+    fn gather(check: &Check, snapshot: Option<&'a Snapshot>, problems: &'a Problems) -> Self {
+        let asked: Vec<_> = check
+            .profile
+            .iter()
+            .flat_map(|profile| profile.profiles())
+            .collect();
+        let profiles: Vec<_> = Profile::ALL
+            .into_iter()
+            .filter(|profile| asked.contains(profile))
+            .collect();
+        let mut plugins = Vec::new();
+        let mut lint = Vec::new();
+        for (snapshot, plugin) in snapshot.iter().flat_map(|snapshot| {
+            snapshot
+                .plugins
+                .iter()
+                .map(move |plugin| (snapshot, plugin))
+        }) {
+            plugins.push(&**plugin);
+            if !profiles.is_empty() {
+                lint.push(linting::look(snapshot, plugin, &profiles));
+            }
+        }
+        let stops = |problem: &&crate::problems::Problem| problem.severity == Severity::Problem;
+        Self {
+            count: problems.iter().filter(stops).count(),
+            problems,
+            plugins,
+            profiles,
+            lint,
+        }
+    }
+
+    /// Warnings of the configuration.
+    fn warnings(&self) -> usize {
+        self.problems.len() - self.count
+    }
+
+    /// One object.
+    fn to_json(&self) -> Value {
+        let plugins = self.plugins.iter().enumerate().map(|(index, plugin)| {
+            let mut object = json!({
                 "name": &*plugin.name,
                 "operations": plugin.operations.len(),
                 "unavailable": plugin.unavailable,
                 "report": plugin.report.iter().map(|finding| json!({
                     "action": finding.action.as_str(), "pointer": finding.pointer, "message": finding.message,
                 })).collect::<Vec<_>>(),
-            })
+            });
+            if let Some(found) = self.lint.get(index) {
+                object["lint"] = linting::to_json(found);
+                object["lint_error"] = linting::error(found);
+            }
+            object
         });
-        output.json(&json!({
-            "valid": count == 0,
-            "problems": problems.to_json(),
+        json!({
+            "valid": self.count == 0,
+            "problems": self.problems.to_json(),
             "plugins": plugins.collect::<Vec<_>>(),
-        }))?;
-    } else {
-        if !problems.is_empty() {
-            output.remark(problems.render(Output::color()).trim_end());
+        })
+    }
+
+    /// Text, the faults of the configuration on standard error.
+    fn print(&self, check: &Check, output: &mut Output) -> anyhow::Result<()> {
+        if !self.problems.is_empty() {
+            output.remark(self.problems.render(Output::color()).trim_end());
         }
-        for plugin in snapshot.iter().flat_map(|snapshot| &snapshot.plugins) {
+        for (index, plugin) in self.plugins.iter().enumerate() {
             let state = plugin.unavailable.as_ref().map_or(String::new(), |reason| {
                 format!(" (document not available: {reason})")
             });
@@ -53,16 +128,25 @@ pub(super) fn run(check: &Check, output: &mut Output) -> anyhow::Result<Exit> {
                     finding.message
                 ))?;
             }
+            if let Some(found) = self.lint.get(index) {
+                linting::print(found, &self.profiles, output)?;
+            }
         }
-        let verdict = if count == 0 { "is valid" } else { "is refused" };
+        let verdict = if self.count == 0 {
+            "is valid"
+        } else {
+            "is refused"
+        };
+        let lint = if self.profiles.is_empty() {
+            String::new()
+        } else {
+            format!("; of its documents: {}", Count::of_all(&self.lint))
+        };
         output.text(&format!(
-            "{} {verdict}: {count} problems, {warnings} warnings\n",
-            check.config.display()
-        ))?;
+            "{} {verdict}: {} problems, {} warnings{lint}\n",
+            check.config.display(),
+            self.count,
+            self.warnings()
+        ))
     }
-    Ok(if count > 0 || (check.strict && warnings > 0) {
-        Exit::Invalid
-    } else {
-        Exit::Done
-    })
 }

@@ -4,10 +4,12 @@ mod args;
 mod check;
 mod client;
 mod dev;
+mod linting;
 mod output;
 mod print;
 mod running;
 mod serve;
+mod served;
 
 use std::process::ExitCode;
 

@@ -1,7 +1,8 @@
 //! `OpenAPI` documents on `serde_json::Value`: read, select, publish. Pure.
 //!
 //! bytes → [`read`] → [`load`] (which operations there are, and which of them are published)
-//! → [`publish`] (what clients are shown) → [`to_yaml`].
+//! → [`publish`] (what clients are shown) → [`to_yaml`]; [`lint`] says where that goes beyond what
+//! a client takes.
 
 mod bundle;
 pub(crate) mod cut;
@@ -9,6 +10,7 @@ mod dialect;
 mod emit;
 mod hidden;
 mod identify;
+pub mod lint;
 mod load;
 mod location;
 mod operations;
