@@ -89,9 +89,7 @@ impl<'a> Findings<'a> {
                 "name": &*plugin.name,
                 "operations": plugin.operations.len(),
                 "unavailable": plugin.unavailable,
-                "report": plugin.report.iter().map(|finding| json!({
-                    "action": finding.action.as_str(), "pointer": finding.pointer, "message": finding.message,
-                })).collect::<Vec<_>>(),
+                "report": plugin.report_json(usize::MAX),
             });
             if let Some(found) = self.lint.get(index) {
                 object["lint"] = linting::to_json(found);
@@ -120,11 +118,17 @@ impl<'a> Findings<'a> {
                 plugin.name,
                 plugin.operations.len()
             ))?;
-            for finding in &plugin.report {
+            for (finding, written) in plugin.reported() {
+                let file = written
+                    .file
+                    .map_or(String::new(), |file| format!("{file} "));
+                let line = written
+                    .line
+                    .map_or(String::new(), |line| format!(", line {line}"));
                 output.text(&format!(
-                    "  {} {}: {}\n",
+                    "  {} {file}{}{line}: {}\n",
                     finding.action.as_str(),
-                    finding.pointer,
+                    written.pointer,
                     finding.message
                 ))?;
             }

@@ -65,18 +65,6 @@ pub(super) fn status<E: Edges>(control: &Control<E>) -> Value {
 
 fn plugin<E: Edges>(control: &Control<E>, plugin: &Plugin) -> Value {
     let standing = control.documents.standing(&plugin.name);
-    let report: Vec<Value> = plugin
-        .report
-        .iter()
-        .take(FINDINGS)
-        .map(|finding| {
-            json!({
-                "action": finding.action.as_str(),
-                "pointer": finding.pointer,
-                "message": finding.message,
-            })
-        })
-        .collect();
     json!({
         "name": &*plugin.name,
         "require": plugin.require.word(),
@@ -90,7 +78,7 @@ fn plugin<E: Edges>(control: &Control<E>, plugin: &Plugin) -> Value {
             "since": standing.since.map(moment),
             "error": standing.error,
         })),
-        "report": report,
+        "report": plugin.report_json(FINDINGS),
         "report_total": plugin.report.len(),
     })
 }

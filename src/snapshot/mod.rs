@@ -3,7 +3,9 @@
 //! Compiling is pure: what comes from outside (texts, documents, roots, the time) is an argument.
 //! After it, no request can fail because of configuration.
 
+mod api;
 mod dial;
+mod document;
 mod fixed;
 mod papers;
 mod plugin;
@@ -11,7 +13,7 @@ mod prefix;
 mod target;
 mod tls;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use arc_swap::{ArcSwap, Cache};
@@ -20,6 +22,7 @@ use rustls::RootCertStore;
 use rustls::server::ProducesTickets;
 
 pub use dial::{credential, dial, dial_url};
+pub use document::{ApiDocument, Written};
 pub use fixed::Fixed;
 pub use plugin::{Operation, Plugin, Public};
 pub use target::{Credential, SecretText, Target};
@@ -89,19 +92,6 @@ pub struct Material<'a> {
 
 /// Per plugin: its API, or why it is not there yet.
 pub type Apis = HashMap<String, Result<Arc<ApiDocument>, String>>;
-
-/// An API's document, read, and what it says.
-#[derive(Debug)]
-pub struct ApiDocument {
-    /// The document.
-    pub prepared: openapi::Prepared,
-    /// The texts that it was made of, by location.
-    pub texts: BTreeMap<String, Arc<[u8]>>,
-    /// The location of the text that is the document itself.
-    pub root: String,
-    /// The API's own manifest, if it has one.
-    pub manifest: Option<serde_json::Value>,
-}
 
 impl Snapshot {
     /// Compiles. `None` when there are problems; warnings do not stop it.

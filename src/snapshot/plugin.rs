@@ -6,12 +6,12 @@ use std::sync::Arc;
 
 use http::HeaderValue;
 
-use super::{Credential, Fixed, Material, Target, dial, papers, prefix};
+use super::{Credential, Fixed, Material, Target, Written, api, dial, papers, prefix};
 use crate::auth::Policy;
 use crate::config::{self, Config, DocumentAccess, Require, UpstreamHost};
 use crate::documents::Documents;
 use crate::headers::{self, Authority, Cors, Rules};
-use crate::openapi::{self, Api, Finding, LoadOptions, Override, OverridePart, Selection};
+use crate::openapi::{self, Api, Finding};
 use crate::problems::{Place, Problems};
 use crate::route::{Router, Spec};
 use crate::telemetry;
@@ -95,6 +95,29 @@ impl Plugin {
             .find(plain)
             .map(|operation| operation.meaning.path.clone())
     }
+
+    /// The load report, each line with where that was written.
+    pub fn reported(&self) -> Vec<(&Finding, Written)> {
+        let written = match &self.source {
+            Some(source) => source.written(&self.report),
+            None => Vec::new(),
+        };
+        self.report.iter().zip(written).collect()
+    }
+
+    /// The load report as JSON: the first `most` lines.
+    pub fn report_json(&self, most: usize) -> Vec<serde_json::Value> {
+        let line = |(finding, written): (&Finding, Written)| {
+            serde_json::json!({
+                "action": finding.action.as_str(),
+                "file": written.file,
+                "line": written.line,
+                "pointer": written.pointer,
+                "message": finding.message,
+            })
+        };
+        self.reported().into_iter().take(most).map(line).collect()
+    }
 }
 
 /// A plugin's `public_url`.
@@ -165,7 +188,7 @@ pub(super) fn compile(
 ) -> Option<Plugin> {
     let target = dial::target(plugin, &config.limits, material.system_roots, problems)?;
     let (source, unavailable) = source(plugin, material);
-    let loaded = source.map(|source| load(plugin, source, material, problems));
+    let loaded = source.map(|source| api::load(plugin, source, material, problems));
     let name: Arc<str> = Arc::from(plugin.name.as_str());
     let callable = loaded.as_ref().map_or_else(Callable::nothing, |api| {
         callable(plugin, api, material, problems)
@@ -212,7 +235,7 @@ pub(super) fn compile(
             .fly_app
             .as_ref()
             .map(|app| format!("{app}.fly.dev")),
-        document_is_fetched: is_fetched(plugin),
+        document_is_fetched: api::is_fetched(plugin),
         source: source.cloned(),
         unavailable,
         report: callable.report,
@@ -248,11 +271,6 @@ fn outbound(
         credential: presented(credential),
         rules: rules(plugin, "request", &plugin.headers.request, problems)?,
     })
-}
-
-/// Whether its document comes over the network, and may change by itself.
-fn is_fetched(plugin: &config::Plugin) -> bool {
-    !matches!(plugin.openapi.source, config::OpenApiSource::File(_))
 }
 
 /// The `Host` that is sent upstream; `None`: the client's.
@@ -300,114 +318,6 @@ fn policy(plugin: &config::Plugin, problems: &mut Problems) -> Option<Policy> {
         );
     }
     policy
-}
-
-/// What the configuration says of an operation, as the document's reader wants it.
-fn overriding(written: &config::OperationOverride) -> Override {
-    Override {
-        selector: written.selector.clone(),
-        id: written.id.as_ref().map(|id| id.value.clone()),
-        summary: written.summary.clone(),
-        description: written.description.clone(),
-        consequential: written.consequential,
-        fixed: written
-            .fixed
-            .iter()
-            .map(|(name, value)| (name.value.clone(), value.clone()))
-            .collect(),
-    }
-}
-
-/// Says which of `operations` can not be what was meant.
-fn check_overrides(plugin: &config::Plugin, api: &Api, strict: bool, problems: &mut Problems) {
-    for fault in &api.faults {
-        let Some(written) = plugin.operations.get(fault.index) else {
-            continue;
-        };
-        let at = match fault.part {
-            OverridePart::Selector => &written.at,
-            OverridePart::Id => written.id.as_ref().map_or(&written.at, |id| &id.at),
-            OverridePart::Fixed(index) => {
-                let parameter = written.fixed.get(index);
-                parameter.map_or(&written.at, |(name, _)| &name.at)
-            }
-        };
-        let unknown = fault.part == OverridePart::Selector && !fault.stops;
-        if fault.stops || (unknown && strict) {
-            let problem = problems.add(at, fault.message.clone());
-            if unknown {
-                problem.help("an operationId or `METHOD /path` as the document has it");
-            }
-        } else {
-            problems.warn(at, fault.message.clone());
-        }
-    }
-}
-
-/// Reads what the document says.
-fn load(
-    plugin: &config::Plugin,
-    source: &super::ApiDocument,
-    material: &Material<'_>,
-    problems: &mut Problems,
-) -> Api {
-    let strict = if is_fetched(plugin) {
-        material.strict_if_fetched
-    } else {
-        material.strict
-    };
-    let selection = Selection {
-        include: plugin
-            .openapi
-            .include
-            .iter()
-            .map(|selector| selector.value.clone())
-            .collect(),
-        exclude: plugin
-            .openapi
-            .exclude
-            .iter()
-            .map(|selector| selector.value.clone())
-            .collect(),
-    };
-    let options = LoadOptions {
-        selection,
-        overrides: plugin.operations.iter().map(overriding).collect(),
-        cut: plugin.openapi.cut,
-    };
-    let loaded = openapi::load_prepared(&source.prepared, &options);
-    check_overrides(plugin, &loaded, strict, problems);
-    let unmatched = &loaded.unmatched;
-    let idle = (
-        &plugin.openapi.include,
-        &unmatched.include,
-        "it publishes nothing",
-    );
-    let useless = (
-        &plugin.openapi.exclude,
-        &unmatched.exclude,
-        "it hides nothing",
-    );
-    for (list, indexes, so) in [idle, useless] {
-        for selector in indexes.iter().filter_map(|index| list.get(*index)) {
-            let what = &selector.value;
-            let message = format!("`{what}` matches no operation of the document: {so}");
-            let problem = if strict {
-                problems.add(&selector.at, message)
-            } else {
-                problems.warn(&selector.at, message)
-            };
-            problem.help("an operationId, `tag:NAME`, or `METHOD /path` as the document has it");
-        }
-    }
-    let api = loaded;
-    if api.operations.is_empty() {
-        problems.warn(
-            &plugin.openapi.at,
-            "no operation is published: every request will get 404",
-        );
-    }
-    api
 }
 
 /// What can be called, and by whom.

@@ -115,6 +115,13 @@ fn read(
         }
         _ => format!("{error}; {}", error.help()),
     })?;
+    for repair in &document.repairs {
+        report.push(Finding {
+            pointer: format!("{location}#"),
+            action: Action::Repaired,
+            message: format!("line {}: {}", repair.line, repair.message),
+        });
+    }
     for duplicate in document.duplicates.iter().take(DUPLICATES) {
         report.push(Finding {
             pointer: format!("{location}#"),

@@ -56,13 +56,6 @@ enum Kind {
 }
 
 /// Rewrites a document of 3.2 as one of 3.1.
-#[cfg_attr(
-    not(test),
-    expect(
-        dead_code,
-        reason = "wired in by the next step: load reads 3.2 through it"
-    )
-)]
 #[expect(
     clippy::needless_pass_by_value,
     reason = "as the conversions of other versions; the old document is not needed any more"

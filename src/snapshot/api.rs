@@ -1,0 +1,119 @@
+//! What a plugin's document says, with what the configuration says of it.
+
+use super::Material;
+use crate::config;
+use crate::openapi::{self, Api, LoadOptions, Override, OverridePart, Selection};
+use crate::problems::Problems;
+
+/// Whether its document comes over the network, and may change by itself.
+pub(super) fn is_fetched(plugin: &config::Plugin) -> bool {
+    !matches!(plugin.openapi.source, config::OpenApiSource::File(_))
+}
+
+/// What the configuration says of an operation, as the document's reader wants it.
+fn overriding(written: &config::OperationOverride) -> Override {
+    Override {
+        selector: written.selector.clone(),
+        id: written.id.as_ref().map(|id| id.value.clone()),
+        summary: written.summary.clone(),
+        description: written.description.clone(),
+        consequential: written.consequential,
+        fixed: written
+            .fixed
+            .iter()
+            .map(|(name, value)| (name.value.clone(), value.clone()))
+            .collect(),
+    }
+}
+
+/// Says which of `operations` can not be what was meant.
+fn check_overrides(plugin: &config::Plugin, api: &Api, strict: bool, problems: &mut Problems) {
+    for fault in &api.faults {
+        let Some(written) = plugin.operations.get(fault.index) else {
+            continue;
+        };
+        let at = match fault.part {
+            OverridePart::Selector => &written.at,
+            OverridePart::Id => written.id.as_ref().map_or(&written.at, |id| &id.at),
+            OverridePart::Fixed(index) => {
+                let parameter = written.fixed.get(index);
+                parameter.map_or(&written.at, |(name, _)| &name.at)
+            }
+        };
+        let unknown = fault.part == OverridePart::Selector && !fault.stops;
+        if fault.stops || (unknown && strict) {
+            let problem = problems.add(at, fault.message.clone());
+            if unknown {
+                problem.help("an operationId or `METHOD /path` as the document has it");
+            }
+        } else {
+            problems.warn(at, fault.message.clone());
+        }
+    }
+}
+
+/// Reads what the document says.
+pub(super) fn load(
+    plugin: &config::Plugin,
+    source: &super::ApiDocument,
+    material: &Material<'_>,
+    problems: &mut Problems,
+) -> Api {
+    let strict = if is_fetched(plugin) {
+        material.strict_if_fetched
+    } else {
+        material.strict
+    };
+    let selection = Selection {
+        include: plugin
+            .openapi
+            .include
+            .iter()
+            .map(|selector| selector.value.clone())
+            .collect(),
+        exclude: plugin
+            .openapi
+            .exclude
+            .iter()
+            .map(|selector| selector.value.clone())
+            .collect(),
+    };
+    let options = LoadOptions {
+        selection,
+        overrides: plugin.operations.iter().map(overriding).collect(),
+        cut: plugin.openapi.cut,
+    };
+    let loaded = openapi::load_prepared(&source.prepared, &options);
+    check_overrides(plugin, &loaded, strict, problems);
+    let unmatched = &loaded.unmatched;
+    let idle = (
+        &plugin.openapi.include,
+        &unmatched.include,
+        "it publishes nothing",
+    );
+    let useless = (
+        &plugin.openapi.exclude,
+        &unmatched.exclude,
+        "it hides nothing",
+    );
+    for (list, indexes, so) in [idle, useless] {
+        for selector in indexes.iter().filter_map(|index| list.get(*index)) {
+            let what = &selector.value;
+            let message = format!("`{what}` matches no operation of the document: {so}");
+            let problem = if strict {
+                problems.add(&selector.at, message)
+            } else {
+                problems.warn(&selector.at, message)
+            };
+            problem.help("an operationId, `tag:NAME`, or `METHOD /path` as the document has it");
+        }
+    }
+    let api = loaded;
+    if api.operations.is_empty() {
+        problems.warn(
+            &plugin.openapi.at,
+            "no operation is published: every request will get 404",
+        );
+    }
+    api
+}
