@@ -37,9 +37,9 @@ pub(super) fn read(text: &str, limits: &ReadLimits) -> Result<Document, ReadErro
         }
         Err(_) => strict,
     };
-    // YAML's flow style looks like JSON, but allows words and single quotes. It does not know
-    // `//`, though: comments are out of the mended text.
-    match yaml::read(&mended, limits).or_else(|_| yaml::read(text, limits)) {
+    // YAML's flow style looks like JSON, but allows words and single quotes. It would take `//` for
+    // a word, though: comments are out of the mended text.
+    match yaml::read(&mended, limits) {
         Ok(mut document) => {
             document.repairs.extend(repairs);
             Ok(document)

@@ -249,9 +249,11 @@ impl Walk {
         let mut key: Option<Token> = None;
         for token in Tokens::new(text) {
             match token.kind {
+                Kind::Open(_) if self.wants_key() => return false,
                 Kind::Open(is_object) => {
-                    if self.wants_key() || !self.open(is_object, token.line) {
-                        return false;
+                    if !self.open(is_object, token.line) {
+                        // Too deep for YAML as well.
+                        return true;
                     }
                 }
                 Kind::Close => drop(self.open.pop()),

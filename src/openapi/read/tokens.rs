@@ -13,7 +13,8 @@ pub(super) enum Kind {
     Colon,
     /// A string with its quotes.
     Text,
-    /// A number, `true`, `null`, or whatever else is neither space nor sign.
+    /// A number, `true`, `null`, what is in single quotes, or whatever else is neither space nor
+    /// sign.
     Word,
     /// `// …`, `# …` or `/* … */`, which JSON does not have.
     Comment,
@@ -62,6 +63,9 @@ impl<'t> Tokens<'t> {
         if !apart {
             return None;
         }
+        if rest.starts_with(b"#") && before.is_some_and(|b| !b.is_ascii_whitespace()) {
+            return None;
+        }
         if rest.starts_with(b"/*") {
             let inner = rest.get(2..).unwrap_or_default();
             let length = inner.array_windows().position(|pair| pair == b"*/");
@@ -73,8 +77,13 @@ impl<'t> Tokens<'t> {
         })
     }
 
-    /// Where a word ends that begins here.
+    /// Where a word ends that begins here. One in single quotes, which JSON does not have, ends
+    /// with them.
     fn word_end(&self, start: usize) -> usize {
+        if self.bytes[start] == b'\'' {
+            let length = self.bytes[start + 1..].iter().position(|b| *b == b'\'');
+            return length.map_or(self.bytes.len(), |length| start + length + 2);
+        }
         let ends = |b: &u8| b.is_ascii_whitespace() || b"{}[],:\"".contains(b);
         let length = self.bytes[start + 1..].iter().position(ends);
         length.map_or(self.bytes.len(), |length| start + 1 + length)
@@ -108,7 +117,7 @@ impl Iterator for Tokens<'_> {
             },
             _ => (Kind::Word, self.word_end(start)),
         };
-        if matches!(kind, Kind::Text | Kind::Comment) {
+        if kind == Kind::Comment || matches!(self.bytes[start], b'"' | b'\'') {
             self.line += lines_in(&self.bytes[start..end]);
         }
         self.at = end;

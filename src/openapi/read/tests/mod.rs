@@ -1,3 +1,6 @@
+mod lines;
+mod quirks;
+
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -196,7 +199,10 @@ fn errors_name_the_place_and_the_mend() {
     place(b"a: 1\n---\nb: 2\n", 2, 1, "more than one YAML document");
     let limits = ReadLimits::default();
     assert_eq!(fails(b" \n\t", &limits).kind, ReadErrorKind::Empty);
-    assert_eq!(fails(b"\xff\xfea\0", &limits).kind, ReadErrorKind::Utf16);
+    assert_eq!(
+        fails(b"\xff\xfe\0\0a\0\0\0", &limits).kind,
+        ReadErrorKind::Utf32
+    );
     assert_eq!(
         fails(b"<!DOCTYPE html>", &limits).kind,
         ReadErrorKind::Markup
@@ -233,6 +239,10 @@ fn sizes_are_bounded() {
     );
     assert_eq!(
         fails(format!("a: [{}1]", "1,".repeat(200)).as_bytes(), &limits).kind,
+        ReadErrorKind::TooMany(50)
+    );
+    assert_eq!(
+        fails(format!("[{}1]", "\"a\",".repeat(50)).as_bytes(), &limits).kind,
         ReadErrorKind::TooMany(50)
     );
     let bomb = "a: &a [1,1,1,1,1]\nb: &b [*a,*a,*a,*a,*a]\nc: [*b,*b,*b,*b,*b]\n";
