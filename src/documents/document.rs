@@ -49,12 +49,18 @@ struct Rendered {
 #[derive(Debug)]
 struct Template {
     /// What stands around the gaps; one more than there are gaps.
-    parts: Vec<Box<str>>,
+    parts: Vec<Bytes>,
     /// SHA-256 of the text with its placeholders.
     digest: [u8; 32],
     /// By origin, the canonical one first.
     prepared: Vec<(String, Rendered)>,
+    /// The canonical origin.
+    canonical: String,
 }
+
+/// Bytes of the largest text that is kept once more for each origin; a larger one is put together
+/// when it is asked for.
+const KEPT: usize = 256 << 10;
 
 impl Document {
     /// One that is the same for every origin.
@@ -74,14 +80,26 @@ impl Document {
 
     /// One with [`ORIGIN`] where the origin goes.
     pub(super) fn template(media_type: &'static str, text: &str) -> Self {
-        let parts = text.split(ORIGIN).map(Box::from).collect();
-        let digest = Sha256::digest(text).into();
+        Self::large(media_type, &Bytes::copy_from_slice(text.as_bytes()))
+    }
+
+    /// The same from bytes of UTF-8 that are shared, not copied.
+    pub(super) fn large(media_type: &'static str, text: &Bytes) -> Self {
+        let mut parts = Vec::new();
+        let mut rest = text.clone();
+        let gap = ORIGIN.as_bytes();
+        while let Some(at) = memchr::memmem::find(&rest, gap) {
+            parts.push(rest.split_to(at));
+            let _ = rest.split_to(gap.len());
+        }
+        parts.push(rest);
         Self::new(
             media_type,
             Body::Template(Template {
                 parts,
-                digest,
+                digest: Sha256::digest(text).into(),
                 prepared: Vec::new(),
+                canonical: String::new(),
             }),
         )
     }
@@ -106,12 +124,12 @@ impl Document {
     pub(super) fn prepare(&mut self, origins: &[String]) {
         if let Body::Template(template) = &mut self.body {
             template.prepared.clear();
-            let of = |origin: &String| (origin.clone(), template.rendered(origin));
-            template.prepared = origins
-                .iter()
-                .filter(|origin| is_origin(origin))
-                .map(of)
-                .collect();
+            let origins = || origins.iter().filter(|origin| is_origin(origin));
+            template.canonical = origins().next().cloned().unwrap_or_default();
+            if template.length("") <= KEPT {
+                let of = |origin: &String| (origin.clone(), template.rendered(origin));
+                template.prepared = origins().map(of).collect();
+            }
         }
     }
 
@@ -241,11 +259,10 @@ impl Template {
             Some((_, rendered)) => Ok(rendered),
             None if is_origin(origin) => Err(origin),
             // Without one, the URLs become relative to the document.
-            None => self
-                .prepared
-                .first()
-                .map(|(_, canonical)| canonical)
-                .ok_or(""),
+            None => match self.prepared.first() {
+                Some((_, canonical)) => Ok(canonical),
+                None => Err(&self.canonical),
+            },
         }
     }
 
@@ -260,13 +277,20 @@ impl Template {
 
     /// The text with the origin in its gaps.
     fn render(&self, origin: &str) -> Bytes {
-        self.parts.join(origin).into()
+        let mut text = Vec::with_capacity(self.length(origin));
+        for (index, part) in self.parts.iter().enumerate() {
+            if index > 0 {
+                text.extend_from_slice(origin.as_bytes());
+            }
+            text.extend_from_slice(part);
+        }
+        text.into()
     }
 
     /// Bytes of the rendered text.
     fn length(&self, origin: &str) -> usize {
         let gaps = self.parts.len().saturating_sub(1);
-        self.parts.iter().map(|part| part.len()).sum::<usize>() + gaps * origin.len()
+        self.parts.iter().map(Bytes::len).sum::<usize>() + gaps * origin.len()
     }
 
     /// The entity tag of the rendered text: text and origin determine every byte of it, so

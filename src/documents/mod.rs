@@ -15,6 +15,7 @@ mod report;
 mod security;
 mod shelf;
 
+use bytes::Bytes;
 use serde_json::Value;
 
 pub use document::{ALLOW, Document};
@@ -48,13 +49,13 @@ pub struct Material<'a> {
 #[derive(Debug, Clone)]
 pub struct OpenApiTexts {
     /// 3.1.0, JSON.
-    pub json_3_1: String,
+    pub json_3_1: Bytes,
     /// 3.1.0, YAML.
-    pub yaml_3_1: String,
+    pub yaml_3_1: Bytes,
     /// 3.0.1, JSON.
-    pub json_3_0: String,
+    pub json_3_0: Bytes,
     /// 3.0.1, YAML.
-    pub yaml_3_0: String,
+    pub yaml_3_0: Bytes,
 }
 
 /// Makes every document of a plugin, and says what is missing or too long.
@@ -128,7 +129,7 @@ fn add_openapi(documents: &mut Documents, texts: Option<&OpenApiTexts>) {
                 &texts.yaml_3_0,
             ];
             for ((paths, media_type), text) in places.into_iter().zip(texts) {
-                documents.add(paths, Document::template(media_type, text));
+                documents.add(paths, Document::large(media_type, text));
             }
         }
     }

@@ -93,6 +93,10 @@ pub fn load_prepared(prepared: &Prepared, options: &LoadOptions) -> Api {
     prepared.restore(&mut report);
     api.report.clone_from(&prepared.report);
     api.report.append(&mut report);
+    // What is shared is told once, however many operations share it.
+    let mut told = HashSet::new();
+    api.report
+        .retain(|line| told.insert((line.pointer.clone(), line.message.clone())));
     shorten(&mut api.report);
     api
 }

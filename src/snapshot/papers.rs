@@ -44,13 +44,19 @@ fn texts(plugin: &config::Plugin, api: &Api) -> OpenApiTexts {
             description: plugin.description.clone(),
         },
     };
-    let new = openapi::publish(api, openapi::Target::V3_1_0, &options);
-    let old = openapi::publish(api, openapi::Target::V3_0_1, &options);
+    // One after the other: the document is large as a value.
+    let texts = |target| {
+        let document = openapi::publish(api, target, &options);
+        let yaml = openapi::to_yaml(&document);
+        (format!("{document:#}\n").into(), yaml.into())
+    };
+    let (json_3_1, yaml_3_1) = texts(openapi::Target::V3_1_0);
+    let (json_3_0, yaml_3_0) = texts(openapi::Target::V3_0_1);
     OpenApiTexts {
-        json_3_1: format!("{new:#}\n"),
-        yaml_3_1: openapi::to_yaml(&new),
-        json_3_0: format!("{old:#}\n"),
-        yaml_3_0: openapi::to_yaml(&old),
+        json_3_1,
+        yaml_3_1,
+        json_3_0,
+        yaml_3_0,
     }
 }
 

@@ -126,10 +126,12 @@ fn file(path: &str, bytes: &[u8]) -> ServedFile {
 /// Published documents, short.
 fn texts() -> OpenApiTexts {
     OpenApiTexts {
-        json_3_1: format!("{{\"openapi\":\"3.1.0\",\"servers\":[{{\"url\":\"{ORIGIN}\"}}]}}"),
-        yaml_3_1: format!("openapi: 3.1.0\nservers:\n- url: {ORIGIN}\n"),
-        json_3_0: format!("{{\"openapi\":\"3.0.1\",\"servers\":[{{\"url\":\"{ORIGIN}\"}}]}}"),
-        yaml_3_0: format!("openapi: 3.0.1\nservers:\n- url: {ORIGIN}\n"),
+        json_3_1: format!("{{\"openapi\":\"3.1.0\",\"servers\":[{{\"url\":\"{ORIGIN}\"}}]}}")
+            .into(),
+        yaml_3_1: format!("openapi: 3.1.0\nservers:\n- url: {ORIGIN}\n").into(),
+        json_3_0: format!("{{\"openapi\":\"3.0.1\",\"servers\":[{{\"url\":\"{ORIGIN}\"}}]}}")
+            .into(),
+        yaml_3_0: format!("openapi: 3.0.1\nservers:\n- url: {ORIGIN}\n").into(),
     }
 }
 
