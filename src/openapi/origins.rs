@@ -6,7 +6,24 @@
 
 use std::collections::HashMap;
 
+use serde_json::Value;
+
 use super::Finding;
+
+/// What rewriting a document gives.
+#[derive(Debug)]
+#[cfg_attr(
+    not(test),
+    expect(dead_code, reason = "read by load, once conversions are wired into it")
+)]
+pub(super) struct Converted {
+    /// The new document.
+    pub(super) value: Value,
+    /// Where its parts stood in the old one.
+    pub(super) origins: Origins,
+    /// What was repaired, simplified or skipped. Its places are those of the old document.
+    pub(super) report: Vec<Finding>,
+}
 
 /// Moves of one step: from a pointer into the new document to one into the old.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
