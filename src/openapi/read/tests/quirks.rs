@@ -250,7 +250,9 @@ fn encodings_marks_and_line_ends() {
     place(b"a: 1\r\nb: caf\xe9", 2, 7, "not UTF-8");
     place(
         b"{\"a\": 1,\r\"b\": \"\xc3\xa9\" x}",
-        2, 10, "not valid JSON",
+        2,
+        10,
+        "not valid JSON",
     );
     let kinds = [
         (&b"\xff\xfe\0\0"[..], ReadErrorKind::Utf32),
@@ -364,7 +366,7 @@ fn a_document_is_not_lost_for_an_escape() {
         50
     );
     let many = "- \"\\d\"\n".repeat(100_000);
-    refuses(&many, 96, "unknown escape", "");
+    refuses(&many, 48, "unknown escape", "");
 }
 
 #[test]
