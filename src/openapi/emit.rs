@@ -37,16 +37,7 @@ fn mapping(out: &mut String, map: &Map<String, Value>, level: usize, mut inline:
         if !std::mem::take(&mut inline) {
             indent(out, level);
         }
-        if key.len() > MAX_SIMPLE_KEY {
-            out.push_str("? ");
-            quoted(out, key);
-            out.push('\n');
-            indent(out, level);
-        } else if is_plain(key) {
-            out.push_str(key);
-        } else {
-            quoted(out, key);
-        }
+        self::key(out, key, level);
         out.push(':');
         match value {
             Value::Object(inner) if !inner.is_empty() => {
@@ -63,6 +54,22 @@ fn mapping(out: &mut String, map: &Map<String, Value>, level: usize, mut inline:
                 out.push('\n');
             }
         }
+    }
+}
+
+/// A key, up to its colon.
+fn key(out: &mut String, key: &str, level: usize) {
+    let start = out.len();
+    if is_plain(key) {
+        out.push_str(key);
+    } else {
+        quoted(out, key);
+    }
+    // As it is written: an escape is longer than what it stands for.
+    if out.len() - start > MAX_SIMPLE_KEY {
+        out.insert_str(start, "? ");
+        out.push('\n');
+        indent(out, level);
     }
 }
 
@@ -149,7 +156,11 @@ fn is_word(text: &str) -> bool {
     let words = [
         "y", "n", "yes", "no", "on", "off", "true", "false", "null", "nan", "inf", "infinity",
     ];
-    words.iter().any(|word| text.eq_ignore_ascii_case(word))
+    // An exponent without a mantissa: a number to some readers of 1.1.
+    let exponent = text.strip_prefix(['e', 'E']);
+    let exponent = exponent.map(|rest| rest.strip_prefix(['-', '+']).unwrap_or(rest));
+    let is_exponent = exponent.is_some_and(|rest| rest.bytes().all(|b| b.is_ascii_digit()));
+    is_exponent || words.iter().any(|word| text.eq_ignore_ascii_case(word))
 }
 
 /// Whether a text can be a literal block: lines of printable characters, with nothing at their
@@ -225,6 +236,7 @@ mod tests {
         "on",
         "Y",
         "1e3",
+        "e1",
         "09:00",
         "0123",
         "=",
@@ -316,6 +328,8 @@ mod tests {
             check(&json!([[{ text: [text] }], text]));
         }
         check(&json!({ "k".repeat(2000): { "k".repeat(300): ["v".repeat(5000)] } }));
+        // Short, but long as it is written.
+        check(&json!({ "\0".repeat(200): { "\"".repeat(240): [{ "\u{85}".repeat(249): {} }] } }));
     }
 
     #[test]

@@ -17,7 +17,7 @@ use super::tokens::text_end;
 use super::{Document, ReadError, ReadErrorKind, ReadLimits, Repair};
 
 /// How many bytes are read once more, all in all, because of escapes that the parser refuses.
-const MAX_AGAIN: usize = 64 << 20;
+const MAX_AGAIN: usize = 32 << 20;
 
 /// Reads YAML by the core rules of 1.2.
 pub(super) fn read(text: &str, limits: &ReadLimits) -> Result<Document, ReadError> {

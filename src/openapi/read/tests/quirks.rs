@@ -366,7 +366,7 @@ fn a_document_is_not_lost_for_an_escape() {
         50
     );
     let many = "- \"\\d\"\n".repeat(100_000);
-    refuses(&many, 96, "unknown escape", "");
+    refuses(&many, 48, "unknown escape", "");
 }
 
 #[test]
