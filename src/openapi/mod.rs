@@ -23,10 +23,6 @@ mod publish;
 mod read;
 mod select;
 mod servers;
-#[cfg_attr(
-    not(test),
-    expect(dead_code, reason = "wired into load by the next step")
-)]
 mod swagger2;
 mod template;
 #[cfg(test)]

@@ -17,18 +17,6 @@ pub(super) struct Converted {
     pub(super) value: Value,
     /// Where its parts stood.
     pub(super) origins: Origins,
-    /// What was repaired, simplified or left out, with places of the old document.
-/// What rewriting a document gives.
-#[derive(Debug)]
-#[cfg_attr(
-    not(test),
-    expect(dead_code, reason = "read by load, once conversions are wired into it")
-)]
-pub(super) struct Converted {
-    /// The new document.
-    pub(super) value: Value,
-    /// Where its parts stood in the old one.
-    pub(super) origins: Origins,
     /// What was repaired, simplified or skipped. Its places are those of the old document.
     pub(super) report: Vec<Finding>,
 }
