@@ -101,7 +101,7 @@ fn split(root: &Value, choice: impl Fn(usize) -> u8) -> Vec<(String, Value)> {
             Some(name) => {
                 files
                     .entry(file.clone())
-                    .or_insert_with(|| json!({ "parts": {} }))["parts"][name] = value
+                    .or_insert_with(|| json!({ "parts": {} }))["parts"][name] = value;
             }
             None => drop(files.insert(file.clone(), value)),
         }
