@@ -81,7 +81,7 @@ fn resolve_within<'d>(root: &'d Value, reference: &str, hops: &mut usize) -> Opt
 }
 
 /// A member or an item.
-fn child<'d>(value: &'d Value, segment: &str) -> Option<&'d Value> {
+pub(super) fn child<'d>(value: &'d Value, segment: &str) -> Option<&'d Value> {
     match value {
         Value::Object(map) => map.get(segment),
         Value::Array(list) => list.get(segment.parse::<usize>().ok()?),

@@ -8,7 +8,7 @@ use super::super::{Origins, pointer};
 use super::content::Content;
 use super::kinds::SECTIONS;
 use super::links::Links;
-use super::{FILES, MAX_NODES};
+use super::{FILES, MAX_NODES, measure};
 
 /// How many references of path items are followed.
 const MAX_HOPS: usize = 8;
@@ -115,11 +115,11 @@ impl Assembly<'_> {
             let Some((origin, target)) = self.find(reference) else {
                 return;
             };
-            let left = take(target, self.left);
-            let copy = left.map(|_| target.clone());
+            let nodes = measure(target, usize::MAX, self.left);
+            let copy = nodes.as_ref().ok().map(|_| target.clone());
             // Once refused, always refused: no second look at what is too large. The reference
             // is as good.
-            self.left = left.unwrap_or_default();
+            self.left -= nodes.unwrap_or(self.left);
             let Some(mut target) = copy else {
                 return;
             };
@@ -152,7 +152,7 @@ impl Assembly<'_> {
         let mut value = self.files.get(name)?;
         let mut origin = format!("{}#", self.locations.get(name.as_str())?);
         for segment in rest {
-            value = child(value, segment)?;
+            value = pointer::child(value, segment)?;
             pointer::push(&mut origin, segment);
         }
         value.is_object().then_some((origin, value))
@@ -209,13 +209,11 @@ impl Keep {
         let mut value = files.get(name)?;
         let mut depth = 0;
         for segment in rest {
-            match child(value, segment) {
-                Some(inner) => value = inner,
-                None => {
-                    pointer::reference_of(value)?;
-                    break;
-                }
-            }
+            let Some(inner) = pointer::child(value, segment) else {
+                pointer::reference_of(value)?;
+                break;
+            };
+            value = inner;
             depth += 1;
         }
         let mut keep = self.inner.entry(name.clone()).or_default();
@@ -246,27 +244,4 @@ fn segments(reference: &str) -> Option<Vec<String>> {
     reference.strip_prefix("#/")?.strip_prefix(FILES)?;
     let mut segments = pointer::segments(reference)?;
     (segments.first()? == FILES).then(|| segments.split_off(1))
-}
-
-/// A member or an item.
-fn child<'v>(value: &'v Value, segment: &str) -> Option<&'v Value> {
-    match value {
-        Value::Object(map) => map.get(segment),
-        Value::Array(list) => list.get(segment.parse::<usize>().ok()?),
-        _ => None,
-    }
-}
-
-/// What is left of a budget of values; `None`: it is too much.
-fn take(value: &Value, mut left: usize) -> Option<usize> {
-    let mut open = vec![value];
-    while let Some(value) = open.pop() {
-        left = left.checked_sub(1)?;
-        match value {
-            Value::Object(map) => open.extend(map.values()),
-            Value::Array(list) => open.extend(list),
-            _ => {}
-        }
-    }
-    Some(left)
 }

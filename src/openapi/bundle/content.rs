@@ -119,10 +119,10 @@ fn descend<'c>(root: &'c Value, path: &str) -> Option<Found<'c>> {
         }
         let decoded = unescape(&percent_decode_str(segment).decode_utf8_lossy());
         let raw = unescape(segment);
-        if let Some(inner) = child(value, &decoded) {
+        if let Some(inner) = pointer::child(value, &decoded) {
             value = inner;
             pointer::push(&mut at, &decoded);
-        } else if let Some(inner) = child(value, &raw) {
+        } else if let Some(inner) = pointer::child(value, &raw) {
             value = inner;
             pointer::push(&mut at, &raw);
         } else {
@@ -153,15 +153,6 @@ fn descend<'c>(root: &'c Value, path: &str) -> Option<Found<'c>> {
 /// A segment as the key that it stands for.
 fn unescape(segment: &str) -> String {
     segment.replace("~1", "/").replace("~0", "~")
-}
-
-/// A member or an item.
-fn child<'c>(value: &'c Value, segment: &str) -> Option<&'c Value> {
-    match value {
-        Value::Object(map) => map.get(segment),
-        Value::Array(list) => list.get(segment.parse::<usize>().ok()?),
-        _ => None,
-    }
 }
 
 /// All anchors and ids in a value; of several with one name the first.

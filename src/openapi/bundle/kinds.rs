@@ -88,7 +88,9 @@ impl Kind {
         match self {
             Self::Document => document(name),
             Self::Components => components(name),
-            Self::Paths => (!name.starts_with("x-")).then_some(Slot::one(Self::PathItem)),
+            Self::Paths | Self::Callback => {
+                (!name.starts_with("x-")).then_some(Slot::one(Self::PathItem))
+            }
             Self::PathItem => path_item(name),
             Self::Operation => operation(name),
             Self::Parameter | Self::Header => parameter(name),
@@ -97,7 +99,6 @@ impl Kind {
             Self::Response => response(name),
             Self::MediaType | Self::Encoding => media_type(name),
             Self::Schema => schema(name),
-            Self::Callback => (!name.starts_with("x-")).then_some(Slot::one(Self::PathItem)),
             Self::Discriminator | Self::Example | Self::Link | Self::SecurityScheme => None,
         }
     }

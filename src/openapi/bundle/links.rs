@@ -15,6 +15,8 @@ use super::location;
 const MAX_FILES: usize = 500;
 /// Longest report.
 const MAX_FINDINGS: usize = 1_000;
+/// Longest pointer that is kept for the report, one for each reference that waits.
+const MAX_PLACE: usize = 400;
 /// Longest pointer of an embedded part, and of its place in the root: references to parts of it
 /// begin with one.
 const MAX_HOME: usize = 512;
@@ -52,8 +54,8 @@ pub(super) struct Link {
     pub(super) from: usize,
     /// The address of its text.
     pub(super) address: usize,
-    /// Where it stands, for the report.
-    pub(super) place: String,
+    /// Where it stands, for the report: as [`clip`] leaves it.
+    pub(super) at: String,
     /// What it refers to.
     pub(super) slot: Slot,
     /// The place in the root that could get what it leads to.
@@ -147,6 +149,14 @@ impl Links {
         }
     }
 
+    /// Where a reference stands, in the words of its file.
+    fn place(&self, link: &Link) -> String {
+        match link.from {
+            0 => link.at.clone(),
+            file => format!("{}{}", self.files[file].location, link.at),
+        }
+    }
+
     /// Where a file is read.
     pub(super) fn location(&self, file: usize) -> &str {
         &self.files[file].location
@@ -168,13 +178,13 @@ impl Links {
             let own = self.own.as_deref().filter(|_| link.from == 0)?;
             (location::resolve(own, reference)? == own).then_some(0)
         });
-        let number = known.unwrap_or_else(|| self.add(location, &link.place));
+        let number = known.unwrap_or_else(|| self.add(location, self.place(link)));
         self.files[number].references += 1;
         Some(number)
     }
 
     /// A new file.
-    fn add(&mut self, location: String, place: &str) -> usize {
+    fn add(&mut self, location: String, place: String) -> usize {
         let number = self.files.len();
         let state = if number < MAX_FILES {
             self.unasked.push(location.clone());
@@ -195,7 +205,7 @@ impl Links {
             location,
             name,
             state,
-            place: place.to_owned(),
+            place,
             references: 0,
         });
         number
@@ -268,13 +278,13 @@ impl Links {
     }
 
     /// Something is to be said of a reference.
-    pub(super) fn note(&mut self, place: String, action: Action, message: String) {
+    pub(super) fn note(&mut self, link: &Link, action: Action, message: String) {
         if let Some(index) = self.noted.get(&message) {
             self.notes[*index].references += 1;
         } else if self.notes.len() < MAX_FINDINGS {
             self.noted.insert(message.clone(), self.notes.len());
             self.notes.push(Note {
-                place,
+                place: self.place(link),
                 action,
                 message,
                 references: 1,
@@ -337,7 +347,8 @@ impl Links {
                 State::Asked => "it was not read",
                 State::Missing(reason) => reason,
             };
-            let message = format!("`{}` can not be had: {reason}", file.location);
+            let location = clip(&file.location);
+            let message = format!("`{location}` can not be had: {reason}");
             Some((&file.place, Action::Simplified, message, file.references))
         });
         let notes = self.notes.iter().map(|note| {
@@ -377,4 +388,14 @@ pub(super) fn is_file(text: &str) -> bool {
     let endings = [".json", ".yaml", ".yml"];
     !text.starts_with('#')
         && (text.contains(['/', '#', '\\']) || endings.iter().any(|ending| text.ends_with(ending)))
+}
+
+/// A text, cut to a part of it (for a pointer: a parent) that fits into a report.
+pub(super) fn clip(text: &str) -> &str {
+    if text.len() <= MAX_PLACE {
+        return text;
+    }
+    let end = text.floor_char_boundary(MAX_PLACE);
+    let end = text[..end].rfind('/').unwrap_or(end);
+    &text[..end]
 }

@@ -3,6 +3,8 @@
 use percent_encoding::percent_decode_str;
 use url::Url;
 
+/// Longest location, in bytes: no system has longer paths.
+const MAX_LOCATION: usize = 4_096;
 /// Longest name that is made of a file's.
 const MAX_NAME: usize = 60;
 
@@ -19,15 +21,23 @@ pub(super) fn normalise(location: &str) -> String {
 pub(super) fn resolve(base: &str, reference: &str) -> Option<String> {
     // What Windows writes. No file of a description has a backslash in its name.
     let reference = reference.replace('\\', "/");
-    let reference = reference.as_str();
-    if let Some(base) = url(base) {
-        // The path of a file must not become one of the server's.
-        let relative = local(reference).filter(|path| !path.starts_with('/'));
-        return base
-            .join(relative.unwrap_or(reference))
-            .ok()
-            .map(without_fragment);
-    }
+    let location = match url(base) {
+        Some(base) => from_url(&base, &reference),
+        None => from_path(base, &reference),
+    };
+    location.filter(|location| location.len() <= MAX_LOCATION)
+}
+
+/// A reference in a document that was fetched.
+fn from_url(base: &Url, reference: &str) -> Option<String> {
+    // The path of a file must not become one of the server's.
+    let relative = local(reference).filter(|path| !path.starts_with('/'));
+    let joined = base.join(relative.unwrap_or(reference)).ok()?;
+    Some(without_fragment(joined))
+}
+
+/// A reference in a file.
+fn from_path(base: &str, reference: &str) -> Option<String> {
     let Some(path) = local(reference) else {
         return Url::parse(reference).ok().map(without_fragment);
     };
@@ -207,16 +217,16 @@ mod tests {
                 "{reference}"
             );
         }
-        for none in ["http://[", "a%00b", "a%ffb", "file://host/x:y"] {
-            assert_eq!(
-                resolve("todo.yaml", none).as_deref(),
-                None.or(
-                    // A file on another host stays what it is: nobody reads it.
-                    (none == "file://host/x:y").then_some("file://host/x:y")
-                ),
-                "{none}"
-            );
+    }
+
+    #[test]
+    fn what_no_file_can_be_called_is_none() {
+        for reference in ["http://[", "a%00b", "a%ffb"] {
+            assert_eq!(resolve("todo.yaml", reference), None, "{reference}");
         }
+        // A file on another host stays what it is: nobody reads it.
+        let other = "file://host/x";
+        assert_eq!(resolve("todo.yaml", other).as_deref(), Some(other));
     }
 
     #[test]

@@ -70,8 +70,7 @@ pub struct Bundled {
 impl Bundler {
     /// Starts with the root document. `location` is where it was read: a path such as
     /// `specs/todo.yaml`, or a URL; without either, references are relative to nothing.
-    pub fn new(root: Value, location: &str) -> Self {
-        let mut root = root;
+    pub fn new(mut root: Value, location: &str) -> Self {
         if let Value::Object(map) = &mut root {
             // Ours.
             map.shift_remove(FILES);

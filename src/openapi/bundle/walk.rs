@@ -7,10 +7,7 @@ use serde_json::{Map, Value};
 use super::super::{Action, pointer};
 use super::content::{Content, MAX_DEPTH, encode};
 use super::kinds::{Kind, Shape, Slot};
-use super::links::{Link, Links, address, is_file};
-
-/// Longest pointer that is kept for a report: a longer one is cut to a place around it.
-const MAX_PLACE: usize = 1_000;
+use super::links::{Link, Links, address, clip, is_file};
 
 /// A part of a file that is to be walked.
 struct Job<'c> {
@@ -106,14 +103,16 @@ impl<'c, 'l> Walk<'c, 'l> {
                 Shape::Named | Shape::Section => self.named(map, slot, depth, top),
                 Shape::Each => {}
             },
-            Value::Array(list) if depth <= MAX_DEPTH && is_new(self) => {
-                if slot.shape == Shape::Each || slot == Slot::one(Kind::Schema) {
-                    let length = self.at.len();
-                    for (index, inner) in list.iter().enumerate() {
-                        pointer::push_index(&mut self.at, index);
-                        self.visit(inner, Slot::one(slot.kind), depth + 1, false);
-                        self.at.truncate(length);
-                    }
+            Value::Array(list)
+                if depth <= MAX_DEPTH
+                    && (slot.shape == Shape::Each || slot == Slot::one(Kind::Schema))
+                    && is_new(self) =>
+            {
+                let length = self.at.len();
+                for (index, inner) in list.iter().enumerate() {
+                    pointer::push_index(&mut self.at, index);
+                    self.visit(inner, Slot::one(slot.kind), depth + 1, false);
+                    self.at.truncate(length);
                 }
             }
             _ => {}
@@ -206,12 +205,11 @@ impl<'c, 'l> Walk<'c, 'l> {
         let mut link = self.link(address, slot);
         link.home = home;
         link.embedded = embedded;
-        match self.links.file(&link, base) {
-            Some(file) => self.settle(link, file, fragment),
-            None => {
-                let message = format!("the reference `{}` names no file", clip(text));
-                self.links.note(link.place, Action::Simplified, message);
-            }
+        if let Some(file) = self.links.file(&link, base) {
+            self.settle(link, file, fragment);
+        } else {
+            let message = format!("the reference `{}` names no file", clip(text));
+            self.links.note(&link, Action::Simplified, message);
         }
     }
 
@@ -228,7 +226,7 @@ impl<'c, 'l> Walk<'c, 'l> {
             // It stays as it is. Anchors are found where they stand.
             let found = self.contents[0].find(fragment);
             if let Some(found) = found.filter(|_| fragment.starts_with('/')) {
-                self.push(0, found.at, found.value, slot, None);
+                self.push(0, &found.at, found.value, slot, None);
             }
             return;
         }
@@ -245,10 +243,10 @@ impl<'c, 'l> Walk<'c, 'l> {
             let message = format!(
                 "`#{}` is not in `{}`; that of the root document is meant",
                 clip(fragment),
-                self.links.location(self.file)
+                clip(self.links.location(self.file))
             );
-            self.push(0, found.at, found.value, slot, None);
-            self.links.note(link.place, Action::Repaired, message);
+            self.push(0, &found.at, found.value, slot, None);
+            self.links.note(&link, Action::Repaired, message);
             return;
         }
         self.settle(link, self.file, fragment);
@@ -308,15 +306,10 @@ impl<'c, 'l> Walk<'c, 'l> {
 
     /// The reference that stands here.
     fn link(&self, address: usize, slot: Slot) -> Link {
-        let at = clip(&self.at);
-        let place = match self.file {
-            0 => at.to_owned(),
-            file => format!("{}{at}", self.links.location(file)),
-        };
         Link {
             from: self.file,
             address,
-            place,
+            at: clip(&self.at).to_owned(),
             slot,
             home: None,
             embedded: false,
@@ -334,31 +327,24 @@ impl<'c, 'l> Walk<'c, 'l> {
             let message = match file {
                 0 => format!("the reference `#{}` leads nowhere", clip(fragment)),
                 file => {
-                    let location = self.links.location(file);
+                    let location = clip(self.links.location(file));
                     format!(
                         "the reference to `{location}#{}` leads nowhere",
                         clip(fragment)
                     )
                 }
             };
-            self.links.note(link.place, Action::Simplified, message);
+            self.links.note(&link, Action::Simplified, message);
             return;
         };
         let slot = link.slot;
         let whole = found.is_there() && found.value.is_object();
         let home = self.links.lead(link, file, found.pointer, whole);
-        self.push(file, found.at, found.value, slot, home);
+        self.push(file, &found.at, found.value, slot, home);
     }
 
     /// Notes what is to be walked.
-    fn push(
-        &mut self,
-        file: usize,
-        at: String,
-        value: &'c Value,
-        slot: Slot,
-        home: Option<String>,
-    ) {
+    fn push(&mut self, file: usize, at: &str, value: &'c Value, slot: Slot, home: Option<String>) {
         let address = std::ptr::from_ref(value).addr();
         if !self.links.visited.contains(&(address, slot)) {
             self.jobs.push_back(Job {
@@ -370,14 +356,4 @@ impl<'c, 'l> Walk<'c, 'l> {
             });
         }
     }
-}
-
-/// A text, cut to a part of it (for a pointer: a parent) that fits into a report.
-fn clip(text: &str) -> &str {
-    if text.len() <= MAX_PLACE {
-        return text;
-    }
-    let end = text.floor_char_boundary(MAX_PLACE);
-    let end = text[..end].rfind('/').unwrap_or(end);
-    &text[..end]
 }
