@@ -1,12 +1,12 @@
 //! An API's document, put together: its files, its overlays.
 
-use std::collections::BTreeMap;
-use std::path::Path;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
-use crate::config::{ServedFile, Spanned};
+use crate::config::{Config, OpenApiSource, ServedFile, Spanned};
 use crate::openapi::{self, Action, Bundler, Finding, Overlay, Prepared, ReadLimits};
 use crate::problems::Place;
 
@@ -173,30 +173,77 @@ pub(super) fn digest(texts: &BTreeMap<String, Arc<[u8]>>) -> [u8; 32] {
     all.finalize().into()
 }
 
-/// Whether a document may refer to a file: one beside it, below it, in the folder above it, or
-/// in the working directory. A document that came from elsewhere must not publish any file of
-/// this machine.
-pub(super) fn may_refer(root: &Path, target: &Path) -> bool {
-    let Ok(target) = std::fs::canonicalize(target) else {
-        // Reading it says what is wrong.
-        return true;
-    };
-    let Ok(root) = std::fs::canonicalize(root) else {
-        return false;
-    };
-    let folder = root.parent();
-    // The root of all files is no folder of anybody's.
-    let above = folder
-        .and_then(Path::parent)
-        .filter(|above| above.parent().is_some());
-    let working = std::env::current_dir()
-        .ok()
-        .filter(|working| working.parent().is_some());
-    folder
-        .into_iter()
-        .chain(above)
-        .any(|base| target.starts_with(base))
-        || working.is_some_and(|working| target.starts_with(working))
+/// Files that no document may publish, whatever it refers to: what the configuration itself is
+/// made of (secrets, keys, token files), and the state directory.
+#[derive(Debug, Default)]
+pub(super) struct Private {
+    files: BTreeSet<PathBuf>,
+    state: Option<PathBuf>,
+}
+
+impl Private {
+    /// Of a configuration that was read from these files. Documents and overlays are no secrets.
+    pub(super) fn of(config: &Config, read: impl Iterator<Item = PathBuf>) -> Self {
+        let documents = config.plugins.iter().flat_map(|plugin| {
+            let source = match &plugin.openapi.source {
+                OpenApiSource::File(file) => Some(&file.path),
+                _ => None,
+            };
+            let overlays = plugin.openapi.overlays.iter();
+            overlays.map(|file| &file.value.path).chain(source)
+        });
+        let documents: BTreeSet<&PathBuf> = documents.collect();
+        let files = read.filter(|path| !documents.contains(path));
+        Self {
+            files: files
+                .filter_map(|path| std::fs::canonicalize(path).ok())
+                .collect(),
+            state: std::fs::canonicalize(&config.state_directory).ok(),
+        }
+    }
+
+    /// Whether a document may refer to a file: one in its own folder or below it, or, with the
+    /// ending of a document, in the folder above that. A document that came from elsewhere must
+    /// not publish any file of this machine.
+    pub(super) fn allows(&self, root: &Path, target: &Path) -> bool {
+        let Ok(target) = std::fs::canonicalize(target) else {
+            // Reading it says what is wrong.
+            return true;
+        };
+        let Ok(root) = std::fs::canonicalize(root) else {
+            return false;
+        };
+        if self.files.contains(&target)
+            || self
+                .state
+                .as_ref()
+                .is_some_and(|state| target.starts_with(state))
+        {
+            return false;
+        }
+        let below = |base: &Path| {
+            let rest = target.strip_prefix(base).ok()?;
+            let hidden = |part: std::path::Component<'_>| {
+                part.as_os_str().as_encoded_bytes().starts_with(b".")
+            };
+            (!rest.components().any(hidden)).then_some(())
+        };
+        let Some(folder) = root.parent() else {
+            return false;
+        };
+        if below(folder).is_some() {
+            return true;
+        }
+        let ending = target.extension().and_then(|ending| ending.to_str());
+        let is_document = ending.is_some_and(|ending| {
+            ["json", "yaml", "yml"].contains(&ending.to_ascii_lowercase().as_str())
+        });
+        // `/etc`, `/home` and their like are nobody's project.
+        let above = folder
+            .parent()
+            .filter(|above| above.components().count() > 2);
+        is_document && above.is_some_and(|above| below(above).is_some())
+    }
 }
 
 /// Whether the host of a URL is one that references may be fetched from.
@@ -247,23 +294,40 @@ mod tests {
     fn a_document_refers_to_files_around_it_only() {
         let folder = tempfile::tempdir().unwrap();
         let at = |path: &str| folder.path().join(path);
-        for path in ["api/spec/parts", "api/common", "secret"] {
-            std::fs::create_dir_all(at(path)).unwrap();
+        let write = |path: &str| {
+            std::fs::create_dir_all(at(path).parent().unwrap()).unwrap();
+            std::fs::write(at(path), "x").unwrap();
+            at(path)
+        };
+        let root = write("x/api/spec/a.yaml");
+        let private = Private {
+            files: BTreeSet::from([std::fs::canonicalize(write("x/api/spec/key.yaml")).unwrap()]),
+            state: Some(
+                std::fs::canonicalize(write("x/api/spec/state/s.yaml").parent().unwrap()).unwrap(),
+            ),
+        };
+        for path in [
+            "x/api/spec/parts/b",
+            "x/api/spec/../common/c.yaml",
+            "x/api/d.JSON",
+        ] {
+            assert!(private.allows(&root, &write(path)), "{path}");
         }
         for path in [
-            "api/spec/a.yaml",
-            "api/spec/parts/b.yaml",
-            "api/common/c.yaml",
-            "secret/d.yaml",
+            "x/api/common/c.pem",
+            "x/secret/d.yaml",
+            "x/api/spec/key.yaml",
+            "x/api/spec/state/s.yaml",
+            "x/api/spec/.env",
+            "x/api/spec/.git/config.yaml",
+            "x/api/.kube/config.yaml",
         ] {
-            std::fs::write(at(path), "x").unwrap();
+            assert!(!private.allows(&root, &write(path)), "{path}");
         }
-        let root = at("api/spec/a.yaml");
-        assert!(may_refer(&root, &at("api/spec/parts/b.yaml")));
-        assert!(may_refer(&root, &at("api/spec/../common/c.yaml")));
-        assert!(!may_refer(&root, &at("secret/d.yaml")));
-        assert!(!may_refer(&root, Path::new("/etc/passwd")));
-        std::os::unix::fs::symlink("/etc/passwd", at("api/spec/link.yaml")).unwrap();
-        assert!(!may_refer(&root, &at("api/spec/link.yaml")));
+        assert!(!private.allows(&root, Path::new("/etc/passwd")));
+        std::os::unix::fs::symlink("/etc/passwd", at("x/api/spec/link.yaml")).unwrap();
+        assert!(!private.allows(&root, &at("x/api/spec/link.yaml")));
+        // What is not there is for the reader to report.
+        assert!(private.allows(&root, &at("x/api/spec/missing.yaml")));
     }
 }

@@ -9,7 +9,7 @@ use http::HeaderValue;
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::assemble::{self, Assembled, Fault, Part};
+use super::assemble::{self, Assembled, Fault, Part, Private};
 use super::{Ask, Inputs};
 use crate::config::{self, Inputs as _, OpenApiSource};
 use crate::control::edges::Fetched;
@@ -134,7 +134,7 @@ impl Known {
         &mut self,
         plugin: &config::Plugin,
         root: &str,
-        inputs: &mut Inputs,
+        (inputs, private): (&mut Inputs, &Private),
         now: Timestamp,
     ) -> Result<Vec<String>, (Place, String)> {
         if self.is_hopeless(root) {
@@ -150,7 +150,7 @@ impl Known {
                 }
                 source => {
                     if !location.contains("://") {
-                        return from_file(source, root, location, inputs);
+                        return from_file(source, root, location, (inputs, private));
                     }
                     if location != root && !assemble::is_named(location, &openapi.reference_hosts) {
                         return Part::Refused(
@@ -294,13 +294,19 @@ fn digest_again(
 }
 
 /// A file that a document refers to.
-fn from_file(source: &OpenApiSource, root: &str, location: &str, inputs: &mut Inputs) -> Part {
+fn from_file(
+    source: &OpenApiSource,
+    root: &str,
+    location: &str,
+    (inputs, private): (&mut Inputs, &Private),
+) -> Part {
     if !matches!(source, OpenApiSource::File(_)) {
         return Part::Refused("a fetched document can not refer to a file".to_owned());
     }
-    if !assemble::may_refer(Path::new(root), Path::new(location)) {
+    if !private.allows(Path::new(root), Path::new(location)) {
         return Part::Refused(
-            "it lies outside of the folders around the document and of the working directory"
+            "a document refers to files of its own folder and of the one above it, and to none \
+             that the configuration itself reads"
                 .to_owned(),
         );
     }

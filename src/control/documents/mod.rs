@@ -16,6 +16,7 @@ use super::edges::{Edges, Fetched};
 use crate::config::{self, Config, OpenApiSource};
 use crate::problems::Place;
 use crate::snapshot::ApiDocument;
+use assemble::Private;
 use fetch::fetch;
 use known::Known;
 
@@ -90,6 +91,7 @@ impl Library {
     ) -> Vec<(Place, String)> {
         self.wanted.clear();
         let mut faults = Vec::new();
+        let private = Private::of(config, inputs.watched().0.into_iter());
         for plugin in &config.plugins {
             let identity = identity(plugin);
             self.wanted.insert(plugin.name.clone(), identity.clone());
@@ -97,7 +99,7 @@ impl Library {
             let known = self.known.entry(key).or_insert_with(Known::new);
             known.refresh = plugin.openapi.refresh;
             let asked = known.asks(plugin, &identity, ask);
-            let missing = match known.assemble(plugin, &identity, inputs, now) {
+            let missing = match known.assemble(plugin, &identity, (inputs, &private), now) {
                 Ok(missing) => missing,
                 Err(fault) => {
                     faults.push(fault);
