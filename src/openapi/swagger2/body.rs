@@ -125,7 +125,7 @@ impl Conversion<'_> {
     /// A body parameter to use up; a copy of one that others use too.
     fn take_body(&mut self, part: Rc<Parsed>) -> Option<Body> {
         match Rc::try_unwrap(part) {
-            Ok(Parsed::Body(body)) => Some(body),
+            Ok(Parsed::Body(body)) => Some(*body),
             Ok(_) => None,
             Err(shared) => match &*shared {
                 Parsed::Body(body) => Some(Body {

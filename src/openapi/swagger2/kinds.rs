@@ -53,8 +53,10 @@ impl Kind {
     pub(super) fn child(self, name: &str) -> Option<Self> {
         let extension = name.starts_with("x-");
         Some(match (self, name) {
-            (Self::Document | Self::Components, "parameters")
-            | (Self::PathItem | Self::Operation, "parameters") => Self::Parameters,
+            (
+                Self::Document | Self::Components | Self::PathItem | Self::Operation,
+                "parameters",
+            ) => Self::Parameters,
             (Self::Document | Self::Components | Self::Operation, "responses") => Self::Responses,
             (Self::Document, "paths") | (Self::Components, "pathItems") => Self::Paths,
             (Self::Document, "components") => Self::Components,
@@ -65,19 +67,18 @@ impl Kind {
                 Self::Examples
             }
             (Self::PathItem, method) if is_method(method) => Self::Operation,
-            (Self::Operation, "requestBody") => Self::RequestBody,
             (Self::Parameter | Self::Header | Self::RequestBody | Self::Response, "content") => {
                 Self::MediaTypes
             }
-            (Self::Parameter | Self::Header | Self::Response | Self::MediaType, "schema")
-            | (Self::Parameter | Self::Header, "items") => Self::Schema,
             (Self::MediaType, "encoding") => Self::Encodings,
-            (Self::Schemas, _) => Self::Schema,
+            (Self::Parameter | Self::Header | Self::Response | Self::MediaType, "schema")
+            | (Self::Parameter | Self::Header, "items")
+            | (Self::Schemas, _) => Self::Schema,
             (Self::Schema, keyword) => return schema_child(keyword),
             (Self::Paths, _) if !extension => Self::PathItem,
             (Self::Responses, _) if !extension => Self::Response,
             (Self::Parameters, _) => Self::Parameter,
-            (Self::RequestBodies, _) => Self::RequestBody,
+            (Self::Operation, "requestBody") | (Self::RequestBodies, _) => Self::RequestBody,
             (Self::Headers, _) => Self::Header,
             (Self::MediaTypes, _) => Self::MediaType,
             (Self::Encodings, _) => Self::Encoding,

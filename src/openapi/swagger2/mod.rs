@@ -146,7 +146,7 @@ impl Conversion<'_> {
         match parameters::parse(map.clone(), old, self.ledger) {
             Parsed::Body(body) => {
                 let consumes = self.consumes.clone();
-                Value::Object(self.body(body, &consumes, new))
+                Value::Object(self.body(*body, &consumes, new))
             }
             Parsed::Field(_) => Value::Object(map),
             Parsed::Other(parsed) => {

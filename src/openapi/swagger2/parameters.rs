@@ -15,7 +15,7 @@ use super::values::{self, Location};
 #[derive(Debug)]
 pub(super) enum Parsed {
     /// `in: body`
-    Body(Body),
+    Body(Box<Body>),
     /// `in: formData`
     Field(Field),
     /// Any other, in its new form.
@@ -90,7 +90,7 @@ pub(super) fn location(map: &Map<String, Value>) -> In {
 /// Reads a parameter.
 pub(super) fn parse(map: Map<String, Value>, at: &str, ledger: &mut Ledger) -> Parsed {
     match location(&map) {
-        In::Body => Parsed::Body(body(map, at, ledger)),
+        In::Body => Parsed::Body(Box::new(body(map, at, ledger))),
         In::Form if map.get("name").is_some_and(Value::is_string) => {
             Parsed::Field(field(map, at, ledger))
         }

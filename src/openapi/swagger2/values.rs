@@ -81,16 +81,22 @@ impl Separator {
         })
     }
 
-    /// `style` and `explode`, if 3.0 can write such a list there; nothing where they are what it
-    /// takes for granted.
-    fn style(self, location: Location) -> Option<Option<(&'static str, bool)>> {
+    /// Whether 3.0 can write such a list there.
+    fn fits(self, location: Location) -> bool {
+        match location {
+            Location::Path | Location::Header => matches!(self, Self::Comma | Self::Repeated),
+            Location::Query | Location::Form => self != Self::Tab,
+        }
+    }
+
+    /// `style` and `explode`, where they are not what 3.0 takes for granted.
+    fn style(self, location: Location) -> Option<(&'static str, bool)> {
         match (location, self) {
-            (Location::Path | Location::Header, Self::Comma | Self::Repeated) => Some(None),
             (Location::Path | Location::Header, _) | (_, Self::Tab) => None,
-            (_, Self::Comma) => Some(Some(("form", false))),
-            (_, Self::Repeated) => Some(Some(("form", true))),
-            (_, Self::Space) => Some(Some(("spaceDelimited", false))),
-            (_, Self::Pipe) => Some(Some(("pipeDelimited", false))),
+            (_, Self::Comma) => Some(("form", false)),
+            (_, Self::Repeated) => Some(("form", true)),
+            (_, Self::Space) => Some(("spaceDelimited", false)),
+            (_, Self::Pipe) => Some(("pipeDelimited", false)),
         }
     }
 
@@ -150,7 +156,8 @@ pub(super) fn take(
         inner_list(items, at, 0, ledger);
     }
     let separator = separator.unwrap_or(Separator::Comma);
-    if let Some(style) = separator.style(location) {
+    if separator.fits(location) {
+        let style = separator.style(location);
         if separator == Separator::Repeated && style.is_none() {
             let reason = "`multi` is for queries and forms only; its items are separated by commas";
             ledger.note(at, Action::Repaired, reason);

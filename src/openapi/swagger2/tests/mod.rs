@@ -11,24 +11,20 @@ use crate::openapi::origins::Converted;
 
 /// A document with one operation, `POST /a`.
 fn document(operation: Value, more: Value) -> Value {
-    let mut document = json!({
-        "swagger": "2.0",
-        "info": { "title": "T", "version": "1" },
-        "paths": { "/a": { "post": operation } },
-    });
-    for (name, value) in more.as_object().unwrap() {
-        document[name] = value.clone();
-    }
-    document
+    let mut document = json!({ "swagger": "2.0", "info": { "title": "T", "version": "1" } });
+    document["paths"]["/a"]["post"] = operation;
+    let (Value::Object(document), Value::Object(more)) = (&mut document, more) else {
+        panic!("not an object");
+    };
+    document.extend(more);
+    Value::Object(std::mem::take(document))
 }
 
-/// What `POST /a` becomes, without its responses.
+/// What `POST /a` becomes.
 fn operation(operation: Value, more: Value) -> (Value, Vec<Finding>) {
-    let converted = convert(document(operation, more));
-    (
-        converted.value["paths"]["/a"]["post"].clone(),
-        converted.report,
-    )
+    let mut converted = convert(document(operation, more));
+    let operation = converted.value["paths"]["/a"]["post"].take();
+    (operation, converted.report)
 }
 
 /// Where something was said, and what was done there.
@@ -60,20 +56,22 @@ fn the_version_comes_first_and_what_is_not_of_2_0_stays() {
     }
 }
 
+/// What a parameter called `p` becomes, which has to be this; gives what was done to it.
+fn check_parameter(parameter: &Value, expected: &Value) -> Vec<&'static str> {
+    let named = |value: &Value| {
+        let mut value = value.clone();
+        value["name"] = json!("p");
+        value
+    };
+    let own = json!({ "parameters": [named(parameter)] });
+    let (operation, report) = operation(own, json!({}));
+    assert_eq!(operation["parameters"][0], named(expected), "{parameter}");
+    report.iter().map(|f| f.action.as_str()).collect()
+}
+
 #[test]
 fn parameters_get_schemas_and_styles() {
-    let check = |parameter: Value, expected: Value| {
-        let mut parameter = parameter;
-        parameter["name"] = json!("p");
-        let mut expected = expected;
-        expected["name"] = json!("p");
-        let (operation, report) = operation(json!({ "parameters": [parameter] }), json!({}));
-        assert_eq!(operation["parameters"][0], expected, "{parameter}");
-        said(&report)
-            .iter()
-            .map(|(what, _)| (*what).to_owned())
-            .collect::<Vec<_>>()
-    };
+    let check = |parameter: Value, expected: Value| check_parameter(&parameter, &expected);
     let list = |format: &str| json!({ "in": "query", "type": "array", "items": { "type": "string" }, "collectionFormat": format });
     let styled = |style: &str, explode: bool| {
         let schema = json!({ "type": "array", "items": { "type": "string" } });
@@ -95,6 +93,11 @@ fn parameters_get_schemas_and_styles() {
         |hint: &str| json!({ "in": "query", "description": hint, "schema": { "type": "string" } });
     let told = check(list("tsv"), text("A list, its items separated by tabs."));
     assert_eq!(told, ["simplified"]);
+}
+
+#[test]
+fn lists_that_3_0_can_not_write_are_texts_and_the_rest_is_kept() {
+    let check = |parameter: Value, expected: Value| check_parameter(&parameter, &expected);
     check(
         json!({ "in": "path", "type": "array", "items": { "type": "string" } }),
         json!({ "in": "path", "schema": { "type": "array", "items": { "type": "string" } } }),

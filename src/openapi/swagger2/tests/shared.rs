@@ -5,10 +5,10 @@ use serde_json::{Value, json};
 use super::{convert, said};
 use crate::openapi::{Selection, load};
 
-#[test]
-fn a_shared_body_is_a_request_body_wherever_it_stands() {
+/// Bodies at all places where they can stand.
+fn bodies() -> Value {
     let refer = |to: &str| json!({ "parameters": [{ "$ref": to }] });
-    let converted = convert(json!({
+    json!({
         "swagger": "2.0", "consumes": ["application/xml"],
         "paths": {
             "/global": { "post": refer("#/parameters/B"), "put": {
@@ -28,7 +28,12 @@ fn a_shared_body_is_a_request_body_wherever_it_stands() {
             "C": { "$ref": "#/x-plugway-files/0/body" },
         },
         "x-plugway-files": [{ "body": { "in": "body", "name": "body", "required": true, "schema": { "title": "file", "x-nullable": true } } }],
-    }));
+    })
+}
+
+#[test]
+fn a_shared_body_is_a_request_body_wherever_it_stands() {
+    let converted = convert(bodies());
     let value = &converted.value;
     let body = |path: &str, method: &str| value["paths"][path][method]["requestBody"].clone();
     assert_eq!(
@@ -63,6 +68,13 @@ fn a_shared_body_is_a_request_body_wherever_it_stands() {
         value["paths"]["/inline"]["put"]["parameters"],
         json!([{ "$ref": "#/paths/~1home/post/parameters/1" }])
     );
+    assert_eq!(converted.report, []);
+}
+
+#[test]
+fn places_of_a_body_are_known_by_their_old_names() {
+    let converted = convert(bodies());
+    let value = &converted.value;
     let home = "#/paths/~1home/post/requestBody/content/application~1xml/schema";
     let schema = &value["paths"]["/schema"]["get"]["responses"]["200"]["content"]["application/json"]
         ["schema"];
