@@ -147,7 +147,9 @@ def test_nothing_is_lost_in_silence(published, real):
     assert entry["unavailable"] is None
     assert len(operations(document)) == entry["operations"]
     skipped = [finding for finding in entry["report"] if finding["action"] == "skipped" and lost(finding["pointer"])]
-    assert entry["operations"] + len(skipped) == real.operations, skipped
+    # The README counts the fields of path items; what 3.2 adds to them is one more level.
+    more = [finding for finding in skipped if "/additionalOperations/" in finding["pointer"]]
+    assert entry["operations"] + len(skipped) - len(more) == real.operations, skipped
     for finding in entry["report"]:
         assert finding["action"] in ("noted", "repaired", "simplified", "skipped"), finding
         assert finding["pointer"].startswith("#") and finding["message"], finding
@@ -212,7 +214,7 @@ def references(value: object, name: str = "") -> Iterator[str]:
             named = (each.get("$ref") for each in value["examples"].values() if isinstance(each, dict))
             yield from (ref for ref in named if isinstance(ref, str) and ref.startswith("#/components/examples/"))
         for key, inner in value.items():
-            if name == "properties" or key not in ("example", "examples", "default", "enum", "const"):
+            if name in ("properties", "responses") or key not in ("example", "examples", "default", "enum", "const"):
                 yield from references(inner, "" if name == "properties" else key)
     elif isinstance(value, list):
         for inner in value:

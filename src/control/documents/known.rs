@@ -43,6 +43,8 @@ pub(super) struct Known {
 #[derive(Debug)]
 pub(super) struct Good {
     pub(super) digest: [u8; 32],
+    /// `openapi.reference_hosts` when it was put together.
+    hosts: Vec<String>,
     pub(super) document: Arc<ApiDocument>,
     pub(super) at: Timestamp,
 }
@@ -163,6 +165,7 @@ impl Known {
             }
         };
         if let Some(good) = &self.good
+            && good.hosts == openapi.reference_hosts
             && good.digest == digest_again(&good.document, openapi, &mut part)
         {
             return Ok(Vec::new());
@@ -181,6 +184,7 @@ impl Known {
                 self.copies.retain(|location, _| used.contains(location));
                 self.good = Some(Good {
                     digest: whole.digest,
+                    hosts: openapi.reference_hosts.clone(),
                     document,
                     at: now,
                 });

@@ -81,8 +81,8 @@ pub(super) fn render<'d>(
     let own = operation
         .consequential
         .or_else(|| body.get(CONSEQUENTIAL).and_then(Value::as_bool));
-    let safe = matches!(operation.method, Method::GET | Method::HEAD);
-    out.insert(CONSEQUENTIAL.to_owned(), own.unwrap_or(!safe).into());
+    let consequential = own.unwrap_or(operation.method != Method::GET);
+    out.insert(CONSEQUENTIAL.to_owned(), consequential.into());
     for (name, value) in extensions(body).filter(|(name, _)| *name != CONSEQUENTIAL) {
         out.insert(name.clone(), value.clone());
     }
