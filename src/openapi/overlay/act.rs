@@ -53,6 +53,12 @@ impl Run {
         Self { nodes, budget }
     }
 
+    /// Values in the document.
+    #[cfg(test)]
+    pub(super) fn nodes(&self) -> usize {
+        self.nodes
+    }
+
     /// Does an action that stands `at` a place of the overlay. Returns whether there may be
     /// another one.
     pub(super) fn act(

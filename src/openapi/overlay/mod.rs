@@ -144,8 +144,13 @@ impl Overlay {
     /// Applies all actions in order. What matched nothing, or could not be done, is returned,
     /// with pointers into the overlay.
     pub fn apply(&self, document: &mut Value) -> Vec<Finding> {
+        self.apply_within(document, MAX_WORK)
+    }
+
+    /// [`apply`](Self::apply) with so many steps.
+    fn apply_within(&self, document: &mut Value, steps: u64) -> Vec<Finding> {
         let mut report = self.ignored.clone();
-        let mut run = act::Run::new(document, Budget::new(MAX_WORK));
+        let mut run = act::Run::new(document, Budget::new(steps));
         for (index, action) in self.actions.iter().enumerate() {
             let mut at = "#/actions".to_owned();
             pointer::push_index(&mut at, index);

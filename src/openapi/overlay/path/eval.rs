@@ -7,7 +7,7 @@ use std::rc::Rc;
 use serde_json::Value;
 
 use super::super::super::pointer;
-use super::pattern::Pattern;
+use super::pattern::Patterns;
 use super::{Budget, Exceeded, Logical, MAX_MATCHES, Operand, Query, Segment, Selector, compare};
 
 /// A node and the way to it.
@@ -65,6 +65,7 @@ pub(super) fn places(
     let evaluation = Evaluation {
         root,
         budget,
+        patterns: &Patterns::default(),
         located: true,
     };
     let nodes = evaluation.query(query, root)?;
@@ -87,6 +88,8 @@ struct Evaluation<'v, 'b> {
     root: &'v Value,
     /// What may still be done.
     budget: &'b Budget,
+    /// Regular expressions that were needed.
+    patterns: &'b Patterns,
     /// Whether ways are wanted.
     located: bool,
 }
@@ -261,19 +264,12 @@ impl<'v> Evaluation<'v, '_> {
                 whole,
                 text,
                 pattern,
-                ready,
             } => {
                 let text = self.operand(text, current)?;
-                let Some(Value::String(text)) = text.as_deref() else {
-                    return Ok(false);
-                };
-                if let Some(ready) = ready {
-                    return ready.matches(text, self.budget);
-                }
-                match self.operand(pattern, current)?.as_deref() {
-                    Some(Value::String(pattern)) => {
-                        let pattern = Pattern::compile(pattern, *whole, self.budget)?;
-                        pattern.matches(text, self.budget)
+                let pattern = self.operand(pattern, current)?;
+                match (text.as_deref(), pattern.as_deref()) {
+                    (Some(Value::String(text)), Some(Value::String(pattern))) => {
+                        self.patterns.matches(pattern, *whole, text, self.budget)
                     }
                     _ => Ok(false),
                 }

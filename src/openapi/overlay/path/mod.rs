@@ -15,8 +15,6 @@ use std::cell::Cell;
 
 use serde_json::Value;
 
-use pattern::Pattern;
-
 /// Longest expression, in bytes.
 const MAX_LENGTH: usize = 4096;
 /// Longest list of nodes at any step of an evaluation.
@@ -156,8 +154,6 @@ enum Logical {
         text: Operand,
         /// The regular expression.
         pattern: Operand,
-        /// It, ready, if it is written out.
-        ready: Option<Pattern>,
     },
 }
 

@@ -2,7 +2,6 @@
 
 use serde_json::Value;
 
-use super::pattern::Pattern;
 use super::{Logical, Operand, Operator, PathError, Query, Segment, Selector};
 
 /// Deepest nesting of filters, parentheses and functions.
@@ -487,15 +486,10 @@ impl Parser<'_> {
             this.blank();
             Ok((text, this.operand()?))
         })?;
-        let ready = match &pattern {
-            Operand::Literal(Value::String(pattern)) => Some(Pattern::new(pattern, whole)),
-            _ => None,
-        };
         Ok(Logical::Matches {
             whole,
             text,
             pattern,
-            ready,
         })
     }
 

@@ -1,57 +1,99 @@
 //! Regular expressions of `match` and `search` (I-Regexp, RFC 9485).
 
+use std::cell::RefCell;
+
 use regex::{Regex, RegexBuilder};
 
 use super::{Budget, Exceeded};
 
 /// Longest expression, in bytes.
 const MAX_LENGTH: usize = 1000;
-/// Largest compiled expression, in bytes.
-const MAX_COMPILED: usize = 1 << 17;
+/// Sizes of compiled expressions that are tried, as powers of two, in bytes. Time grows with
+/// the size for each byte of a text.
+const SIZES: std::ops::RangeInclusive<u32> = 9..=17;
+/// Bytes of a compiled expression that cost one step for each byte of a text.
+const BYTES_PER_STEP: usize = 256;
 /// Steps that compiling costs.
 const COMPILING: usize = 100_000;
+/// Compiled expressions that are kept.
+const MAX_KEPT: usize = 16;
 
-/// A regular expression; none that can not be read matches anything (RFC 9535 §2.4.6).
-#[derive(Debug, Clone)]
-pub(super) struct Pattern {
-    /// Ready to run.
+/// The regular expressions of one evaluation. They are compiled when they are first needed and
+/// go with the evaluation, since each keeps memory for the texts that it was run on.
+#[derive(Debug, Default)]
+pub(super) struct Patterns(RefCell<Vec<Pattern>>);
+
+/// A regular expression.
+#[derive(Debug)]
+struct Pattern {
+    /// As it is written.
+    text: String,
+    /// Whether a whole text has to match.
+    whole: bool,
+    /// Ready to run; one that can not be read matches nothing (RFC 9535 §2.4.6).
     regex: Option<Regex>,
-    /// Steps for each byte of a text: time grows with the expression where it has repeats.
+    /// Steps for each byte of a text.
     price: usize,
 }
 
-impl Pattern {
-    /// Compiles it. `whole`: a whole text has to match.
-    pub(super) fn new(text: &str, whole: bool) -> Self {
-        let price = if text.contains(['{', '\\']) { 16 } else { 1 };
-        let price = price + text.len() / 32;
-        if text.len() > MAX_LENGTH {
-            return Self { regex: None, price };
-        }
-        // `R`: a dot is no carriage return either (RFC 9485 §5.2).
-        let text = match whole {
-            true => format!("(?R)\\A(?:{text})\\z"),
-            false => format!("(?R)(?:{text})"),
+impl Patterns {
+    /// Whether an expression matches a text, or the whole of it.
+    pub(super) fn matches(
+        &self,
+        pattern: &str,
+        whole: bool,
+        text: &str,
+        budget: &Budget,
+    ) -> Result<bool, Exceeded> {
+        let mut kept = self.0.borrow_mut();
+        let known = |p: &Pattern| p.whole == whole && p.text == pattern;
+        let index = if let Some(index) = kept.iter().position(known) {
+            index
+        } else {
+            budget.spend(COMPILING)?;
+            if kept.len() == MAX_KEPT {
+                kept.clear();
+            }
+            kept.push(Pattern::new(pattern, whole));
+            kept.len() - 1
         };
-        let regex = RegexBuilder::new(&text)
-            .size_limit(MAX_COMPILED)
-            .dfa_size_limit(MAX_COMPILED)
-            .nest_limit(32)
-            .build()
-            .ok();
-        Self { regex, price }
-    }
-
-    /// Compiles one that stands in the document.
-    pub(super) fn compile(text: &str, whole: bool, budget: &Budget) -> Result<Self, Exceeded> {
-        budget.spend(COMPILING)?;
-        Ok(Self::new(text, whole))
-    }
-
-    /// Whether a text matches.
-    pub(super) fn matches(&self, text: &str, budget: &Budget) -> Result<bool, Exceeded> {
-        budget.spend(1 + text.len().saturating_mul(self.price) / 4)?;
+        let pattern = &kept[index];
+        budget.spend(1 + text.len().saturating_mul(pattern.price))?;
         let matches = |regex: &Regex| regex.is_match(text);
-        Ok(self.regex.as_ref().is_some_and(matches))
+        Ok(pattern.regex.as_ref().is_some_and(matches))
+    }
+}
+
+impl Pattern {
+    /// Compiles it, to the smallest size that it fits into.
+    fn new(text: &str, whole: bool) -> Self {
+        // `R`: a dot is no carriage return either (RFC 9485 §5.2).
+        let full = if whole {
+            format!("(?R)\\A(?:{text})\\z")
+        } else {
+            format!("(?R)(?:{text})")
+        };
+        let fits = |size: u32| {
+            let mut builder = RegexBuilder::new(&full);
+            builder.size_limit(1 << size).nest_limit(32);
+            builder.dfa_size_limit(1 << 17);
+            Some((size, builder.build().ok()?))
+        };
+        let compiled = if text.len() <= MAX_LENGTH {
+            SIZES.clone().find_map(fits)
+        } else {
+            None
+        };
+        let plain = regex::escape(text) == text;
+        let price = match &compiled {
+            Some((size, _)) if !plain => (1_usize << size) / BYTES_PER_STEP,
+            _ => 1,
+        };
+        Self {
+            text: text.to_owned(),
+            whole,
+            regex: compiled.map(|(_, regex)| regex),
+            price,
+        }
     }
 }
