@@ -19,12 +19,10 @@ impl Language {
     fn digits(self, letter: u8) -> Option<usize> {
         match (self, letter) {
             (_, b'u') => Some(4),
-            (_, b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => Some(0),
             (Self::Yaml, b'x') => Some(2),
             (Self::Yaml, b'U') => Some(8),
-            (Self::Yaml, b'0' | b'a' | b'v' | b'e' | b'N' | b'_' | b'L' | b'P')
-            | (Self::Yaml, b' ' | b'\t' | b'\n' | b'\r') => Some(0),
-            _ => None,
+            (Self::Yaml, _) if b"0aveN_LP \t\n\r".contains(&letter) => Some(0),
+            _ => b"\"\\/bfnrt".contains(&letter).then_some(0),
         }
     }
 }

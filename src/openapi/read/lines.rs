@@ -150,8 +150,10 @@ struct Frame {
     node: Option<usize>,
     /// Objects want keys.
     is_object: bool,
-    /// Whether the next value is a key's: the key's node, if it is wanted.
-    key: Option<Option<usize>>,
+    /// Whether a key came whose value comes next.
+    has_key: bool,
+    /// The node of that key, if it is wanted.
+    key: Option<usize>,
     /// How many items came.
     index: usize,
     /// How many of the node's items have an index below that.
@@ -185,7 +187,7 @@ impl Walk {
     /// Whether a key comes next.
     fn wants_key(&self) -> bool {
         let frame = self.open.last();
-        frame.is_some_and(|frame| frame.is_object && frame.key.is_none())
+        frame.is_some_and(|frame| frame.is_object && !frame.has_key)
     }
 
     /// A key. `name` is asked only where a key could be wanted.
@@ -200,7 +202,8 @@ impl Walk {
             }
             members.get(&name()?).copied()
         });
-        frame.key = Some(node);
+        frame.has_key = true;
+        frame.key = node;
         if let Some(node) = node {
             self.trie.visit(node, line);
         }
@@ -217,7 +220,8 @@ impl Walk {
             return first.then_some(0);
         };
         if frame.is_object {
-            return frame.key.take().flatten();
+            frame.has_key = false;
+            return frame.key.take();
         }
         let index = frame.index;
         frame.index += 1;
@@ -237,6 +241,7 @@ impl Walk {
         self.open.push(Frame {
             node,
             is_object,
+            has_key: false,
             key: None,
             index: 0,
             passed: 0,
@@ -249,7 +254,7 @@ impl Walk {
         let mut key: Option<Token> = None;
         for token in Tokens::new(text) {
             match token.kind {
-                Kind::Open(_) if self.wants_key() => return false,
+                Kind::Open(_) | Kind::Word if self.wants_key() => return false,
                 Kind::Open(is_object) => {
                     if !self.open(is_object, token.line) {
                         // Too deep for YAML as well.
@@ -265,7 +270,6 @@ impl Walk {
                     let name = || json::string(text, &key).map(Cow::into_owned);
                     self.key(name, key.line);
                 }
-                Kind::Word if self.wants_key() => return false,
                 Kind::Text | Kind::Word => drop(self.value(token.line)),
                 Kind::Comma | Kind::Comment => {}
             }

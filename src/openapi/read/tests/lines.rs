@@ -182,7 +182,7 @@ fn places_of_real_documents() {
 fn the_time_is_linear() {
     let mut text = String::from("a:\n");
     for i in 0..20_000 {
-        let _ = write!(text, "  k{i}: {{x: 1}}\n");
+        let _ = writeln!(text, "  k{i}: {{x: 1}}");
     }
     text.push_str(&"a: []\n".repeat(20_000));
     let wanted: Vec<String> = (0..20_000)
