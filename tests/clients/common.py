@@ -88,5 +88,6 @@ def run(load: Callable[[dict], tuple[list[str], Callable[[dict], object]]]) -> N
             done["problem"] = short(error)
         finally:
             signal.alarm(0)
+        done["said"] = job.get("said")
         done["seconds"] = round(time.monotonic() - begun, 1)
         print(json.dumps(done), file=out, flush=True)

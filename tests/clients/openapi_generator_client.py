@@ -22,7 +22,7 @@ WITHOUT = "apis,models,supportingFiles,apiDocs=false,modelDocs=false,apiTests=fa
 
 def generate(job: dict, folder: Path, package: str) -> None:
     done = subprocess.run(
-        ["java", "-Xmx1500m", f"-Djavax.net.ssl.trustStore={job['store']}", "-jar", JAR, "generate", "-i", job["source"], "-g", "python",
+        ["java", "-Xmx1500m", f"-Djavax.net.ssl.trustStore={job['store']}", "-Djavax.net.ssl.trustStorePassword=changeit", "-jar", JAR, "generate", "-i", job["source"], "-g", "python",
          "-o", folder, "--package-name", package, "--global-property", WITHOUT],
         capture_output=True, text=True, timeout=job["patience"], check=False,
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import pkgutil
 import re
 import shutil
@@ -25,7 +26,7 @@ def generate(job: dict, folder: Path, package: str) -> str:
     done = subprocess.run(
         [COMMAND, "generate", option, job["source"], "--output-path", folder / package, "--meta", "none"],
         capture_output=True, text=True, timeout=job["patience"], check=False, cwd=folder,
-        env={**__import__("os").environ, "PATH": f"{COMMAND.parent}:/usr/bin:/bin", "COLUMNS": "1000", "NO_COLOR": "1"},
+        env={**os.environ, "PATH": f"{COMMAND.parent}:/usr/bin:/bin", "COLUMNS": "1000", "NO_COLOR": "1"},
     )
     said = done.stdout + done.stderr
     if done.returncode:
@@ -54,7 +55,7 @@ def load(job: dict):
     dropped = DROPPED.findall(said)
     if dropped:
         place, why = dropped[0]
-        job["dropped"] = f"{place}: {why}"
+        job["said"] = f"{place}: {why}"
 
     def call(wanted: dict) -> None:
         function = functions[common.normal(wanted["operation"])].sync_detailed
