@@ -53,8 +53,12 @@ impl<'d> Renderer<'d> {
         Value::Object(out)
     }
 
-    /// 3.1 has no schema for bytes, 3.0 has one.
+    /// The schema of what has none: 3.1 has no schema for bytes, 3.0 has one, and for JSON many
+    /// clients want one.
     fn bytes(&self, name: &str, mut out: Map<String, Value>) -> Map<String, Value> {
+        if is_json(name) {
+            out.insert("schema".to_owned(), json!({}));
+        }
         if self.target == Target::V3_0_1 && name.starts_with("application/octet-stream") {
             out.insert(
                 "schema".to_owned(),
@@ -118,4 +122,11 @@ impl<'d> Renderer<'d> {
         self.describe_value(&mut out, body);
         Value::Object(out)
     }
+}
+
+/// Whether a media type is JSON (RFC 6839 §3.1).
+pub(super) fn is_json(media_type: &str) -> bool {
+    let name = media_type.split(';').next().unwrap_or_default().trim();
+    let name = name.to_ascii_lowercase();
+    name == "application/json" || name.ends_with("+json")
 }

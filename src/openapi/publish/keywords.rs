@@ -86,7 +86,7 @@ pub(super) fn keyword(name: &str) -> Keyword {
         "default" | "example" | "const" => Keyword::Data(Kind::Any),
         "$defs" | "definitions" | "$id" | "$schema" | "$anchor" | "$dynamicAnchor"
         | "$recursiveAnchor" | "$vocabulary" | "$comment" => Keyword::Dropped,
-        _ if name.starts_with("x-") => Keyword::Data(Kind::Any),
+        _ if is_extension(name) => Keyword::Data(Kind::Any),
         _ => Keyword::Unknown,
     }
 }
@@ -214,7 +214,13 @@ pub(super) fn text(value: &Value) -> Option<String> {
 /// be published, and tools that follow references everywhere would stop there.
 pub(super) fn extensions(map: &Map<String, Value>) -> impl Iterator<Item = (&String, &Value)> {
     map.iter()
-        .filter(|(name, value)| name.starts_with("x-") && !has_reference(value))
+        .filter(|(name, value)| is_extension(name) && !has_reference(value))
+}
+
+/// Whether it is the name of an extension; some are reserved (`OpenAPI` 3.1 §4.9), and tools refuse
+/// them.
+pub(super) fn is_extension(name: &str) -> bool {
+    name.starts_with("x-") && !name.starts_with("x-oai-") && !name.starts_with("x-oas-")
 }
 
 /// Whether there is a `$ref` anywhere in it.

@@ -10,6 +10,7 @@ mod inline;
 mod keywords;
 mod operation;
 mod parameters;
+mod portable;
 mod prune;
 mod schema;
 mod shapes;
@@ -86,8 +87,8 @@ fn render(api: &Api, target: Target, options: &PublishOptions) -> (Value, Vec<Fi
     renderer.cut = api.cut;
     renderer.plan_inlining(api);
     let paths = paths(api, options, &mut renderer);
-    let (mut components, report) = renderer.finish();
-    prune::prune(&paths, &mut components);
+    let (components, mut report) = renderer.finish();
+    let (paths, mut components) = make_portable(paths, components, target, api.cut, &mut report);
     if let Some((name, scheme)) = &options.security {
         let schemes = Map::from_iter([(name.clone(), scheme.clone())]);
         components.insert("securitySchemes".to_owned(), Value::Object(schemes));
@@ -107,6 +108,36 @@ fn render(api: &Api, target: Target, options: &PublishOptions) -> (Value, Vec<Fi
         document.insert("tags".to_owned(), tags);
     }
     (Value::Object(document), report)
+}
+
+/// Paths and components in the form that most clients read.
+fn make_portable(
+    paths: Map<String, Value>,
+    mut components: Map<String, Value>,
+    target: Target,
+    shorten: bool,
+    report: &mut Vec<Finding>,
+) -> (Map<String, Value>, Map<String, Value>) {
+    prune::prune(&paths, &mut components);
+    let mut document = Map::new();
+    document.insert("paths".to_owned(), paths.into());
+    document.insert("components".to_owned(), components.into());
+    let mut document = Value::Object(document);
+    portable::parameters::make_plain(&mut document, target, shorten, report);
+    portable::enums::list_null(&mut document, target);
+    portable::enums::name_values(&mut document);
+    portable::encodings::drop_strays(&mut document, report);
+    portable::defaults::drop_unusable(&mut document, target, report);
+    portable::titles::keep_unique(&mut document, report);
+    let mut take = |name: &str| match document.get_mut(name).map(Value::take) {
+        Some(Value::Object(map)) => map,
+        _ => Map::new(),
+    };
+    let paths = take("paths");
+    let mut components = take("components");
+    // Some of what was referred to is written out now.
+    prune::prune(&paths, &mut components);
+    (paths, components)
 }
 
 /// `paths`, in the order of the document.

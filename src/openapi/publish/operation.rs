@@ -7,7 +7,7 @@ use super::super::Hidden;
 use super::super::operations::Source;
 use super::super::pointer;
 use super::components::{Renderer, Section};
-use super::keywords::{extensions, text};
+use super::keywords::{extensions, is_extension, text};
 use super::texts::Told;
 use super::{Action, Operation, PathKey, PublishOptions, info};
 
@@ -132,7 +132,9 @@ impl<'d> Renderer<'d> {
         let mut out = Map::new();
         for (code, response) in responses.and_then(Value::as_object).into_iter().flatten() {
             if code.starts_with("x-") {
-                out.insert(code.clone(), response.clone());
+                if is_extension(code) {
+                    out.insert(code.clone(), response.clone());
+                }
                 continue;
             }
             self.within(code, |this| {

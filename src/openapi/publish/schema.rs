@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 use super::components::{Renderer, Section};
 use super::info::external_docs;
 use super::keywords::{Keyword, coerce, has_reference, is_annotation, keyword};
-use super::{Action, Target, shapes, v30, v31};
+use super::{Action, Target, v30, v31};
 
 /// Deepest schema. What is read is less deep; what is made by hand may not be.
 const MAX_DEPTH: usize = 200;
@@ -83,12 +83,6 @@ impl<'d> Renderer<'d> {
                 );
                 draft.keywords.retain(|name, _| said(name));
             }
-        }
-        if let Some(default) = draft.keywords.get("default")
-            && !fits(default, &draft)
-        {
-            self.note(Action::Simplified, "its default is no value that it allows");
-            draft.keywords.shift_remove("default");
         }
         match self.target {
             Target::V3_1_0 => v31::finish(draft),
@@ -238,49 +232,6 @@ impl<'d> Renderer<'d> {
             out.insert("mapping".to_owned(), Value::Object(mapping));
         }
         Some(Value::Object(out))
-    }
-}
-
-/// Whether a default can be a value of its schema, as far as can be told without a look at
-/// other schemas. Validators of documents refuse those that are not.
-fn fits(default: &Value, draft: &Draft) -> bool {
-    let keywords = &draft.keywords;
-    let types: Vec<&str> = match keywords.get("type") {
-        Some(Value::Array(list)) => list.iter().filter_map(Value::as_str).collect(),
-        Some(one) => one.as_str().into_iter().collect(),
-        None => Vec::new(),
-    };
-    let nullable = keywords.get("nullable") == Some(&Value::Bool(true));
-    let enumerated = match (keywords.get("const"), keywords.get("enum")) {
-        (Some(only), _) => only != default,
-        (None, Some(Value::Array(values))) => !values.contains(default),
-        _ => false,
-    };
-    if enumerated {
-        return default.is_null() && (nullable || types.contains(&"null"));
-    }
-    let typed = |name: &str| types.is_empty() || types.contains(&name);
-    match default {
-        Value::Null => {
-            let null = |name: &str| match keywords.get(name) {
-                Some(Value::Array(list)) => list.iter().any(shapes::is_null_or_nullable),
-                _ => false,
-            };
-            let free = types.is_empty()
-                && draft.reference.is_none()
-                && !["allOf", "anyOf", "oneOf"]
-                    .iter()
-                    .any(|name| keywords.contains_key(*name));
-            nullable || types.contains(&"null") || null("anyOf") || null("oneOf") || free
-        }
-        Value::Bool(_) => typed("boolean"),
-        Value::Number(number) => {
-            typed("number")
-                || (typed("integer") && number.as_f64().is_some_and(|n| n.fract() == 0.0))
-        }
-        Value::String(_) => typed("string"),
-        Value::Array(_) => typed("array"),
-        Value::Object(_) => typed("object"),
     }
 }
 

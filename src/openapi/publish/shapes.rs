@@ -4,8 +4,32 @@ use serde_json::{Map, Value, json};
 
 use super::keywords::{is_annotation, types_of};
 
-/// Takes `type` out: the types without null, and whether null was among them.
-pub(super) fn take_types(keywords: &mut Map<String, Value>) -> (Vec<String>, bool) {
+/// The types without null, and whether null is among them: those of `type`, or of the values that
+/// are listed. `combined`: other schemas restrict the value as well.
+pub(super) fn all_types(keywords: &Map<String, Value>, combined: bool) -> (Vec<String>, bool) {
+    let (mut types, null) = written_types(keywords);
+    let several = ["allOf", "anyOf", "oneOf", "not"];
+    let combined = combined || several.iter().any(|name| keywords.contains_key(*name));
+    let Some((listed, listed_null)) = types_of_values(keywords) else {
+        return (types, null);
+    };
+    match types.len() {
+        // Null, or several types, would have to be combined with what is beside.
+        0 if !null && combined && (listed_null || listed.len() != 1) => {}
+        0 if !null => return (listed, listed_null),
+        1 => {}
+        _ => {
+            let own = listed_by_type(keywords, &types);
+            if !own.is_empty() {
+                types = own;
+            }
+        }
+    }
+    (types, null)
+}
+
+/// The types of `type` without null, and whether null is among them.
+fn written_types(keywords: &Map<String, Value>) -> (Vec<String>, bool) {
     let list = match keywords.get("type") {
         Some(Value::Array(list)) => list.clone(),
         Some(one) => vec![one.clone()],
@@ -36,20 +60,54 @@ pub(super) fn values_are_null(keywords: &Map<String, Value>) -> bool {
     keywords.get("const").is_some_and(Value::is_null) || keywords.get("enum").is_some_and(only_null)
 }
 
+/// Those of the types that a listed value has.
+fn listed_by_type(keywords: &Map<String, Value>, types: &[String]) -> Vec<String> {
+    let Some(Value::Array(values)) = keywords.get("enum") else {
+        return Vec::new();
+    };
+    let has = |name: &&String| values.iter().any(|value| is_of(value, name, types));
+    types.iter().filter(has).cloned().collect()
+}
+
+/// The types of the values of `const` or `enum`, and whether null is among them; `None`: no values
+/// are listed. Integers are numbers where other numbers are listed.
+pub(super) fn types_of_values(keywords: &Map<String, Value>) -> Option<(Vec<String>, bool)> {
+    let values = match (keywords.get("const"), keywords.get("enum")) {
+        (Some(only), _) => std::slice::from_ref(only),
+        (None, Some(Value::Array(values))) => values.as_slice(),
+        _ => return None,
+    };
+    let mut types: Vec<&str> = Vec::new();
+    let mut null = false;
+    for value in values {
+        let name = match value {
+            Value::Null => {
+                null = true;
+                continue;
+            }
+            Value::Bool(_) => "boolean",
+            Value::String(_) => "string",
+            Value::Array(_) => "array",
+            Value::Object(_) => "object",
+            Value::Number(number) if number.is_i64() || number.is_u64() => "integer",
+            Value::Number(_) => "number",
+        };
+        if !types.contains(&name) {
+            types.push(name);
+        }
+    }
+    if types.contains(&"number") {
+        types.retain(|name| *name != "integer");
+    }
+    Some((types.into_iter().map(str::to_owned).collect(), null))
+}
+
 /// Whether a rendered schema allows null and nothing else.
 pub(super) fn is_null(schema: &Value) -> bool {
     let Some(map) = schema.as_object() else {
         return false;
     };
     map.get("type") == Some(&json!("null")) || values_are_null(map)
-}
-
-/// Whether a rendered schema allows null, as far as it says so itself.
-pub(super) fn is_null_or_nullable(schema: &Value) -> bool {
-    let alternatives = schema.get("anyOf").and_then(Value::as_array);
-    is_null(schema)
-        || schema.get("nullable") == Some(&Value::Bool(true))
-        || alternatives.is_some_and(|list| list.iter().any(is_null))
 }
 
 /// The annotations of a schema, in their order; the rest stays.

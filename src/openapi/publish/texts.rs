@@ -26,7 +26,7 @@ impl Told<'_> {
 
     /// Characters that the readers of a version take: those of 3.0 have the limits of the v1
     /// plugin, those of 3.1 the ones of GPT Actions.
-    fn limit(self, target: Target) -> usize {
+    pub(super) fn limit(self, target: Target) -> usize {
         match (self, target) {
             (Self::Summary | Self::Description, Target::V3_1_0) => 300,
             (Self::Parameter(_), Target::V3_1_0) => 700,

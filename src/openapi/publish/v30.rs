@@ -2,9 +2,10 @@
 
 use serde_json::{Map, Value, json};
 
+use super::content::is_json;
 use super::keywords::is_annotation;
 use super::schema::Draft;
-use super::shapes::{self, add_all_of, split, take_annotations, take_flag, take_types};
+use super::shapes::{self, add_all_of, all_types, split, take_annotations, take_flag};
 
 /// The keywords that a schema of 3.0 may have, besides annotations.
 const KNOWN: &[&str] = &[
@@ -53,7 +54,7 @@ pub(super) fn finish(draft: Draft) -> Value {
         nullable |= without_null(&mut keywords, name);
     }
     nullable |= take_flag(&mut keywords, "nullable");
-    let (types, null) = take_types(&mut keywords);
+    let (types, null) = all_types(&keywords, reference.is_some());
     nullable |= null;
     if reference.is_none() && ((types.is_empty() && null) || shapes::values_are_null(&keywords)) {
         let mut out = take_annotations(&mut keywords);
@@ -273,7 +274,9 @@ fn bytes(keywords: &mut Map<String, Value>, types: &[String]) {
     }
     let format = match (encoding.as_ref().and_then(Value::as_str), media_type) {
         (Some("base64" | "base64url"), _) => "byte",
-        (None, Some(_)) => "binary",
+        (None, Some(Value::String(kind))) if !is_json(&kind) && !kind.starts_with("text/") => {
+            "binary"
+        }
         _ => return,
     };
     keywords.insert("format".to_owned(), format.into());

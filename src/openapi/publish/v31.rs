@@ -6,7 +6,7 @@
 use serde_json::{Map, Value, json};
 
 use super::schema::Draft;
-use super::shapes::{self, split, take_annotations, take_flag, take_types};
+use super::shapes::{self, all_types, split, take_annotations, take_flag};
 
 /// The last step of a schema.
 pub(super) fn finish(draft: Draft) -> Value {
@@ -17,7 +17,7 @@ pub(super) fn finish(draft: Draft) -> Value {
     let nullable = take_flag(&mut keywords, "nullable");
     exclusive(&mut keywords, "minimum", "exclusiveMinimum");
     exclusive(&mut keywords, "maximum", "exclusiveMaximum");
-    let (types, null) = take_types(&mut keywords);
+    let (types, null) = all_types(&keywords, reference.is_some());
     let typed = !types.is_empty();
     if reference.is_none() && ((!typed && null) || shapes::values_are_null(&keywords)) {
         let mut out = take_annotations(&mut keywords);

@@ -35,7 +35,7 @@ fn take_target(root: &Value, value: &Value, left: usize) -> Option<usize> {
 }
 
 /// Takes all values of an object.
-fn take_map(map: &Map<String, Value>, left: usize) -> Option<usize> {
+pub(super) fn take_map(map: &Map<String, Value>, left: usize) -> Option<usize> {
     take_all(map.values().collect(), left.checked_sub(1)?)
 }
 
