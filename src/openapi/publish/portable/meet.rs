@@ -1,0 +1,586 @@
+//! Two schemas as one that accepts what both accept.
+//!
+//! A schema is the conjunction of its keywords, so most of two schemas stands side by side. What
+//! both say is put together where that is exact; where it is not, the two stay two.
+
+use serde_json::{Map, Value, json};
+
+use super::super::Target;
+use super::super::keywords::{Keyword, is_annotation, keyword};
+use super::super::weigh::take;
+use super::values::{Fail, allows_null, common, nodes, settle, tighter, types, union};
+use super::walk::referred;
+
+/// Alternatives that are put together, each with what stands beside them.
+const MAX_ALTERNATIVES: usize = 16;
+/// Values that alternatives and what stands beside them may have together, for those that can not
+/// be to be left out.
+const MAX_PRUNED: usize = 4_096;
+/// Longest chain of references that is followed.
+const MAX_CHAIN: usize = 8;
+/// Deepest schema that is put together.
+const MAX_DEPTH: usize = 64;
+
+/// A schema's keywords.
+pub(super) type Schema = Map<String, Value>;
+
+/// Where the schemas are that references mean.
+pub(super) trait Targets {
+    /// What stands there, for a copy; `nested`: below what is being put together.
+    fn target(&mut self, name: &str, nested: bool) -> Result<Schema, Fail>;
+    /// The type that it allows and no other, null neither.
+    fn only_type(&self, name: &str) -> Option<String>;
+}
+
+/// Puts schemas together.
+pub(super) struct Meet<'t, T> {
+    /// Where references lead.
+    pub(super) targets: &'t mut T,
+    /// The version of the document.
+    pub(super) version: Target,
+    /// How many values may still be looked at.
+    pub(super) work: usize,
+    /// How deep we are.
+    pub(super) depth: usize,
+}
+
+impl<T: Targets> Meet<'_, T> {
+    /// Both schemas as one. Texts and the like are those of the second, where it has them.
+    pub(super) fn both(&mut self, a: &Value, b: &Value) -> Result<Value, Fail> {
+        let (Value::Object(first), Value::Object(second)) = (a, b) else {
+            return if a == b {
+                Ok(a.clone())
+            } else {
+                Err(Fail::Unclear)
+            };
+        };
+        if a == b || first.is_empty() {
+            return Ok(b.clone());
+        }
+        if second.is_empty() {
+            return Ok(a.clone());
+        }
+        if let Some(reference) = self.reference(first, second) {
+            return Ok(reference);
+        }
+        if self.depth > MAX_DEPTH {
+            return Err(Fail::Unclear);
+        }
+        let first = self.whole(first)?;
+        let second = self.whole(second)?;
+        self.spend(&first)?;
+        self.spend(&second)?;
+        self.depth += 1;
+        let met = self.meet(first, second);
+        self.depth -= 1;
+        met.map(|met| Value::Object(tidy(self.version, met)))
+    }
+
+    /// Counts what is looked at.
+    fn spend(&mut self, schema: &Schema) -> Result<(), Fail> {
+        let left = schema
+            .values()
+            .try_fold(self.work, |left, value| take(value, left));
+        self.work = left.unwrap_or_default();
+        left.map(|_| ()).ok_or(Fail::Unclear)
+    }
+
+    /// Both schemas as one, or as the two that they are.
+    fn both_or_two(&mut self, a: &Value, b: &Value) -> Result<Value, Fail> {
+        match self.both(a, b) {
+            Err(Fail::Unclear | Fail::Never) => {
+                let mut two = match a {
+                    Value::Object(map) if map.len() == 1 => match map.get("allOf") {
+                        Some(Value::Array(list)) if list.len() > 1 => list.clone(),
+                        _ => vec![a.clone()],
+                    },
+                    a => vec![a.clone()],
+                };
+                two.push(b.clone());
+                Ok(json!({ "allOf": two }))
+            }
+            met => met,
+        }
+    }
+
+    /// What stays a reference: one to the same schema, or beside nothing that it does not say.
+    fn reference(&self, a: &Schema, b: &Schema) -> Option<Value> {
+        let to = |schema| referred(schema).map(|to| (to.name.to_owned(), to.nullable));
+        let (name, nullable) = match (to(a), to(b)) {
+            (Some(first), Some(second)) if first.0 == second.0 => (first.0, first.1 && second.1),
+            (Some((name, nullable)), None) if self.adds_nothing(b, &name) => {
+                (name, nullable && !b.contains_key("type"))
+            }
+            (None, Some((name, nullable))) if self.adds_nothing(a, &name) => {
+                (name, nullable && !a.contains_key("type"))
+            }
+            _ => return None,
+        };
+        let mut said = annotations(a);
+        said.extend(annotations(b));
+        Some(refer(self.version, &name, said, nullable))
+    }
+
+    /// Whether a schema has texts alone, or the type that the other has anyway.
+    fn adds_nothing(&self, schema: &Schema, other: &str) -> bool {
+        schema.iter().all(|(name, value)| {
+            is_annotation(name)
+                || (name == "type"
+                    && value.is_string()
+                    && value.as_str() == self.targets.only_type(other).as_deref())
+        })
+    }
+
+    /// A schema with what it refers to in its place.
+    fn whole(&mut self, schema: &Schema) -> Result<Schema, Fail> {
+        let mut whole = schema.clone();
+        for _ in 0..MAX_CHAIN {
+            let Some(to) = referred(&whole) else {
+                let more = ["$ref", "allOf"]
+                    .iter()
+                    .any(|name| whole.contains_key(*name));
+                return if more { Err(Fail::Unclear) } else { Ok(whole) };
+            };
+            let mut target = self.targets.target(to.name, self.depth > 0)?;
+            target.extend(annotations(&whole));
+            if to.nullable && target.keys().any(|name| !is_annotation(name)) {
+                target.insert("nullable".to_owned(), true.into());
+            }
+            whole = target;
+        }
+        Err(Fail::Unclear)
+    }
+
+    /// The conjunction of two schemas without references.
+    fn meet(&mut self, mut a: Schema, mut b: Schema) -> Result<Schema, Fail> {
+        for name in a.keys().chain(b.keys()) {
+            let unclear = matches!(
+                keyword(name),
+                Keyword::Unknown | Keyword::Dropped | Keyword::Discriminator | Keyword::Reference
+            );
+            if unclear || name.starts_with("unevaluated") || name == "allOf" {
+                return Err(Fail::Unclear);
+            }
+        }
+        let nullable = match (take_nullable(&mut a), take_nullable(&mut b)) {
+            (true, false) => allows_null(&b).ok_or(Fail::Unclear)?,
+            (false, true) => allows_null(&a).ok_or(Fail::Unclear)?,
+            (both, _) => both,
+        };
+        let met = match (alternatives(&a)?, alternatives(&b)?) {
+            (None, None) => self.plain(a, &b, nullable),
+            (Some(key), None) => self.distribute(key, a, b, nullable),
+            (None, Some(key)) => self.distribute(key, b, a, nullable),
+            (Some(key), Some(other)) if key == other => self.product(key, a, b, nullable),
+            _ => Err(Fail::Unclear),
+        };
+        match met {
+            // Null alone is left.
+            Err(Fail::Never) if nullable => Err(Fail::Unclear),
+            Ok(mut met) if nullable => {
+                if met.keys().any(|name| !is_annotation(name)) {
+                    met.insert("nullable".to_owned(), true.into());
+                }
+                Ok(met)
+            }
+            met => met,
+        }
+    }
+
+    /// A schema with alternatives, and another without. Those that can not be are left out.
+    fn distribute(
+        &mut self,
+        key: &str,
+        mut with: Schema,
+        without: Schema,
+        nullable: bool,
+    ) -> Result<Schema, Fail> {
+        let Some(Value::Array(list)) = with.shift_remove(key) else {
+            return Err(Fail::Unclear);
+        };
+        let (inner, outer) = (assertions(&with), annotations(&with));
+        let own = annotations(&without);
+        let rest = self.plain(inner, &assertions(&without), nullable)?;
+        let structured = is_structured(&rest);
+        if structured && list.len() > MAX_ALTERNATIVES {
+            return Err(Fail::Unclear);
+        }
+        let rest = Value::Object(rest);
+        if !structured && nodes(&rest).saturating_mul(list.len()) > MAX_PRUNED {
+            return Ok(beside(key, list, rest, [outer, own]));
+        }
+        let mut kept = Vec::new();
+        let mut met = Vec::new();
+        for alternative in list {
+            match self.both(&alternative, &rest) {
+                Ok(Value::Object(both)) => {
+                    met.push(both);
+                    kept.push(alternative);
+                }
+                Err(Fail::Never) => {}
+                Err(fail) if structured => return Err(fail),
+                _ => kept.push(alternative),
+            }
+        }
+        if kept.is_empty() {
+            return Err(Fail::Never);
+        }
+        if let ([only], [_]) = (met.as_slice(), kept.as_slice()) {
+            let mut out = outer;
+            out.extend(own);
+            out.extend(only.clone());
+            return Ok(out);
+        }
+        if structured {
+            let met = met.into_iter().map(Value::Object).collect();
+            return Ok(beside(key, met, Value::Null, [outer, own]));
+        }
+        Ok(beside(key, kept, rest, [outer, own]))
+    }
+
+    /// Two schemas with alternatives of the same kind: each with each.
+    fn product(
+        &mut self,
+        key: &str,
+        mut a: Schema,
+        mut b: Schema,
+        nullable: bool,
+    ) -> Result<Schema, Fail> {
+        let (Some(Value::Array(first)), Some(Value::Array(second))) =
+            (a.shift_remove(key), b.shift_remove(key))
+        else {
+            return Err(Fail::Unclear);
+        };
+        let mut rest = self.plain(a, &b, nullable)?;
+        if first == second {
+            rest.insert(key.to_owned(), first.into());
+            return Ok(rest);
+        }
+        if first.len().saturating_mul(second.len()) > MAX_ALTERNATIVES {
+            return Err(Fail::Unclear);
+        }
+        let said = annotations(&rest);
+        let rest = Value::Object(assertions(&rest));
+        let mut met = Vec::new();
+        for one in &first {
+            for other in &second {
+                let both = self.both(one, other);
+                match both.and_then(|both| self.both(&both, &rest)) {
+                    Err(Fail::Never) => {}
+                    both => met.push(both?),
+                }
+            }
+        }
+        match (met.pop(), met.is_empty()) {
+            (None, _) => Err(Fail::Never),
+            (Some(Value::Object(only)), true) => {
+                let mut out = said;
+                out.extend(only);
+                Ok(out)
+            }
+            (Some(last), _) => {
+                met.push(last);
+                Ok(beside(key, met, Value::Null, [said, Schema::new()]))
+            }
+        }
+    }
+
+    /// Two schemas of which one has no alternatives, keyword by keyword.
+    fn plain(&mut self, mut a: Schema, b: &Schema, nullable: bool) -> Result<Schema, Fail> {
+        apart(&a, b)?;
+        let mut b = b.clone();
+        if self.version == Target::V3_0_1 {
+            for (bound, flag, larger) in [
+                ("minimum", "exclusiveMinimum", true),
+                ("maximum", "exclusiveMaximum", false),
+            ] {
+                excluded(&mut a, &mut b, bound, flag, larger)?;
+            }
+        }
+        self.objects(&mut a, &mut b)?;
+        let narrowed = a.contains_key("enum") && b.contains_key("enum");
+        for (name, value) in b {
+            let together = match a.get(&name) {
+                Some(own) if *own != value && !is_annotation(&name) => {
+                    self.keyword(&name, own, &value, nullable)?
+                }
+                _ => value,
+            };
+            a.insert(name, together);
+        }
+        settle(&mut a, nullable)?;
+        if narrowed {
+            // Names for the values that were there.
+            a.retain(|name, _| !name.starts_with("x-enum"));
+        }
+        Ok(a)
+    }
+
+    /// What one keyword says in two schemas.
+    fn keyword(&mut self, name: &str, a: &Value, b: &Value, nullable: bool) -> Result<Value, Fail> {
+        match name {
+            "type" => types(a, b),
+            "enum" => {
+                let mut both = common(a, b)?;
+                if let Value::Array(list) = &mut both
+                    && nullable
+                    && !list.contains(&Value::Null)
+                    && [a, b]
+                        .iter()
+                        .any(|all| all.as_array().is_some_and(|all| all.contains(&Value::Null)))
+                {
+                    list.push(Value::Null);
+                }
+                Ok(both)
+            }
+            "const" => common(&json!([a]), &json!([b])).map(|_| a.clone()),
+            "minimum" | "exclusiveMinimum" | "minLength" | "minItems" | "minProperties" => {
+                tighter(a, b, true)
+            }
+            "maximum" | "exclusiveMaximum" | "maxLength" | "maxItems" | "maxProperties" => {
+                tighter(a, b, false)
+            }
+            "uniqueItems" => match (a, b) {
+                (Value::Bool(a), Value::Bool(b)) => Ok(Value::Bool(*a || *b)),
+                _ => Err(Fail::Unclear),
+            },
+            "required" => union(a, b),
+            "items" | "propertyNames" => self.both_or_two(a, b),
+            _ => Err(Fail::Unclear),
+        }
+    }
+
+    /// The properties of two schemas, which are put into the first and taken out of the second.
+    fn objects(&mut self, a: &mut Schema, b: &mut Schema) -> Result<(), Fail> {
+        const GROUP: [&str; 3] = ["properties", "patternProperties", "additionalProperties"];
+        let has = |schema: &Schema| GROUP.iter().any(|name| schema.contains_key(*name));
+        let same = GROUP.iter().all(|name| a.get(*name) == b.get(*name));
+        if !has(a) || !has(b) || same {
+            return Ok(());
+        }
+        let (more_a, more_b) = (a.get("additionalProperties"), b.get("additionalProperties"));
+        let (more_a, more_b) = (restriction(more_a).cloned(), restriction(more_b).cloned());
+        let patterns = [&*a, &*b].map(|schema| named(schema, "patternProperties"));
+        let restricted = more_a.is_some() || more_b.is_some();
+        if restricted && patterns.iter().any(|patterns| !patterns.is_empty()) {
+            return Err(Fail::Unclear);
+        }
+        let [mine, others] = patterns;
+        if !mine.is_empty() || !others.is_empty() {
+            let mut all = mine;
+            for (pattern, schema) in others {
+                let both = match all.get(&pattern) {
+                    Some(own) => self.both_or_two(own, &schema)?,
+                    None => schema,
+                };
+                all.insert(pattern, both);
+            }
+            a.insert("patternProperties".to_owned(), Value::Object(all));
+        }
+        let [mine, others] = [&*a, &*b].map(|schema| named(schema, "properties"));
+        let needed = union(
+            a.get("required").unwrap_or(&json!([])),
+            b.get("required").unwrap_or(&json!([])),
+        )?;
+        let only_objects = [&*a, &*b]
+            .iter()
+            .any(|schema| schema.get("type") == Some(&json!("object")));
+        let mut all = Map::new();
+        for (name, schema) in &mine {
+            let other = others.get(name).or(more_b.as_ref());
+            // What is refused by the other would vanish: better to show the two.
+            let both = match other {
+                None => schema.clone(),
+                Some(Value::Bool(_)) => return Err(Fail::Unclear),
+                Some(other) => {
+                    let must = only_objects
+                        && needed
+                            .as_array()
+                            .is_some_and(|all| all.iter().any(|n| n == name));
+                    match self.both(schema, other) {
+                        Err(Fail::Never) if must => return Err(Fail::Never),
+                        Err(Fail::Never | Fail::Unclear) => self.both_or_two(schema, other)?,
+                        both => both?,
+                    }
+                }
+            };
+            all.insert(name.clone(), both);
+        }
+        for (name, schema) in others {
+            if !all.contains_key(&name) {
+                let both = match &more_a {
+                    None => schema,
+                    Some(Value::Bool(_)) => return Err(Fail::Unclear),
+                    Some(other) => self.both_or_two(other, &schema)?,
+                };
+                all.insert(name, both);
+            }
+        }
+        if !all.is_empty() {
+            a.insert("properties".to_owned(), Value::Object(all));
+        }
+        let more = match (more_a, more_b) {
+            (Some(Value::Bool(_)), _) | (_, Some(Value::Bool(_))) => Some(Value::Bool(false)),
+            (Some(a), Some(b)) => Some(self.both_or_two(&a, &b)?),
+            (one, other) => one.or(other),
+        };
+        if let Some(more) = more {
+            a.insert("additionalProperties".to_owned(), more);
+        }
+        for name in GROUP {
+            if name != "additionalProperties" || a.contains_key(name) {
+                b.shift_remove(name);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A reference with texts beside it, as a version writes it.
+pub(super) fn refer(version: Target, name: &str, said: Schema, nullable: bool) -> Value {
+    let reference = format!("#/components/schemas/{name}");
+    let mut out = Map::new();
+    if version == Target::V3_0_1 && (nullable || !said.is_empty()) {
+        out.insert("allOf".to_owned(), json!([{ "$ref": reference }]));
+    } else {
+        out.insert("$ref".to_owned(), reference.into());
+    }
+    out.extend(said);
+    if nullable {
+        out.insert("nullable".to_owned(), true.into());
+    }
+    Value::Object(out)
+}
+
+/// A reference has nothing beside it in 3.0, and comes first in 3.1.
+fn tidy(version: Target, mut schema: Schema) -> Schema {
+    let Some(reference) = schema.get("$ref").cloned().filter(|_| schema.len() > 1) else {
+        return schema;
+    };
+    schema.shift_remove("$ref");
+    let first = if version == Target::V3_0_1 {
+        ("allOf".to_owned(), json!([{ "$ref": reference }]))
+    } else {
+        ("$ref".to_owned(), reference)
+    };
+    std::iter::once(first).chain(schema).collect()
+}
+
+/// The texts and the like of a schema.
+pub(super) fn annotations(schema: &Schema) -> Schema {
+    let said = schema.iter().filter(|(name, _)| is_annotation(name));
+    said.map(|(name, value)| (name.clone(), value.clone()))
+        .collect()
+}
+
+/// What a schema has besides.
+fn assertions(schema: &Schema) -> Schema {
+    let rest = schema.iter().filter(|(name, _)| !is_annotation(name));
+    rest.map(|(name, value)| (name.clone(), value.clone()))
+        .collect()
+}
+
+/// Takes `nullable` out.
+pub(super) fn take_nullable(schema: &mut Schema) -> bool {
+    schema.shift_remove("nullable") == Some(Value::Bool(true))
+}
+
+/// Which alternatives a schema has.
+fn alternatives(schema: &Schema) -> Result<Option<&'static str>, Fail> {
+    match (schema.get("anyOf"), schema.get("oneOf")) {
+        (None, None) => Ok(None),
+        (Some(Value::Array(_)), None) => Ok(Some("anyOf")),
+        (None, Some(Value::Array(_))) => Ok(Some("oneOf")),
+        _ => Err(Fail::Unclear),
+    }
+}
+
+/// Whether a schema describes an object in a way that readers look for in each alternative.
+fn is_structured(schema: &Schema) -> bool {
+    [
+        "properties",
+        "patternProperties",
+        "additionalProperties",
+        "required",
+    ]
+    .iter()
+    .any(|name| schema.contains_key(*name))
+}
+
+/// Alternatives, and what holds for all of them.
+fn beside(key: &str, list: Vec<Value>, rest: Value, said: [Schema; 2]) -> Schema {
+    let mut out = Schema::new();
+    for said in said {
+        out.extend(said);
+    }
+    if let Value::Object(rest) = rest {
+        out.extend(rest);
+    }
+    out.insert(key.to_owned(), list.into());
+    out
+}
+
+/// The members of a keyword.
+fn named(schema: &Schema, name: &str) -> Map<String, Value> {
+    let members = schema.get(name).and_then(Value::as_object);
+    members.cloned().unwrap_or_default()
+}
+
+/// `additionalProperties`, if it restricts anything.
+fn restriction(more: Option<&Value>) -> Option<&Value> {
+    match more? {
+        Value::Bool(true) => None,
+        Value::Object(map) if map.keys().all(|name| is_annotation(name)) => None,
+        more => Some(more),
+    }
+}
+
+/// Keywords that depend on each other have to be on one side, or the same on both.
+fn apart(a: &Schema, b: &Schema) -> Result<(), Fail> {
+    for group in [
+        ["prefixItems", "items", "additionalItems"].as_slice(),
+        &["contains", "minContains", "maxContains"],
+        &["if", "then", "else"],
+        &["contentEncoding", "contentMediaType", "contentSchema"],
+    ] {
+        if group[0] == "prefixItems" && !a.contains_key(group[0]) && !b.contains_key(group[0]) {
+            continue;
+        }
+        let has = |schema: &Schema| group.iter().any(|name| schema.contains_key(*name));
+        if has(a) && has(b) && group.iter().any(|name| a.get(*name) != b.get(*name)) {
+            return Err(Fail::Unclear);
+        }
+    }
+    Ok(())
+}
+
+/// A bound of 3.0 and the flag that excludes it: of two, the tighter.
+fn excluded(
+    a: &mut Schema,
+    b: &mut Schema,
+    bound: &str,
+    flag: &str,
+    larger: bool,
+) -> Result<(), Fail> {
+    for schema in [&mut *a, &mut *b] {
+        if !schema.contains_key(bound) || schema.get(flag) == Some(&Value::Bool(false)) {
+            schema.shift_remove(flag);
+        }
+    }
+    let (Some(first), Some(second)) = (a.get(bound), b.get(bound)) else {
+        return Ok(());
+    };
+    let tight = tighter(first, second, larger)?;
+    let is_excluded =
+        |schema: &Schema| schema.contains_key(flag) && schema.get(bound) == Some(&tight);
+    let excluded = is_excluded(a) || is_excluded(b);
+    for schema in [&mut *a, &mut *b] {
+        schema.shift_remove(flag);
+    }
+    b.shift_remove(bound);
+    a.insert(bound.to_owned(), tight);
+    if excluded {
+        a.insert(flag.to_owned(), true.into());
+    }
+    Ok(())
+}

@@ -1,0 +1,3 @@
+mod cycles;
+mod flatten;
+mod properties;
