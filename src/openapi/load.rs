@@ -28,6 +28,8 @@ pub struct LoadOptions {
     pub overrides: Vec<Override>,
     /// Whether long descriptions are cut.
     pub cut: bool,
+    /// Whether schemas that lead back to themselves are published so.
+    pub keeps_recursion: bool,
 }
 
 impl Default for LoadOptions {
@@ -36,6 +38,7 @@ impl Default for LoadOptions {
             selection: Selection::default(),
             overrides: Vec::new(),
             cut: true,
+            keeps_recursion: false,
         }
     }
 }
@@ -86,6 +89,7 @@ pub fn load_prepared(prepared: &Prepared, options: &LoadOptions) -> Api {
         unmatched,
         faults,
         cut: options.cut,
+        keeps_recursion: options.keeps_recursion,
         source: Arc::clone(&prepared.document),
     };
     // What publishing repairs and drops is known by publishing.

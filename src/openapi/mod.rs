@@ -66,6 +66,8 @@ pub struct Api {
     pub faults: Vec<OverrideFault>,
     /// Whether long descriptions are cut when the document is published.
     pub cut: bool,
+    /// Whether schemas that lead back to themselves are published so.
+    pub keeps_recursion: bool,
     /// The original document (after reading), from which the published ones are made.
     pub source: Arc<Value>,
 }

@@ -82,6 +82,7 @@ pub(super) fn load(
         selection,
         overrides: plugin.operations.iter().map(overriding).collect(),
         cut: plugin.openapi.cut,
+        keeps_recursion: plugin.openapi.keeps_recursion,
     };
     let loaded = openapi::load_prepared(&source.prepared, &options);
     check_overrides(plugin, &loaded, strict, problems);

@@ -77,6 +77,21 @@ pub(super) static OPENAPI: Table = Table {
             Absent::Text("limits"),
             "whether long descriptions are cut",
         ),
+        key(
+            "recursion",
+            Kind::Choice(&[
+                (
+                    "cut",
+                    "a schema is described once, and again as any value of its type",
+                ),
+                (
+                    "keep",
+                    "a schema may refer to itself, which some clients refuse",
+                ),
+            ]),
+            Absent::Text("cut"),
+            "schemas that lead back to themselves",
+        ),
     ],
     later: &[],
 };

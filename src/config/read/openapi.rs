@@ -31,6 +31,7 @@ pub(super) fn openapi(section: &Section<'_>, plugin: &Place, reading: &mut Readi
         overlays: overlays(section, reading),
         reference_hosts: reference_hosts(section, reading),
         cut: section.choice("cut", reading) != Some("none"),
+        keeps_recursion: section.choice("recursion", reading) == Some("keep"),
     }
 }
 

@@ -202,6 +202,8 @@ pub struct OpenApi {
     pub reference_hosts: Vec<String>,
     /// Whether long descriptions are cut.
     pub cut: bool,
+    /// Whether schemas that lead back to themselves are published so.
+    pub keeps_recursion: bool,
 }
 
 /// `[plugins.NAME.operations.ID]`

@@ -72,6 +72,7 @@ fn plugin() -> Plugin {
             overlays: Vec::new(),
             reference_hosts: Vec::new(),
             cut: true,
+            keeps_recursion: false,
         },
         operations: Vec::new(),
         auth: Auth {

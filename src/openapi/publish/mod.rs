@@ -88,7 +88,7 @@ fn render(api: &Api, target: Target, options: &PublishOptions) -> (Value, Vec<Fi
     renderer.plan_inlining(api);
     let paths = paths(api, options, &mut renderer);
     let (components, mut report) = renderer.finish();
-    let (paths, mut components) = make_portable(paths, components, target, api.cut, &mut report);
+    let (paths, mut components) = make_portable(paths, components, target, api, &mut report);
     if let Some((name, scheme)) = &options.security {
         let schemes = Map::from_iter([(name.clone(), scheme.clone())]);
         components.insert("securitySchemes".to_owned(), Value::Object(schemes));
@@ -115,7 +115,7 @@ fn make_portable(
     paths: Map<String, Value>,
     mut components: Map<String, Value>,
     target: Target,
-    shorten: bool,
+    api: &Api,
     report: &mut Vec<Finding>,
 ) -> (Map<String, Value>, Map<String, Value>) {
     prune::prune(&paths, &mut components);
@@ -123,7 +123,11 @@ fn make_portable(
     document.insert("paths".to_owned(), paths.into());
     document.insert("components".to_owned(), components.into());
     let mut document = Value::Object(document);
-    portable::parameters::make_plain(&mut document, target, shorten, report);
+    portable::flatten(&mut document, target, report);
+    if !api.keeps_recursion {
+        portable::cycles(&mut document, target, report);
+    }
+    portable::parameters::make_plain(&mut document, target, api.cut, report);
     portable::enums::list_null(&mut document, target);
     portable::enums::name_values(&mut document);
     portable::encodings::drop_strays(&mut document, report);
