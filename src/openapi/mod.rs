@@ -14,6 +14,7 @@ mod publish;
 mod read;
 mod select;
 mod servers;
+mod size;
 mod template;
 #[cfg(test)]
 mod tests;
