@@ -24,6 +24,7 @@ mod read;
 mod select;
 mod servers;
 mod swagger2;
+mod size;
 mod template;
 #[cfg(test)]
 mod tests;

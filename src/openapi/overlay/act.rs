@@ -6,7 +6,8 @@ use std::mem::discriminant;
 use serde_json::Value;
 
 use super::super::read::MAX_DEPTH;
-use super::merge::{self, Size};
+use super::super::size::{Size, measure};
+use super::merge;
 use super::path::{Budget, Exceeded, Path};
 use super::{Action, Change, Done, Finding};
 
@@ -49,7 +50,7 @@ impl From<Exceeded> for Stop {
 impl Run {
     /// For a document.
     pub(super) fn new(document: &Value, budget: Budget) -> Self {
-        let nodes = merge::measure(document).nodes;
+        let nodes = measure(document).nodes;
         Self { nodes, budget }
     }
 
@@ -128,7 +129,7 @@ impl Run {
         };
         let value = document.pointer(place).unwrap_or(&Value::Null);
         self.budget
-            .spend(merge::measure(value).nodes.saturating_mul(COPYING))?;
+            .spend(measure(value).nodes.saturating_mul(COPYING))?;
         Ok(value.clone())
     }
 
@@ -140,7 +141,7 @@ impl Run {
         document: &mut Value,
         say: &mut impl FnMut(Done, String),
     ) -> Result<(), Stop> {
-        self.fits(places, merge::measure(update), document)?;
+        self.fits(places, measure(update), document)?;
         let mut refused = 0;
         for place in places {
             let Some(target) = document.pointer_mut(place) else {
@@ -227,7 +228,7 @@ impl Run {
                 Some(Value::Object(map)) => map.retain(|name, value| {
                     let stays = !gone.contains(name);
                     if !stays {
-                        *nodes = nodes.saturating_sub(merge::measure(value).nodes);
+                        *nodes = nodes.saturating_sub(measure(value).nodes);
                     }
                     stays
                 }),
@@ -238,7 +239,7 @@ impl Run {
                         let stays = !gone.contains(&index);
                         index += 1;
                         if !stays {
-                            *nodes = nodes.saturating_sub(merge::measure(value).nodes);
+                            *nodes = nodes.saturating_sub(measure(value).nodes);
                         }
                         stays
                     });

@@ -2,10 +2,8 @@
 
 use serde_json::Value;
 
+use super::super::size::measure;
 use super::pointer;
-
-/// Deepest value that is measured; a deeper one counts as that.
-const MAX_DEPTH: usize = 256;
 
 /// What a value is, with its article.
 pub(super) fn kind(value: &Value) -> &'static str {
@@ -16,36 +14,6 @@ pub(super) fn kind(value: &Value) -> &'static str {
         Value::String(_) => "a text",
         Value::Array(_) => "a list",
         Value::Object(_) => "an object",
-    }
-}
-
-/// How large a value is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Size {
-    /// Values in it, itself counted.
-    pub(super) nodes: usize,
-    /// Levels below it.
-    pub(super) depth: usize,
-}
-
-/// Measures a value.
-pub(super) fn measure(value: &Value) -> Size {
-    let mut size = Size { nodes: 0, depth: 0 };
-    count(value, 0, &mut size);
-    size
-}
-
-/// Counts a value and what is in it.
-fn count(value: &Value, level: usize, size: &mut Size) {
-    size.nodes += 1;
-    size.depth = size.depth.max(level);
-    if level == MAX_DEPTH {
-        return;
-    }
-    match value {
-        Value::Array(list) => list.iter().for_each(|item| count(item, level + 1, size)),
-        Value::Object(map) => map.values().for_each(|item| count(item, level + 1, size)),
-        _ => {}
     }
 }
 

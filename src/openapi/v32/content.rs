@@ -67,13 +67,13 @@ impl Converter<'_> {
         let (place, body) =
             found.ok_or_else(|| format!("the reference `{reference}` leads to no media type"))?;
         let copy = Value::Object(body.clone());
-        let (nodes, depth) = measure(&copy);
-        if self.depth + depth > MAX_WRITTEN {
+        let size = measure(&copy);
+        if self.depth + size.depth > MAX_WRITTEN {
             return Err(format!("what `{reference}` leads to is nested too deep"));
         }
         self.copies = self
             .copies
-            .checked_sub(nodes)
+            .checked_sub(size.nodes)
             .ok_or_else(|| format!("what `{reference}` leads to makes the document too large"))?;
         Ok((place, copy))
     }
@@ -87,13 +87,13 @@ impl Converter<'_> {
         }
         let old = pointer::join(&self.origin(), "itemSchema");
         // A list puts it one level deeper.
-        let fits = self.depth + 2 + measure(&item).1 <= MAX_WRITTEN;
-        let schema = if fits {
-            json!({ "type": "array", "items": item })
-        } else {
-            json!({ "type": "array" })
-        };
-        body.insert("schema".to_owned(), schema);
+        let fits = self.depth + 2 + measure(&item).depth <= MAX_WRITTEN;
+        let mut schema = Map::new();
+        schema.insert("type".to_owned(), "array".into());
+        if fits {
+            schema.insert("items".to_owned(), item);
+        }
+        body.insert("schema".to_owned(), Value::Object(schema));
         self.moved("schema", old.clone());
         let items = pointer::join(&pointer::join(&self.at, "schema"), "items");
         self.origins.moved(items, old.clone());

@@ -19,6 +19,7 @@ use serde_json::{Map, Value};
 
 use super::origins::{Converted, Origins};
 use super::pointer::{self, Place};
+use super::size::measure;
 use super::{Action, Finding};
 
 /// Objects that are looked at; a hostile document can refer to one place in many ways.
@@ -130,7 +131,7 @@ impl<'d> Converter<'d> {
             self.visit(kind, target);
         }
         if self.steps == 0 {
-            self.at = "#".to_owned();
+            "#".clone_into(&mut self.at);
             let message = "it refers to too much; some of it is not converted from OpenAPI 3.2";
             self.note(Action::Noted, message);
         }
@@ -267,28 +268,6 @@ impl<'d> Converter<'d> {
     fn follow_place(&self, place: Place<'d>) -> Option<(String, &'d Map<String, Value>)> {
         pointer::follow(self.original, place).ok()
     }
-}
-
-/// How many values there are in a value, and how deep; deeper ones count as one.
-fn measure(value: &Value) -> (usize, usize) {
-    fn count(value: &Value, level: usize, nodes: &mut usize, depth: &mut usize) {
-        *nodes += 1;
-        *depth = (*depth).max(level);
-        if level < MAX_DEPTH {
-            match value {
-                Value::Array(list) => {
-                    list.iter().for_each(|v| count(v, level + 1, nodes, depth));
-                }
-                Value::Object(map) => {
-                    map.values().for_each(|v| count(v, level + 1, nodes, depth));
-                }
-                _ => {}
-            }
-        }
-    }
-    let (mut nodes, mut depth) = (0, 0);
-    count(value, 0, &mut nodes, &mut depth);
-    (nodes, depth)
 }
 
 /// A text that is not blank.

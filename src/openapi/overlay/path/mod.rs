@@ -6,6 +6,7 @@
 
 mod compare;
 mod eval;
+mod filter;
 mod parse;
 mod pattern;
 #[cfg(test)]

@@ -1,8 +1,6 @@
 //! Reading `JSONPath` expressions: one pass, no step back, bounded depth.
 
-use serde_json::Value;
-
-use super::{Logical, Operand, Operator, PathError, Query, Segment, Selector};
+use super::{PathError, Query, Segment, Selector};
 
 /// Deepest nesting of filters, parentheses and functions.
 const MAX_DEPTH: usize = 24;
@@ -10,7 +8,7 @@ const MAX_DEPTH: usize = 24;
 const MAX_INDEX: i64 = (1 << 53) - 1;
 
 /// A fault and where it is, in bytes.
-type Result<T> = std::result::Result<T, (usize, &'static str)>;
+pub(super) type Result<T> = std::result::Result<T, (usize, &'static str)>;
 
 /// Reads a whole expression. Spaces around it are what YAML leaves of folded lines.
 pub(super) fn parse(text: &str) -> std::result::Result<Query, PathError> {
@@ -30,28 +28,28 @@ pub(super) fn parse(text: &str) -> std::result::Result<Query, PathError> {
 }
 
 /// Where reading stands.
-struct Parser<'t> {
+pub(super) struct Parser<'t> {
     /// The expression.
-    text: &'t str,
+    pub(super) text: &'t str,
     /// In bytes.
-    at: usize,
+    pub(super) at: usize,
     /// Nesting.
     depth: usize,
 }
 
 impl Parser<'_> {
     /// What is left.
-    fn rest(&self) -> &str {
+    pub(super) fn rest(&self) -> &str {
         &self.text[self.at..]
     }
 
     /// The next character.
-    fn peek(&self) -> Option<char> {
+    pub(super) fn peek(&self) -> Option<char> {
         self.rest().chars().next()
     }
 
     /// Takes a text if it is next.
-    fn take(&mut self, text: &str) -> bool {
+    pub(super) fn take(&mut self, text: &str) -> bool {
         let found = self.rest().starts_with(text);
         if found {
             self.at += text.len();
@@ -60,14 +58,14 @@ impl Parser<'_> {
     }
 
     /// Takes a character if it is of a kind.
-    fn take_if(&mut self, kind: impl Fn(char) -> bool) -> Option<char> {
+    pub(super) fn take_if(&mut self, kind: impl Fn(char) -> bool) -> Option<char> {
         let c = self.peek().filter(|c| kind(*c))?;
         self.at += c.len_utf8();
         Some(c)
     }
 
     /// Skips blank space.
-    fn blank(&mut self) {
+    pub(super) fn blank(&mut self) {
         while self
             .take_if(|c| matches!(c, ' ' | '\t' | '\n' | '\r'))
             .is_some()
@@ -75,12 +73,12 @@ impl Parser<'_> {
     }
 
     /// A fault here.
-    fn fail<T>(&self, reason: &'static str) -> Result<T> {
+    pub(super) fn fail<T>(&self, reason: &'static str) -> Result<T> {
         Err((self.at, reason))
     }
 
     /// Runs one level deeper.
-    fn deeper<T>(&mut self, run: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
+    pub(super) fn deeper<T>(&mut self, run: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
         if self.depth == MAX_DEPTH {
             return self.fail("it is nested too deep");
         }
@@ -108,7 +106,7 @@ impl Parser<'_> {
     }
 
     /// A query in a filter.
-    fn query(&mut self) -> Result<Query> {
+    pub(super) fn query(&mut self) -> Result<Query> {
         let absolute = self.take("$");
         if !absolute && !self.take("@") {
             return self.fail("a query is expected, which starts with `@` or `$`");
@@ -249,7 +247,7 @@ impl Parser<'_> {
     }
 
     /// A text in quotes.
-    fn string(&mut self) -> Result<String> {
+    pub(super) fn string(&mut self) -> Result<String> {
         let Some(quote) = self.take_if(|c| matches!(c, '\'' | '"')) else {
             return self.fail("a text in quotes is expected");
         };
@@ -302,229 +300,5 @@ impl Parser<'_> {
             code = code * 16 + digit;
         }
         Ok(code)
-    }
-
-    /// `a || b`
-    fn or(&mut self) -> Result<Logical> {
-        let mut all = vec![self.and()?];
-        while self.operator("||") {
-            all.push(self.and()?);
-        }
-        Ok(if all.len() == 1 {
-            all.remove(0)
-        } else {
-            Logical::Or(all)
-        })
-    }
-
-    /// `a && b`
-    fn and(&mut self) -> Result<Logical> {
-        let mut all = vec![self.basic()?];
-        while self.operator("&&") {
-            all.push(self.basic()?);
-        }
-        Ok(if all.len() == 1 {
-            all.remove(0)
-        } else {
-            Logical::And(all)
-        })
-    }
-
-    /// Takes an operator between expressions, with the space around it.
-    fn operator(&mut self, text: &str) -> bool {
-        let before = self.at;
-        self.blank();
-        if self.take(text) {
-            self.blank();
-            return true;
-        }
-        self.at = before;
-        false
-    }
-
-    /// A part in parentheses, a comparison or a test.
-    fn basic(&mut self) -> Result<Logical> {
-        let not = self.take("!");
-        self.blank();
-        let start = self.at;
-        let mut found = if self.take("(") {
-            self.deeper(|this| {
-                this.blank();
-                let inner = this.or()?;
-                this.blank();
-                if this.take(")") {
-                    Ok(inner)
-                } else {
-                    this.fail("`)` is expected")
-                }
-            })?
-        } else if let Some(whole) = self.pattern_function() {
-            self.matches(whole)?
-        } else {
-            let query = matches!(self.peek(), Some('@' | '$'));
-            let left = if query {
-                let query = self.query()?;
-                let before = self.at;
-                self.blank();
-                if not || !self.rest().starts_with(['=', '!', '<', '>']) {
-                    self.at = before;
-                    return Ok(negate(not, Logical::Exists(query)));
-                }
-                singular(query, start)?
-            } else {
-                self.operand()?
-            };
-            if not {
-                return Err((start, "`!` stands before a query, `match`, `search` or `(`"));
-            }
-            self.comparison(left)?
-        };
-        found = negate(not, found);
-        Ok(found)
-    }
-
-    /// An operator and the right side.
-    fn comparison(&mut self, left: Operand) -> Result<Logical> {
-        const OPERATORS: &[(&str, Operator)] = &[
-            ("==", Operator::Equal),
-            ("!=", Operator::NotEqual),
-            ("<=", Operator::LessOrEqual),
-            (">=", Operator::GreaterOrEqual),
-            ("<", Operator::Less),
-            (">", Operator::Greater),
-        ];
-        self.blank();
-        let Some((_, operator)) = OPERATORS.iter().find(|(text, _)| self.take(text)) else {
-            return self.fail("a comparison such as `==` is expected");
-        };
-        self.blank();
-        let right = self.operand()?;
-        Ok(Logical::Compare(left, *operator, right))
-    }
-
-    /// One side of a comparison, or an argument that is a value.
-    fn operand(&mut self) -> Result<Operand> {
-        let start = self.at;
-        match self.peek() {
-            Some('@' | '$') => {
-                let query = self.query()?;
-                singular(query, start)
-            }
-            Some('\'' | '"') => Ok(Operand::Literal(Value::String(self.string()?))),
-            Some(c) if c == '-' || c.is_ascii_digit() => self.number(),
-            Some(c) if c.is_ascii_lowercase() => self.word(),
-            _ => self.fail("a value is expected: a query, text, number or function"),
-        }
-    }
-
-    /// A number.
-    fn number(&mut self) -> Result<Operand> {
-        let start = self.at;
-        let sign = |c: char| matches!(c, '-' | '+' | '.' | 'e' | 'E');
-        while self.take_if(|c| c.is_ascii_digit() || sign(c)).is_some() {}
-        // What is a number in JSON is one here (RFC 9535 §2.3.5.1).
-        serde_json::from_str(&self.text[start..self.at])
-            .map(|number| Operand::Literal(Value::Number(number)))
-            .map_err(|_| (start, "this is no number"))
-    }
-
-    /// `true`, `false`, `null` or a function that gives a value.
-    fn word(&mut self) -> Result<Operand> {
-        let start = self.at;
-        while self
-            .take_if(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
-            .is_some()
-        {}
-        let name = &self.text[start..self.at];
-        let literal = match name {
-            "true" => Some(Value::Bool(true)),
-            "false" => Some(Value::Bool(false)),
-            "null" => Some(Value::Null),
-            _ => None,
-        };
-        if let Some(literal) = literal {
-            return Ok(Operand::Literal(literal));
-        }
-        let function = match name {
-            "length" | "count" | "value" => name.to_owned(),
-            "match" | "search" => {
-                return Err((start, "`match` and `search` can not be compared"));
-            }
-            _ => return Err((start, "there is no such function; texts stand in quotes")),
-        };
-        self.arguments(|this| {
-            Ok(match function.as_str() {
-                "length" => Operand::Length(Box::new(this.operand()?)),
-                "count" => Operand::Count(this.query()?),
-                _ => Operand::ValueOf(this.query()?),
-            })
-        })
-    }
-
-    /// Takes `match` or `search`; whether it is `match`.
-    fn pattern_function(&mut self) -> Option<bool> {
-        let (name, whole) =
-            [("match", true), ("search", false)]
-                .into_iter()
-                .find(|(name, _)| {
-                    self.rest()
-                        .strip_prefix(name)
-                        .is_some_and(|r| r.starts_with('('))
-                })?;
-        self.at += name.len();
-        Some(whole)
-    }
-
-    /// The arguments of `match` or `search`.
-    fn matches(&mut self, whole: bool) -> Result<Logical> {
-        let (text, pattern) = self.arguments(|this| {
-            let text = this.operand()?;
-            this.blank();
-            if !this.take(",") {
-                return this.fail("`,` and a regular expression are expected");
-            }
-            this.blank();
-            Ok((text, this.operand()?))
-        })?;
-        Ok(Logical::Matches {
-            whole,
-            text,
-            pattern,
-        })
-    }
-
-    /// `(…)` behind the name of a function.
-    fn arguments<T>(&mut self, run: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
-        if !self.take("(") {
-            return self.fail("`(` is expected");
-        }
-        self.deeper(|this| {
-            this.blank();
-            let arguments = run(this)?;
-            this.blank();
-            if this.take(")") {
-                Ok(arguments)
-            } else {
-                this.fail("`)` is expected")
-            }
-        })
-    }
-}
-
-/// The opposite, if it is wanted.
-fn negate(not: bool, logical: Logical) -> Logical {
-    if not {
-        Logical::Not(Box::new(logical))
-    } else {
-        logical
-    }
-}
-
-/// A query that selects at most one node.
-fn singular(query: Query, start: usize) -> Result<Operand> {
-    if query.is_singular() {
-        Ok(Operand::Single(query))
-    } else {
-        Err((start, "only a query for one node can be compared"))
     }
 }
