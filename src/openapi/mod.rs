@@ -23,8 +23,8 @@ mod publish;
 mod read;
 mod select;
 mod servers;
-mod swagger2;
 mod size;
+mod swagger2;
 mod template;
 #[cfg(test)]
 mod tests;

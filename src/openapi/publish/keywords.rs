@@ -217,10 +217,21 @@ pub(super) fn extensions(map: &Map<String, Value>) -> impl Iterator<Item = (&Str
         .filter(|(name, value)| is_extension(name) && !has_reference(value))
 }
 
-/// Whether it is the name of an extension; some are reserved (`OpenAPI` 3.1 §4.9), and tools refuse
-/// them.
+/// Whether it is the name of an extension that is published: one that clients know. What a vendor
+/// notes for its own tools (addresses of gateways, names of functions, samples of code) is no
+/// caller's business, and tools refuse some of it.
 pub(super) fn is_extension(name: &str) -> bool {
-    name.starts_with("x-") && !name.starts_with("x-oai-") && !name.starts_with("x-oas-")
+    const KNOWN: [&str; 8] = [
+        "x-openai-",
+        "x-ai-",
+        "x-ms-",
+        "x-enum",
+        "x-nullable",
+        "x-example",
+        "x-deprecat",
+        "x-sunset",
+    ];
+    KNOWN.iter().any(|known| name.starts_with(known))
 }
 
 /// Whether there is a `$ref` anywhere in it.

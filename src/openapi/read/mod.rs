@@ -13,7 +13,7 @@ mod tests;
 mod tokens;
 mod yaml;
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use duplicates::Duplicates;
 pub use error::{ReadError, ReadErrorKind};
@@ -110,6 +110,34 @@ pub fn read_document(bytes: &[u8], limits: &ReadLimits) -> Result<Document, Read
         };
         return Err(ReadError::of(kind));
     }
+    let mut document = read_text(bytes, &limits)?;
+    tighten(&mut document.value);
+    Ok(document)
+}
+
+/// Gives back the room that containers grew into: a document stays in memory as long as it
+/// serves, and most of its objects are small. The depth of what was read is bounded.
+fn tighten(value: &mut Value) {
+    match value {
+        Value::Object(map) => {
+            let mut tight = Map::with_capacity(map.len());
+            for (key, mut inner) in std::mem::take(map) {
+                tighten(&mut inner);
+                tight.insert(key, inner);
+            }
+            *map = tight;
+        }
+        Value::Array(list) => {
+            list.shrink_to_fit();
+            list.iter_mut().for_each(tighten);
+        }
+        Value::String(text) => text.shrink_to_fit(),
+        _ => {}
+    }
+}
+
+/// Reads a text of a size that is allowed.
+fn read_text(bytes: &[u8], limits: &ReadLimits) -> Result<Document, ReadError> {
     let text = decode::decode(bytes)?;
     let mut start = text.trim_start().chars();
     match (start.next(), start.next()) {
@@ -118,7 +146,7 @@ pub fn read_document(bytes: &[u8], limits: &ReadLimits) -> Result<Document, Read
         (Some('<'), Some('a'..='z' | 'A'..='Z' | '!' | '?' | '/')) => {
             Err(ReadError::of(ReadErrorKind::Markup))
         }
-        _ if json::is_json(&text) => json::read(&text, &limits),
-        _ => yaml::read(&text, &limits),
+        _ if json::is_json(&text) => json::read(&text, limits),
+        _ => yaml::read(&text, limits),
     }
 }

@@ -234,8 +234,8 @@ fn data_is_never_touched() {
     let data = json!({ "$ref": "#/nowhere", "nullable": true, "type": ["a", "null"] });
     same(
         "3.1.0",
-        json!({ "type": "object", "default": data, "example": data, "x-data": { "nullable": true } }),
-        json!({ "type": "object", "default": data, "example": data, "x-data": { "nullable": true } }),
+        json!({ "type": "object", "default": data, "example": data, "x-ms-data": { "nullable": true } }),
+        json!({ "type": "object", "default": data, "example": data, "x-ms-data": { "nullable": true } }),
     );
     same(
         "3.1.0",
