@@ -19,9 +19,6 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from urllib.parse import parse_qsl, unquote
 
-import pytest
-import yaml
-
 import materials
 from materials import Certificates
 from real_documents import Fleet, Real, trust
@@ -41,6 +38,8 @@ CLIENTS = {
     "openapi-python-client": ("openapi_python_client_client.py", 150, "3.1"),
     "openapi-generator": ("openapi_generator_client.py", 150, "3.0"),
 }
+PATIENCE = 1500
+"""Seconds for one client over all documents."""
 STAGES = ("before", "3.1", "3.0")
 
 KNOWN: dict[tuple[str, str], str] = {}
@@ -110,6 +109,8 @@ def differs(call: Call, request: Request) -> str | None:
             return f"header {parameter['name']}: {request.get(parameter['name'])}"
     if request.get("authorization") is not None:
         return "the client's token reached the upstream"
+    if call.body and call.body["type"] == "application/json" and json.loads(request.body) != call.body["value"]:
+        return f"body {request.body[:80]!r} instead of {json.dumps(call.body['value'])[:80]}"
     return None
 
 
@@ -165,13 +166,18 @@ class Run:
             "PATH": os.environ["PATH"], "HOME": str(self.folder), "CLIENT_TOKEN": self.secret,
             "SSL_CERT_FILE": authority, "REQUESTS_CA_BUNDLE": authority, "PYTHONDONTWRITEBYTECODE": "1",
         }
-        done = subprocess.run(
-            [python(self.client), SCRIPTS / self.script, file], env=environment, cwd=self.folder,
-            capture_output=True, text=True, check=False, timeout=1500,
-        )
-        lines = [json.loads(line) for line in done.stdout.splitlines()]
-        if done.returncode and not lines:
-            raise AssertionError(done.stderr[-2000:])
+        said, errors = self.folder / f"{self.client}.out", self.folder / f"{self.client}.err"
+        with said.open("w") as out, errors.open("w") as err:
+            process = subprocess.Popen(
+                [python(self.client), SCRIPTS / self.script, file], env=environment, cwd=self.folder, stdout=out, stderr=err,
+            )
+            try:
+                process.wait(PATIENCE)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+        lines = [json.loads(line) for line in said.read_text().splitlines() if line.endswith("}")]
+        assert lines or not process.returncode, errors.read_text()[-2000:]
         return lines
 
     def judge(self, done: dict, published: dict[tuple[str, str], dict]) -> str:
@@ -185,15 +191,21 @@ class Run:
         have = {normal(name) for name in done["names"]}
         names = [o["operationId"] for item in published[real.file, done["stage"]]["paths"].values() for o in item.values()]
         lost = [name for name in names if normal(name) not in have]
+        called = self._called(done, real)
         if lost:
             why = f": {done['said']}" if done.get("said") else ""
-            return f"drops {len(lost)} of {len(names)} operations ({', '.join(lost[:3])}{', …' if len(lost) > 3 else ''}){why}"
+            worse = "" if called == "ok" else f"; {called}"
+            return f"drops {len(lost)} of {len(names)} operations ({', '.join(lost[:3])}{', …' if len(lost) > 3 else ''}){why}{worse}"
+        return called
+
+    def _called(self, done: dict, real: Real) -> str:
+        """`ok`, or what became of the call."""
         call = self.recorder.calls.get(real.plugin)
         if call is None:
             return "ok"
         if done["call"] != "made":
             return f"its call of {call.operation} fails: {done['call']}"
-        seen = [r for r in self.recorder.seen(self.client, real)]
+        seen = self.recorder.seen(self.client, real)
         if not seen:
             return f"its call of {call.operation} did not reach the upstream"
         return differs(call, seen[-1]) or "ok"
