@@ -256,12 +256,14 @@ fn document() -> impl Strategy<Value = Value> {
         "application/x-www-form-urlencoded",
     ]);
     let content = prop::collection::btree_map(media, schema(), 1..3);
-    let content = content.prop_map(|types| {
-        let types = types
-            .into_iter()
-            .map(|(name, schema)| (name.to_owned(), json!({ "schema": schema })));
-        Value::Object(types.collect())
-    });
+    let content = content
+        .prop_map(|types| {
+            let types = types
+                .into_iter()
+                .map(|(name, schema)| (name.to_owned(), json!({ "schema": schema })));
+            Value::Object(types.collect())
+        })
+        .boxed();
     let body = (content.clone(), any::<bool>())
         .prop_map(|(content, required)| json!({ "content": content, "required": required }));
     let method = prop::sample::select(vec!["get", "post", "put", "delete", "patch"]);
