@@ -65,13 +65,13 @@ fn null_is_an_alternative_in_3_1_and_a_flag_in_3_0() {
     check(
         "3.1.0",
         json!({ "type": "null", "title": "n" }),
-        json!({ "title": "n", "type": "null" }),
+        json!({ "title": "n", "enum": [null] }),
         json!({ "title": "n", "nullable": true, "enum": [null] }),
     );
     check(
         "3.0.3",
         json!({ "enum": [null], "nullable": true }),
-        json!({ "type": "null" }),
+        json!({ "enum": [null] }),
         json!({ "nullable": true, "enum": [null] }),
     );
     same(
@@ -123,7 +123,7 @@ fn alternatives_with_null() {
     check(
         "3.1.0",
         json!({ "anyOf": [{ "type": "null" }] }),
-        json!({ "anyOf": [{ "type": "null" }] }),
+        json!({ "anyOf": [{ "enum": [null] }] }),
         json!({ "nullable": true, "enum": [null] }),
     );
 }
@@ -145,7 +145,7 @@ fn several_types_are_alternatives() {
     same(
         "3.1.0",
         json!({ "type": ["string", "boolean"], "enum": ["a", true], "not": { "enum": ["b"] } }),
-        json!({ "allOf": [{ "not": { "enum": ["b"] } }],
+        json!({ "allOf": [{ "not": { "enum": ["b"], "type": "string" } }],
             "anyOf": [{ "type": "string", "enum": ["a"] }, { "type": "boolean", "enum": [true] }] }),
     );
 }
@@ -171,8 +171,8 @@ fn words_of_3_1_have_their_like_in_3_0() {
     check(
         "3.1.0",
         json!({ "const": "a", "examples": ["a", "b"] }),
-        json!({ "const": "a", "examples": ["a", "b"] }),
-        json!({ "enum": ["a"], "example": "a" }),
+        json!({ "const": "a", "examples": ["a", "b"], "type": "string" }),
+        json!({ "enum": ["a"], "example": "a", "type": "string" }),
     );
     check(
         "3.1.0",
@@ -235,12 +235,17 @@ fn data_is_never_touched() {
     same(
         "3.1.0",
         json!({ "type": "object", "default": data, "example": data, "x-data": { "nullable": true } }),
-        json!({ "type": "object", "default": data, "example": data, "x-data": { "nullable": true } }),
+        json!({ "type": "object", "example": data, "x-data": { "nullable": true } }),
+    );
+    same(
+        "3.1.0",
+        json!({ "default": [data] }),
+        json!({ "default": [data] }),
     );
     same(
         "3.1.0",
         json!({ "enum": [data, { "const": null }] }),
-        json!({ "enum": [data, { "const": null }] }),
+        json!({ "enum": [data, { "const": null }], "type": "object" }),
     );
     same(
         "3.1.0",
