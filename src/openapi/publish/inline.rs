@@ -94,12 +94,7 @@ impl<'d> Renderer<'d> {
         {
             return None;
         }
-        let place = self.find(Section::Schemas, reference.as_str()?)?;
-        let size = self.size_at(&place, 0)?;
-        if size.nodes > self.inline.largest || self.depth + size.height > MAX_HEIGHT {
-            return None;
-        }
-        let mut written = self.elsewhere(&place.pointer, |this| this.schema(place.value));
+        let mut written = self.written(reference.as_str()?)?;
         if map.len() > 1 {
             let Value::Object(out) = &mut written else {
                 return None;
@@ -115,6 +110,20 @@ impl<'d> Renderer<'d> {
             out.extend(said);
         }
         Some(written)
+    }
+
+    /// What a reference stands for, written out, if there may be as much. What restricts the value
+    /// beside the reference is another matter.
+    pub(super) fn written(&mut self, reference: &str) -> Option<Value> {
+        if !self.inline.active {
+            return None;
+        }
+        let place = self.find(Section::Schemas, reference)?;
+        let size = self.size_at(&place, 0)?;
+        if size.nodes > self.inline.largest || self.depth + size.height > MAX_HEIGHT {
+            return None;
+        }
+        Some(self.elsewhere(&place.pointer, |this| this.schema(place.value)))
     }
 
     /// The size of what stands at a place; `None`: it can not be written out.
@@ -144,7 +153,7 @@ impl<'d> Renderer<'d> {
             }
             match value {
                 Value::Object(map) if is_schema => {
-                    if map.contains_key("discriminator") {
+                    if map.get("discriminator").is_some_and(is_discriminator) {
                         return None;
                     }
                     for (name, inner) in map {
@@ -183,6 +192,11 @@ impl<'d> Renderer<'d> {
         }
         Some(total)
     }
+}
+
+/// Whether it is one that is published.
+fn is_discriminator(value: &Value) -> bool {
+    value.is_string() || value.get("propertyName").is_some_and(Value::is_string)
 }
 
 /// The schemas of an operation's parameters and body.

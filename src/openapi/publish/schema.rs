@@ -21,6 +21,8 @@ const TYPES: [&str; 7] = [
 pub(super) struct Draft {
     /// `$ref`, in its published form.
     pub(super) reference: Option<String>,
+    /// What `$ref` stands for, if it is to be written out where it has a schema of its own.
+    pub(super) written: Option<Value>,
     /// All other keywords, in their order. `type` is a text or a list.
     pub(super) keywords: Map<String, Value>,
 }
@@ -128,6 +130,7 @@ impl<'d> Renderer<'d> {
             Keyword::Reference => {
                 if draft.reference.is_none() {
                     draft.reference = self.schema_reference(value);
+                    draft.written = self.written(value.as_str()?);
                 }
                 None
             }

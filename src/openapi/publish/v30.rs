@@ -46,6 +46,7 @@ const MAX_COMPARED: usize = 32;
 pub(super) fn finish(draft: Draft) -> Value {
     let Draft {
         reference,
+        written,
         mut keywords,
     } = draft;
     let mut nullable = take_flag(&mut keywords, "nullable");
@@ -63,7 +64,7 @@ pub(super) fn finish(draft: Draft) -> Value {
         return Value::Object(out);
     }
     if let Some(reference) = reference {
-        let reference = json!({ "$ref": reference });
+        let reference = written.unwrap_or_else(|| json!({ "$ref": reference }));
         if keywords.is_empty() && types.is_empty() && !nullable {
             return reference;
         }
@@ -195,8 +196,8 @@ fn one_of_them(alternatives: Vec<Value>) -> Value {
     }
     let keywords = Map::from_iter([("anyOf".to_owned(), Value::Array(distinct))]);
     finish(Draft {
-        reference: None,
         keywords,
+        ..Draft::default()
     })
 }
 

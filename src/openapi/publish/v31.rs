@@ -12,6 +12,7 @@ use super::shapes::{self, all_types, split, take_annotations, take_flag};
 pub(super) fn finish(draft: Draft) -> Value {
     let Draft {
         reference,
+        written,
         mut keywords,
     } = draft;
     let nullable = take_flag(&mut keywords, "nullable");
@@ -31,7 +32,11 @@ pub(super) fn finish(draft: Draft) -> Value {
         return Value::Object(with_reference(reference, keywords));
     }
     let mut out = take_annotations(&mut keywords);
-    let inner = with_reference(reference, keywords);
+    let inner = match written {
+        // It stands alone once null and texts stand elsewhere.
+        Some(Value::Object(written)) if keywords.is_empty() && types.is_empty() => written,
+        _ => with_reference(reference, keywords),
+    };
     // `nullable` beside nothing that would refuse null says nothing.
     let null = null || (nullable && !inner.is_empty());
     let inner = match types.as_slice() {

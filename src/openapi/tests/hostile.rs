@@ -129,7 +129,7 @@ impl std::fmt::Debug for Broken {
 }
 
 /// Where two values differ first.
-fn difference(left: &Value, right: &Value) -> String {
+pub(super) fn difference(left: &Value, right: &Value) -> String {
     let mut all = Vec::new();
     pointers(left, "", &mut all);
     pointers(right, "", &mut all);

@@ -196,7 +196,9 @@ fn every_operation_is_published_with_all_that_a_caller_needs() {
             let reserved = ["Accept", "Content-Type", "Authorization"];
             expected
                 .0
-                .retain(|(at, name)| at != "header" || !reserved.contains(&name.as_str()));
+                .retain(|(at, name)| {
+                    at != "header" || !reserved.iter().any(|r| name.eq_ignore_ascii_case(r))
+                });
             if operation.fixed_query.is_empty() {
                 assert_eq!(**key, operation.path, "{what}");
             }
@@ -260,10 +262,9 @@ fn publishing_what_was_published_changes_nothing() {
         let again = publish(&load_all(document), target, &options());
         // Its bodies are more than is written out of one document, and which of them are the
         // largest is another matter once they are.
-        assert!(
-            again == *document || what.starts_with("openai.yaml"),
-            "{what}"
-        );
+        if again != *document && !what.starts_with("openai.yaml") {
+            panic!("{what}: {}", hostile::difference(document, &again));
+        }
     });
 }
 
@@ -322,7 +323,7 @@ fn each_operation_has_its_security_and_no_other() {
                 assert_eq!(operation["security"], json!([{ "bearer": [] }]), "{what}");
                 assert_eq!(operation.get("servers"), None, "{what}");
                 assert_eq!(operation.get("callbacks"), None, "{what}");
-                let consequential = method != "get" && method != "head";
+                let consequential = method != "get";
                 assert_eq!(
                     operation["x-openai-isConsequential"],
                     json!(consequential),

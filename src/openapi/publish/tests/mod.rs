@@ -3,7 +3,8 @@ mod schemas;
 use serde_json::{Value, json};
 
 use crate::openapi::{
-    Action, Api, InfoOverrides, PublishOptions, Selection, Target, load, publish,
+    Action, Api, InfoOverrides, LoadOptions, Prepared, PublishOptions, Selection, Target, load,
+    load_prepared, publish,
 };
 
 /// A document of a version with this as the schema `S`, and an operation that uses it.
@@ -26,6 +27,16 @@ fn published(document: Value, target: Target) -> Value {
         target,
         &PublishOptions::default(),
     )
+}
+
+/// The same, with schemas that may lead back to themselves.
+fn recursive(document: Value, target: Target) -> Value {
+    let options = LoadOptions {
+        keeps_recursion: true,
+        ..LoadOptions::default()
+    };
+    let api = load_prepared(&Prepared::new(document).unwrap(), &options);
+    publish(&api, target, &PublishOptions::default())
 }
 
 /// The first operation of a document with these paths and components.
