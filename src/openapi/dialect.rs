@@ -35,36 +35,28 @@ pub enum LoadError {
 /// nothing sensible, and has `paths` is taken for what its other members show.
 pub(super) fn dialect(document: &Value) -> Result<(Dialect, Option<Finding>), LoadError> {
     let written = |name| document.get(name).filter(|value| !value.is_null());
-    let versions = [
-        ("openapi", written("openapi")),
-        ("swagger", written("swagger")),
-    ];
-    for (name, version) in versions.iter().filter_map(|(n, v)| Some((*n, (*v)?))) {
-        let text = plain(version);
-        let mut parts = text.trim().trim_start_matches('v').split('.');
-        let numbers = (parts.next().unwrap_or_default(), parts.next());
-        return match numbers {
-            // `swagger: 2` and `openapi: 3` are what careless authors write.
-            ("2", Some("0") | None) => Ok((Dialect::Swagger2, None)),
-            ("3", Some("0" | "1") | None) => Ok((Dialect::V30OrV31, None)),
-            ("3", Some("2")) => Ok((Dialect::V32, None)),
-            (major, _) if major.parse::<u32>().is_ok() => {
-                let format = if name == "openapi" {
-                    "OpenAPI"
-                } else {
-                    "Swagger"
-                };
-                Err(LoadError::Version(format!("{format} {}", text.trim())))
-            }
-            _ => guess(document).ok_or_else(|| {
-                LoadError::NoVersion(version.to_string().chars().take(40).collect())
-            }),
-        };
+    let openapi = written("openapi").map(|version| ("OpenAPI", version));
+    let swagger = || written("swagger").map(|version| ("Swagger", version));
+    let Some((format, version)) = openapi.or_else(swagger) else {
+        let nothing = document.get("openapi").map(Value::to_string);
+        return guess(document).ok_or_else(|| match nothing {
+            Some(nothing) => LoadError::NoVersion(nothing),
+            None => LoadError::Other(seems(document)),
+        });
+    };
+    let text = plain(version);
+    let mut parts = text.trim().trim_start_matches('v').split('.');
+    match (parts.next().unwrap_or_default(), parts.next()) {
+        // `swagger: 2` and `openapi: 3` are what careless authors write.
+        ("2", Some("0") | None) => Ok((Dialect::Swagger2, None)),
+        ("3", Some("0" | "1") | None) => Ok((Dialect::V30OrV31, None)),
+        ("3", Some("2")) => Ok((Dialect::V32, None)),
+        (major, _) if major.parse::<u32>().is_ok() => {
+            Err(LoadError::Version(format!("{format} {}", text.trim())))
+        }
+        _ => guess(document)
+            .ok_or_else(|| LoadError::NoVersion(version.to_string().chars().take(40).collect())),
     }
-    if let (Some(version), None) = (document.get("openapi"), guess(document)) {
-        return Err(LoadError::NoVersion(version.to_string()));
-    }
-    guess(document).ok_or_else(|| LoadError::Other(seems(document)))
 }
 
 /// The version that the members of a document show.

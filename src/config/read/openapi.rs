@@ -77,15 +77,13 @@ pub(super) fn operations(
 ) -> Vec<OperationOverride> {
     let mut operations = Vec::new();
     for (name, at, section) in section.named("operations", reading) {
-        let selector = match name.parse() {
-            Ok(selector @ (Selector::OperationId(_) | Selector::Route { .. })) => selector,
-            _ => {
-                reading
-                    .problems
-                    .add(&at, "the name is not that of one operation")
-                    .help("write its operationId, or \"GET /todos/{id}\" in quotes");
-                continue;
-            }
+        let Ok(selector @ (Selector::OperationId(_) | Selector::Route { .. })) = name.parse()
+        else {
+            reading
+                .problems
+                .add(&at, "the name is not that of one operation")
+                .help("write its operationId, or \"GET /todos/{id}\" in quotes");
+            continue;
         };
         operations.push(operation(selector, at, &section, reading));
     }

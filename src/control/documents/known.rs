@@ -145,23 +145,17 @@ impl Known {
         let openapi = &plugin.openapi;
         let copies = &self.copies;
         let mut used: BTreeSet<String> = BTreeSet::new();
-        let mut part = |location: &str| -> Part {
-            match &openapi.source {
-                OpenApiSource::File(file) if location == root => {
-                    Part::Here(Arc::clone(&file.bytes))
-                }
-                source => {
-                    if !location.contains("://") {
-                        return from_file(source, root, location, (inputs, private));
-                    }
-                    if location != root && !assemble::is_named(location, &openapi.reference_hosts) {
-                        return Part::Refused(
-                            "its host is not one of openapi.reference_hosts".to_owned(),
-                        );
-                    }
-                    used.insert(location.to_owned());
-                    fetched(copies.get(location))
-                }
+        let mut part = |location: &str| match &openapi.source {
+            OpenApiSource::File(file) if location == root => Part::Here(Arc::clone(&file.bytes)),
+            source if !location.contains("://") => {
+                from_file(source, root, location, (inputs, private))
+            }
+            _ if location != root && !assemble::is_named(location, &openapi.reference_hosts) => {
+                Part::Refused("its host is not one of openapi.reference_hosts".to_owned())
+            }
+            _ => {
+                used.insert(location.to_owned());
+                fetched(copies.get(location))
             }
         };
         if let Some(good) = &self.good
@@ -236,13 +230,12 @@ impl Known {
                 }
             }
         }
-        match failed {
-            Some(error) => self.failed(error),
-            None => {
-                self.error = None;
-                self.failures = 0;
-                self.due = Some(tokio::time::Instant::now() + self.refresh);
-            }
+        if let Some(error) = failed {
+            self.failed(error);
+        } else {
+            self.error = None;
+            self.failures = 0;
+            self.due = Some(tokio::time::Instant::now() + self.refresh);
         }
     }
 

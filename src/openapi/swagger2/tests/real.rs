@@ -37,7 +37,14 @@ fn real_documents_are_loaded_with_nothing_lost() {
         let api = api(original.clone());
         assert_eq!(api.operations.len(), operations, "{name}");
         for finding in &api.report {
-            let at = &finding.pointer[1..];
+            // What publishing changes stands below a place of it: operation, parameter, definition.
+            let depth = if finding.pointer.starts_with("#/paths") {
+                4
+            } else {
+                3
+            };
+            let mut ends = finding.pointer.match_indices('/').map(|(end, _)| end);
+            let at = &finding.pointer[1..ends.nth(depth).unwrap_or(finding.pointer.len())];
             assert!(
                 original.pointer(at).is_some(),
                 "{name}: {at} is no place of it"
