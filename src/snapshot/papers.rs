@@ -1,6 +1,9 @@
 //! The documents of a plugin, made of its configuration and its API.
 
 use std::collections::HashSet;
+use std::fmt::Write as _;
+
+use bytes::Bytes;
 
 use super::{Material, Operation};
 use crate::config::{self, Config};
@@ -44,11 +47,16 @@ fn texts(plugin: &config::Plugin, api: &Api) -> OpenApiTexts {
             description: plugin.description.clone(),
         },
     };
-    // One after the other: the document is large as a value.
+    // One after the other, and without room to grow: a document is large as a value.
     let texts = |target| {
         let document = openapi::publish(api, target, &options);
-        let yaml = openapi::to_yaml(&document);
-        (format!("{document:#}\n").into(), yaml.into())
+        let mut yaml = openapi::to_yaml(&document);
+        yaml.shrink_to_fit();
+        // Braces and quotes make it a third longer.
+        let mut json = String::with_capacity(yaml.len() + yaml.len() / 3 + 64);
+        let _ = writeln!(json, "{document:#}");
+        json.shrink_to_fit();
+        (Bytes::from(json), Bytes::from(yaml))
     };
     let (json_3_1, yaml_3_1) = texts(openapi::Target::V3_1_0);
     let (json_3_0, yaml_3_0) = texts(openapi::Target::V3_0_1);

@@ -73,7 +73,9 @@ pub struct InfoOverrides {
 
 /// The document with the published operations.
 pub fn publish(api: &Api, version: Target, options: &PublishOptions) -> Value {
-    render(api, version, options).0
+    let mut document = render(api, version, options).0;
+    super::read::tighten(&mut document);
+    document
 }
 
 /// What publishing repairs, simplifies and drops.

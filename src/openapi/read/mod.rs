@@ -117,7 +117,7 @@ pub fn read_document(bytes: &[u8], limits: &ReadLimits) -> Result<Document, Read
 
 /// Gives back the room that containers grew into: a document stays in memory as long as it
 /// serves, and most of its objects are small. The depth of what was read is bounded.
-fn tighten(value: &mut Value) {
+pub(super) fn tighten(value: &mut Value) {
     match value {
         Value::Object(map) => {
             let mut tight = Map::with_capacity(map.len());
