@@ -198,14 +198,8 @@ fn loosen(map: &mut Map<String, Value>, closed: &HashMap<&str, &Said>) {
             map.shift_remove(name);
         }
     }
-    let alternative = |schema: &Value| {
-        let to = schema.as_object().and_then(referred);
-        to.is_some_and(|to| closed.contains_key(to.name))
-    };
-    let Some(Value::Array(list)) = map.get("oneOf") else {
-        return;
-    };
-    if list.iter().any(alternative) && !map.contains_key("anyOf") {
+    let alternatives = map.get("oneOf").and_then(Value::as_array);
+    if alternatives.is_some_and(|list| list.iter().any(closes)) && !map.contains_key("anyOf") {
         // An alternative that accepts more may accept what another does.
         let renamed = |name| {
             if name == "oneOf" {

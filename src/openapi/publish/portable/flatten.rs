@@ -53,6 +53,7 @@ pub(in super::super) fn flatten(document: &mut Value, target: Target, report: &m
             work,
             copies: 0,
             level: 0,
+            component: true,
             changed: false,
             left_out: 0,
         };
@@ -257,6 +258,8 @@ struct Round<'g> {
     copies: usize,
     /// How deep it stands.
     level: usize,
+    /// Whether it stands in a component.
+    component: bool,
     /// Whether anything is different now.
     changed: bool,
     /// References to what is too large.
@@ -315,6 +318,7 @@ impl Round<'_> {
             self.rewrite(&mut schema, &mut String::new(), 0);
             self.schemas.insert(name.clone(), schema);
         }
+        self.component = false;
         each_outside(document, &mut |schema, at| self.rewrite(schema, at, 0));
     }
 
@@ -357,6 +361,9 @@ impl Round<'_> {
             return None;
         }
         let old = self.version == Target::V3_0_1;
+        if self.component && self.level == 0 && self.is_heir(map) {
+            return None;
+        }
         if let Some(to) = referred(map) {
             let one = refer(self.version, to.name, annotations(map), old && to.nullable);
             return (one != Value::Object(map.clone())).then_some(one);
@@ -388,6 +395,16 @@ impl Round<'_> {
             _ => self.fold(parts, own)?,
         };
         Some(finish(self.version, one, said, nullable))
+    }
+
+    /// Whether a schema extends one whose discriminator tells its heirs.
+    fn is_heir(&self, map: &Schema) -> bool {
+        let list = map.get("allOf").and_then(Value::as_array);
+        list.into_iter().flatten().any(|member| {
+            let to = member.as_object().and_then(referred);
+            let parent = to.and_then(|to| self.schemas.get(to.name));
+            parent.is_some_and(|parent| parent.get("discriminator").is_some())
+        })
     }
 
     /// The conjunction of all.

@@ -3,6 +3,8 @@
 //! A schema is the conjunction of its keywords, so most of two schemas stands side by side. What
 //! both say is put together where that is exact; where it is not, the two stay two.
 
+use std::collections::HashSet;
+
 use serde_json::{Map, Value, json};
 
 use super::super::Target;
@@ -88,17 +90,7 @@ impl<T: Targets> Meet<'_, T> {
     /// Both schemas as one, or as the two that they are.
     fn both_or_two(&mut self, a: &Value, b: &Value) -> Result<Value, Fail> {
         match self.both(a, b) {
-            Err(Fail::Unclear | Fail::Never) => {
-                let mut two = match a {
-                    Value::Object(map) if map.len() == 1 => match map.get("allOf") {
-                        Some(Value::Array(list)) if list.len() > 1 => list.clone(),
-                        _ => vec![a.clone()],
-                    },
-                    a => vec![a.clone()],
-                };
-                two.push(b.clone());
-                Ok(json!({ "allOf": two }))
-            }
+            Err(Fail::Unclear | Fail::Never) => Ok(two(a, b)),
             met => met,
         }
     }
@@ -358,71 +350,25 @@ impl<T: Targets> Meet<'_, T> {
         if !has(a) || !has(b) || same {
             return Ok(());
         }
-        let (more_a, more_b) = (a.get("additionalProperties"), b.get("additionalProperties"));
-        let (more_a, more_b) = (restriction(more_a).cloned(), restriction(more_b).cloned());
-        let patterns = [&*a, &*b].map(|schema| named(schema, "patternProperties"));
-        let restricted = more_a.is_some() || more_b.is_some();
-        if restricted && patterns.iter().any(|patterns| !patterns.is_empty()) {
-            return Err(Fail::Unclear);
-        }
-        let [mine, others] = patterns;
+        let more =
+            [&*a, &*b].map(|schema| restriction(schema.get("additionalProperties")).cloned());
+        let [mine, others] = [&*a, &*b].map(|schema| named(schema, "patternProperties"));
         if !mine.is_empty() || !others.is_empty() {
-            let mut all = mine;
-            for (pattern, schema) in others {
-                let both = match all.get(&pattern) {
-                    Some(own) => self.both_or_two(own, &schema)?,
-                    None => schema,
-                };
-                all.insert(pattern, both);
+            // Which of them apply to a property is not looked at.
+            if more.iter().any(Option::is_some) {
+                return Err(Fail::Unclear);
             }
+            let all = self.patterns(mine, others)?;
             a.insert("patternProperties".to_owned(), Value::Object(all));
         }
-        let [mine, others] = [&*a, &*b].map(|schema| named(schema, "properties"));
-        let needed = union(
-            a.get("required").unwrap_or(&json!([])),
-            b.get("required").unwrap_or(&json!([])),
-        )?;
-        let only_objects = [&*a, &*b]
-            .iter()
-            .any(|schema| schema.get("type") == Some(&json!("object")));
-        let mut all = Map::new();
-        for (name, schema) in &mine {
-            let other = others.get(name).or(more_b.as_ref());
-            // What is refused by the other would vanish: better to show the two.
-            let both = match other {
-                None => schema.clone(),
-                Some(Value::Bool(_)) => return Err(Fail::Unclear),
-                Some(other) => {
-                    let must = only_objects
-                        && needed
-                            .as_array()
-                            .is_some_and(|all| all.iter().any(|n| n == name));
-                    match self.both(schema, other) {
-                        Err(Fail::Never) if must => return Err(Fail::Never),
-                        Err(Fail::Never | Fail::Unclear) => self.both_or_two(schema, other)?,
-                        both => both?,
-                    }
-                }
-            };
-            all.insert(name.clone(), both);
-        }
-        for (name, schema) in others {
-            if !all.contains_key(&name) {
-                let both = match &more_a {
-                    None => schema,
-                    Some(Value::Bool(_)) => return Err(Fail::Unclear),
-                    Some(other) => self.both_or_two(other, &schema)?,
-                };
-                all.insert(name, both);
-            }
-        }
+        let all = self.properties(a, b, &more)?;
         if !all.is_empty() {
             a.insert("properties".to_owned(), Value::Object(all));
         }
-        let more = match (more_a, more_b) {
-            (Some(Value::Bool(_)), _) | (_, Some(Value::Bool(_))) => Some(Value::Bool(false)),
-            (Some(a), Some(b)) => Some(self.both_or_two(&a, &b)?),
-            (one, other) => one.or(other),
+        let more = match more {
+            [Some(Value::Bool(_)), _] | [_, Some(Value::Bool(_))] => Some(Value::Bool(false)),
+            [Some(a), Some(b)] => Some(self.both_or_two(&a, &b)?),
+            [one, other] => one.or(other),
         };
         if let Some(more) = more {
             a.insert("additionalProperties".to_owned(), more);
@@ -433,6 +379,65 @@ impl<T: Targets> Meet<'_, T> {
             }
         }
         Ok(())
+    }
+
+    /// The patterns of both.
+    fn patterns(&mut self, mut all: Schema, others: Schema) -> Result<Schema, Fail> {
+        for (pattern, schema) in others {
+            let both = match all.get(&pattern) {
+                Some(own) => self.both_or_two(own, &schema)?,
+                None => schema,
+            };
+            all.insert(pattern, both);
+        }
+        Ok(all)
+    }
+
+    /// The properties of both; what one has alone is what the other has for all others.
+    fn properties(
+        &mut self,
+        a: &Schema,
+        b: &Schema,
+        [more_a, more_b]: &[Option<Value>; 2],
+    ) -> Result<Schema, Fail> {
+        let [mine, others] = [a, b].map(|schema| named(schema, "properties"));
+        let only_objects = [a, b]
+            .iter()
+            .any(|schema| schema.get("type") == Some(&json!("object")));
+        let needed: HashSet<&str> = [a, b]
+            .iter()
+            .filter_map(|schema| schema.get("required")?.as_array())
+            .flatten()
+            .filter_map(Value::as_str)
+            .collect();
+        let mut all = Map::new();
+        for (name, schema) in mine {
+            // What is refused by the other would vanish: better to show the two.
+            let both = match others.get(&name).or(more_b.as_ref()) {
+                None => schema,
+                Some(Value::Bool(_)) => return Err(Fail::Unclear),
+                Some(other) => match self.both(&schema, other) {
+                    Err(Fail::Never) if only_objects && needed.contains(name.as_str()) => {
+                        return Err(Fail::Never);
+                    }
+                    Err(Fail::Never | Fail::Unclear) => two(&schema, other),
+                    both => both?,
+                },
+            };
+            all.insert(name, both);
+        }
+        for (name, schema) in others {
+            if all.contains_key(&name) {
+                continue;
+            }
+            let both = match more_a {
+                None => schema,
+                Some(Value::Bool(_)) => return Err(Fail::Unclear),
+                Some(other) => self.both_or_two(other, &schema)?,
+            };
+            all.insert(name, both);
+        }
+        Ok(all)
     }
 }
 
@@ -450,6 +455,18 @@ pub(super) fn refer(version: Target, name: &str, said: Schema, nullable: bool) -
         out.insert("nullable".to_owned(), true.into());
     }
     Value::Object(out)
+}
+
+/// Two schemas that stay two.
+fn two(a: &Value, b: &Value) -> Value {
+    let list = a.get("allOf").and_then(Value::as_array);
+    let alone = a.as_object().is_some_and(|map| map.len() == 1);
+    let mut all = match list {
+        Some(list) if alone && list.len() > 1 => list.clone(),
+        _ => vec![a.clone()],
+    };
+    all.push(b.clone());
+    json!({ "allOf": all })
 }
 
 /// A reference has nothing beside it in 3.0, and comes first in 3.1.

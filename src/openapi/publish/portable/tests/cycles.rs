@@ -159,7 +159,7 @@ fn nothing_is_refused_that_was_accepted() {
         schemas,
         json!({ "A": {
             "anyOf": [{ "type": "string" }, again],
-            "properties": { "p": { "oneOf": [{ "items": again }] } },
+            "properties": { "p": { "anyOf": [{ "items": again }] } },
         } })
     );
     assert_eq!(report.len(), 2);
