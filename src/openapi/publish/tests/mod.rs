@@ -1,3 +1,4 @@
+mod passes;
 mod schemas;
 
 use serde_json::{Value, json};
