@@ -132,11 +132,12 @@ fn read(
             ),
         });
     }
-    if let Some(more) = document.duplicates.len().checked_sub(DUPLICATES + 1) {
+    let more = document.duplicates.len().saturating_sub(DUPLICATES) + document.more_duplicates;
+    if more > 0 {
         report.push(Finding {
             pointer: format!("{location}#"),
             action: Action::Simplified,
-            message: format!("and {} more keys stand twice", more + 1),
+            message: format!("and {more} more keys stand twice"),
         });
     }
     Ok(document.value)
