@@ -42,7 +42,32 @@ PATIENCE = 1500
 """Seconds for one client over all documents."""
 STAGES = ("before", "3.1", "3.0")
 
-KNOWN: dict[tuple[str, str], str] = {}
+JSON_ONLY = "it takes bodies in JSON and plain text only, and refuses a document with others until its user leaves them out"
+IMPORTS = "what it generates for a required body of several media types does not import a name that it uses"
+OBJECTS = "it has no form for parameters that are objects, which the upstream takes as such"
+KNOWN: dict[tuple[str, str], str] = {
+    ("semantic-kernel", "box.json"): JSON_ONLY,
+    ("semantic-kernel", "discord.json"): JSON_ONLY,
+    ("semantic-kernel", "docker-engine-1.54.v2.yaml"): JSON_ONLY,
+    ("semantic-kernel", "dropshot-test.json"): JSON_ONLY,
+    ("semantic-kernel", "oai-uspto.yaml"): JSON_ONLY,
+    ("semantic-kernel", "openai.yaml"): JSON_ONLY,
+    ("semantic-kernel", "readme-parameters-style.json"): JSON_ONLY,
+    ("semantic-kernel", "readme-petstore.v2.yaml"): JSON_ONLY,
+    ("semantic-kernel", "redocly-cafe-3.2.yaml"): JSON_ONLY,
+    ("semantic-kernel", "redocly-cafe-split-3.2/cafe.yaml"): JSON_ONLY,
+    ("semantic-kernel", "swagger-petstore.yaml"): JSON_ONLY,
+    ("semantic-kernel", "twilio-messaging.json"): JSON_ONLY,
+    ("semantic-kernel", "xero-files.yaml"): JSON_ONLY,
+    ("langchain-community", "openai.yaml"): OBJECTS,
+    ("langchain-community", "readme-parameters-style.json"): OBJECTS,
+    ("openapi-python-client", "discord.json"): IMPORTS,
+    ("openapi-python-client", "openai.yaml"): IMPORTS,
+    ("openapi-python-client", "swagger-petstore.yaml"): IMPORTS,
+    ("openapi-python-client", "readme-parameters-style.json"): "it has no form for headers that are objects",
+    ("openapi-python-client", "meilisearch.json"): "two schemas of one name in other places become one module, and the other is not written",
+    ("openapi-python-client", "docker-engine-1.54.v2.yaml"): "it drops operations whose body is none of JSON, forms, bytes",
+}
 """(client, document): the true reason why it does not load, or not whole."""
 
 

@@ -86,6 +86,11 @@ impl<'d> Renderer<'d> {
                 draft.keywords.retain(|name, _| said(name));
             }
         }
+        // No value at all says as much, and some validators refuse it beside alternatives.
+        if draft.keywords.get("default") == Some(&Value::Null) {
+            draft.keywords.shift_remove("default");
+        }
+        only_empty(&mut draft.keywords);
         match self.target {
             Target::V3_1_0 => v31::finish(draft),
             Target::V3_0_1 => v30::finish(draft),
@@ -235,6 +240,16 @@ impl<'d> Renderer<'d> {
             out.insert("mapping".to_owned(), Value::Object(mapping));
         }
         Some(Value::Object(out))
+    }
+}
+
+/// A list of the empty object alone, as Swagger documents write sets, is an object without
+/// members: generators know no other lists than of plain values.
+fn only_empty(keywords: &mut Map<String, Value>) {
+    if keywords.get("enum") == Some(&json!([{}])) {
+        keywords.shift_remove("enum");
+        keywords.insert("type".to_owned(), "object".into());
+        keywords.insert("maxProperties".to_owned(), 0.into());
     }
 }
 

@@ -46,8 +46,8 @@ fn null_is_an_alternative_in_3_1_and_a_flag_in_3_0() {
     check(
         "3.1.0",
         json!({ "type": ["string", "null"], "maxLength": 3, "default": null }),
-        json!({ "default": null, "anyOf": [{ "type": "string", "maxLength": 3 }, { "type": "null" }] }),
-        json!({ "type": "string", "maxLength": 3, "default": null, "nullable": true }),
+        json!({ "anyOf": [{ "type": "string", "maxLength": 3 }, { "type": "null" }] }),
+        json!({ "type": "string", "maxLength": 3, "nullable": true }),
     );
     // Documents of 3.1 that still say nullable.
     check(
@@ -265,6 +265,11 @@ fn careless_schemas_are_mended() {
         "3.0.3",
         json!({ "type": "String", "maxLength": "10", "minLength": null, "required": [] }),
         json!({ "type": "string", "maxLength": 10 }),
+    );
+    same(
+        "3.0.3",
+        json!({ "type": "object", "enum": [{}], "default": null }),
+        json!({ "type": "object", "maxProperties": 0 }),
     );
     same(
         "3.0.3",
