@@ -135,7 +135,11 @@ impl<'d> Renderer<'d> {
             Keyword::Reference => {
                 if draft.reference.is_none() {
                     draft.reference = self.schema_reference(value);
-                    draft.written = self.written(value.as_str()?);
+                    // 3.0 has schemas beside it, and 3.1 has null.
+                    let apart = map.get("nullable") == Some(&Value::Bool(true));
+                    if apart || self.target == Target::V3_0_1 {
+                        draft.written = self.written(value.as_str()?);
+                    }
                 }
                 None
             }

@@ -65,6 +65,11 @@ const NAMES: &[&str] = &[
     "format",
     "encoding",
     "description",
+    "title",
+    "oneOf",
+    "multipleOf",
+    "uniqueItems",
+    "x-enum-varnames",
 ];
 
 /// Values that stand where they do not belong.

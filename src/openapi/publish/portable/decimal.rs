@@ -96,7 +96,7 @@ impl Decimal {
             return Some(false);
         };
         let rest = self.digits.iter().fold(0, |sum, d| read(sum, d) % divisor);
-        Some(rest * power_of_ten(shift, divisor) % divisor == 0)
+        Some((rest * power_of_ten(shift, divisor)).is_multiple_of(divisor))
     }
 }
 

@@ -18,12 +18,11 @@ pub(in super::super) fn drop_unusable(
     let mut checker = Checker::new(document, target);
     visit::schemas(document, |spot, schema| {
         let reason = match schema.get("default") {
-            None => return,
             Some(Value::Object(_)) => "its default is an object, which generators have no form for",
             Some(default) if checker.refuses(schema, default) => {
                 "its default is no value that it allows"
             }
-            Some(_) => return,
+            _ => return,
         };
         let finding = Finding::new(spot.pointer, Action::Simplified, reason);
         visit::note(report, finding);

@@ -137,7 +137,7 @@ fn names_for(values: &[Value]) -> Value {
         };
         let mut base = text.trim_matches('_').to_owned();
         if !base.starts_with(|c: char| c.is_ascii_alphabetic()) {
-            base = format!("VALUE_{base}").trim_end_matches('_').to_owned();
+            base.insert_str(0, if base.is_empty() { "VALUE" } else { "VALUE_" });
         }
         let count = next.entry(base.clone()).or_default();
         let mut name = base.clone();

@@ -80,9 +80,8 @@ impl Pass<'_, '_> {
             return;
         }
         let structured = parameter.get("style") == Some(&json!("deepObject"));
-        let before = match parameter.get("schema") {
-            Some(Value::Object(schema)) => schema,
-            _ => return,
+        let Some(Value::Object(before)) = parameter.get("schema") else {
+            return;
         };
         if let Some(plain) = self.planer.plain(before, structured) {
             self.nulls += usize::from(plain.null);

@@ -362,7 +362,10 @@ impl<'d> Planer<'d> {
 
     /// A copy, if there may be more of them.
     fn copy(&mut self, schema: &Map<String, Value>) -> Option<Map<String, Value>> {
-        self.left = weigh::take_map(schema, self.left)?;
+        let left = weigh::take_map(schema, self.left);
+        // What is too large has been looked at as well, and others are looked at less.
+        self.left = left.unwrap_or(self.left / 2);
+        left?;
         Some(schema.clone())
     }
 }

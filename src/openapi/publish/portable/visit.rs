@@ -192,7 +192,7 @@ impl<'d, V: FnMut(&Spot<'_, 'd>, Part<'d>)> Walk<V> {
     fn value(&mut self, value: &'d Value, name: &'d str) {
         if let Some(schema) = value.get("schema") {
             self.within("schema", |this| {
-                this.schema(schema, name, (false, false), 0)
+                this.schema(schema, name, (false, false), 0);
             });
         }
         self.content(value, name);
@@ -204,7 +204,7 @@ impl<'d, V: FnMut(&Spot<'_, 'd>, Part<'d>)> Walk<V> {
             this.show(Part::Media, media, name, (false, false));
             if let Some(schema) = media.get("schema") {
                 this.within("schema", |this| {
-                    this.schema(schema, name, (false, false), 0)
+                    this.schema(schema, name, (false, false), 0);
                 });
             }
             this.each(media, "encoding", |this, _, encoding| {

@@ -1,3 +1,4 @@
+mod parameters;
 mod passes;
 mod schemas;
 

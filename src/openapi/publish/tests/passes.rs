@@ -7,178 +7,6 @@ use crate::openapi::{Action, PublishOptions, Selection, Target, load, publish};
 
 const TARGETS: [Target; 2] = [Target::V3_1_0, Target::V3_0_1];
 
-/// The published parameter of an operation with this one alone, and what is reported about it.
-fn parameter(target: Target, parameter: Value) -> (Value, Vec<String>) {
-    let components = json!({ "schemas": {
-        "Order": { "type": "string", "enum": ["asc", "desc"] },
-        "Wrapped": { "allOf": [{ "$ref": "#/components/schemas/Order" }] },
-        "Loop": { "anyOf": [{ "$ref": "#/components/schemas/Loop" }, { "type": "integer" }] },
-    } });
-    let document = json!({ "openapi": "3.1.0", "components": components, "paths": {
-        "/p": { "get": { "parameters": [parameter], "responses": {} } } } });
-    let api = load(document, &Selection::default()).unwrap();
-    let report = api
-        .report
-        .iter()
-        .filter(|f| f.pointer.contains("parameters"));
-    let report = report.map(|f| f.message.clone()).collect();
-    let document = publish(&api, target, &PublishOptions::default());
-    let again = published(document.clone(), target);
-    let at = "/paths/~1p/get/parameters";
-    assert_eq!(document.pointer(at), again.pointer(at), "{target:?} again");
-    (document.pointer(at).unwrap()[0].clone(), report)
-}
-
-#[test]
-fn parameters_are_of_one_type_that_can_be_sent() {
-    let order = json!({ "$ref": "#/components/schemas/Order" });
-    let enumerated = json!({ "type": "string", "enum": ["asc", "desc"] });
-    let cases = [
-        (
-            json!({ "type": ["string", "null"], "maxLength": 3 }),
-            json!({ "type": "string", "maxLength": 3 }),
-        ),
-        (
-            json!({ "anyOf": [order, { "type": "null" }], "default": "asc" }),
-            json!({ "type": "string", "enum": ["asc", "desc"], "default": "asc" }),
-        ),
-        (order.clone(), enumerated.clone()),
-        (
-            json!({ "$ref": "#/components/schemas/Wrapped" }),
-            enumerated,
-        ),
-        (
-            json!({ "allOf": [{ "type": "integer" }, { "minimum": 1 }] }),
-            json!({ "type": "integer", "allOf": [{ "type": "integer" }, { "minimum": 1 }] }),
-        ),
-        (
-            json!({ "enum": [1, 2, null] }),
-            json!({ "type": "integer", "enum": [1, 2] }),
-        ),
-        (
-            json!({ "description": "any" }),
-            json!({ "type": "string", "description": "any" }),
-        ),
-        (json!({ "type": "null" }), json!({ "type": "string" })),
-        (
-            json!({ "type": ["integer", "string"], "default": 5 }),
-            json!({ "type": "string", "default": "5" }),
-        ),
-        (
-            json!({ "enum": ["a", 1, true] }),
-            json!({ "type": "string", "enum": ["a", "1", "true"] }),
-        ),
-        (
-            json!({ "oneOf": [{ "type": "integer", "minimum": 1 }, { "type": "number" }] }),
-            json!({ "type": "number", "anyOf": [{ "type": "integer", "minimum": 1 }, { "type": "number" }] }),
-        ),
-        (
-            json!({ "type": ["string", "array"], "items": { "type": "string" }, "default": "a" }),
-            json!({ "type": "array", "items": { "type": "string" }, "default": ["a"] }),
-        ),
-        (
-            json!({ "anyOf": [{ "type": "integer" }, { "type": "array", "maxItems": 3, "items": { "type": ["string", "null"] } }] }),
-            json!({ "type": "array", "maxItems": 3, "items": { "type": "string" } }),
-        ),
-        (
-            json!({ "type": "array", "items": { "type": ["string", "integer"] } }),
-            json!({ "type": "array", "items": { "type": "string" } }),
-        ),
-        (
-            json!({ "type": "array", "items": {} }),
-            json!({ "type": "array", "items": {} }),
-        ),
-        (
-            json!({ "type": ["object", "string"] }),
-            json!({ "type": "string" }),
-        ),
-        (
-            json!({ "type": ["object", "null"], "properties": { "a": { "type": "string" } } }),
-            json!({ "type": "object", "properties": { "a": { "type": "string" } } }),
-        ),
-    ];
-    for target in TARGETS {
-        for (schema, expected) in &cases {
-            let (found, _) = parameter(
-                target,
-                json!({ "name": "p", "in": "query", "schema": schema }),
-            );
-            assert_eq!(found["schema"], *expected, "{schema} as {target:?}");
-        }
-        // What refers to itself has an end.
-        let looped = json!({ "name": "p", "in": "query", "schema": { "$ref": "#/components/schemas/Loop" } });
-        assert_eq!(
-            parameter(target, looped).0["schema"],
-            json!({ "type": "string" })
-        );
-        // With this style an object is what can be sent.
-        let deep = json!({ "name": "p", "in": "query", "style": "deepObject", "explode": true,
-            "schema": { "type": ["object", "string"] } });
-        let (found, report) = parameter(target, deep);
-        assert_eq!(
-            found,
-            json!({ "name": "p", "in": "query", "style": "deepObject", "explode": true,
-            "schema": { "type": "object" } })
-        );
-        assert_eq!(report.len(), 1, "{report:?}");
-    }
-}
-
-#[test]
-fn lists_in_headers_and_values_of_media_types_are_texts() {
-    for target in TARGETS {
-        let list = json!({ "name": "h", "in": "header", "explode": false, "description": "Which", "example": ["a", "b"],
-            "schema": { "type": "array", "items": { "type": "string", "enum": ["a", "b"] }, "default": ["a"] } });
-        let (found, report) = parameter(target, list);
-        assert_eq!(
-            found,
-            json!({ "name": "h", "in": "header", "explode": false, "example": "a,b",
-            "description": "Which. Values separated by commas, each one of: a, b.",
-            "schema": { "type": "string", "default": "a" } })
-        );
-        assert_eq!(report.len(), 1, "{report:?}");
-
-        let content = json!({ "name": "filter", "in": "query", "content": {
-            "application/json": { "schema": { "type": "object" }, "example": { "a": 1 } } } });
-        let (found, report) = parameter(target, content);
-        let schema = match target {
-            Target::V3_1_0 => {
-                json!({ "type": "string", "contentMediaType": "application/json", "contentSchema": { "type": "object" } })
-            }
-            Target::V3_0_1 => json!({ "type": "string" }),
-        };
-        assert_eq!(
-            found,
-            json!({ "name": "filter", "in": "query", "example": "{\"a\":1}",
-            "description": "A text that is JSON.", "schema": schema })
-        );
-        assert_eq!(report.len(), 1, "{report:?}");
-    }
-}
-
-#[test]
-fn what_is_added_to_a_description_does_not_make_it_too_long() {
-    let list = json!({ "name": "h", "in": "header", "description": "Words and words. ".repeat(100),
-        "schema": { "type": "array", "items": { "type": "string" } } });
-    let document = json!({ "openapi": "3.1.0", "paths": { "/p": { "get": { "parameters": [list], "responses": {} } } } });
-    for (target, limit) in [(Target::V3_1_0, 700), (Target::V3_0_1, 200)] {
-        for (cut, most) in [(true, limit), (false, 2_000)] {
-            let mut api = load(document.clone(), &Selection::default()).unwrap();
-            api.cut = cut;
-            let found = publish(&api, target, &PublishOptions::default());
-            let text = found["paths"]["/p"]["get"]["parameters"][0]["description"]
-                .as_str()
-                .unwrap();
-            let length = text.chars().count();
-            assert!(length <= most && length > most / 2, "{length} of {most}");
-            assert!(
-                text.ends_with("words. Values separated by commas."),
-                "{text}"
-            );
-        }
-    }
-}
-
 #[test]
 fn titles_that_would_name_two_types_alike_become_descriptions() {
     let others = json!({ "schemas": {
@@ -254,10 +82,10 @@ fn titles_in_bodies_name_nothing() {
     assert_eq!(found.pointer(at).unwrap(), &expected);
 }
 
-#[test]
-fn defaults_are_values_that_their_schema_allows() {
+/// Schemas with a default that they allow.
+fn kept() -> Vec<Value> {
     let text = json!({ "type": "string" });
-    let kept = [
+    vec![
         json!({ "type": "integer", "default": 5, "minimum": 5, "maximum": 5 }),
         json!({ "type": "number", "default": 0.3, "multipleOf": 0.3 }),
         json!({ "type": "integer", "default": 9_007_199_254_740_993_u64, "multipleOf": 3 }),
@@ -274,8 +102,13 @@ fn defaults_are_values_that_their_schema_allows() {
         json!({ "type": "string", "format": "date", "default": "2024-02-29" }),
         json!({ "type": "string", "format": "date-time", "default": "2024-02-29T00:00:00Z" }),
         json!({ "allOf": [{ "$ref": "#/components/schemas/Loop" }], "default": "a" }),
-    ];
-    let dropped = [
+    ]
+}
+
+/// Schemas with a default that is of no use.
+fn dropped() -> Vec<Value> {
+    let text = json!({ "type": "string" });
+    vec![
         json!({ "type": "integer", "default": "5" }),
         json!({ "type": "integer", "default": 5, "minimum": 6 }),
         json!({ "type": "integer", "default": 5, "multipleOf": 2 }),
@@ -298,7 +131,12 @@ fn defaults_are_values_that_their_schema_allows() {
         json!({ "type": "object", "default": {} }),
         json!({ "type": "string", "format": "date", "default": "today" }),
         json!({ "type": "string", "format": "uuid", "default": "none" }),
-    ];
+    ]
+}
+
+#[test]
+fn defaults_are_values_that_their_schema_allows() {
+    let (kept, dropped) = (kept(), dropped());
     let others = json!({ "schemas": {
         "E": { "type": "string", "enum": ["a", "b"] },
         "Loop": { "allOf": [{ "$ref": "#/components/schemas/Loop" }] },
@@ -344,10 +182,10 @@ fn a_dropped_default_is_reported_where_it_stood() {
     assert_eq!(found[0].action, Action::Simplified);
 }
 
-#[test]
-fn values_that_would_be_named_alike_have_names() {
+/// Schemas, their values and the names of these once they are published.
+fn named() -> Vec<(Value, Value, Value)> {
     let names = "x-enum-varnames";
-    let cases = [
+    vec![
         (
             json!({ "type": "string", "enum": ["asc", "desc", "ASC", "+1", "-1", "", "1.5"] }),
             json!(["asc", "desc", "ASC", "+1", "-1", "", "1.5"]),
@@ -401,9 +239,14 @@ fn values_that_would_be_named_alike_have_names() {
             Value::Null,
             Value::Null,
         ),
-    ];
+    ]
+}
+
+#[test]
+fn values_that_would_be_named_alike_have_names() {
+    let names = "x-enum-varnames";
     for target in TARGETS {
-        for (schema, values, named) in &cases {
+        for (schema, values, named) in &named() {
             let found = published(document("3.1.0", schema.clone(), json!({})), target);
             let found = &found["components"]["schemas"]["S"];
             assert_eq!(
@@ -471,4 +314,33 @@ fn media_types_have_what_clients_want() {
         .iter()
         .filter(|f| f.message.contains("no such property"));
     assert_eq!(strays.count(), 2);
+}
+
+#[test]
+fn many_operations_take_no_longer_than_they_are() {
+    let alternatives: Vec<Value> = (0..400).map(|i| json!({ "const": i })).collect();
+    let schemas = json!({
+        "Many": { "oneOf": alternatives },
+        "Twice": { "anyOf": [{ "$ref": "#/components/schemas/Twice" }, { "$ref": "#/components/schemas/Twice" }] },
+    });
+    let reference = |name: &str, default: Value| json!({ "anyOf": [{ "$ref": format!("#/components/schemas/{name}") }, { "type": "null" }], "default": default });
+    let paths: serde_json::Map<String, Value> = (0..10_000)
+        .map(|i| {
+            let parameters = json!([
+                { "name": "many", "in": "query", "schema": reference("Many", json!(i)) },
+                { "name": "twice", "in": "query", "schema": reference("Twice", json!("a")) },
+            ]);
+            (
+                format!("/p{i}"),
+                json!({ "get": { "parameters": parameters, "responses": {} } }),
+            )
+        })
+        .collect();
+    let document =
+        json!({ "openapi": "3.1.0", "paths": paths, "components": { "schemas": schemas } });
+    let start = std::time::Instant::now();
+    let found = published(document, Target::V3_1_0);
+    assert_eq!(found["paths"].as_object().unwrap().len(), 10_000);
+    let took = start.elapsed();
+    assert!(took.as_secs() < 60, "{took:?}");
 }
