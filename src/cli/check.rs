@@ -9,6 +9,7 @@ use super::output::Output;
 use crate::app;
 use crate::control::Source;
 use crate::openapi::lint::Profile;
+use crate::openapi::{Action, Finding};
 use crate::problems::{Problems, Severity};
 use crate::snapshot::{Plugin, Snapshot};
 
@@ -34,7 +35,9 @@ pub(super) fn run(check: &Check, output: &mut Output) -> anyhow::Result<Exit> {
     } else {
         findings.print(check, output)?;
     }
-    let any = findings.warnings() > 0 || Count::of_all(&findings.lint).is_any();
+    let any = findings.warnings() > 0
+        || Count::of_all(&findings.lint).is_any()
+        || findings.plugins.iter().any(|plugin| skips(&plugin.report));
     Ok(if findings.count > 0 || (check.strict && any) {
         Exit::Invalid
     } else {
@@ -114,9 +117,10 @@ impl<'a> Findings<'a> {
                 format!(" (document not available: {reason})")
             });
             output.text(&format!(
-                "plugin {}: {} operations{state}\n",
+                "plugin {}: {} operations{state}{}\n",
                 plugin.name,
-                plugin.operations.len()
+                plugin.operations.len(),
+                counted(&plugin.report)
             ))?;
             for (finding, written) in plugin.reported() {
                 let file = written
@@ -147,10 +151,42 @@ impl<'a> Findings<'a> {
             format!("; of its documents: {}", Count::of_all(&self.lint))
         };
         output.text(&format!(
-            "{} {verdict}: {} problems, {} warnings{lint}\n",
+            "{} {verdict}: {}, {}{lint}\n",
             check.config.display(),
-            self.count,
-            self.warnings()
+            number(self.count, "problem"),
+            number(self.warnings(), "warning")
         ))
     }
+}
+
+/// How many lines of each kind a load report has.
+fn counted(report: &[Finding]) -> String {
+    let kinds = [
+        Action::Skipped,
+        Action::Repaired,
+        Action::Simplified,
+        Action::Noted,
+    ];
+    let count = |kind| report.iter().filter(|line| line.action == kind).count();
+    let counts: Vec<String> = kinds
+        .into_iter()
+        .filter(|kind| count(*kind) > 0)
+        .map(|kind| format!("{} {}", count(kind), kind.as_str()))
+        .collect();
+    if counts.is_empty() {
+        String::new()
+    } else {
+        format!("; {}", counts.join(", "))
+    }
+}
+
+/// Whether something of the document is not published.
+fn skips(report: &[Finding]) -> bool {
+    report.iter().any(|line| line.action == Action::Skipped)
+}
+
+/// `1 problem`, `2 problems`
+fn number(count: usize, what: &str) -> String {
+    let s = if count == 1 { "" } else { "s" };
+    format!("{count} {what}{s}")
 }

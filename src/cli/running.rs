@@ -105,6 +105,14 @@ fn describe(status: &Value) -> String {
     for plugin in each(&status["plugins"]) {
         describe_plugin(plugin, &mut text);
     }
+    for warning in each(&status["warnings"]) {
+        let _ = writeln!(
+            text,
+            "warning: {}: {}",
+            word(&warning["key"]),
+            word(&warning["message"])
+        );
+    }
     if let Some(refused) = status["pending_rejected"].as_object() {
         let (since, stage) = (word(&refused["since"]), word(&refused["stage"]));
         let _ = writeln!(
@@ -135,7 +143,17 @@ fn describe_plugin(plugin: &Value, text: &mut String) {
     }
     for finding in each(&plugin["report"]) {
         let (action, pointer) = (word(&finding["action"]), word(&finding["pointer"]));
-        let _ = writeln!(text, "  {action} {pointer}: {}", word(&finding["message"]));
+        let file = finding["file"]
+            .as_str()
+            .map_or(String::new(), |f| format!("{f} "));
+        let line = finding["line"]
+            .as_u64()
+            .map_or(String::new(), |l| format!(", line {l}"));
+        let _ = writeln!(
+            text,
+            "  {action} {file}{pointer}{line}: {}",
+            word(&finding["message"])
+        );
     }
 }
 

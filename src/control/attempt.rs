@@ -1,5 +1,6 @@
 //! One attempt: read → validate → compile → bind → self-test → publish.
 
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -145,6 +146,15 @@ impl<E: Edges> Control<E> {
         served.map(|plugin| plugin.name.to_string()).collect()
     }
 
+    /// What hides something in the plugins that serve.
+    fn hiding(&self) -> HashMap<String, HashSet<String>> {
+        let running = self.published.as_ref().map(|published| published.current());
+        let plugins = running.iter().flat_map(|running| &running.plugins);
+        plugins
+            .map(|plugin| (plugin.name.to_string(), plugin.hides.clone()))
+            .collect()
+    }
+
     /// What a snapshot is made of beside its configuration.
     fn material<'a>(
         &'a self,
@@ -166,6 +176,7 @@ impl<E: Edges> Control<E> {
             dev: matches!(self.source, Source::Text { dev: true, .. }),
             // What did not change is not what is wrong.
             strict: self.text != Some(text),
+            hiding: self.hiding(),
             strict_if_fetched: self.text.is_some_and(|running| running != text) || self.rehearsal,
         }
     }

@@ -101,6 +101,8 @@ pub fn load_prepared(prepared: &Prepared, options: &LoadOptions) -> Api {
     let mut told = HashSet::new();
     api.report
         .retain(|line| told.insert((line.pointer.clone(), line.message.clone())));
+    // What is lost comes first.
+    api.report.sort_by_key(|line| line.action.rank());
     shorten(&mut api.report);
     api
 }

@@ -162,6 +162,16 @@ pub enum Action {
 }
 
 impl Action {
+    /// What is lost comes before what is not.
+    pub(crate) fn rank(self) -> u8 {
+        match self {
+            Self::Skipped => 0,
+            Self::Repaired => 1,
+            Self::Simplified => 2,
+            Self::Noted => 3,
+        }
+    }
+
     /// As it is shown.
     pub fn as_str(self) -> &'static str {
         match self {

@@ -193,7 +193,11 @@ fn operations_of<'d>(
                 report.push(Finding::new(at, Action::Skipped, reason));
                 continue;
             }
-            _ => continue,
+            _ => {
+                report
+                    .extend(unknown(name).map(|reason| Finding::new(at, Action::Skipped, reason)));
+                continue;
+            }
         };
         if name.bytes().any(|b| b.is_ascii_uppercase()) {
             let reason = format!("`{name}` is read as the method {method}");
@@ -223,6 +227,21 @@ fn operations_of<'d>(
             Err(reason) => report.push(Finding::new(at, Action::Skipped, reason)),
         }
     }
+}
+
+/// Why a member of a path item is no operation, if it looks as if it was meant to be one.
+fn unknown(name: &str) -> Option<String> {
+    const KNOWN: [&str; 5] = ["summary", "description", "servers", "parameters", "$ref"];
+    const METHODS: [&str; 6] = ["get", "put", "post", "delete", "head", "patch"];
+    if KNOWN.contains(&name) || name.starts_with("x-") {
+        return None;
+    }
+    let near = |method: &&str| strsim::damerau_levenshtein(&name.to_ascii_lowercase(), method) <= 2;
+    let meant = METHODS.into_iter().filter(|_| name.len() <= 8).find(near);
+    Some(match meant {
+        Some(method) => format!("`{name}` is no method; did you mean `{method}`?"),
+        None => format!("`{name}` is no method"),
+    })
 }
 
 impl Finding {

@@ -1,5 +1,7 @@
 //! What a plugin's document says, with what the configuration says of it.
 
+use std::collections::HashSet;
+
 use super::Material;
 use crate::config;
 use crate::openapi::{self, Api, LoadOptions, Override, OverridePart, Selection};
@@ -26,8 +28,32 @@ fn overriding(written: &config::OperationOverride) -> Override {
     }
 }
 
+/// What hides something: a document that changed must not undo it.
+pub(super) fn hides(plugin: &config::Plugin, api: &Api) -> HashSet<String> {
+    let excluded = plugin.openapi.exclude.iter().enumerate();
+    let excluded = excluded
+        .filter(|(index, _)| !api.unmatched.exclude.contains(index))
+        .map(|(_, selector)| selector.value.to_string());
+    let unknown = |index: usize| {
+        let faults = api.faults.iter();
+        faults
+            .clone()
+            .any(|f| f.index == index && f.part == OverridePart::Selector)
+    };
+    let fixed = plugin.operations.iter().enumerate();
+    let fixed = fixed
+        .filter(|(index, written)| !written.fixed.is_empty() && !unknown(*index))
+        .map(|(_, written)| written.selector.to_string());
+    excluded.chain(fixed).collect()
+}
+
 /// Says which of `operations` can not be what was meant.
-fn check_overrides(plugin: &config::Plugin, api: &Api, strict: bool, problems: &mut Problems) {
+fn check_overrides(
+    plugin: &config::Plugin,
+    api: &Api,
+    (strict, hidden): (bool, &dyn Fn(&str) -> bool),
+    problems: &mut Problems,
+) {
     for fault in &api.faults {
         let Some(written) = plugin.operations.get(fault.index) else {
             continue;
@@ -41,7 +67,7 @@ fn check_overrides(plugin: &config::Plugin, api: &Api, strict: bool, problems: &
             }
         };
         let unknown = fault.part == OverridePart::Selector && !fault.stops;
-        if fault.stops || (unknown && strict) {
+        if fault.stops || (unknown && (strict || hidden(&written.selector.to_string()))) {
             let problem = problems.add(at, fault.message.clone());
             if unknown {
                 problem.help("an operationId or `METHOD /path` as the document has it");
@@ -85,7 +111,11 @@ pub(super) fn load(
         keeps_recursion: plugin.openapi.keeps_recursion,
     };
     let loaded = openapi::load_prepared(&source.prepared, &options);
-    check_overrides(plugin, &loaded, strict, problems);
+    let hidden = |what: &str| {
+        let hiding = material.hiding.get(&plugin.name);
+        hiding.is_some_and(|hiding| hiding.contains(what))
+    };
+    check_overrides(plugin, &loaded, (strict, &hidden), problems);
     let unmatched = &loaded.unmatched;
     let idle = (
         &plugin.openapi.include,
@@ -101,7 +131,7 @@ pub(super) fn load(
         for selector in indexes.iter().filter_map(|index| list.get(*index)) {
             let what = &selector.value;
             let message = format!("`{what}` matches no operation of the document: {so}");
-            let problem = if strict {
+            let problem = if strict || hidden(&selector.value.to_string()) {
                 problems.add(&selector.at, message)
             } else {
                 problems.warn(&selector.at, message)

@@ -13,7 +13,7 @@ mod prefix;
 mod target;
 mod tls;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use arc_swap::{ArcSwap, Cache};
@@ -88,6 +88,9 @@ pub struct Material<'a> {
     /// The same where the document was fetched, and so may have changed since it was written: at
     /// a start it is a warning.
     pub strict_if_fetched: bool,
+    /// Per plugin that serves: what hides operations and parameters. It must not stop to do so
+    /// because a document changed under it.
+    pub hiding: HashMap<String, HashSet<String>>,
 }
 
 /// Per plugin: its API, or why it is not there yet.

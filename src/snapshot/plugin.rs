@@ -74,6 +74,9 @@ pub struct Plugin {
     pub fly_host: Option<String>,
     /// Whether its API's document comes over the network, and may change by itself.
     pub document_is_fetched: bool,
+    /// What hides operations and parameters in it: selectors of `exclude`, and operations with
+    /// fixed parameters.
+    pub hides: HashSet<String>,
     /// Its API's document, as it was read.
     pub source: Option<Arc<super::ApiDocument>>,
     /// Why its API's document is not there.
@@ -189,6 +192,7 @@ pub(super) fn compile(
     let target = dial::target(plugin, &config.limits, material.system_roots, problems)?;
     let (source, unavailable) = source(plugin, material);
     let loaded = source.map(|source| api::load(plugin, source, material, problems));
+    let hides = loaded.as_ref().map(|api| api::hides(plugin, api));
     let name: Arc<str> = Arc::from(plugin.name.as_str());
     let callable = loaded.as_ref().map_or_else(Callable::nothing, |api| {
         callable(plugin, api, material, problems)
@@ -236,6 +240,7 @@ pub(super) fn compile(
             .as_ref()
             .map(|app| format!("{app}.fly.dev")),
         document_is_fetched: api::is_fetched(plugin),
+        hides: hides.unwrap_or_default(),
         source: source.cloned(),
         unavailable,
         report: callable.report,

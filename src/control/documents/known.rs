@@ -45,6 +45,8 @@ pub(super) struct Good {
     pub(super) digest: [u8; 32],
     /// `openapi.reference_hosts` when it was put together.
     hosts: Vec<String>,
+    /// What could not be had then.
+    absent: BTreeSet<String>,
     pub(super) document: Arc<ApiDocument>,
     pub(super) at: Timestamp,
 }
@@ -161,6 +163,10 @@ impl Known {
         if let Some(good) = &self.good
             && good.hosts == openapi.reference_hosts
             && good.digest == digest_again(&good.document, openapi, &mut part)
+            && !good
+                .absent
+                .iter()
+                .any(|location| matches!(part(location), Part::Here(_)))
         {
             return Ok(Vec::new());
         }
@@ -179,6 +185,7 @@ impl Known {
                 self.good = Some(Good {
                     digest: whole.digest,
                     hosts: openapi.reference_hosts.clone(),
+                    absent: whole.absent,
                     document,
                     at: now,
                 });

@@ -261,10 +261,11 @@ fn each_document_has_the_operations_that_it_is_known_for() {
 fn publishing_what_was_published_changes_nothing() {
     each_published(|what, _, _, target, document| {
         let again = publish(&load_all(document), target, &options());
-        // Its bodies are more than is written out of one document, and which of them are the
-        // largest is another matter once they are.
+        // Where bodies are more than is written out of one document, which of them are the
+        // largest is another matter once the others are.
+        let large = ["openai.yaml", "discord.json"];
         assert!(
-            again == *document || what.starts_with("openai.yaml"),
+            again == *document || large.iter().any(|name| what.starts_with(name)),
             "{what}: {}",
             hostile::difference(document, &again)
         );
