@@ -4,6 +4,7 @@ pub(super) mod cycles;
 pub(super) mod flatten;
 mod graph;
 mod meet;
+mod pieces;
 #[cfg(test)]
 mod tests;
 mod values;
