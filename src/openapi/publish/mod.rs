@@ -87,8 +87,8 @@ fn render(api: &Api, target: Target, options: &PublishOptions) -> (Value, Vec<Fi
     renderer.cut = api.cut;
     renderer.plan_inlining(api);
     let paths = paths(api, options, &mut renderer);
-    let (mut components, report) = renderer.finish();
-    prune::prune(&paths, &mut components);
+    let (components, mut report) = renderer.finish();
+    let (paths, mut components) = simpler(paths, components, target, &mut report);
     if let Some((name, scheme)) = &options.security {
         let schemes = Map::from_iter([(name.clone(), scheme.clone())]);
         components.insert("securitySchemes".to_owned(), Value::Object(schemes));
@@ -108,6 +108,35 @@ fn render(api: &Api, target: Target, options: &PublishOptions) -> (Value, Vec<Fi
         document.insert("tags".to_owned(), tags);
     }
     (Value::Object(document), report)
+}
+
+/// Paths and components as more clients can read them.
+fn simpler(
+    paths: Map<String, Value>,
+    mut components: Map<String, Value>,
+    target: Target,
+    report: &mut Vec<Finding>,
+) -> (Map<String, Value>, Map<String, Value>) {
+    prune::prune(&paths, &mut components);
+    let mut parts = Value::Object(Map::from_iter([
+        ("paths".to_owned(), Value::Object(paths)),
+        ("components".to_owned(), Value::Object(components)),
+    ]));
+    portable::flatten(&mut parts, target, report);
+    let before = report.len();
+    portable::cycles(&mut parts, target, report);
+    if report.len() > before {
+        // A reference that closed a cycle in `allOf` is none any more.
+        portable::flatten(&mut parts, target, report);
+    }
+    let mut take = |name: &str| match parts.get_mut(name).map(Value::take) {
+        Some(Value::Object(map)) => map,
+        _ => Map::new(),
+    };
+    let (paths, mut components) = (take("paths"), take("components"));
+    // What was copied may have been used for that alone.
+    prune::prune(&paths, &mut components);
+    (paths, components)
 }
 
 /// `paths`, in the order of the document.
