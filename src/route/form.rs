@@ -43,9 +43,9 @@ impl Form {
 fn part_names(body: &[u8]) -> Vec<&[u8]> {
     const HEADER: &[u8] = b"content-disposition";
     let mut names = Vec::new();
-    let mut lines = body.split(|byte| matches!(byte, b'\r' | b'\n')).peekable();
+    let lines = body.split(|byte| matches!(byte, b'\r' | b'\n'));
     let mut inside = false;
-    while let Some(line) = lines.next() {
+    for line in lines {
         let folded = inside
             && line
                 .first()

@@ -116,7 +116,24 @@ pub(super) fn load(
         hiding.is_some_and(|hiding| hiding.contains(what))
     };
     check_overrides(plugin, &loaded, (strict, &hidden), problems);
-    let unmatched = &loaded.unmatched;
+    check_selection(plugin, &loaded, (strict, &hidden), problems);
+    if loaded.operations.is_empty() {
+        problems.warn(
+            &plugin.openapi.at,
+            "no operation is published: every request will get 404",
+        );
+    }
+    loaded
+}
+
+/// Says which selectors name nothing.
+fn check_selection(
+    plugin: &config::Plugin,
+    api: &Api,
+    (strict, hidden): (bool, &dyn Fn(&str) -> bool),
+    problems: &mut Problems,
+) {
+    let unmatched = &api.unmatched;
     let idle = (
         &plugin.openapi.include,
         &unmatched.include,
@@ -139,12 +156,4 @@ pub(super) fn load(
             problem.help("an operationId, `tag:NAME`, or `METHOD /path` as the document has it");
         }
     }
-    let api = loaded;
-    if api.operations.is_empty() {
-        problems.warn(
-            &plugin.openapi.at,
-            "no operation is published: every request will get 404",
-        );
-    }
-    api
 }

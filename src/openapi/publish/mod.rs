@@ -127,7 +127,12 @@ fn make_portable(
     let mut document = Value::Object(document);
     portable::flatten(&mut document, target, report);
     if !api.keeps_recursion {
+        let before = report.len();
         portable::cycles(&mut document, target, report);
+        if report.len() > before {
+            // A reference that closed a cycle in `allOf` is none any more.
+            portable::flatten(&mut document, target, report);
+        }
     }
     portable::parameters::make_plain(&mut document, target, api.cut, report);
     portable::enums::list_null(&mut document, target);

@@ -261,9 +261,9 @@ fn each_document_has_the_operations_that_it_is_known_for() {
 fn publishing_what_was_published_changes_nothing() {
     each_published(|what, _, _, target, document| {
         let again = publish(&load_all(document), target, &options());
-        // Where bodies are more than is written out of one document, which of them are the
-        // largest is another matter once the others are.
-        let large = ["openai.yaml", "discord.json"];
+        // Bodies are written out before the passes that simplify schemas: what is small enough only
+        // after them is written out the second time.
+        let large = ["openai.yaml", "discord.json", "sendgrid-mc-contacts.json"];
         assert!(
             again == *document || large.iter().any(|name| what.starts_with(name)),
             "{what}: {}",

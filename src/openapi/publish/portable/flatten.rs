@@ -9,7 +9,8 @@ use serde_json::{Map, Value};
 use super::super::keywords::is_annotation;
 use super::super::{Action, Finding, Target};
 use super::graph::Graph;
-use super::meet::{Meet, Schema, Targets, annotations, refer, take_nullable};
+use super::meet::{Meet, Schema, Targets};
+use super::pieces::{annotations, refer, take_nullable};
 use super::values::{Fail, nodes};
 use super::walk::{each_inner, each_outside, inner, referred};
 
@@ -31,7 +32,7 @@ const WORK: usize = 200_000;
 const WORK_PER_NODE: usize = 20;
 
 /// Writes `allOf` as one schema, wherever that is exact and not too much. Nothing is lost by it
-/// but titles and examples of the parts, which are none of the whole.
+/// but titles, examples and defaults of the parts, which are none of the whole.
 pub(in super::super) fn flatten(document: &mut Value, target: Target, report: &mut Vec<Finding>) {
     let size = nodes(document);
     let mut growth = size.max(ALTOGETHER);
@@ -175,14 +176,12 @@ impl Plan {
         each.sort_unstable();
         let (mut left, mut largest) = (growth, MOST);
         for size in each {
-            match left.checked_sub(size) {
-                Some(rest) => left = rest,
-                None => {
-                    // All of a size, or none of them.
-                    largest = size.saturating_sub(1);
-                    break;
-                }
-            }
+            let Some(rest) = left.checked_sub(size) else {
+                // All of a size, or none of them.
+                largest = size.saturating_sub(1);
+                break;
+            };
+            left = rest;
         }
         Self {
             order,

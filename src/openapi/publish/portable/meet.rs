@@ -10,6 +10,10 @@ use serde_json::{Map, Value, json};
 use super::super::Target;
 use super::super::keywords::{Keyword, is_annotation, keyword};
 use super::super::weigh::take;
+use super::pieces::{
+    alternatives, annotations, apart, assertions, beside, excluded, is_structured, named, refer,
+    restriction, take_nullable, tidy, two,
+};
 use super::values::{Fail, allows_null, common, nodes, settle, tighter, types, union};
 use super::walk::referred;
 
@@ -161,8 +165,8 @@ impl<T: Targets> Meet<'_, T> {
         };
         let met = match (alternatives(&a)?, alternatives(&b)?) {
             (None, None) => self.plain(a, &b, nullable),
-            (Some(key), None) => self.distribute(key, a, b, nullable),
-            (None, Some(key)) => self.distribute(key, b, a, nullable),
+            (Some(key), None) => self.distribute(key, a, &b, nullable),
+            (None, Some(key)) => self.distribute(key, b, &a, nullable),
             (Some(key), Some(other)) if key == other => self.product(key, a, b, nullable),
             _ => Err(Fail::Unclear),
         };
@@ -184,15 +188,15 @@ impl<T: Targets> Meet<'_, T> {
         &mut self,
         key: &str,
         mut with: Schema,
-        without: Schema,
+        without: &Schema,
         nullable: bool,
     ) -> Result<Schema, Fail> {
         let Some(Value::Array(list)) = with.shift_remove(key) else {
             return Err(Fail::Unclear);
         };
         let (inner, outer) = (assertions(&with), annotations(&with));
-        let own = annotations(&without);
-        let rest = self.plain(inner, &assertions(&without), nullable)?;
+        let own = annotations(without);
+        let rest = self.plain(inner, &assertions(without), nullable)?;
         let structured = is_structured(&rest);
         if structured && list.len() > MAX_ALTERNATIVES {
             return Err(Fail::Unclear);
@@ -439,165 +443,4 @@ impl<T: Targets> Meet<'_, T> {
         }
         Ok(all)
     }
-}
-
-/// A reference with texts beside it, as a version writes it.
-pub(super) fn refer(version: Target, name: &str, said: Schema, nullable: bool) -> Value {
-    let reference = format!("#/components/schemas/{name}");
-    let mut out = Map::new();
-    if version == Target::V3_0_1 && (nullable || !said.is_empty()) {
-        out.insert("allOf".to_owned(), json!([{ "$ref": reference }]));
-    } else {
-        out.insert("$ref".to_owned(), reference.into());
-    }
-    out.extend(said);
-    if nullable {
-        out.insert("nullable".to_owned(), true.into());
-    }
-    Value::Object(out)
-}
-
-/// Two schemas that stay two.
-fn two(a: &Value, b: &Value) -> Value {
-    let list = a.get("allOf").and_then(Value::as_array);
-    let alone = a.as_object().is_some_and(|map| map.len() == 1);
-    let mut all = match list {
-        Some(list) if alone && list.len() > 1 => list.clone(),
-        _ => vec![a.clone()],
-    };
-    all.push(b.clone());
-    json!({ "allOf": all })
-}
-
-/// A reference has nothing beside it in 3.0, and comes first in 3.1.
-fn tidy(version: Target, mut schema: Schema) -> Schema {
-    let Some(reference) = schema.get("$ref").cloned().filter(|_| schema.len() > 1) else {
-        return schema;
-    };
-    schema.shift_remove("$ref");
-    let first = if version == Target::V3_0_1 {
-        ("allOf".to_owned(), json!([{ "$ref": reference }]))
-    } else {
-        ("$ref".to_owned(), reference)
-    };
-    std::iter::once(first).chain(schema).collect()
-}
-
-/// The texts and the like of a schema.
-pub(super) fn annotations(schema: &Schema) -> Schema {
-    let said = schema.iter().filter(|(name, _)| is_annotation(name));
-    said.map(|(name, value)| (name.clone(), value.clone()))
-        .collect()
-}
-
-/// What a schema has besides.
-fn assertions(schema: &Schema) -> Schema {
-    let rest = schema.iter().filter(|(name, _)| !is_annotation(name));
-    rest.map(|(name, value)| (name.clone(), value.clone()))
-        .collect()
-}
-
-/// Takes `nullable` out.
-pub(super) fn take_nullable(schema: &mut Schema) -> bool {
-    schema.shift_remove("nullable") == Some(Value::Bool(true))
-}
-
-/// Which alternatives a schema has.
-fn alternatives(schema: &Schema) -> Result<Option<&'static str>, Fail> {
-    match (schema.get("anyOf"), schema.get("oneOf")) {
-        (None, None) => Ok(None),
-        (Some(Value::Array(_)), None) => Ok(Some("anyOf")),
-        (None, Some(Value::Array(_))) => Ok(Some("oneOf")),
-        _ => Err(Fail::Unclear),
-    }
-}
-
-/// Whether a schema describes an object in a way that readers look for in each alternative.
-fn is_structured(schema: &Schema) -> bool {
-    [
-        "properties",
-        "patternProperties",
-        "additionalProperties",
-        "required",
-    ]
-    .iter()
-    .any(|name| schema.contains_key(*name))
-}
-
-/// Alternatives, and what holds for all of them.
-fn beside(key: &str, list: Vec<Value>, rest: Value, said: [Schema; 2]) -> Schema {
-    let mut out = Schema::new();
-    for said in said {
-        out.extend(said);
-    }
-    if let Value::Object(rest) = rest {
-        out.extend(rest);
-    }
-    out.insert(key.to_owned(), list.into());
-    out
-}
-
-/// The members of a keyword.
-fn named(schema: &Schema, name: &str) -> Map<String, Value> {
-    let members = schema.get(name).and_then(Value::as_object);
-    members.cloned().unwrap_or_default()
-}
-
-/// `additionalProperties`, if it restricts anything.
-fn restriction(more: Option<&Value>) -> Option<&Value> {
-    match more? {
-        Value::Bool(true) => None,
-        Value::Object(map) if map.keys().all(|name| is_annotation(name)) => None,
-        more => Some(more),
-    }
-}
-
-/// Keywords that depend on each other have to be on one side, or the same on both.
-fn apart(a: &Schema, b: &Schema) -> Result<(), Fail> {
-    for group in [
-        ["prefixItems", "items", "additionalItems"].as_slice(),
-        &["contains", "minContains", "maxContains"],
-        &["if", "then", "else"],
-        &["contentEncoding", "contentMediaType", "contentSchema"],
-    ] {
-        if group[0] == "prefixItems" && !a.contains_key(group[0]) && !b.contains_key(group[0]) {
-            continue;
-        }
-        let has = |schema: &Schema| group.iter().any(|name| schema.contains_key(*name));
-        if has(a) && has(b) && group.iter().any(|name| a.get(*name) != b.get(*name)) {
-            return Err(Fail::Unclear);
-        }
-    }
-    Ok(())
-}
-
-/// A bound of 3.0 and the flag that excludes it: of two, the tighter.
-fn excluded(
-    a: &mut Schema,
-    b: &mut Schema,
-    bound: &str,
-    flag: &str,
-    larger: bool,
-) -> Result<(), Fail> {
-    for schema in [&mut *a, &mut *b] {
-        if !schema.contains_key(bound) || schema.get(flag) == Some(&Value::Bool(false)) {
-            schema.shift_remove(flag);
-        }
-    }
-    let (Some(first), Some(second)) = (a.get(bound), b.get(bound)) else {
-        return Ok(());
-    };
-    let tight = tighter(first, second, larger)?;
-    let is_excluded =
-        |schema: &Schema| schema.contains_key(flag) && schema.get(bound) == Some(&tight);
-    let excluded = is_excluded(a) || is_excluded(b);
-    for schema in [&mut *a, &mut *b] {
-        schema.shift_remove(flag);
-    }
-    b.shift_remove(bound);
-    a.insert(bound.to_owned(), tight);
-    if excluded {
-        a.insert(flag.to_owned(), true.into());
-    }
-    Ok(())
 }

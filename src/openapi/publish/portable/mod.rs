@@ -10,6 +10,7 @@ pub(super) mod flatten;
 mod graph;
 mod meet;
 pub(super) mod parameters;
+mod pieces;
 mod plain;
 #[cfg(test)]
 mod tests;

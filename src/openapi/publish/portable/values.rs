@@ -1,5 +1,6 @@
 //! What two values of the same keyword are together.
 
+use std::cmp::Ordering;
 use std::collections::HashSet;
 
 use serde_json::{Map, Value, json};
@@ -27,11 +28,12 @@ pub(super) fn tighter(a: &Value, b: &Value, larger: bool) -> Result<Value, Fail>
         let (Some(x), Some(y)) = (a.as_f64(), b.as_f64()) else {
             return Err(Fail::Unclear);
         };
-        // What differs in its digits alone may be equal or not.
-        if x >= y && x <= y {
-            return Err(Fail::Unclear);
+        match x.partial_cmp(&y) {
+            Some(Ordering::Less) => true,
+            Some(Ordering::Greater) => false,
+            // What differs in its digits alone may be equal or not.
+            _ => return Err(Fail::Unclear),
         }
-        x < y
     };
     Ok(if less == larger { b.clone() } else { a.clone() })
 }

@@ -327,13 +327,17 @@ fn every_kind_of_reference_ends_at_a_component() {
     };
     assert_eq!(target("local"), &json!({ "type": "integer" }));
     assert_eq!(target("anchor"), &json!({ "type": "boolean" }));
-    assert_eq!(target("dynamic"), &schemas["S"]);
+    assert_eq!(
+        schemas["S"]["properties"]["dynamic"],
+        json!({ "type": "object", "description": "A S again, as described above." })
+    );
     assert_eq!(target("deep"), &json!({ "type": "string" }));
     assert_eq!(target("through"), target("deep"));
     assert_eq!(target("bare"), &schemas["A"]);
+    // That is where the response refers to `S`, which has no end.
     assert_eq!(
         target("elsewhere"),
-        &json!({ "$ref": "#/components/schemas/S" })
+        &json!({ "type": "object", "description": "A S again, as described above." })
     );
     assert_eq!(schemas["S"]["properties"]["dangling"], json!({}));
     assert_eq!(schemas.get("Unused"), None);
