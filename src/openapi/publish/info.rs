@@ -112,7 +112,9 @@ fn license(info: &Map<String, Value>, target: Target) -> Option<Map<String, Valu
     if target == Target::V3_0_1 || license.contains_key("url") {
         license.shift_remove("identifier");
     }
-    Some(license)
+    // Some validators of 3.1 want one of the two beside the name.
+    let whole = license.contains_key("url") || license.contains_key("identifier");
+    (target == Target::V3_0_1 || whole).then_some(license)
 }
 
 /// The tags of the document that a published operation has.

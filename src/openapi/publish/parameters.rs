@@ -10,7 +10,7 @@ use super::super::operations::Source;
 use super::super::pointer::{self, Place};
 use super::super::template;
 use super::components::{Renderer, Section};
-use super::keywords::{extensions, text};
+use super::keywords::{extensions, has_reference, text};
 use super::operation;
 use super::texts::Told;
 use super::{Action, Target, info};
@@ -337,7 +337,8 @@ impl<'d> Renderer<'d> {
     pub(super) fn examples(&mut self, out: &mut Map<String, Value>, body: &'d Map<String, Value>) {
         match (body.get("example"), body.get("examples")) {
             (Some(example), _) => {
-                out.insert("example".to_owned(), example.clone());
+                let example = self.within("example", |this| this.data(example));
+                out.extend(example.map(|example| ("example".to_owned(), example)));
             }
             (None, Some(Value::Object(examples))) => {
                 let mut rendered = Map::new();
@@ -358,12 +359,23 @@ impl<'d> Renderer<'d> {
             }
             // A list is what schemas have.
             (None, Some(Value::Array(list))) => {
-                if let Some(first) = list.first() {
-                    out.insert("example".to_owned(), first.clone());
-                }
+                let first = list.first().and_then(|first| self.data(first));
+                out.extend(first.map(|first| ("example".to_owned(), first)));
             }
             _ => {}
         }
+    }
+
+    /// An example's value. A `$ref` in it is data, but tools that follow references everywhere
+    /// stop there, and refuse the document with it.
+    pub(super) fn data(&mut self, value: &Value) -> Option<Value> {
+        if has_reference(value) {
+            let reason =
+                "an example that holds a `$ref` is left out: tools take it for a reference";
+            self.note(Action::Simplified, reason);
+            return None;
+        }
+        Some(value.clone())
     }
 
     /// An example object or a reference to one; its value is data.
@@ -373,7 +385,8 @@ impl<'d> Renderer<'d> {
             return published.unwrap_or_else(|| json!({}));
         }
         let Value::Object(example) = value else {
-            return json!({ "value": value });
+            let value = self.data(value);
+            return value.map_or_else(|| json!({}), |value| json!({ "value": value }));
         };
         let mut out = Map::new();
         for name in ["summary", "description"] {
@@ -382,7 +395,7 @@ impl<'d> Renderer<'d> {
             }
         }
         if let Some(value) = example.get("value") {
-            out.insert("value".to_owned(), value.clone());
+            out.extend(self.data(value).map(|value| ("value".to_owned(), value)));
         } else if let Some(url) = example
             .get("externalValue")
             .and_then(text)
@@ -392,7 +405,7 @@ impl<'d> Renderer<'d> {
         } else if self.target == Target::V3_1_0 || out.is_empty() {
             // A bare value where an example object belongs.
             if out.is_empty() && !example.is_empty() {
-                out.insert("value".to_owned(), value.clone());
+                out.extend(self.data(value).map(|value| ("value".to_owned(), value)));
             }
         }
         Value::Object(out)

@@ -170,6 +170,9 @@ impl<'d> Renderer<'d> {
             Keyword::Discriminator => self.discriminator(value, map),
             Keyword::Data(_) if name == "externalDocs" => external_docs(Some(value)),
             Keyword::Data(_) if name.starts_with("x-") && has_reference(value) => None,
+            Keyword::Data(_) if matches!(name, "example" | "examples") && has_reference(value) => {
+                self.data(value)
+            }
             Keyword::Data(kind) => {
                 let coerced = coerce(kind, value);
                 // A flag instead of a list of names is read where the object is described.
