@@ -65,8 +65,6 @@ impl<'d> Renderer<'d> {
         self.inline.largest = 0;
         for size in sizes {
             let Some(rest) = left.checked_sub(size) else {
-                // Others of this size may not be written out either.
-                self.inline.largest = self.inline.largest.min(size - 1);
                 break;
             };
             left = rest;
