@@ -29,6 +29,8 @@ const MAX_CHAIN: usize = 32;
 pub(super) struct Inlining {
     /// Whether what is being rendered is a parameter or a body.
     active: bool,
+    /// Whether the schema of it that is being rendered is small enough; `None`: none is.
+    decided: Option<bool>,
     /// The largest schema that is written out.
     largest: usize,
     /// Sizes by pointer.
@@ -74,10 +76,28 @@ impl<'d> Renderer<'d> {
 
     /// Does something in which schemas are written out.
     pub(super) fn inlining<T>(&mut self, work: impl FnOnce(&mut Self) -> T) -> T {
-        let before = std::mem::replace(&mut self.inline.active, true);
+        let before = (self.inline.active, self.inline.decided);
+        (self.inline.active, self.inline.decided) = (true, None);
         let done = work(self);
-        self.inline.active = before;
+        (self.inline.active, self.inline.decided) = before;
         done
+    }
+
+    /// Decides for the outermost schema of a parameter or body whether what it refers to is
+    /// written out: by its size, as it was planned. True if this is that schema.
+    pub(super) fn decide_inlining(&mut self, value: &'d Value) -> bool {
+        let outermost = self.inline.active && self.inline.decided.is_none();
+        if outermost {
+            let size = self.size_of(value, 0);
+            let fits = size.is_some_and(|size| size.nodes <= self.inline.largest);
+            self.inline.decided = Some(fits);
+        }
+        outermost
+    }
+
+    /// That schema is done.
+    pub(super) fn end_inlining(&mut self) {
+        self.inline.decided = None;
     }
 
     /// What a reference stands for, written out, if it is to be.
@@ -115,7 +135,7 @@ impl<'d> Renderer<'d> {
     /// What a reference stands for, written out, if there may be as much. What restricts the value
     /// beside the reference is another matter.
     pub(super) fn written(&mut self, reference: &str) -> Option<Value> {
-        if !self.inline.active {
+        if !self.inline.active || self.inline.decided != Some(true) {
             return None;
         }
         let place = self.find(Section::Schemas, reference)?;

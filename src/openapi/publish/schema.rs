@@ -41,13 +41,17 @@ impl<'d> Renderer<'d> {
                 json!({})
             }
             Value::Object(map) => {
-                if let Some(written) = self.written_out(map) {
-                    return written;
+                let outermost = self.decide_inlining(value);
+                let rendered = self.written_out(map).unwrap_or_else(|| {
+                    self.depth += 1;
+                    let draft = self.draft(map);
+                    self.depth -= 1;
+                    self.finish_draft(draft)
+                });
+                if outermost {
+                    self.end_inlining();
                 }
-                self.depth += 1;
-                let draft = self.draft(map);
-                self.depth -= 1;
-                self.finish_draft(draft)
+                rendered
             }
             _ => {
                 self.note(
