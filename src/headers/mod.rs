@@ -30,6 +30,7 @@ pub use client::{ClientView, Trust, client_view};
 pub use cors::{Cors, Preflight};
 pub use fields::text_value;
 pub use framing::{FramingError, framing};
+pub(crate) use names::are_twins;
 pub use location::{Rewrite, rewrite_location};
 pub use outbound::{Credential, Identity, Outbound, Policy, outbound};
 pub use request::{RequestFault, check_request};
