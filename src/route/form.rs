@@ -93,9 +93,8 @@ fn is_ascii_kept(line: &[u8]) -> bool {
 fn part_names(body: &[u8]) -> Option<Vec<Cow<'_, [u8]>>> {
     const HEADER: &[u8] = b"content-disposition";
     let mut names = Vec::new();
-    let mut lines = body.split(|byte| matches!(byte, b'\r' | b'\n')).peekable();
     let mut inside = false;
-    while let Some(line) = lines.next() {
+    for line in body.split(|byte| matches!(byte, b'\r' | b'\n')) {
         let folded = inside
             && line
                 .first()
@@ -188,10 +187,7 @@ mod tests {
         check(&["text/plain; charset=utf-16"], None);
         let capitals = " Application/X-WWW-Form-Urlencoded ; charset=utf-8";
         check(&[capitals], Some(Form::Encoded));
-        check(
-            &["multipart/form-data; boundary=x"],
-            Some(Form::Multipart),
-        );
+        check(&["multipart/form-data; boundary=x"], Some(Form::Multipart));
         // PHP's media types end at a comma or a blank, Rack takes none for a form.
         check(&[&format!("{form}, x")], Some(Form::Encoded));
         check(&[&format!("{form} x")], Some(Form::Encoded));

@@ -51,7 +51,9 @@ fn is_read(query: &[u8], key: &str) -> bool {
         let name = pair.split(|byte| *byte == b'=').next().unwrap_or_default();
         reads_as(name, key.as_bytes())
     };
-    let first = query.split(|byte| is_any_separator(*byte)).take(MOST_BEFORE);
+    let first = query
+        .split(|byte| is_any_separator(*byte))
+        .take(MOST_BEFORE);
     // Most queries are short: what is not cut needs no second look.
     query.len() < MOST_BEFORE || first.into_iter().any(named)
 }

@@ -42,9 +42,7 @@ pub enum FetchError {
     #[error("it answered {0}")]
     Status(StatusCode),
     /// Not plain.
-    #[error(
-        "its body is encoded ({0}), which was not asked for: have the server send it as it is"
-    )]
+    #[error("its body is encoded ({0}), which was not asked for: have the server send it as it is")]
     Encoded(String),
     /// A redirect that is not followed.
     #[error("it redirects to {0}: name that address as openapi.source")]

@@ -37,6 +37,8 @@ pub(super) struct Whole {
     pub(super) prepared: Prepared,
     /// What each part held, by location; for the lines of a report.
     pub(super) texts: BTreeMap<String, Arc<[u8]>>,
+    /// Locations of parts that could not be had.
+    pub(super) absent: BTreeSet<String>,
     /// Hash over all of it.
     pub(super) digest: [u8; 32],
 }
@@ -65,6 +67,7 @@ pub(super) fn assemble(
     let mut texts = BTreeMap::from([(root.to_owned(), bytes)]);
     let mut bundler = Bundler::new(document, root);
     let mut missing = Vec::new();
+    let mut absent = BTreeSet::new();
     loop {
         let wanted = bundler.wanted();
         if wanted.is_empty() {
@@ -77,7 +80,10 @@ pub(super) fn assemble(
                     texts.insert(location.clone(), bytes);
                     content
                 }
-                Part::Refused(reason) => Err(reason),
+                Part::Refused(reason) => {
+                    absent.insert(location.clone());
+                    Err(reason)
+                }
                 Part::Later => {
                     missing.push(location.clone());
                     Err("it has not been fetched yet".to_owned())
@@ -99,6 +105,7 @@ pub(super) fn assemble(
         digest: digest(&texts),
         prepared,
         texts,
+        absent,
     })))
 }
 

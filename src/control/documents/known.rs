@@ -45,6 +45,8 @@ pub(super) struct Good {
     pub(super) digest: [u8; 32],
     /// `openapi.reference_hosts` when it was put together.
     hosts: Vec<String>,
+    /// Parts that could not be had: the document is another one as soon as one can.
+    absent: BTreeSet<String>,
     pub(super) document: Arc<ApiDocument>,
     pub(super) at: Timestamp,
 }
@@ -161,6 +163,8 @@ impl Known {
         if let Some(good) = &self.good
             && good.hosts == openapi.reference_hosts
             && good.digest == digest_again(&good.document, openapi, &mut part)
+            // Each is looked at, so that it is watched.
+            && good.absent.iter().filter(|at| matches!(part(at), Part::Here(_))).count() == 0
         {
             return Ok(Vec::new());
         }
@@ -179,6 +183,7 @@ impl Known {
                 self.good = Some(Good {
                     digest: whole.digest,
                     hosts: openapi.reference_hosts.clone(),
+                    absent: whole.absent,
                     document,
                     at: now,
                 });
