@@ -213,10 +213,11 @@ impl RequestBody {
         self.incoming.is_none() && self.held.is_none()
     }
 
-    /// Takes all of it from the client, `most` bytes, so that it can be looked at before it goes
+    /// Takes all of it from the client, `most` bytes or what it may have if that is less, so that it can be looked at before it goes
     /// on. Trailers are left out: forms have none.
     pub async fn hold(&mut self, most: u64) -> Result<&[u8], BodyFault> {
-        let limit = std::mem::replace(&mut self.limit, most);
+        let limit = self.limit;
+        self.limit = limit.min(most);
         let mut bytes = BytesMut::new();
         while let Some(frame) = poll_fn(|cx| Pin::new(&mut *self).poll_frame(cx)).await {
             if let Ok(data) = frame?.into_data() {

@@ -13,7 +13,7 @@ use crate::body::RequestBody;
 use crate::callers::CallerFacts;
 use crate::headers::{self, ClientView, Identity, Outbound, ResponseContext, Rewrite};
 use crate::rejection::Rejection;
-use crate::route::{self, Miss};
+use crate::route::{self, Form, Miss};
 use crate::snapshot::Plugin;
 use crate::upstream::ResponseBody;
 
@@ -81,16 +81,17 @@ pub async fn refuse_repeated(errand: &Errand<'_>, body: &mut RequestBody) -> Res
     let fixed = errand
         .operation
         .map(|index| &errand.plugin.operations[index].fixed);
-    let guarded = fixed.and_then(|fixed| {
-        let mut types = headers.get_all(header::CONTENT_TYPE).iter();
-        Some((
-            fixed,
-            types.find_map(|media_type| fixed.guards(media_type))?,
-        ))
-    });
-    let Some((fixed, form)) = guarded.filter(|_| !body.is_empty()) else {
+    let guarded = fixed.and_then(|fixed| Some((fixed, fixed.guards(headers)?)));
+    let Some((fixed, form)) = guarded else {
         return Ok(());
     };
+    // Some read the query, too, in the charset of a form that is not there.
+    if form == Form::Unclear {
+        return Err(Rejection::NoRoute);
+    }
+    if body.is_empty() {
+        return Ok(());
+    }
     if headers.contains_key(header::CONTENT_ENCODING) {
         return Err(Rejection::NoRoute);
     }
@@ -145,19 +146,22 @@ impl Errand<'_> {
         Uri::from_parts(parts).ok()
     }
 
-    /// The query with the hidden parameters that the client did not give.
+    /// The query with the hidden parameters that the client did not give, which come first:
+    /// frameworks stop to read behind some number of parameters.
     fn with_fixed<'q>(&self, query: Option<&'q str>) -> Option<Cow<'q, str>> {
-        let mut whole = query.map(Cow::Borrowed);
         let fixed = self
             .operation
             .map(|index| &self.plugin.operations[index].fixed);
-        for pair in fixed.into_iter().flat_map(|fixed| fixed.missing(query)) {
-            whole = Some(match whole {
-                Some(before) if !before.is_empty() => format!("{before}&{pair}").into(),
-                _ => pair.to_owned().into(),
-            });
+        let missing: Vec<&str> = fixed
+            .into_iter()
+            .flat_map(|fixed| fixed.missing(query))
+            .collect();
+        if missing.is_empty() {
+            return query.map(Cow::Borrowed);
         }
-        whole
+        let given = query.filter(|query| !query.is_empty());
+        let all: Vec<&str> = missing.into_iter().chain(given).collect();
+        Some(all.join("&").into())
     }
 
     /// The request as it is sent.

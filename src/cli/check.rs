@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::Exit;
 use super::args::Check;
 use super::linting::{self, Count};
-use super::output::Output;
+use super::output::{Output, on_one_line};
 use crate::app;
 use crate::control::Source;
 use crate::openapi::lint::Profile;
@@ -114,7 +114,7 @@ impl<'a> Findings<'a> {
         }
         for (index, plugin) in self.plugins.iter().enumerate() {
             let state = plugin.unavailable.as_ref().map_or(String::new(), |reason| {
-                format!(" (document not available: {reason})")
+                format!(" (document not available: {})", on_one_line(reason))
             });
             output.text(&format!(
                 "plugin {}: {} operations{state}{}\n",
@@ -130,10 +130,11 @@ impl<'a> Findings<'a> {
                     .line
                     .map_or(String::new(), |line| format!(", line {line}"));
                 output.text(&format!(
-                    "  {} {file}{}{line}: {}\n",
+                    "  {} {}{}{line}: {}\n",
                     finding.action.as_str(),
-                    written.pointer,
-                    finding.message
+                    on_one_line(&file),
+                    on_one_line(&written.pointer),
+                    on_one_line(&finding.message)
                 ))?;
             }
             if let Some(found) = self.lint.get(index) {

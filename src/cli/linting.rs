@@ -3,7 +3,7 @@
 use anyhow::Context;
 use serde_json::{Value, json};
 
-use super::output::Output;
+use super::output::{Output, on_one_line};
 use super::served::{document, origin};
 use crate::documents::MANIFEST;
 use crate::openapi::lint::{self, Breach, Linted, Profile, Severity};
@@ -135,13 +135,13 @@ pub(super) fn print(
             output.text(&format!(
                 "    {} {} [{}]\n      {} (limit: {}; actual: {})\n      {}\n      help: {}\n",
                 breach.severity.word(),
-                breach.place,
+                on_one_line(&breach.place),
                 breach.rule,
-                breach.message,
+                on_one_line(&breach.message),
                 breach.limit,
-                breach.actual,
-                breach.pointer,
-                breach.help,
+                on_one_line(&breach.actual),
+                on_one_line(&breach.pointer),
+                on_one_line(&breach.help),
             ))?;
         }
     }

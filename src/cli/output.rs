@@ -1,5 +1,6 @@
 //! What a command prints: answers on standard output, everything else on standard error.
 
+use std::borrow::Cow;
 use std::io::{self, IsTerminal, Write};
 
 use serde_json::{Value, json};
@@ -49,5 +50,38 @@ impl Output {
         } else {
             self.remark(&format!("plugway: {error:#}"));
         }
+    }
+}
+
+/// Text of a document on one line: what a terminal could act on, or a reader take for another
+/// line, is written as `\u{…}`.
+pub(super) fn on_one_line(text: &str) -> Cow<'_, str> {
+    let active = |c: char| {
+        c.is_control()
+            || matches!(c, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
+    if !text.contains(active) {
+        return Cow::Borrowed(text);
+    }
+    let mut safe = String::with_capacity(text.len() + 16);
+    for c in text.chars() {
+        if active(c) {
+            safe.extend(c.escape_unicode());
+        } else {
+            safe.push(c);
+        }
+    }
+    Cow::Owned(safe)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::on_one_line;
+
+    #[test]
+    fn a_document_writes_no_lines_and_moves_no_cursor() {
+        assert_eq!(on_one_line("größe"), "größe");
+        assert_eq!(on_one_line("a\r\nplugin"), "a\\u{d}\\u{a}plugin");
+        assert_eq!(on_one_line("\u{1b}[31m\u{202e}"), "\\u{1b}[31m\\u{202e}");
     }
 }

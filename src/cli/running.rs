@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use serde_json::Value;
 
 use super::args::{Gateway, Reload};
-use super::output::Output;
+use super::output::{Output, on_one_line};
 use super::{Exit, client};
 
 /// `plugway reload`: returns when the new generation serves, or has been refused.
@@ -139,7 +139,7 @@ fn describe_plugin(plugin: &Value, text: &mut String) {
         word(&document["state"])
     );
     if let Some(error) = document["error"].as_str() {
-        let _ = writeln!(text, "  {error}");
+        let _ = writeln!(text, "  {}", on_one_line(error));
     }
     for finding in each(&plugin["report"]) {
         let (action, pointer) = (word(&finding["action"]), word(&finding["pointer"]));
@@ -161,7 +161,7 @@ fn describe_plugin(plugin: &Value, text: &mut String) {
 fn word(value: &Value) -> String {
     value
         .as_str()
-        .map_or_else(|| value.to_string(), str::to_owned)
+        .map_or_else(|| value.to_string(), |text| on_one_line(text).into_owned())
 }
 
 fn each(list: &Value) -> impl Iterator<Item = &Value> {

@@ -441,3 +441,26 @@ async fn an_upstream_that_lost_an_operation_blocks_neither_start_nor_renewal() {
         "`wrong` matches no operation",
     );
 }
+
+#[tokio::test]
+async fn a_part_of_a_document_that_comes_back_is_read_again() {
+    let mut scene = Scene::empty();
+    let document = DOCUMENT.replacen(
+        "\"responses\"",
+        "\"parameters\":[{\"$ref\":\"part.json\"}],\"responses\"",
+        1,
+    );
+    assert_ne!(document, DOCUMENT);
+    let part = "{\"name\":\"q\",\"in\":\"query\",\"schema\":{}}";
+    scene.write("openapi.json", &document);
+    scene.write("part.json", part);
+    let source = format!("\"file:{}\"", scene.path("openapi.json").display());
+    scene.configure(&source, "service", "");
+    published(&scene.attempt(Trigger::Start).await);
+    fs::remove_file(scene.path("part.json")).unwrap();
+    published(&scene.attempt(Trigger::File).await);
+    scene.write("part.json", part);
+    published(&scene.attempt(Trigger::File).await);
+    let watched = &scene.control.watched.0;
+    assert!(watched.contains(&scene.path("part.json")), "{watched:?}");
+}

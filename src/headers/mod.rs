@@ -31,6 +31,7 @@ pub use cors::{Cors, Preflight};
 pub use fields::text_value;
 pub use framing::{FramingError, framing};
 pub use location::{Rewrite, rewrite_location};
+pub(crate) use names::are_twins;
 pub use outbound::{Credential, Identity, Outbound, Policy, outbound};
 pub use request::{RequestFault, check_request};
 pub use response::{ResponseContext, is_fly_replay_body, response};

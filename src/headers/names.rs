@@ -227,7 +227,7 @@ pub(super) fn is_reserved(name: &str) -> bool {
 }
 
 /// Whether two names are the same to a server that tells only letters and digits apart.
-pub(super) fn are_twins(one: &str, other: &str) -> bool {
+pub(crate) fn are_twins(one: &str, other: &str) -> bool {
     let pairs = || one.bytes().zip(other.bytes());
     one.len() == other.len() && pairs().all(|(one, other)| folded(one) == folded(other))
 }

@@ -57,6 +57,11 @@ impl PathKey {
 /// Whether a request for this template could ever be matched: the gateway refuses paths that
 /// can be read in two ways.
 fn check(path: &str) -> Result<(), &'static str> {
+    /// Bytes of the longest template; no request has a path as long.
+    const LONGEST: usize = 8192;
+    if path.len() > LONGEST {
+        return Err("its path is longer than the path of any request");
+    }
     let mut open = false;
     let mut empty = false;
     for c in path.chars() {

@@ -1,51 +1,100 @@
 //! Fixed parameters that a form body names again: frameworks that merge query and form would
 //! take the form's value.
 
+use std::borrow::Cow;
+
 use super::query::{is_any_separator, occurrences, reads_as};
 
-/// A media type whose content is a form.
+/// What a body is looked at as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Form {
     /// `application/x-www-form-urlencoded`
     Encoded,
     /// `multipart/…`
     Multipart,
+    /// A form that could be read in several ways: nothing is known of what it names.
+    Unclear,
 }
 
+/// Beginnings of the names of charsets in which ASCII is itself.
+const ASCII: [&str; 18] = [
+    "utf-8",
+    "utf8",
+    "us-ascii",
+    "ascii",
+    "iso-8859-",
+    "iso8859-",
+    "latin",
+    "windows-125",
+    "windows-31j",
+    "cp125",
+    "shift_jis",
+    "shift-jis",
+    "sjis",
+    "euc-",
+    "gb2312",
+    "gbk",
+    "gb18030",
+    "big5",
+];
+
 impl Form {
-    /// Of a `Content-Type`.
-    pub fn of(content_type: &[u8]) -> Option<Self> {
-        let essence = content_type.split(|byte| *byte == b';').next()?;
-        let essence = essence.trim_ascii().to_ascii_lowercase();
-        if essence == b"application/x-www-form-urlencoded" {
-            Some(Self::Encoded)
-        } else if essence.starts_with(b"multipart/") {
-            Some(Self::Multipart)
-        } else {
-            None
+    /// Of all `Content-Type` lines of a request. Where a media type ends differs (PHP: at a blank
+    /// or a comma as well), which line counts too, and none at all is a form to some (Rack).
+    pub fn of<'v>(lines: impl Iterator<Item = &'v [u8]>) -> Option<Self> {
+        let lines: Vec<Vec<u8>> = lines.map(<[u8]>::to_ascii_lowercase).collect();
+        let has = |word: &[u8]| {
+            let mut windows = lines.iter().flat_map(|line| line.windows(word.len()));
+            windows.any(|window| window == word)
+        };
+        let encoded = has(b"x-www-form-urlencoded");
+        let multipart = has(b"multipart/");
+        let foreign = || lines.iter().any(|line| !is_ascii_kept(line));
+        match (encoded, multipart) {
+            (false, false) => {
+                let nothing = lines.iter().all(|line| line.trim_ascii().is_empty());
+                nothing.then_some(Self::Encoded)
+            }
+            (true, true) => Some(Self::Unclear),
+            _ if lines.len() > 1 || foreign() => Some(Self::Unclear),
+            (true, false) => Some(Self::Encoded),
+            (false, true) => Some(Self::Multipart),
         }
     }
 
-    /// Whether a body names one of these parameters.
+    /// Whether a body names one of these parameters, or may do.
     pub fn names<'k>(self, mut keys: impl Iterator<Item = &'k str>, body: &[u8]) -> bool {
         match self {
             Self::Encoded => keys.any(|key| occurrences(body, key, is_any_separator).0 > 0),
             Self::Multipart => {
-                let names = part_names(body);
+                let Some(names) = part_names(body) else {
+                    return true;
+                };
                 keys.any(|key| names.iter().any(|name| reads_as(name, key.as_bytes())))
             }
+            Self::Unclear => true,
         }
     }
 }
 
+/// Whether a `Content-Type` in lower case names no charset in which a name of ASCII letters would
+/// be other bytes (UTF-16, UTF-7, EBCDIC: ASP.NET decodes what it is told).
+fn is_ascii_kept(line: &[u8]) -> bool {
+    let line = String::from_utf8_lossy(line);
+    line.split("charset").skip(1).all(|rest| {
+        let value = rest.trim_start_matches(['*', ' ', '\t', '=', '"', '\'']);
+        value.is_empty() || ASCII.iter().any(|name| value.starts_with(name))
+    })
+}
+
 /// What may be the name of a part (RFC 7578 §4.2): of every line that looks like its header,
-/// also one inside of another part, since readers differ in where a part begins.
-fn part_names(body: &[u8]) -> Vec<&[u8]> {
+/// also one inside of another part, since readers differ in where a part begins. `None`: one of
+/// them is written in a way that readers decode differently.
+fn part_names(body: &[u8]) -> Option<Vec<Cow<'_, [u8]>>> {
     const HEADER: &[u8] = b"content-disposition";
     let mut names = Vec::new();
-    let lines = body.split(|byte| matches!(byte, b'\r' | b'\n'));
     let mut inside = false;
-    for line in lines {
+    for line in body.split(|byte| matches!(byte, b'\r' | b'\n')) {
         let folded = inside
             && line
                 .first()
@@ -58,22 +107,29 @@ fn part_names(body: &[u8]) -> Vec<&[u8]> {
         // The empty piece between CR and LF ends no header.
         inside = begins || folded || (inside && line.is_empty());
         if begins || folded {
-            names_of(line, &mut names);
+            names_of(line, &mut names)?;
         }
     }
-    names
+    Some(names)
 }
 
-/// The values of `name` and `name*` in one line.
-fn names_of<'l>(line: &'l [u8], names: &mut Vec<&'l [u8]>) {
+/// The values of `name` and `name*` in one line. `None` for a name in pieces (`name*0`, RFC 2231
+/// §3: Go puts them together) and for encoded words (RFC 2047: Java decodes them).
+fn names_of<'l>(line: &'l [u8], names: &mut Vec<Cow<'l, [u8]>>) -> Option<()> {
     let mut at = 0;
     while let Some(found) = line.get(at..).and_then(|rest| {
         rest.windows(4)
             .position(|word| word.eq_ignore_ascii_case(b"name"))
     }) {
+        let of_file = line[..at + found].to_ascii_lowercase().ends_with(b"file");
         at += found + 4;
         let mut rest = line[at..].trim_ascii_start();
-        rest = rest.strip_prefix(b"*").unwrap_or(rest).trim_ascii_start();
+        if let Some(extended) = rest.strip_prefix(b"*") {
+            rest = extended.trim_ascii_start();
+            if !of_file && rest.first().is_some_and(u8::is_ascii_digit) {
+                return None;
+            }
+        }
         let Some(value) = rest.strip_prefix(b"=") else {
             continue;
         };
@@ -87,8 +143,22 @@ fn names_of<'l>(line: &'l [u8], names: &mut Vec<&'l [u8]>) {
         };
         let length = value.iter().position(|byte| end.contains(byte));
         let value = &value[..length.unwrap_or(value.len())];
+        if !of_file && value.windows(2).any(|word| word == b"=?") {
+            return None;
+        }
         // `UTF-8''action` of an extended parameter (RFC 8187 §3.2).
-        names.push(value.rsplit(|byte| *byte == b'\'').next().unwrap_or(value));
+        let value = value.rsplit(|byte| *byte == b'\'').next().unwrap_or(value);
+        names.push(unescaped(value));
+    }
+    Some(())
+}
+
+/// A quoted string without its backslashes (RFC 9110 §5.6.4).
+fn unescaped(value: &[u8]) -> Cow<'_, [u8]> {
+    if value.contains(&b'\\') {
+        Cow::Owned(value.iter().copied().filter(|b| *b != b'\\').collect())
+    } else {
+        Cow::Borrowed(value)
     }
 }
 
@@ -108,14 +178,33 @@ mod tests {
 
     #[test]
     fn media_types() {
-        assert_eq!(Form::of(b"application/json"), None);
-        assert_eq!(Form::of(b""), None);
-        let encoded = b" Application/X-WWW-Form-Urlencoded ; charset=utf-8";
-        assert_eq!(Form::of(encoded), Some(Form::Encoded));
-        assert_eq!(
-            Form::of(b"multipart/form-data; boundary=x"),
-            Some(Form::Multipart)
-        );
+        let form = "application/x-www-form-urlencoded";
+        let check = |lines: &[&str], expected| {
+            let given = Form::of(lines.iter().map(|line| line.as_bytes()));
+            assert_eq!(given, expected, "{lines:?}");
+        };
+        check(&["application/json"], None);
+        check(&["text/plain; charset=utf-16"], None);
+        let capitals = " Application/X-WWW-Form-Urlencoded ; charset=utf-8";
+        check(&[capitals], Some(Form::Encoded));
+        check(&["multipart/form-data; boundary=x"], Some(Form::Multipart));
+        // PHP's media types end at a comma or a blank, Rack takes none for a form.
+        check(&[&format!("{form}, x")], Some(Form::Encoded));
+        check(&[&format!("{form} x")], Some(Form::Encoded));
+        check(&[&format!("application/json, {form}")], Some(Form::Encoded));
+        check(&[], Some(Form::Encoded));
+        check(&[" "], Some(Form::Encoded));
+        check(&[form, "multipart/form-data"], Some(Form::Unclear));
+        check(&[form, "application/json"], Some(Form::Unclear));
+        for charset in ["utf-16le", "\"IBM037\"", "utf-7", "iso-2022-jp"] {
+            let line = format!("{form}; Charset={charset}");
+            check(&[&line], Some(Form::Unclear));
+        }
+        for charset in ["UTF-8", "\"iso-8859-1\"", "Shift_JIS", ""] {
+            let line = format!("{form}; charset={charset}");
+            check(&[&line], Some(Form::Encoded));
+        }
+        assert!(Form::Unclear.names(["action"].into_iter(), b""));
     }
 
     #[test]
@@ -135,14 +224,20 @@ mod tests {
             "Content-Disposition: form-data;\n name='action'",
             "Content-Disposition: form-data; name=\"action[]\"",
             "Content-Disposition: form-data; name*=UTF-8''action",
+            "Content-Disposition: form-data; name*0=\"act\"; name*1=\"ion\"",
+            "Content-Disposition: form-data; name*0*=UTF-8''act; name*1*=ion",
+            "Content-Disposition: form-data; name=\"=?utf-8?B?YWN0aW9u?=\"",
+            "Content-Disposition: form-data; name=\"act\\ion\"",
+            "Content-Disposition: form-data; name=\"[action]\"",
         ] {
             check(Form::Multipart, &part(header), true);
         }
         for header in [
             "Content-Disposition: form-data; name=\"act\"; filename=\"action\"",
             "X: action",
+            "Content-Disposition: form-data; name=\"f\"; filename*0=\"act\"; filename*1=\"ion\"",
         ] {
-            let named = header.contains("filename");
+            let named = header.contains("filename=");
             // `filename` ends with `name`: a file that is called so is refused as well.
             check(Form::Multipart, &part(header), named);
         }

@@ -6,6 +6,10 @@
 
 use std::borrow::Cow;
 
+/// Parameters that may stand before a fixed one. Frameworks read the first 1,000 (PHP's
+/// `max_input_vars`, qs, Tomcat) and drop the rest: a fixed one behind them would not be there.
+const MOST_BEFORE: usize = 200;
+
 /// How a query stands to a parameter whose value is given.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Held {
@@ -34,11 +38,24 @@ pub(super) fn unique<'q>(query: &'q [u8], key: &str) -> Option<Cow<'q, [u8]>> {
     let (count, value) = occurrences(query, key, |byte| byte == b'&');
     // Some servers also separate at `;`. Under their reading it must be alone, too.
     let alone = |query| occurrences(query, key, is_any_separator).0 == 1;
-    if count == 1 && (!query.contains(&b';') || alone(query)) {
+    if count == 1 && (!query.contains(&b';') || alone(query)) && is_read(query, key) {
         value.map(decode)
     } else {
         None
     }
+}
+
+/// Whether every framework reads as far as the parameter of this name.
+fn is_read(query: &[u8], key: &str) -> bool {
+    let named = |pair: &[u8]| {
+        let name = pair.split(|byte| *byte == b'=').next().unwrap_or_default();
+        reads_as(name, key.as_bytes())
+    };
+    let first = query
+        .split(|byte| is_any_separator(*byte))
+        .take(MOST_BEFORE);
+    // Most queries are short: what is not cut needs no second look.
+    query.len() < MOST_BEFORE || first.into_iter().any(named)
 }
 
 /// Whether some framework would find a parameter of this name, however often.
@@ -73,22 +90,66 @@ pub(super) fn occurrences<'q>(
     (count, value)
 }
 
-/// Whether some framework takes a raw parameter name for `key`: letter case (ASP.NET), leading
-/// blanks, what follows `[` or NUL, and dots and blanks for underscores (PHP).
+/// Whether some framework takes a raw parameter name for `key`: letter case and `%uXXXX`
+/// (ASP.NET), brackets in front (Rack 2, qs) and what follows one or NUL, leading blanks, and
+/// dots, blanks and brackets that nothing closes for underscores (PHP).
 pub(super) fn reads_as(name: &[u8], key: &[u8]) -> bool {
-    // A key that has a bracket itself is one element of an array; its siblings are others.
-    let cut = !key.contains(&b'[');
-    folded(decoded(name), cut).eq(folded(key.iter().copied(), cut))
+    if key.contains(&b'[') {
+        return reads_as_element(name, key);
+    }
+    let brackets = |byte: &u8| matches!(byte, b'[' | b']');
+    let base = folded(decoded_name(name)).take_while(|byte| !brackets(byte));
+    // An unclosed bracket: `user[name` is `user_name`.
+    let whole = folded(decoded_name(name)).map(under);
+    base.eq(folded(key.iter().copied())) || whole.eq(folded(key.iter().copied()))
+}
+
+/// The same for a key that is one element of an array, whose siblings are others: the whole
+/// array, what is inside of the element, and the ways to write it without brackets.
+fn reads_as_element(name: &[u8], key: &[u8]) -> bool {
+    let name: Vec<u8> = folded(decoded_name(name)).collect();
+    let key: Vec<u8> = folded(key.iter().copied()).collect();
+    let flat = |name: &[u8]| -> Vec<u8> {
+        let kept = name.iter().copied().filter(|byte| *byte != b']');
+        kept.map(under).collect()
+    };
+    let array = key.split(|byte| *byte == b'[').next().unwrap_or_default();
+    name == array || name.starts_with(&key) || flat(&name) == flat(&key)
+}
+
+/// A bracket that is read as an underscore.
+fn under(byte: u8) -> u8 {
+    if byte == b'[' { b'_' } else { byte }
 }
 
 /// A parameter's name as the most lenient framework reads it.
-fn folded(name: impl Iterator<Item = u8>, cut: bool) -> impl Iterator<Item = u8> {
-    name.skip_while(|byte| *byte == b' ')
-        .take_while(move |byte| *byte != 0 && !(cut && *byte == b'['))
+fn folded(name: impl Iterator<Item = u8>) -> impl Iterator<Item = u8> {
+    name.skip_while(|byte| matches!(byte, b' ' | b'[' | b']'))
+        .take_while(|byte| *byte != 0)
         .map(|byte| match byte {
             b'.' | b' ' => b'_',
             byte => byte.to_ascii_lowercase(),
         })
+}
+
+/// The bytes of a form-encoded name, `%uXXXX` read as ASP.NET does (beyond ASCII as a byte that
+/// no name has).
+fn decoded_name(raw: &[u8]) -> impl Iterator<Item = u8> {
+    let mut rest = raw;
+    std::iter::from_fn(move || {
+        if let Some([b'%', b'u' | b'U', digits @ ..]) = rest.get(..6)
+            && let Some(code) = std::str::from_utf8(digits)
+                .ok()
+                .filter(|digits| digits.bytes().all(|digit| digit.is_ascii_hexdigit()))
+                .and_then(|digits| u32::from_str_radix(digits, 16).ok())
+        {
+            rest = &rest[6..];
+            return Some(u8::try_from(code).unwrap_or(0xff));
+        }
+        let (byte, tail) = first_decoded(rest)?;
+        rest = tail;
+        Some(byte)
+    })
 }
 
 /// Form-decodes a value.
@@ -105,13 +166,18 @@ fn decode(raw: &[u8]) -> Cow<'_, [u8]> {
 fn decoded(raw: &[u8]) -> impl Iterator<Item = u8> {
     let mut rest = raw;
     std::iter::from_fn(move || {
-        let (&first, tail) = rest.split_first()?;
-        let (byte, tail) = match first {
-            b'+' => (b' ', tail),
-            b'%' => super::path::encoded_byte(tail).unwrap_or((b'%', tail)),
-            byte => (byte, tail),
-        };
+        let (byte, tail) = first_decoded(rest)?;
         rest = tail;
         Some(byte)
+    })
+}
+
+/// The first of them, and what follows.
+fn first_decoded(raw: &[u8]) -> Option<(u8, &[u8])> {
+    let (&first, tail) = raw.split_first()?;
+    Some(match first {
+        b'+' => (b' ', tail),
+        b'%' => super::path::encoded_byte(tail).unwrap_or((b'%', tail)),
+        byte => (byte, tail),
     })
 }

@@ -1,10 +1,10 @@
 //! Parameters whose values are fixed: what a request may say of them, and what the upstream gets.
 
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue, header};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use crate::config;
-use crate::headers::Rules;
+use crate::headers::{Rules, are_twins};
 use crate::openapi::{self, Location};
 use crate::problems::{Place, Problems};
 use crate::route::{Form, Held, held};
@@ -41,7 +41,7 @@ impl Fixed {
                     fixed.names.push(name.clone());
                     fixed.query.push((name.clone(), value.clone(), pair));
                 }
-                Location::Header => match header(name, value, &plugin.auth.header) {
+                Location::Header => match hidden_header(name, value, &plugin.auth.header) {
                     Ok(header) => fixed.headers.push(header),
                     Err(reason) => {
                         let key =
@@ -66,6 +66,13 @@ impl Fixed {
             |(name, value, _): &(String, String, String)| held(query, name, value) != Held::Other;
         let in_head = |(name, value): &(HeaderName, HeaderValue)| {
             let mut given = headers.get_all(name).iter();
+            // CGI and WSGI read `X_Verbose` as `X-Verbose`.
+            if headers
+                .keys()
+                .any(|given| given != name && are_twins(given.as_str(), name.as_str()))
+            {
+                return false;
+            }
             match (given.next(), given.next()) {
                 (None, _) => true,
                 (Some(only), None) => only == value,
@@ -90,12 +97,13 @@ impl Fixed {
         }
     }
 
-    /// Whether bodies of this media type have to be looked at, and as what.
-    pub fn guards(&self, content_type: &HeaderValue) -> Option<Form> {
+    /// Whether the body of a request with this head has to be looked at, and as what.
+    pub fn guards(&self, headers: &HeaderMap) -> Option<Form> {
         if self.names.is_empty() {
             return None;
         }
-        Form::of(content_type.as_bytes())
+        let lines = headers.get_all(header::CONTENT_TYPE).iter();
+        Form::of(lines.map(HeaderValue::as_bytes))
     }
 
     /// Whether a form gives one of the parameters again.
@@ -105,7 +113,11 @@ impl Fixed {
 }
 
 /// A hidden header.
-fn header(name: &str, value: &str, credential: &str) -> Result<(HeaderName, HeaderValue), String> {
+fn hidden_header(
+    name: &str,
+    value: &str,
+    credential: &str,
+) -> Result<(HeaderName, HeaderValue), String> {
     let pair = [(name.to_owned(), value.to_owned())];
     Rules::compile(&pair, &[]).map_err(|fault| fault.to_string())?;
     if name.eq_ignore_ascii_case(credential) {

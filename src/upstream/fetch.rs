@@ -41,6 +41,9 @@ pub enum FetchError {
     /// Not 200.
     #[error("it answered {0}")]
     Status(StatusCode),
+    /// Not plain.
+    #[error("its body is encoded ({0}), which was not asked for: have the server send it as it is")]
+    Encoded(String),
     /// A redirect that is not followed.
     #[error("it redirects to {0}: name that address as openapi.source")]
     Redirect(String),
@@ -87,12 +90,17 @@ async fn get(
         {
             return Ok(Fetched::Unchanged);
         }
-        if response.status().is_redirection() {
+        if response.status().is_redirection() && response.status() != StatusCode::NOT_MODIFIED {
             path = same_origin(target, response.headers())?;
             continue;
         }
         if response.status() != StatusCode::OK {
             return Err(FetchError::Status(response.status()));
+        }
+        let encoding = response.headers().get(header::CONTENT_ENCODING);
+        if let Some(encoding) = encoding.filter(|encoding| *encoding != "identity") {
+            let name = String::from_utf8_lossy(encoding.as_bytes());
+            return Err(FetchError::Encoded(name.chars().take(20).collect()));
         }
         let field = |name| response.headers().get(name).cloned();
         let (etag, modified) = (field(header::ETAG), field(header::LAST_MODIFIED));

@@ -45,6 +45,11 @@ const QUERIES_CASES: &str = "GET /index.php?action=list => 0 /index.php
     GET /index.php?x=1;action=delete&action=list => not found
     GET /index.php?x=1;y=2&action=list => 0 /index.php
     GET /index.php?action=%zz => not found
+    GET /index.php?action=list&[action]=delete => not found
+    GET /index.php?action=list&action]=delete => not found
+    GET /index.php?action=list&%5Daction=delete => not found
+    GET /index.php?action=list&%u0061ction=delete => not found
+    GET /index.php?action=list&%u00zz=%u => 0 /index.php
     GET /search => 4 /search
     GET /search?kind=old => 4 /search
     GET /search?kind=new+book => 5 /search
@@ -55,7 +60,15 @@ const QUERIES_CASES: &str = "GET /index.php?action=list => 0 /index.php
     GET /page?filter[type]=a&filter[other]=b => 7 /page
     GET /page?filter%5Btype%5D=a => 7 /page
     GET /php?user_name=a => 8 /php
+    GET /page?filter[type]=a&filter=b => not found
+    GET /page?filter[type]=a&filter[type][]=b => not found
+    GET /page?filter[type]=a&filter[type]x=b => not found
+    GET /page?filter[type]=a&filter.type=b => not found
+    GET /page?filter[type]=a&[filter][type]=b => not found
+    GET /page?filter[type]=a&filter[types]=b => 7 /page
     GET /php?user_name=a&user.name=b => not found
+    GET /php?user_name=a&user[name=b => not found
+    GET /php?user_name=a&user[name]=b => 8 /php
     GET /php?user_name=a&user+name=b => not found
     GET /both?a=1 => 9 /both
     GET /both?a=1&b=2 => not found";
@@ -121,4 +134,8 @@ fn how_a_query_stands_to_a_parameter() {
     ] {
         assert_eq!(held(query, "a", "1"), expected, "{query:?}");
     }
+    // Frameworks stop to read somewhere.
+    let behind = |count: usize| format!("{}a=1", "x=1&".repeat(count));
+    assert_eq!(held(Some(&behind(100)), "a", "1"), Held::Same);
+    assert_eq!(held(Some(&behind(1_000)), "a", "1"), Held::Other);
 }
