@@ -217,7 +217,7 @@ def test_hidden_parameters(world, http2):
     published = client.get("/openapi.json").json()
     assert [entry["name"] for entry in published["paths"]["/search"]["get"]["parameters"]] == ["q"]
     assert client.get("/search?q=x").status_code == 200
-    assert world.upstream.last.target == "/search?q=x&format=json%20%26%20more"
+    assert world.upstream.last.target == "/search?format=json%20%26%20more&q=x"
     assert world.upstream.last.get("x-tenant") == "acme"
     assert client.get("/search").status_code == 200
     assert world.upstream.last.target == "/search?format=json%20%26%20more"
