@@ -63,15 +63,7 @@ impl<'d> Renderer<'d> {
             }
         }
         sizes.sort_unstable();
-        let mut left = ALTOGETHER;
-        self.inline.largest = 0;
-        for size in sizes {
-            let Some(rest) = left.checked_sub(size) else {
-                break;
-            };
-            left = rest;
-            self.inline.largest = size;
-        }
+        self.inline.largest = largest(&sizes);
     }
 
     /// Does something in which schemas are written out.
@@ -214,6 +206,25 @@ impl<'d> Renderer<'d> {
     }
 }
 
+/// The largest size that is written out, of those that are asked for, in order. A size is written
+/// out wherever it is asked for or nowhere; that may be twice as much as meant, and no more.
+fn largest(sizes: &[usize]) -> usize {
+    let mut written = 0_usize;
+    let mut largest = 0;
+    for same in sizes.chunk_by(|a, b| a == b) {
+        let (Some(size), count) = (same.first(), same.len()) else {
+            break;
+        };
+        let all = written.saturating_add(size.saturating_mul(count));
+        // The first of a size decides; the others come with it.
+        if written + size > ALTOGETHER || all > 2 * ALTOGETHER {
+            break;
+        }
+        (written, largest) = (all, *size);
+    }
+    largest
+}
+
 /// Whether it is one that is published.
 fn is_discriminator(value: &Value) -> bool {
     value.is_string() || value.get("propertyName").is_some_and(Value::is_string)
@@ -244,4 +255,22 @@ fn schemas_of<'d>(root: &'d Value, source: &Source<'d>) -> Vec<&'d Value> {
         schemas.extend(types.filter_map(|media_type| media_type.get("schema")));
     }
     schemas
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_of_a_size_are_written_out_or_none() {
+        let check = |sizes: &[usize], expected: usize| assert_eq!(largest(sizes), expected);
+        check(&[], 0);
+        check(&[1, 2, 3], 3);
+        check(&[4_000; 25], 4_000);
+        check(&[4_000; 50], 4_000);
+        check(&[4_000; 51], 0);
+        check(&[1, 4_000, 4_000, 100_000], 4_000);
+        // A schema that ten thousand operations share is written down once.
+        check(&vec![1_000; 10_000], 0);
+    }
 }
