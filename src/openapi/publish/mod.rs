@@ -10,6 +10,7 @@ mod inline;
 mod keywords;
 mod operation;
 mod parameters;
+mod patterns;
 mod portable;
 mod prune;
 mod schema;

@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 use super::components::{Renderer, Section};
 use super::info::external_docs;
 use super::keywords::{Keyword, coerce, has_reference, is_annotation, keyword};
-use super::{Action, Target, v30, v31};
+use super::{Action, Target, patterns, v30, v31};
 
 /// Deepest schema. What is read is less deep; what is made by hand may not be.
 const MAX_DEPTH: usize = 200;
@@ -176,6 +176,16 @@ impl<'d> Renderer<'d> {
             Keyword::Data(_) if name.starts_with("x-") && has_reference(value) => None,
             Keyword::Data(_) if matches!(name, "example" | "examples") && has_reference(value) => {
                 self.data(value)
+            }
+            Keyword::Data(_)
+                if name == "pattern"
+                    && value
+                        .as_str()
+                        .is_some_and(|text| !patterns::is_portable(text)) =>
+            {
+                let message = "its pattern is left out: some clients can not read it";
+                self.note(Action::Simplified, message);
+                None
             }
             Keyword::Data(kind) => {
                 let coerced = coerce(kind, value);

@@ -1,7 +1,7 @@
 use serde_json::{Value, json};
 
 use super::{document, published};
-use crate::openapi::Target;
+use crate::openapi::{Selection, Target, load};
 
 /// What a schema of one version becomes in both.
 #[track_caller]
@@ -357,4 +357,18 @@ fn heirs_of_a_discriminator_are_kept_and_named() {
     );
     assert_eq!(schemas["Cat"], heir);
     assert_eq!(schemas.get("Stone"), None);
+}
+
+#[test]
+fn a_pattern_that_some_clients_can_not_read_is_left_out() {
+    for (pattern, stays) in [("^[a-z]+$", true), (r"^[\p{L}\p{N}_-]*$", false)] {
+        let schema = json!({ "type": "string", "pattern": pattern });
+        let document = document("3.0.3", schema, json!({}));
+        let api = load(document.clone(), &Selection::default()).unwrap();
+        let told = api.report.iter().any(|f| f.pointer.ends_with("/S/pattern"));
+        assert_eq!(told, !stays, "{:?}", api.report);
+        let out = published(document, Target::V3_0_1);
+        let found = &out["components"]["schemas"]["S"]["pattern"];
+        assert_eq!(found.is_string(), stays, "{out}");
+    }
 }
