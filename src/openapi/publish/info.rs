@@ -99,7 +99,9 @@ fn is_email(text: &str) -> bool {
         })
 }
 
-/// `info.license`: it needs a name; the identifier is of 3.1, and excludes the URL.
+/// `info.license`: it needs a name; the identifier is of 3.1, and excludes the URL. Validators
+/// of 3.1 ask for one of the two: a name in the form of an identifier is given as one, and any
+/// other says nothing that a caller needs.
 fn license(info: &Map<String, Value>, target: Target) -> Option<Map<String, Value>> {
     let mut license = part(info, "license", &["name", "identifier", "url"])?;
     if !license.contains_key("name") {
@@ -112,9 +114,26 @@ fn license(info: &Map<String, Value>, target: Target) -> Option<Map<String, Valu
     if target == Target::V3_0_1 || license.contains_key("url") {
         license.shift_remove("identifier");
     }
-    // Some validators of 3.1 want one of the two beside the name.
-    let whole = license.contains_key("url") || license.contains_key("identifier");
-    (target == Target::V3_0_1 || whole).then_some(license)
+    if target == Target::V3_1_0 && !license.contains_key("url") {
+        let name = license.get("identifier").or_else(|| license.get("name"))?;
+        let name = name.as_str().filter(|name| is_identifier(name))?.to_owned();
+        license.insert("identifier".to_owned(), name.into());
+    }
+    Some(license)
+}
+
+/// Whether a text has the form of an SPDX licence identifier or expression.
+fn is_identifier(text: &str) -> bool {
+    let word = |word: &str| {
+        let mut bytes = word.trim_matches(['(', ')']).bytes();
+        bytes.len() > 0 && bytes.all(|b| b.is_ascii_alphanumeric() || b"-.+:".contains(&b))
+    };
+    let words: Vec<&str> = text.split(' ').collect();
+    let (names, joints): (Vec<_>, Vec<_>) = words.iter().enumerate().partition(|(i, _)| i % 2 == 0);
+    let joins = |(_, joint): &(usize, &&str)| matches!(**joint, "AND" | "OR" | "WITH");
+    names.len() == joints.len() + 1
+        && names.iter().all(|(_, name)| word(name))
+        && joints.iter().all(joins)
 }
 
 /// The tags of the document that a published operation has.
@@ -160,4 +179,35 @@ pub(super) fn external_docs(value: Option<&Value>) -> Option<Value> {
     );
     docs.insert("url".to_owned(), url.into());
     Some(Value::Object(docs))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_license_has_what_validators_of_its_version_ask_for() {
+        let check = |source: Value, v31: Value, v30: Value| {
+            let info = json!({ "info": { "license": source } });
+            for (target, expected) in [(Target::V3_1_0, v31), (Target::V3_0_1, v30)] {
+                let info = render(&info, target, &InfoOverrides::default());
+                assert_eq!(info.get("license").unwrap_or(&Value::Null), &expected);
+            }
+        };
+        let mit = json!({ "name": "MIT" });
+        check(
+            mit.clone(),
+            json!({ "name": "MIT", "identifier": "MIT" }),
+            mit,
+        );
+        let either = json!({ "name": "MIT OR Apache-2.0" });
+        let named = json!({ "name": "MIT OR Apache-2.0", "identifier": "MIT OR Apache-2.0" });
+        check(either.clone(), named, either);
+        let prose = json!({ "name": "Apache License, Version 2.0" });
+        check(prose.clone(), Value::Null, prose);
+        let linked = json!({ "name": "Ours", "url": "https://a.example/licence" });
+        check(linked.clone(), linked.clone(), linked);
+    }
 }
