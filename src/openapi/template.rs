@@ -2,6 +2,9 @@
 
 use url::form_urlencoded;
 
+/// Longest path template, in bytes: servers refuse longer paths, and reports repeat this one.
+const MAX_PATH: usize = 8_192;
+
 /// A key of `paths`, taken apart.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct PathKey {
@@ -57,9 +60,7 @@ impl PathKey {
 /// Whether a request for this template could ever be matched: the gateway refuses paths that
 /// can be read in two ways.
 fn check(path: &str) -> Result<(), &'static str> {
-    /// Bytes of the longest template; no request has a path as long.
-    const LONGEST: usize = 8192;
-    if path.len() > LONGEST {
+    if path.len() > MAX_PATH {
         return Err("its path is longer than the path of any request");
     }
     let mut open = false;
@@ -157,6 +158,13 @@ mod tests {
         ] {
             assert!(PathKey::parse(key).is_err(), "{key}");
         }
+    }
+
+    #[test]
+    fn a_path_that_no_server_takes_is_refused() {
+        assert!(PathKey::parse(&format!("/{}", "a".repeat(MAX_PATH - 1))).is_ok());
+        assert!(PathKey::parse(&format!("/{}", "a".repeat(MAX_PATH))).is_err());
+        assert!(PathKey::parse(&"/{a}".repeat(20_000)).is_err());
     }
 
     #[test]

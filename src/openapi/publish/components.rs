@@ -13,6 +13,8 @@ use super::{Action, Finding, Target, weigh};
 
 /// Longest report of one rendering.
 const MAX_FINDINGS: usize = 20_000;
+/// Longest report of one rendering in bytes of its pointers, which may have keys of any length.
+const MAX_POINTERS: usize = 16 << 20;
 /// Longest name that is made for a component.
 const MAX_NAME: usize = 100;
 /// Values that are published as components and are none in the original.
@@ -76,6 +78,8 @@ pub(super) struct Renderer<'d> {
     copies: usize,
     /// What was repaired and dropped.
     report: Vec<Finding>,
+    /// How many bytes its pointers may still have.
+    pointers: usize,
     /// Names given to what is referred to, by section and pointer.
     names: HashMap<(Section, String), String>,
     /// Names that are in use.
@@ -113,6 +117,7 @@ impl<'d> Renderer<'d> {
             at: "#".to_owned(),
             copies: MAX_COPIES,
             report: Vec::new(),
+            pointers: MAX_POINTERS,
             names: HashMap::new(),
             taken,
             found: Vec::new(),
@@ -124,7 +129,11 @@ impl<'d> Renderer<'d> {
 
     /// Notes something about what is being rendered.
     pub(super) fn note(&mut self, action: Action, message: impl Into<String>) {
-        if self.report.len() < MAX_FINDINGS {
+        let left = self.pointers.checked_sub(self.at.len());
+        if let Some(left) = left
+            && self.report.len() < MAX_FINDINGS
+        {
+            self.pointers = left;
             self.report
                 .push(Finding::new(self.at.as_str(), action, message));
         }
