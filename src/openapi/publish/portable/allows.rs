@@ -21,7 +21,7 @@ const MAX_PATTERN: usize = 1_000;
 /// Largest regular expression once it is compiled. In bytes.
 const MAX_COMPILED: usize = 64 * 1024;
 /// Most regular expressions that are compiled for one document.
-const MAX_PATTERNS: usize = 2_000;
+const MAX_PATTERNS: usize = 500;
 
 /// Whether something is so; `None`: it can not be told.
 type Verdict = Option<bool>;
