@@ -6,6 +6,7 @@ from __future__ import annotations
 import socket
 import ssl
 import struct
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -126,11 +127,14 @@ class Wire:
         raw = socket.create_connection(gateway.address("https" if tls else "http"), timeout=TIMEOUT)
         raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.sock = tls.wrap_socket(raw, server_hostname=host) if tls else raw
+        self.sending = threading.Lock()
         self.buffer = b""
         gateway.after.append(self.close)
 
     def send(self, *parts: bytes | str) -> None:
-        self.sock.sendall(b"".join(p.encode() if isinstance(p, str) else p for p in parts))
+        """Sends all of it, and nothing of another thread in the midst of it."""
+        with self.sending:
+            self.sock.sendall(b"".join(p.encode() if isinstance(p, str) else p for p in parts))
 
     def more(self) -> bool:
         """Reads once; false at the end."""

@@ -579,6 +579,8 @@ def nothing_else_reached(request: pytest.FixtureRequest) -> Iterator[None]:
     """After each test in an arena: the oracle, over all that reached the upstream."""
     made = request.getfixturevalue("arena") if "arena" in request.fixturenames else None
     if made:
+        # What the test before sent and did not wait for.
+        made.upstream.settle()
         made.upstream.forget()
     yield
     if made:

@@ -108,7 +108,7 @@ def raw(arena: Arena, tls: bool) -> Wire:
     """A connection to a listener, without a handshake."""
     wire = Wire.__new__(Wire)
     wire.sock = socket.create_connection(arena.gateway.address("https" if tls else "http"), timeout=20)
-    wire.buffer = b""
+    wire.sending, wire.buffer = threading.Lock(), b""
     arena.gateway.after.append(wire.close)
     return wire
 

@@ -305,7 +305,7 @@ def test_a_connection_that_breaks_after_the_request(world: World):
 
     def handle(peer: Peer, head: str) -> bool:
         seen.append(head.split(" ")[0])
-        if peer.number == 0 and seen.count(seen[-1]) + len(seen) > 2 and len(seen) == 2:
+        if peer.number == 0 and len(seen) == 2 or seen[-1] == "POST":
             return False
         peer.ok("fine")
         return True
@@ -316,19 +316,6 @@ def test_a_connection_that_breaks_after_the_request(world: World):
     assert seen == ["GET", "GET", "GET"], seen
     seen.clear()
     # The connection of the third request is idle now; the next one breaks it.
-    broken = threading.Event()
-
-    def breaks(peer: Peer, head: str) -> bool:
-        seen.append(head.split(" ")[0])
-        if not broken.is_set():
-            broken.set()
-            return False
-        peer.ok("fine")
-        return True
-
-    bad.script = each(breaks)
-    for peer in bad.peers:
-        peer.close()
     assert ask(arena, method="POST", body="x").status == 502
     assert seen == ["POST"], "it was sent twice"
 
@@ -500,7 +487,7 @@ def test_an_upstream_that_takes_no_byte(short: World, version, answers):
 
     def pump() -> None:
         try:
-            wire.sock.sendall(data)
+            wire.send(data)
         except OSError:
             pass
 

@@ -4,9 +4,11 @@ as a test tells it to."""
 from __future__ import annotations
 
 import json
+import select
 import socket
 import ssl
 import threading
+import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
@@ -103,12 +105,25 @@ class Connection:
 
     def __init__(self, sock: socket.socket, number: int):
         self.sock, self.number, self.buffer = sock, number, b""
+        self.peer = sock.getpeername()
+        self.known = True
+        """All that was read is in `Upstream.everything`."""
+        self.busy = False
+        """A handler has it."""
+
+    def is_settled(self) -> bool:
+        """Whether nothing that the gateway sent is still to be made known."""
+        if self.busy or self.sock.fileno() < 0:
+            return True
+        return self.known and not select.select([self.sock], [], [], 0)[0]
 
     def _more(self) -> None:
+        self.known = True
         try:
             got = self.sock.recv(65536)
         except OSError as error:
             raise Gone from error
+        self.known = False
         if not got:
             raise Gone
         self.buffer += got
@@ -273,17 +288,30 @@ class Upstream:
                 sock, _ = listener.accept()
             except OSError:
                 return
-            threading.Thread(target=self._serve, args=(sock,), daemon=True).start()
-
-    def _serve(self, sock: socket.socket) -> None:
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        conn = None
-        try:
-            if self.tls:
-                sock = self.tls.wrap_socket(sock, server_side=True)
             with self.lock:
                 conn = Connection(sock, len(self.connections))
                 self.connections.append(conn)
+            threading.Thread(target=self._serve, args=(conn,), daemon=True).start()
+
+    def settle(self) -> None:
+        """Returns when all that the gateway has sent so far is in `everything`."""
+        end = time.monotonic() + PATIENCE
+        with socket.create_connection(("127.0.0.1", self.port)) as mark:
+            own = mark.getsockname()
+            # Connections are taken in their order: those before this one are there with it.
+            while not (any(c.peer == own for c in self.snapshot()) and all(c.is_settled() for c in self.snapshot())):
+                assert time.monotonic() < end, "the upstream does not come to rest"
+                time.sleep(0.001)
+
+    def snapshot(self) -> list[Connection]:
+        with self.lock:
+            return list(self.connections)
+
+    def _serve(self, conn: Connection) -> None:
+        try:
+            conn.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            if self.tls:
+                conn.sock = self.tls.wrap_socket(conn.sock, server_side=True)
             while self._exchange(conn):
                 pass
         except (Gone, OSError):
@@ -291,7 +319,7 @@ class Upstream:
         except BaseException as error:  # noqa: BLE001 - told to the test that runs
             self.faults.append(error)
         finally:
-            (conn or sock).close()
+            conn.close()
 
     def _exchange(self, conn: Connection) -> bool:
         raw = conn.until(b"\r\n\r\n")
@@ -306,7 +334,9 @@ class Upstream:
         handler, early = self._handler(request)
         if not early:
             request.read_body()
+        conn.busy = True
         reply = handler(request)
+        conn.busy = False
         if reply is None:
             return False
         answer(request, reply)
