@@ -178,8 +178,17 @@ fn drop_collisions(chosen: &mut Vec<(Operation, &Candidate<'_>)>, report: &mut V
     chosen.retain(|(operation, candidate)| {
         let shape = (operation.method.clone(), candidate.path.shape());
         if let Some(first) = seen.get(&shape) {
+            let by_fragment = [first, &operation.path_key]
+                .iter()
+                .any(|key| key.contains('#'));
+            let cause = if by_fragment {
+                ", since what follows `#` is never sent and no required query parameter with one \
+                 value says the same"
+            } else {
+                ""
+            };
             let reason = format!(
-                "on the wire it is the same request as {} {first}, which stands before it",
+                "on the wire it is the same request as {} {first}, which stands before it{cause}",
                 operation.method
             );
             report.push(Finding::new(

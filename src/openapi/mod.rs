@@ -8,6 +8,7 @@ mod bundle;
 pub(crate) mod cut;
 mod dialect;
 mod emit;
+mod fragment;
 mod hidden;
 mod identify;
 pub mod lint;

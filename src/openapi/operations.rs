@@ -3,6 +3,7 @@
 use http::Method;
 use serde_json::{Map, Value};
 
+use super::fragment;
 use super::pointer::{self, Place};
 use super::template::PathKey;
 use super::{Action, Finding};
@@ -214,16 +215,21 @@ fn operations_of<'d>(
             continue;
         }
         match pointer::follow(root, place) {
-            Ok((pointer, body)) => candidates.push(Candidate {
-                key,
-                path: path.clone(),
-                method,
-                source: Source {
+            Ok((pointer, body)) => {
+                let source = Source {
                     item: item.clone(),
                     pointer,
                     body,
-                },
-            }),
+                };
+                let mut path = path.clone();
+                fragment::adopt(root, key, &source, &mut path);
+                candidates.push(Candidate {
+                    key,
+                    path,
+                    method,
+                    source,
+                });
+            }
             Err(reason) => report.push(Finding::new(at, Action::Skipped, reason)),
         }
     }

@@ -27,6 +27,7 @@ use std::collections::{HashMap, HashSet};
 use http::Method;
 use serde_json::{Map, Value, json};
 
+use super::fragment;
 use super::operations::Source;
 use super::template::{self, PathKey};
 use super::{Action, Api, Finding, Operation};
@@ -169,6 +170,7 @@ fn paths<'d>(
         let Ok(mut path) = PathKey::parse(&operation.path_key) else {
             continue;
         };
+        fragment::adopt(&api.source, &operation.path_key, &source, &mut path);
         // Hidden parameters of the path have their values there.
         path.path.clone_from(&operation.path);
         let by_query = crowded.contains(&spot(operation)) && !path.query.is_empty();
