@@ -8,6 +8,7 @@ use regex::{Regex, RegexBuilder};
 use serde_json::{Map, Number, Value};
 
 use super::super::Target;
+use super::super::patterns::is_portable;
 use super::decimal::Decimal;
 
 /// Most schemas and values that are looked at for one document.
@@ -382,6 +383,13 @@ fn is_of_format(text: &str, format: &str) -> bool {
             let groups: Vec<usize> = text.split('-').map(str::len).collect();
             groups == [8, 4, 4, 4, 12] && text.bytes().all(|b| b == b'-' || b.is_ascii_hexdigit())
         }
+        // Validators of documents look no further, and some read no offset of a zone.
+        "time" => text.len() == 8 && text.parse::<jiff::civil::Time>().is_ok(),
+        "email" | "idn-email" => text.contains('@'),
+        "ipv4" => text.parse::<std::net::Ipv4Addr>().is_ok(),
+        "ipv6" => text.parse::<std::net::Ipv6Addr>().is_ok(),
+        "hostname" | "idn-hostname" => is_hostname(text),
+        "regex" => is_portable(text),
         "byte" => {
             let digits = text.trim_end_matches('=');
             let known = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'/');
@@ -391,6 +399,17 @@ fn is_of_format(text: &str, format: &str) -> bool {
         }
         _ => true,
     }
+}
+
+/// Whether a text is a name of RFC 1123 §2.1; whether others are, depends on tables of Unicode.
+fn is_hostname(text: &str) -> bool {
+    let is_label = |label: &str| {
+        let inside = |b: u8| b.is_ascii_alphanumeric() || b == b'-';
+        (1..=63).contains(&label.len())
+            && label.bytes().all(inside)
+            && label.trim_matches('-') == label
+    };
+    text.len() <= 253 && text.split('.').all(is_label)
 }
 
 /// A text that equal values have in common: 1 and 1.0 are equal, and members have no order.

@@ -131,6 +131,12 @@ fn dropped() -> Vec<Value> {
         json!({ "type": "object", "default": {} }),
         json!({ "type": "string", "format": "date", "default": "today" }),
         json!({ "type": "string", "format": "uuid", "default": "none" }),
+        json!({ "type": "string", "format": "time", "default": "noon" }),
+        json!({ "type": "string", "format": "email", "default": "nobody" }),
+        json!({ "type": "string", "format": "ipv4", "default": "::1" }),
+        json!({ "type": "string", "format": "ipv6", "default": "127.0.0.1" }),
+        json!({ "type": "string", "format": "idn-hostname", "default": "a b" }),
+        json!({ "type": "string", "format": "regex", "default": "(" }),
     ]
 }
 
