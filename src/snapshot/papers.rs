@@ -52,9 +52,9 @@ fn texts(plugin: &config::Plugin, api: &Api) -> OpenApiTexts {
         let document = openapi::publish(api, target, &options);
         let mut yaml = openapi::to_yaml(&document);
         yaml.shrink_to_fit();
-        // Braces and quotes make it a third longer.
-        let mut json = String::with_capacity(yaml.len() + yaml.len() / 3 + 64);
-        let _ = writeln!(json, "{document:#}");
+        // Without blanks: people read the YAML, models and tools pay for each character.
+        let mut json = String::with_capacity(yaml.len());
+        let _ = writeln!(json, "{document}");
         json.shrink_to_fit();
         (Bytes::from(json), Bytes::from(yaml))
     };
