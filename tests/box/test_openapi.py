@@ -103,6 +103,45 @@ def test_several_files_are_watched_together(world):
     files = world.gateway.status()["files"]
     assert any(file.endswith("api/schemas/Pet.yaml") for file in files)
 
+    # A part that is broken, or gone, changes nothing.
+    before, generation = client.get("/openapi.json").text, world.gateway.generation()
+    write("api/schemas/Pet.yaml", "type: [object\n")
+    refused = world.gateway.await_refusal()
+    assert "Pet.yaml" in json.dumps(refused) and "line" in json.dumps(refused), refused
+    write("api/schemas/Pet.yaml", "type: object\n")
+    eventually(lambda: world.gateway.generation() > generation)
+    generation = world.gateway.generation()
+    (world.folder / "api/schemas/Pet.yaml").unlink()
+    refused = eventually(lambda: world.gateway.status()["pending_rejected"])
+    assert "Pet.yaml" in json.dumps(refused) and "is not there any more" in json.dumps(refused), refused
+    assert world.gateway.reload().code == 4
+    assert world.gateway.generation() == generation
+    write("api/schemas/Pet.yaml", "type: object\nproperties: {name: {type: string}, age: {type: integer}}\n")
+    eventually(lambda: client.get("/openapi.json").text == before)
+    # What nothing refers to may go.
+    write("api/root.yaml", "openapi: 3.0.3\ninfo: {title: T, version: '1'}\npaths: {/pets: {get: {operationId: pets, "
+                           "responses: {'200': {description: ok}}}}}\n")
+    (world.folder / "api/schemas/Pet.yaml").unlink()
+    eventually(lambda: operations(client) == {"pets": ("GET", "/pets")})
+    assert world.gateway.status()["pending_rejected"] is None
+
+
+def test_a_document_that_changes_does_not_bring_back_what_is_excluded(world):
+    replace(world.folder / "api.yaml", json.dumps(document()))
+    world.plugin({"openapi": {"source": "file:api.yaml", "exclude": ["listTodos"]}})
+    client = world.session(token=world.service)
+    assert "listTodos" not in operations(client)
+    before = client.get("/openapi.json").text
+    # The operation is called by another name now: the selector hides nothing any more.
+    replace(world.folder / "api.yaml", json.dumps(document()).replace("listTodos", "allTodos"))
+    refused = world.gateway.await_refusal()
+    assert "listTodos" in json.dumps(refused), refused
+    assert client.get("/openapi.json").text == before
+    assert client.get("/todos").status_code == 405
+    world.change({"plugins": {"todo": {"openapi": {"exclude": ["allTodos"]}}}})
+    eventually(lambda: world.gateway.status()["pending_rejected"] is None)
+    assert "allTodos" not in operations(client) and client.get("/todos").status_code == 405
+
 
 @pytest.mark.parametrize("place", ["/etc/passwd", "file:///etc/hostname", "../../../../../../etc/passwd", "state/x.yaml", "certs/server.key", ".hidden.yaml"])
 def test_a_document_can_not_publish_files_of_the_machine(world, place):
@@ -158,6 +197,36 @@ def test_the_upstreams_copy_is_asked_for_by_etag(world):
     assert generation == 1, "a copy that is as it was makes no generation"
     made.append(document(paths={"/fresh": {"get": operation("fresh")}}))
     eventually(lambda: set(operations(client)) == {"fresh"})
+
+
+def test_the_upstreams_copy_is_asked_for_by_its_date(world):
+    seen: list[str | None] = []
+    date = "Wed, 21 Oct 2015 07:28:00 GMT"
+
+    def answer(request):
+        seen.append(request.get("if-modified-since"))
+        if seen[-1] == date:
+            return Reply(304)
+        return Reply(200, [("Last-Modified", date)], json.dumps(document()).encode())
+
+    world.upstream.on("GET", "/openapi.json", answer)
+    world.plugin({"openapi": {"refresh": "1s"}})
+    client = world.session(token=world.service)
+    eventually(lambda: seen.count(date) >= 2)
+    assert "listTodos" in operations(client) and world.gateway.generation() == 1
+
+
+@pytest.mark.parametrize(("reply", "told"), [
+    (Reply(304), "304"),
+    (Reply(200, [("Content-Encoding", "gzip")], b"\x1f\x8b\x08\x00"), "gzip"),
+    (Reply(200, [("Content-Type", "text/html")], b"<!doctype html><p>Sign in"), "HTML"),
+], ids=["304 unasked", "gzip", "a page"])
+def test_an_upstream_that_does_not_give_a_document(world, reply, told):
+    world.upstream.on("GET", "/openapi.json", reply)
+    world.plugin({})
+    client = world.session(token=world.service)
+    refusal(client.get("/todos"), 503, "document_unavailable")
+    assert told in world.gateway.status()["plugins"][0]["document"]["error"]
 
 
 # --- what is published can be called, and nothing else ---

@@ -9,7 +9,7 @@ use http::HeaderValue;
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::assemble::{self, Assembled, Fault, Part, Private};
+use super::assemble::{self, Assembled, Fault, Part, Private, Whole};
 use super::{Ask, Inputs};
 use crate::config::{self, Inputs as _, OpenApiSource};
 use crate::control::edges::Fetched;
@@ -175,6 +175,12 @@ impl Known {
         match assembled {
             Ok(Assembled::Missing(missing)) => return Ok(missing),
             Ok(Assembled::Done(whole)) => {
+                if let Some(gone) = self.gone(&whole) {
+                    let message = format!(
+                        "{root} refers to {gone}, which is not there any more; what served before goes on"
+                    );
+                    return Err((openapi.at.clone(), message));
+                }
                 let document = Arc::new(ApiDocument {
                     prepared: whole.prepared,
                     texts: whole.texts,
@@ -202,6 +208,14 @@ impl Known {
             }
         }
         Ok(Vec::new())
+    }
+
+    /// A file that the last good copy was made of too, is still referred to, and can not be had:
+    /// without it something else would be published in its place.
+    fn gone<'w>(&self, whole: &'w Whole) -> Option<&'w String> {
+        let before = &self.good.as_ref()?.document.texts;
+        let mut absent = whole.absent.iter();
+        absent.find(|location| !location.contains("://") && before.contains_key(*location))
     }
 
     /// Takes what came.
