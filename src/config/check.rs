@@ -3,8 +3,8 @@
 
 use super::Config;
 use super::expand::shown;
-use super::section::{Reading, closest};
-use crate::problems::Place;
+use super::section::Reading;
+use crate::problems::{Place, closest};
 
 /// Compares the parts of a configuration; `root` is the place of the main file.
 pub(super) fn check(config: &Config, root: &Place, reading: &mut Reading<'_>) {

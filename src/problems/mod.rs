@@ -3,6 +3,7 @@
 //! A [`Problem`] names one [`Place`]; [`Problems`] holds them in the order in which a reader
 //! meets them (file by file, top to bottom) and renders them for people and for programs.
 
+mod closest;
 mod render;
 #[cfg(test)]
 mod tests;
@@ -12,6 +13,8 @@ use std::fmt;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+
+pub use closest::closest;
 
 /// A place in a source text. Cheap to clone.
 #[derive(Clone)]

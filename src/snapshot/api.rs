@@ -5,7 +5,8 @@ use std::collections::HashSet;
 use super::Material;
 use crate::config;
 use crate::openapi::{self, Api, LoadOptions, Override, OverridePart, Selection};
-use crate::problems::Problems;
+use crate::problems::{Problems, closest};
+use crate::tokens::Selector;
 
 /// Whether its document comes over the network, and may change by itself.
 pub(super) fn is_fetched(plugin: &config::Plugin) -> bool {
@@ -70,7 +71,10 @@ fn check_overrides(
         if fault.stops || (unknown && (strict || hidden(&written.selector.to_string()))) {
             let problem = problems.add(at, fault.message.clone());
             if unknown {
-                problem.help("an operationId or `METHOD /path` as the document has it");
+                problem.help(match meant(&written.selector, api) {
+                    Some(meant) => format!("did you mean `{meant}`?"),
+                    None => "an operationId or `METHOD /path` as the document has it".to_owned(),
+                });
             }
         } else {
             problems.warn(at, fault.message.clone());
@@ -126,6 +130,38 @@ pub(super) fn load(
     loaded
 }
 
+/// What an author may have meant by a selector that names nothing: something of the same kind
+/// that the document has.
+fn meant(selector: &Selector, api: &Api) -> Option<Selector> {
+    let operations = || api.operations.iter().chain(&api.unpublished);
+    match selector {
+        Selector::All => None,
+        Selector::OperationId(id) => {
+            let ids = operations().map(|o| o.original_id.as_ref().unwrap_or(&o.given_id));
+            let found = closest(id, ids.map(String::as_str))?;
+            Some(Selector::OperationId(found.to_owned()))
+        }
+        Selector::Tag(tag) => {
+            let tags = operations().flat_map(|o| &o.tags);
+            let found = closest(tag, tags.map(String::as_str))?;
+            Some(Selector::Tag(found.to_owned()))
+        }
+        Selector::Route { method, path } => {
+            // Another method of the same path is nearer than another path.
+            let same = operations().find(|o| o.path == *path || o.path_key == *path);
+            let near = || closest(path, operations().map(|o| o.path_key.as_str()));
+            let path = same.map(|o| o.path_key.as_str()).or_else(near)?;
+            let mut at = operations().filter(|o| o.path_key == path);
+            let other = at.clone().next()?;
+            let found = at.find(|o| o.method.as_str() == method).unwrap_or(other);
+            Some(Selector::Route {
+                method: found.method.to_string(),
+                path: path.to_owned(),
+            })
+        }
+    }
+}
+
 /// Says which selectors name nothing.
 fn check_selection(
     plugin: &config::Plugin,
@@ -153,7 +189,11 @@ fn check_selection(
             } else {
                 problems.warn(&selector.at, message)
             };
-            problem.help("an operationId, `tag:NAME`, or `METHOD /path` as the document has it");
+            problem.help(match meant(what, api) {
+                Some(meant) => format!("did you mean `{meant}`?"),
+                None => "an operationId, `tag:NAME`, or `METHOD /path` as the document has it"
+                    .to_owned(),
+            });
         }
     }
 }

@@ -256,6 +256,22 @@ def test_overrides(world):
     assert client.get("/openapi.json").json()["paths"]["/todos"]["get"]["description"].strip() == long.strip()
 
 
+@pytest.mark.parametrize(("openapi", "operations", "meant"), [
+    ({"exclude": ["listTodo"]}, {}, "did you mean `listTodos`?"),
+    ({"include": ["tag:todo"]}, {}, "did you mean `tag:todos`?"),
+    ({"exclude": ["PUT /todos"]}, {}, "/todos`?"),
+    ({"exclude": ["GET /todo"]}, {}, "did you mean `GET /todos`?"),
+    ({}, {"listTods": {"summary": "All of them."}}, "did you mean `listTodos`?"),
+    ({"exclude": ["nothing like it"]}, {}, "as the document has it"),
+])
+def test_a_selector_that_names_nothing_is_told_what_may_have_been_meant(world, openapi, operations, meant):
+    made = document(paths={"/todos": {"get": operation("listTodos") | {"tags": ["todos"]}}})
+    replace(world.folder / "api.yaml", json.dumps(made))
+    write(world.folder, world.base({"plugins": {"todo": {"openapi": {"source": "file:api.yaml", **openapi}, "operations": operations}}}))
+    ran = run("check", "--config", "plugway.toml", cwd=world.folder)
+    assert ran.code == 4 and meant in ran.out + ran.err, ran
+
+
 def test_an_override_that_is_not_understood_is_refused_where_it_stands(world):
     world.config = world.base({"plugins": {"todo": {"openapi": {"source": "file:api.yaml"}, "operations": {
         "lstTodos": {"summary": "x"}, "addTodo": {"id": "getTodo"}, "putTodo": {"fixed": {"id": ".."}}}}}})

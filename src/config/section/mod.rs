@@ -12,7 +12,6 @@ use jiff::Timestamp;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-pub(super) use self::unknown::closest;
 pub(super) use self::value::{type_name, understood};
 use super::Inputs;
 use super::keys::{Absent, Key, Kind, Table, names};

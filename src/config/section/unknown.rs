@@ -3,7 +3,7 @@
 use super::{Section, in_order};
 use crate::config::expand::shown;
 use crate::config::keys::{self, Table};
-use crate::problems::Problems;
+use crate::problems::{Problems, closest};
 
 impl Section<'_> {
     /// Reports every unknown key of the table.
@@ -85,23 +85,4 @@ fn common_segments(one: &str, other: &str) -> usize {
         .zip(other.split('.'))
         .take_while(|(one, other)| one == other && !one.is_empty())
         .count()
-}
-
-/// The known name that is most like `name`, if one is like it at all: a third of its letters
-/// may differ.
-pub(in crate::config) fn closest<'n>(
-    name: &str,
-    known: impl Iterator<Item = &'n str>,
-) -> Option<&'n str> {
-    // A name of the author's may be as long as its file, and the distance is quadratic.
-    if name.len() > 100 {
-        return None;
-    }
-    let plain = |name: &str| name.to_ascii_lowercase().replace('-', "_");
-    let wanted = plain(name);
-    known
-        .map(|known| (strsim::damerau_levenshtein(&wanted, &plain(known)), known))
-        .filter(|(distance, known)| *distance <= (known.len().max(2) / 3).max(1))
-        .min()
-        .map(|(_, known)| known)
 }

@@ -176,25 +176,11 @@ impl Known {
             Ok(Assembled::Missing(missing)) => return Ok(missing),
             Ok(Assembled::Done(whole)) => {
                 if let Some(gone) = self.gone(&whole) {
-                    let message = format!(
-                        "{root} refers to {gone}, which is not there any more; what served before goes on"
-                    );
+                    let message = format!("{root} refers to {gone}, which is not there any more");
                     return Err((openapi.at.clone(), message));
                 }
-                let document = Arc::new(ApiDocument {
-                    prepared: whole.prepared,
-                    texts: whole.texts,
-                    root: root.to_owned(),
-                    manifest: self.manifest.clone(),
-                });
                 self.copies.retain(|location, _| used.contains(location));
-                self.good = Some(Good {
-                    digest: whole.digest,
-                    hosts: openapi.reference_hosts.clone(),
-                    absent: whole.absent,
-                    document,
-                    at: now,
-                });
+                self.take(*whole, root, openapi, now);
             }
             Err(Fault::Overlay(at, message)) => return Err((at, message)),
             Err(Fault::Document(message)) if file => {
@@ -208,6 +194,23 @@ impl Known {
             }
         }
         Ok(Vec::new())
+    }
+
+    /// It is the last good copy now.
+    fn take(&mut self, whole: Whole, root: &str, openapi: &config::OpenApi, now: Timestamp) {
+        let document = Arc::new(ApiDocument {
+            prepared: whole.prepared,
+            texts: whole.texts,
+            root: root.to_owned(),
+            manifest: self.manifest.clone(),
+        });
+        self.good = Some(Good {
+            digest: whole.digest,
+            hosts: openapi.reference_hosts.clone(),
+            absent: whole.absent,
+            document,
+            at: now,
+        });
     }
 
     /// A file that the last good copy was made of too, is still referred to, and can not be had:

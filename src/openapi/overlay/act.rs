@@ -103,8 +103,9 @@ impl Run {
         }
         let places = action.target.places(document, &self.budget)?;
         if places.is_empty() {
-            let message = "its target selects nothing in the document";
-            say(Done::Noted, message.to_owned());
+            // Whoever wrote it counts on it.
+            let message = "its target selects nothing in the document: the action is not done";
+            say(Done::Skipped, message.to_owned());
             return Ok(());
         }
         match &action.change {

@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 
 use super::components::{Renderer, Section};
 use super::info::external_docs;
-use super::keywords::{Keyword, coerce, has_reference, is_annotation, keyword};
+use super::keywords::{Keyword, Kind, coerce, has_reference, is_annotation, keyword};
 use super::{Action, Target, patterns, v30, v31};
 
 /// Deepest schema. What is read is less deep; what is made by hand may not be.
@@ -119,7 +119,7 @@ impl<'d> Renderer<'d> {
                 _ => Vec::new(),
             };
             names.extend(required.into_iter().map(Value::from));
-            let names = coerce(super::keywords::Kind::Names, &Value::Array(names));
+            let names = coerce(Kind::Names, &Value::Array(names));
             draft
                 .keywords
                 .extend(names.map(|names| ("required".to_owned(), names)));
@@ -172,36 +172,36 @@ impl<'d> Renderer<'d> {
             }
             Keyword::Type => types(&mut draft.keywords, value),
             Keyword::Discriminator => self.discriminator(value, map),
-            Keyword::Data(_) if name == "externalDocs" => external_docs(Some(value)),
-            Keyword::Data(_) if name.starts_with("x-") && has_reference(value) => None,
-            Keyword::Data(_) if matches!(name, "example" | "examples") && has_reference(value) => {
-                self.data(value)
-            }
-            Keyword::Data(_)
-                if name == "pattern"
-                    && value
-                        .as_str()
-                        .is_some_and(|text| !patterns::is_portable(text)) =>
-            {
-                let message = "its pattern is left out: some clients can not read it";
-                self.note(Action::Simplified, message);
-                None
-            }
-            Keyword::Data(kind) => {
-                let coerced = coerce(kind, value);
-                // A flag instead of a list of names is read where the object is described.
-                let empty = value.as_array().is_some_and(Vec::is_empty) && name != "enum";
-                let flag = name == "required" && value.is_boolean();
-                if coerced.is_none() && !value.is_null() && !empty && !flag {
-                    self.note(
-                        Action::Simplified,
-                        format!("the value of `{name}` can not be used"),
-                    );
-                }
-                coerced
-            }
+            Keyword::Data(kind) => self.keyword_data(name, kind, value),
             Keyword::Dropped | Keyword::Unknown => None,
         }
+    }
+
+    /// The value of a keyword that is data.
+    fn keyword_data(&mut self, name: &str, kind: Kind, value: &Value) -> Option<Value> {
+        let unreadable = |text: &str| !patterns::is_portable(text);
+        match name {
+            "externalDocs" => return external_docs(Some(value)),
+            "example" | "examples" if has_reference(value) => return self.data(value),
+            "pattern" if value.as_str().is_some_and(unreadable) => {
+                let message = "its pattern is left out: some clients can not read it";
+                self.note(Action::Simplified, message);
+                return None;
+            }
+            name if name.starts_with("x-") && has_reference(value) => return None,
+            _ => {}
+        }
+        let coerced = coerce(kind, value);
+        // A flag instead of a list of names is read where the object is described.
+        let empty = value.as_array().is_some_and(Vec::is_empty) && name != "enum";
+        let flag = name == "required" && value.is_boolean();
+        if coerced.is_none() && !value.is_null() && !empty && !flag {
+            self.note(
+                Action::Simplified,
+                format!("the value of `{name}` can not be used"),
+            );
+        }
+        coerced
     }
 
     /// A list of schemas.
