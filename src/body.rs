@@ -7,6 +7,7 @@ use std::cell::Cell;
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::rc::Rc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -111,9 +112,40 @@ pub enum BodyFault {
     /// Nothing came for `limits.body_idle`.
     #[error("the body did not arrive in time")]
     TooSlow,
+    /// All bodies that are held have as much as they may together.
+    #[error("too many forms are being looked at; try again")]
+    Crowded,
     /// Its framing is broken, or the client left.
     #[error("the body ended early")]
     Broken,
+}
+
+/// Bytes that all bodies which are held to be looked at may have together, in the whole process.
+const HELD: usize = 64 << 20;
+
+/// Bytes of [`HELD`] that are in use.
+static IN_USE: AtomicUsize = AtomicUsize::new(0);
+
+/// A part of [`HELD`], given back when it is dropped.
+#[derive(Debug, Default)]
+struct Share(usize);
+
+impl Share {
+    /// Takes so much more. False if there is not so much left.
+    fn grow(&mut self, more: usize) -> bool {
+        let fits = |used: usize| used.checked_add(more).filter(|sum| *sum <= HELD);
+        let taken = IN_USE.fetch_update(Relaxed, Relaxed, fits).is_ok();
+        if taken {
+            self.0 += more;
+        }
+        taken
+    }
+}
+
+impl Drop for Share {
+    fn drop(&mut self) {
+        IN_USE.fetch_sub(self.0, Relaxed);
+    }
 }
 
 /// Bytes of a body that nobody wants and that are read all the same.
@@ -146,6 +178,8 @@ pub struct RequestBody {
     incoming: Option<Incoming>,
     /// All of it, where it had to be looked at.
     held: Option<Bytes>,
+    /// What it has of the memory for that.
+    share: Share,
     upload: Rc<Upload>,
     patience: Patience,
     limit: u64,
@@ -178,6 +212,7 @@ impl RequestBody {
         Self {
             incoming,
             held: None,
+            share: Share::default(),
             upload: Rc::new(Upload {
                 bytes: Cell::new(0),
                 ended: Cell::new(empty),
@@ -196,6 +231,7 @@ impl RequestBody {
         self.is_empty().then(|| Self {
             incoming: None,
             held: None,
+            share: Share::default(),
             upload: Rc::clone(&self.upload),
             patience: Patience::new(None),
             limit: self.limit,
@@ -221,6 +257,11 @@ impl RequestBody {
         let mut bytes = BytesMut::new();
         while let Some(frame) = poll_fn(|cx| Pin::new(&mut *self).poll_frame(cx)).await {
             if let Ok(data) = frame?.into_data() {
+                if !self.share.grow(data.len()) {
+                    self.upload.fault.set(Some(BodyFault::Crowded));
+                    self.incoming = None;
+                    return Err(BodyFault::Crowded);
+                }
                 bytes.extend_from_slice(&data);
             }
         }

@@ -102,6 +102,7 @@ impl Rejection {
             Self::Body(BodyFault::TooLarge { .. }) => {
                 (StatusCode::PAYLOAD_TOO_LARGE, "body_too_large")
             }
+            Self::Body(BodyFault::Crowded) => (StatusCode::SERVICE_UNAVAILABLE, "overloaded"),
             Self::Body(BodyFault::TooSlow) => (StatusCode::REQUEST_TIMEOUT, "request_timeout"),
             Self::DocumentUnavailable => (StatusCode::SERVICE_UNAVAILABLE, "document_unavailable"),
             Self::UpstreamUnreachable => (StatusCode::BAD_GATEWAY, "upstream_unreachable"),
@@ -157,6 +158,9 @@ impl Rejection {
             }
             Self::DocumentUnavailable => {
                 headers.insert(header::RETRY_AFTER, HeaderValue::from(RETRY_DOCUMENT));
+            }
+            Self::Body(BodyFault::Crowded) => {
+                headers.insert(header::RETRY_AFTER, HeaderValue::from(1));
             }
             _ => {}
         }

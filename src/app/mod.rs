@@ -19,6 +19,7 @@ use crate::control::{
     Control, Delivery, Edges, Listening, Outcome, Shared, Source, Stage, Trigger, Watch,
 };
 use crate::gateway::Gateway;
+use crate::openapi;
 use crate::problems::Problems;
 use crate::server::{self, Workers};
 use crate::telemetry::{self, Counters, Labels};
@@ -49,6 +50,8 @@ pub struct StartedPlugin {
     pub public_url: Option<String>,
     /// Published operations.
     pub operations: usize,
+    /// How many lines of each kind its load report has.
+    pub report: String,
     /// A path that can be tried with GET.
     pub example: Option<String>,
     /// Why it can not serve yet.
@@ -232,6 +235,7 @@ impl App {
                 title: plugin.title.clone(),
                 public_url: plugin.public.as_ref().map(|public| public.origin.clone()),
                 operations: plugin.operations.len(),
+                report: openapi::counted(&plugin.report),
                 example: plugin.example(),
                 unavailable: plugin.unavailable.clone(),
             });

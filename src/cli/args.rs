@@ -170,6 +170,9 @@ pub(super) enum Printed {
     Manifest,
     /// `/openapi.json`
     Openapi,
+    /// `/openapi-3.0.json`
+    #[value(name = "openapi-3.0")]
+    Openapi30,
     /// What to paste into which client.
     Install,
 }

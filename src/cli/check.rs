@@ -1,5 +1,7 @@
 //! `plugway check`.
 
+use std::collections::HashMap;
+
 use serde_json::{Value, json};
 
 use super::Exit;
@@ -9,7 +11,7 @@ use super::output::{Output, on_one_line};
 use crate::app;
 use crate::control::Source;
 use crate::openapi::lint::Profile;
-use crate::openapi::{Action, Finding};
+use crate::openapi::{self, Action, Finding};
 use crate::problems::{Problems, Severity};
 use crate::snapshot::{Plugin, Snapshot};
 
@@ -120,23 +122,9 @@ impl<'a> Findings<'a> {
                 "plugin {}: {} operations{state}{}\n",
                 plugin.name,
                 plugin.operations.len(),
-                counted(&plugin.report)
+                openapi::counted(&plugin.report)
             ))?;
-            for (finding, written) in plugin.reported() {
-                let file = written
-                    .file
-                    .map_or(String::new(), |file| format!("{file} "));
-                let line = written
-                    .line
-                    .map_or(String::new(), |line| format!(", line {line}"));
-                output.text(&format!(
-                    "  {} {}{}{line}: {}\n",
-                    finding.action.as_str(),
-                    on_one_line(&file),
-                    on_one_line(&written.pointer),
-                    on_one_line(&finding.message)
-                ))?;
-            }
+            print_report(plugin, output)?;
             if let Some(found) = self.lint.get(index) {
                 linting::print(found, &self.profiles, output)?;
             }
@@ -160,25 +148,58 @@ impl<'a> Findings<'a> {
     }
 }
 
-/// How many lines of each kind a load report has.
-fn counted(report: &[Finding]) -> String {
-    let kinds = [
-        Action::Skipped,
-        Action::Repaired,
-        Action::Simplified,
-        Action::Noted,
-    ];
-    let count = |kind| report.iter().filter(|line| line.action == kind).count();
-    let counts: Vec<String> = kinds
-        .into_iter()
-        .filter(|kind| count(*kind) > 0)
-        .map(|kind| format!("{} {}", count(kind), kind.as_str()))
-        .collect();
-    if counts.is_empty() {
-        String::new()
-    } else {
-        format!("; {}", counts.join(", "))
+/// The load report. Of a kind that comes often only the first lines are shown.
+fn print_report(plugin: &Plugin, output: &mut Output) -> anyhow::Result<()> {
+    let reported = plugin.reported();
+    let mut kinds: HashMap<(Action, String), usize> = HashMap::new();
+    for (finding, _) in &reported {
+        *kinds.entry(kind(finding)).or_default() += 1;
     }
+    let mut shown: HashMap<(Action, String), usize> = HashMap::new();
+    for (finding, written) in reported {
+        let kind = kind(finding);
+        let all = kinds.get(&kind).copied().unwrap_or_default();
+        let before = shown.entry(kind).or_default();
+        *before += 1;
+        if *before > OF_A_KIND && all > OF_A_KIND + 1 {
+            continue;
+        }
+        let file = written
+            .file
+            .map_or(String::new(), |file| format!("{file} "));
+        let line = written
+            .line
+            .map_or(String::new(), |line| format!(", line {line}"));
+        output.text(&format!(
+            "  {} {}{}{line}: {}\n",
+            finding.action.as_str(),
+            on_one_line(&file),
+            on_one_line(&written.pointer),
+            on_one_line(&finding.message)
+        ))?;
+        if *before == OF_A_KIND && all > OF_A_KIND + 1 {
+            let more = all - OF_A_KIND;
+            output.text(&format!(
+                "    and {more} more of this kind (--json has all)\n"
+            ))?;
+        }
+    }
+    Ok(())
+}
+
+/// Lines of one kind that are shown one by one.
+const OF_A_KIND: usize = 3;
+
+/// What a line says, but for the names and numbers in it. Each thing that is lost is a kind of
+/// its own: all of them are shown.
+fn kind(finding: &Finding) -> (Action, String) {
+    let message = &finding.message;
+    if finding.action == Action::Skipped {
+        return (finding.action, format!("{} {message}", finding.pointer));
+    }
+    let unquoted = message.split('`').step_by(2).collect::<Vec<_>>().join("`");
+    let words = unquoted.chars().filter(|c| !c.is_ascii_digit()).collect();
+    (finding.action, words)
 }
 
 /// Whether something of the document is not published.

@@ -356,11 +356,17 @@ fn welcome(dev: &Dev, started: &Started, tokens: &DevTokens) -> String {
     };
     let _ = writeln!(
         text,
-        "{}: {} operations published, require = {}\n",
+        "{}: {} operations published{}, require = {}",
         plugin.title,
         plugin.operations,
+        plugin.report,
         dev.auth.word()
     );
+    if !plugin.report.is_empty() {
+        let admin = started.admin.display();
+        let _ = writeln!(text, "  what and why: plugway status --admin unix:{admin}");
+    }
+    text.push('\n');
     if let Some(reason) = &plugin.unavailable {
         let _ = writeln!(text, "  waiting     {reason}; it is asked again\n");
     }

@@ -23,7 +23,10 @@ pub(super) fn run(print: &Print, output: &mut Output) -> anyhow::Result<Exit> {
     let origin = origin(&snapshot, plugin);
     match print.what {
         Printed::Manifest => output.text(&document(plugin, MANIFEST, &origin)?)?,
-        Printed::Openapi => output.text(&document(plugin, "/openapi.json", &origin)?)?,
+        Printed::Openapi => output.text(&readable(&document(plugin, "/openapi.json", &origin)?))?,
+        Printed::Openapi30 => {
+            output.text(&readable(&document(plugin, "/openapi-3.0.json", &origin)?))?;
+        }
         Printed::Install if output.as_json => output.json(&json!({
             "plugin": &*plugin.name,
             "manifest": format!("{origin}{MANIFEST}"),
@@ -34,6 +37,12 @@ pub(super) fn run(print: &Print, output: &mut Output) -> anyhow::Result<Exit> {
         Printed::Install => output.text(&install(plugin, &origin))?,
     }
     Ok(Exit::Done)
+}
+
+/// A document with line breaks; it is served without.
+fn readable(json: &str) -> String {
+    let parsed = serde_json::from_str::<serde_json::Value>(json);
+    parsed.map_or_else(|_| json.to_owned(), |document| format!("{document:#}\n"))
 }
 
 fn choose<'a>(snapshot: &'a Snapshot, name: Option<&str>) -> anyhow::Result<&'a Plugin> {

@@ -182,8 +182,7 @@ fn drop_collisions(chosen: &mut Vec<(Operation, &Candidate<'_>)>, report: &mut V
                 .iter()
                 .any(|key| key.contains('#'));
             let cause = if by_fragment {
-                ", since what follows `#` is never sent and no required query parameter with one \
-                 value says the same"
+                "; what follows `#` is never sent"
             } else {
                 ""
             };

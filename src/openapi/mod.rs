@@ -150,7 +150,7 @@ pub struct Finding {
 }
 
 /// What was done.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Action {
     /// Nothing is lost.
     Repaired,
@@ -181,5 +181,26 @@ impl Action {
             Self::Skipped => "skipped",
             Self::Noted => "noted",
         }
+    }
+}
+
+/// How many lines of each kind a load report has, such as `; 2 skipped, 1 repaired`; empty for none.
+pub fn counted(report: &[Finding]) -> String {
+    let kinds = [
+        Action::Skipped,
+        Action::Repaired,
+        Action::Simplified,
+        Action::Noted,
+    ];
+    let count = |kind| report.iter().filter(|line| line.action == kind).count();
+    let counts: Vec<String> = kinds
+        .into_iter()
+        .filter(|kind| count(*kind) > 0)
+        .map(|kind| format!("{} {}", count(kind), kind.as_str()))
+        .collect();
+    if counts.is_empty() {
+        String::new()
+    } else {
+        format!("; {}", counts.join(", "))
     }
 }

@@ -4,6 +4,7 @@ what is published is just what can be called."""
 from __future__ import annotations
 
 import json
+import select
 
 import pytest
 
@@ -339,6 +340,29 @@ def test_a_form_can_not_give_a_fixed_parameter_again(world, http2, media_type, b
         assert world.upstream.requests == []
     got = client.post("/index.php?action=put", content=body, headers={"Content-Type": media_type, "Content-Encoding": "gzip"})
     assert got.status_code == (200 if media_type == "application/json" else 404)
+
+
+def test_forms_that_are_looked_at_have_bounded_memory_together(world, http2):
+    fixed = {"name": "format", "in": "query", "required": True, "schema": {"type": "string"}}
+    content = {"application/x-www-form-urlencoded": {"schema": {"type": "object"}}}
+    made = document(paths={"/a": {"post": operation("a") | {"parameters": [fixed], "requestBody": {"content": content}}}})
+    client = from_file(world, made, {"operations": {"a": {"fixed": {"format": "json"}}}})
+    kept, token = [], f"Authorization: Bearer {world.service}\r\n"
+    size, head = 8 << 20, "POST /a HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/x-www-form-urlencoded\r\n"
+    for _ in range(9):
+        wire = world.wire()
+        wire.send(f"{head}{token}Content-Length: {size}\r\n\r\n", b"x" * (size - 1))
+        kept.append(wire)
+    # Eight of them fill what there is for all: the ninth is told to come back.
+    answers = [wire for wire in kept if select.select([wire.sock], [], [], 0)[0]]
+    answered = eventually(lambda: [wire for wire in kept if select.select([wire.sock], [], [], 0)[0]])
+    assert len(answered) == 1, (len(answered), len(answers))
+    status, headers = answered[0].head()
+    assert status == 503 and headers["retry-after"] == "1"
+    for wire in kept:
+        wire.close()
+    body = {"headers": {"content-type": "application/x-www-form-urlencoded"}, "content": b"x" * 1000}
+    eventually(lambda: client.post("/a", **body).status_code == 200)
 
 
 def test_overlays(world):
