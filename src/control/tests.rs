@@ -457,9 +457,13 @@ async fn a_part_of_a_document_that_comes_back_is_read_again() {
     let source = format!("\"file:{}\"", scene.path("openapi.json").display());
     scene.configure(&source, "service", "");
     published(&scene.attempt(Trigger::Start).await);
+    // What served goes on while it is gone, and it is watched for.
     fs::remove_file(scene.path("part.json")).unwrap();
-    published(&scene.attempt(Trigger::File).await);
-    scene.write("part.json", part);
+    let outcome = scene.attempt(Trigger::File).await;
+    assert!(matches!(outcome, Outcome::Refused(_)), "{outcome:?}");
+    let watched = &scene.control.watched.0;
+    assert!(watched.contains(&scene.path("part.json")), "{watched:?}");
+    scene.write("part.json", &part.replace("\"q\"", "\"r\""));
     published(&scene.attempt(Trigger::File).await);
     let watched = &scene.control.watched.0;
     assert!(watched.contains(&scene.path("part.json")), "{watched:?}");
