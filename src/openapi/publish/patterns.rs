@@ -3,6 +3,8 @@
 use std::iter::Peekable;
 use std::str::Chars;
 
+use serde_json::Value;
+
 /// The escapes of letters that mean the same everywhere.
 const LETTERS: &str = "bBdDsSwWfnrtvxu";
 
@@ -14,7 +16,7 @@ const MAX_GROUPS: usize = 50;
 /// Whether a pattern can be read by those who take their own regular expressions for those of
 /// ECMA-262. It says no to a few that all could read, and leaves out to look at ranges, counts
 /// and what references to groups mean.
-pub(super) fn is_portable(pattern: &str) -> bool {
+fn is_portable(pattern: &str) -> bool {
     if pattern.len() > MAX_LENGTH {
         return false;
     }
@@ -53,6 +55,11 @@ pub(super) fn is_portable(pattern: &str) -> bool {
         atom = !quantifier && !matches!(c, '(' | '|');
     }
     groups == 0
+}
+
+/// The same for what stands under `pattern`; what is no text is judged elsewhere.
+pub(super) fn is_portable_value(value: &Value) -> bool {
+    value.as_str().is_none_or(is_portable)
 }
 
 /// Reads what stands behind a backslash; whether all can read it.

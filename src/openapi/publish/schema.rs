@@ -177,12 +177,7 @@ impl<'d> Renderer<'d> {
             Keyword::Data(_) if matches!(name, "example" | "examples") && has_reference(value) => {
                 self.data(value)
             }
-            Keyword::Data(_)
-                if name == "pattern"
-                    && value
-                        .as_str()
-                        .is_some_and(|text| !patterns::is_portable(text)) =>
-            {
+            Keyword::Data(_) if name == "pattern" && !patterns::is_portable_value(value) => {
                 let message = "its pattern is left out: some clients can not read it";
                 self.note(Action::Simplified, message);
                 None

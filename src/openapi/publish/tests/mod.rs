@@ -5,9 +5,7 @@ mod schemas;
 
 use serde_json::{Value, json};
 
-use crate::openapi::{
-    Action, Api, InfoOverrides, PublishOptions, Selection, Target, load, publish,
-};
+use crate::openapi::{Api, InfoOverrides, PublishOptions, Selection, Target, load, publish};
 
 /// A document of a version with this as the schema `S`, and an operation that uses it.
 fn document(version: &str, schema: Value, components: Value) -> Value {
