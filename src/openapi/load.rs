@@ -12,10 +12,13 @@ use super::servers::{self, Server};
 use super::{
     Action, Api, Finding, Info, LoadError, Operation, Override, Prepared, Selection, overrides,
 };
+use super::{size, template};
 
-/// How many values all published operations may have together, each reference to a parameter
-/// or body counted where it is used: a short document could otherwise publish a huge one.
-const MAX_WEIGHT: usize = 2_000_000;
+/// What all published operations may weigh together in any document, each reference to a parameter
+/// or body counted where it is written out: a short document could otherwise publish a huge one.
+const MIN_WEIGHT: usize = 400_000;
+/// What they may weigh more in a large document, for each value of it.
+const WEIGHT_PER_VALUE: usize = 2;
 /// Longest report.
 const MAX_FINDINGS: usize = 10_000;
 
@@ -208,14 +211,17 @@ fn drop_overweight(
     chosen: &mut Vec<(Operation, &Candidate<'_>)>,
     report: &mut Vec<Finding>,
 ) {
-    let mut left = MAX_WEIGHT;
+    let own = size::weight(root).saturating_mul(WEIGHT_PER_VALUE);
+    let mut left = own.saturating_add(MIN_WEIGHT);
+    let sources = chosen.iter().map(|(_, candidate)| &candidate.source);
+    let mut scales = publish::Scales::new(root, sources);
     chosen.retain(|(_, candidate)| {
-        if let Some(rest) = publish::weigh(root, &candidate.source, left) {
+        let names = template::names(&candidate.path.path).count();
+        let weight = scales.weigh(&candidate.source, names);
+        if let Some(rest) = left.checked_sub(weight) {
             left = rest;
             return true;
         }
-        // Smaller ones may still fit, but the looks at those that do not must end.
-        left /= 2;
         let reason = "what it refers to makes the published document too large";
         report.push(Finding::new(
             candidate.source.pointer.as_str(),

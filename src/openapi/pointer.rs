@@ -1,5 +1,6 @@
 //! JSON pointers (RFC 6901) and local references.
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 
 use percent_encoding::percent_decode_str;
@@ -36,12 +37,21 @@ pub(super) fn join(pointer: &str, segment: &str) -> String {
 /// The segments of `#/a/b`, unescaped (percent-encoding first, RFC 6901 §6). `None`: not a
 /// pointer into this document.
 pub(super) fn segments(reference: &str) -> Option<Vec<String>> {
+    let segments = unescaped(reference)?;
+    Some(segments.map(Cow::into_owned).collect())
+}
+
+/// [`segments`], copied only where something is escaped: this is done for each reference.
+fn unescaped(reference: &str) -> Option<impl Iterator<Item = Cow<'_, str>>> {
     let pointer = reference.strip_prefix("#/")?;
-    let unescape = |segment: &str| {
+    Some(pointer.split('/').map(|segment| {
         let decoded = percent_decode_str(segment).decode_utf8_lossy();
-        decoded.replace("~1", "/").replace("~0", "~")
-    };
-    Some(pointer.split('/').map(unescape).collect())
+        if decoded.contains('~') {
+            decoded.replace("~1", "/").replace("~0", "~").into()
+        } else {
+            decoded
+        }
+    }))
 }
 
 /// A place in the document.
@@ -66,7 +76,7 @@ fn resolve_within<'d>(root: &'d Value, reference: &str, hops: &mut usize) -> Opt
         pointer: "#".to_owned(),
         value: root,
     };
-    for segment in segments(reference)? {
+    for segment in unescaped(reference)? {
         loop {
             if let Some(inner) = child(place.value, &segment) {
                 push(&mut place.pointer, &segment);

@@ -8,8 +8,10 @@ use serde_json::{Map, Value, json};
 use super::super::bundle::FILES;
 use super::super::identify;
 use super::super::pointer::{self, Place};
+use super::super::size;
 use super::inline::Inlining;
-use super::{Action, Finding, Target, weigh};
+use super::shared::Sharing;
+use super::{Action, Finding, Target};
 
 /// Longest report of one rendering.
 const MAX_FINDINGS: usize = 20_000;
@@ -29,18 +31,24 @@ pub(super) enum Section {
     Schemas,
     /// `responses`
     Responses,
+    /// `parameters`
+    Parameters,
     /// `examples`
     Examples,
+    /// `requestBodies`
+    RequestBodies,
     /// `headers`
     Headers,
 }
 
 impl Section {
     /// In the order in which they are published.
-    const ALL: [Section; 4] = [
+    const ALL: [Section; 6] = [
         Section::Schemas,
         Section::Responses,
+        Section::Parameters,
         Section::Examples,
+        Section::RequestBodies,
         Section::Headers,
     ];
 
@@ -49,7 +57,9 @@ impl Section {
         match self {
             Section::Schemas => "schemas",
             Section::Responses => "responses",
+            Section::Parameters => "parameters",
             Section::Examples => "examples",
+            Section::RequestBodies => "requestBodies",
             Section::Headers => "headers",
         }
     }
@@ -72,6 +82,8 @@ pub(super) struct Renderer<'d> {
     pub(super) cut: bool,
     /// What is written out where it is referred to.
     pub(super) inline: Inlining,
+    /// What is published once of what operations refer to.
+    pub(super) sharing: Sharing,
     /// Pointer into the original to what is being rendered.
     at: String,
     /// How many values may still be published as components that are none in the original.
@@ -114,6 +126,7 @@ impl<'d> Renderer<'d> {
             depth: 0,
             cut: false,
             inline: Inlining::default(),
+            sharing: Sharing::default(),
             at: "#".to_owned(),
             copies: MAX_COPIES,
             report: Vec::new(),
@@ -194,6 +207,11 @@ impl<'d> Renderer<'d> {
         if !usable {
             return None;
         }
+        self.component(section, place)
+    }
+
+    /// The reference to a place, which becomes a component. `None`: it is too large for one.
+    pub(super) fn component(&mut self, section: Section, place: Place<'d>) -> Option<String> {
         let name = self.name(section, place)?;
         Some(format!("#/components/{}/{name}", section.key()))
     }
@@ -227,7 +245,7 @@ impl<'d> Renderer<'d> {
             name.to_owned()
         } else {
             // It is published a second time, beside where it stands: that is bounded.
-            let left = weigh::take(place.value, self.copies);
+            let left = size::take(place.value, self.copies);
             // Once refused, always refused: no second look at what is too large.
             self.copies = left.unwrap_or_default();
             left?;
@@ -337,7 +355,9 @@ impl<'d> Renderer<'d> {
             let rendered = self.elsewhere(&place.pointer, |this| match section {
                 Section::Schemas => this.schema(value),
                 Section::Responses => this.response(value),
+                Section::Parameters => this.shared_parameter(&place),
                 Section::Examples => this.example(value),
+                Section::RequestBodies => this.shared_body(value),
                 Section::Headers => this.header(value),
             });
             done.insert((section, name), rendered);

@@ -5,13 +5,14 @@
 //! references mean something themselves (`discriminator`), nor more than keeps the document of a
 //! sensible size. What is written out does not depend on the order of the document.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use serde_json::{Map, Value};
 
 use super::super::Api;
 use super::super::operations::Source;
 use super::super::pointer::{self, Place};
+use super::super::size::text_of;
 use super::components::{Renderer, Section};
 use super::keywords::{Keyword, is_annotation, keyword};
 
@@ -19,6 +20,10 @@ use super::keywords::{Keyword, is_annotation, keyword};
 const MOST: usize = 5_000;
 /// Most values that are written out in one document; what is largest is left out first.
 const ALTOGETHER: usize = 100_000;
+/// Longest texts of one schema that is written out, in bytes.
+const MOST_TEXT: usize = 256 << 10;
+/// Longest texts that are written out in one document.
+const TEXT_ALTOGETHER: usize = 8 << 20;
 /// Most levels of what is written out.
 const MAX_HEIGHT: usize = 64;
 /// Longest chain of references that is looked along.
@@ -44,6 +49,8 @@ pub(super) struct Inlining {
 struct Size {
     /// Values and keys.
     nodes: usize,
+    /// Bytes of them that are texts.
+    text: usize,
     /// Levels.
     height: usize,
 }
@@ -51,15 +58,18 @@ struct Size {
 impl<'d> Renderer<'d> {
     /// Finds out how much can be written out.
     pub(super) fn plan_inlining(&mut self, api: &'d Api) {
-        let mut sizes: Vec<usize> = Vec::new();
+        let mut sizes: Vec<(usize, usize)> = Vec::new();
+        let mut once: HashSet<String> = HashSet::new();
         for operation in &api.operations {
             let Some(source) = Source::find(&api.source, &operation.path_key, &operation.method)
             else {
                 continue;
             };
-            for value in schemas_of(self.root, &source) {
-                let size = self.size_of(value, 0).map(|size| size.nodes);
-                sizes.extend(size.filter(|size| (1..=MOST).contains(size)));
+            let sharing = &self.sharing;
+            let again = |at: String| sharing.has(&at) && !once.insert(at);
+            for value in schemas_of(self.root, &source, again) {
+                let size = self.size_of(value, 0).map(|size| (size.nodes, size.text));
+                sizes.extend(size.filter(|(nodes, _)| (1..=MOST).contains(nodes)));
             }
         }
         sizes.sort_unstable();
@@ -159,8 +169,9 @@ impl<'d> Renderer<'d> {
         let mut open = vec![(value, true, 1)];
         while let Some((value, is_schema, level)) = open.pop() {
             total.nodes += 1;
+            total.text += text_of(value);
             total.height = total.height.max(level);
-            if total.nodes > MOST || level > MAX_HEIGHT {
+            if total.nodes > MOST || total.text > MOST_TEXT || level > MAX_HEIGHT {
                 return None;
             }
             match value {
@@ -170,6 +181,7 @@ impl<'d> Renderer<'d> {
                     }
                     for (name, inner) in map {
                         total.nodes += 1;
+                        total.text += name.len();
                         match keyword(name) {
                             Keyword::Reference => {
                                 let found = inner
@@ -179,12 +191,15 @@ impl<'d> Renderer<'d> {
                                 if let Some(place) = found {
                                     let size = self.size_at(&place, chain + 1)?;
                                     total.nodes += size.nodes;
+                                    total.text += size.text;
                                     total.height = total.height.max(level + size.height);
                                 }
                             }
                             Keyword::Named => {
-                                let named = inner.as_object().into_iter().flat_map(Map::values);
-                                open.extend(named.map(|schema| (schema, true, level + 2)));
+                                for (name, schema) in inner.as_object().into_iter().flatten() {
+                                    total.text += name.len();
+                                    open.push((schema, true, level + 2));
+                                }
                             }
                             Keyword::Schema | Keyword::SchemaOrFlag | Keyword::Schemas => {
                                 open.push((inner, true, level + 1));
@@ -194,6 +209,7 @@ impl<'d> Renderer<'d> {
                     }
                 }
                 Value::Object(map) => {
+                    total.text += map.keys().map(String::len).sum::<usize>();
                     open.extend(map.values().map(|inner| (inner, false, level + 1)));
                 }
                 Value::Array(list) => {
@@ -206,18 +222,19 @@ impl<'d> Renderer<'d> {
     }
 }
 
-/// The largest size that is written out, of those that are asked for, in order. A size is written
+/// The largest size that is written out, of those (values and bytes of text) that are asked for, in order. A size is written
 /// out wherever it is asked for or nowhere; that may be twice as much as meant, and no more.
-fn largest(sizes: &[usize]) -> usize {
-    let mut written = 0_usize;
+fn largest(sizes: &[(usize, usize)]) -> usize {
+    let (mut written, mut text) = (0_usize, 0_usize);
     let mut largest = 0;
-    for same in sizes.chunk_by(|a, b| a == b) {
-        let (Some(size), count) = (same.first(), same.len()) else {
+    for same in sizes.chunk_by(|(a, _), (b, _)| a == b) {
+        let (Some((size, _)), count) = (same.first(), same.len()) else {
             break;
         };
+        text += same.iter().map(|(_, text)| text).sum::<usize>();
         let all = written.saturating_add(size.saturating_mul(count));
         // The first of a size decides; the others come with it.
-        if written + size > ALTOGETHER || all > 2 * ALTOGETHER {
+        if written + size > ALTOGETHER || all > 2 * ALTOGETHER || text > TEXT_ALTOGETHER {
             break;
         }
         (written, largest) = (all, *size);
@@ -230,8 +247,13 @@ fn is_discriminator(value: &Value) -> bool {
     value.is_string() || value.get("propertyName").is_some_and(Value::is_string)
 }
 
-/// The schemas of an operation's parameters and body.
-fn schemas_of<'d>(root: &'d Value, source: &Source<'d>) -> Vec<&'d Value> {
+/// The schemas of an operation's parameters and body, but for those at places that are known
+/// already.
+fn schemas_of<'d>(
+    root: &'d Value,
+    source: &Source<'d>,
+    mut again: impl FnMut(String) -> bool,
+) -> Vec<&'d Value> {
     let shared = source.item.field("parameters").map(|place| place.value);
     let own = source.body.get("parameters");
     let parameters = shared
@@ -246,9 +268,12 @@ fn schemas_of<'d>(root: &'d Value, source: &Source<'d>) -> Vec<&'d Value> {
             pointer: String::new(),
             value,
         };
-        let Ok((_, carrier)) = pointer::follow(root, place) else {
+        let Ok((at, carrier)) = pointer::follow(root, place) else {
             continue;
         };
+        if again(at) {
+            continue;
+        }
         schemas.extend(carrier.get("schema"));
         let content = carrier.get("content").and_then(Value::as_object);
         let types = content.into_iter().flat_map(Map::values);
@@ -263,7 +288,10 @@ mod tests {
 
     #[test]
     fn all_of_a_size_are_written_out_or_none() {
-        let check = |sizes: &[usize], expected: usize| assert_eq!(largest(sizes), expected);
+        let check = |sizes: &[usize], expected: usize| {
+            let sizes: Vec<(usize, usize)> = sizes.iter().map(|size| (*size, 1)).collect();
+            assert_eq!(largest(&sizes), expected);
+        };
         check(&[], 0);
         check(&[1, 2, 3], 3);
         check(&[4_000; 25], 4_000);
@@ -272,5 +300,8 @@ mod tests {
         check(&[1, 4_000, 4_000, 100_000], 4_000);
         // A schema that ten thousand operations share is written down once.
         check(&vec![1_000; 10_000], 0);
+        // Long texts count as well.
+        assert_eq!(largest(&[(1, 1), (2, TEXT_ALTOGETHER - 1)]), 2);
+        assert_eq!(largest(&[(1, 1), (2, TEXT_ALTOGETHER)]), 1);
     }
 }

@@ -15,6 +15,7 @@ mod portable;
 mod prune;
 mod schema;
 mod shapes;
+mod shared;
 #[cfg(test)]
 mod tests;
 mod texts;
@@ -32,7 +33,7 @@ use super::operations::Source;
 use super::template::{self, PathKey};
 use super::{Action, Api, Finding, Operation};
 use components::Renderer;
-pub(super) use weigh::weigh;
+pub(super) use weigh::Scales;
 
 /// Version of the published document.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -89,6 +90,7 @@ pub(super) fn findings(api: &Api) -> Vec<Finding> {
 fn render(api: &Api, target: Target, options: &PublishOptions) -> (Value, Vec<Finding>) {
     let mut renderer = Renderer::new(&api.source, target);
     renderer.cut = api.cut;
+    renderer.plan_sharing(api);
     renderer.plan_inlining(api);
     let paths = paths(api, options, &mut renderer);
     let (components, mut report) = renderer.finish();

@@ -90,7 +90,7 @@ pub(super) fn render<'d>(
 }
 
 impl<'d> Renderer<'d> {
-    /// `requestBody`, inline.
+    /// `requestBody`, inline unless that is too much.
     fn request_body(&mut self, value: &'d Value) -> Value {
         let (at, body) = match pointer::follow(self.root, self.place("requestBody", value)) {
             Ok(found) => found,
@@ -100,31 +100,43 @@ impl<'d> Renderer<'d> {
                 return json!({ "content": { "*/*": {} } });
             }
         };
-        self.elsewhere(&at, |this| {
-            let mut out = Map::new();
-            if let Some(text) = body.get("description").and_then(text) {
-                out.insert("description".to_owned(), text.into());
+        if let Some(shared) = self.shared(Section::RequestBodies, &at) {
+            return shared;
+        }
+        self.elsewhere(&at, |this| this.body(body))
+    }
+
+    /// A request body that several operations refer to.
+    pub(super) fn shared_body(&mut self, value: &'d Value) -> Value {
+        let body = value.as_object().map(|body| self.body(body));
+        body.unwrap_or_else(|| json!({ "content": { "*/*": {} } }))
+    }
+
+    /// A request body.
+    fn body(&mut self, body: &'d Map<String, Value>) -> Value {
+        let mut out = Map::new();
+        if let Some(text) = body.get("description").and_then(text) {
+            out.insert("description".to_owned(), text.into());
+        }
+        let content = match body.get("content") {
+            Some(content) => {
+                self.inlining(|this| this.within("content", |this| this.content(content)))
             }
-            let content = match body.get("content") {
-                Some(content) => {
-                    this.inlining(|this| this.within("content", |this| this.content(content)))
-                }
-                None => None,
-            };
-            let content = content.unwrap_or_else(|| {
-                this.note(
-                    Action::Repaired,
-                    "its body has no media types and is published as one of any kind",
-                );
-                json!({ "*/*": {} })
-            });
-            out.insert("content".to_owned(), content);
-            if let Some(required) = body.get("required").and_then(Value::as_bool) {
-                out.insert("required".to_owned(), required.into());
-            }
-            out.extend(extensions(body).map(|(k, v)| (k.clone(), v.clone())));
-            Value::Object(out)
-        })
+            None => None,
+        };
+        let content = content.unwrap_or_else(|| {
+            self.note(
+                Action::Repaired,
+                "its body has no media types and is published as one of any kind",
+            );
+            json!({ "*/*": {} })
+        });
+        out.insert("content".to_owned(), content);
+        if let Some(required) = body.get("required").and_then(Value::as_bool) {
+            out.insert("required".to_owned(), required.into());
+        }
+        out.extend(extensions(body).map(|(k, v)| (k.clone(), v.clone())));
+        Value::Object(out)
     }
 
     /// `responses`, at least one.

@@ -85,7 +85,7 @@ impl<'d> Renderer<'d> {
             }
         }
         self.keep_reachable(&mut all, at);
-        let mut out: Vec<Value> = all.iter().map(|found| self.parameter(found, at)).collect();
+        let mut out: Vec<Value> = all.iter().map(|found| self.in_place(found, at)).collect();
         self.add_missing(&mut out, &all, source, at);
         out
     }
@@ -100,24 +100,7 @@ impl<'d> Renderer<'d> {
                 pointer: here.clone(),
                 value,
             };
-            let found = pointer::follow(self.root, place).and_then(|(pointer, body)| {
-                let name = body
-                    .get("name")
-                    .and_then(Value::as_str)
-                    .filter(|n| !n.is_empty());
-                let name = name.ok_or_else(|| "it has no name".to_owned())?;
-                let written = body.get("in").and_then(Value::as_str).unwrap_or_default();
-                let location = Location::parse(written).ok_or_else(|| {
-                    format!("`in` is `{written}`, not path, query, header or cookie")
-                })?;
-                Ok(Found {
-                    location,
-                    name,
-                    pointer,
-                    body,
-                })
-            });
-            match found {
+            match self.found(place) {
                 Ok(found) => all.push(found),
                 Err(reason) => {
                     self.note_at(
@@ -129,6 +112,25 @@ impl<'d> Renderer<'d> {
             }
         }
         all
+    }
+
+    /// The parameter at a place; the error is a reason.
+    fn found(&self, place: Place<'d>) -> Result<Found<'d>, String> {
+        let (pointer, body) = pointer::follow(self.root, place)?;
+        let name = body
+            .get("name")
+            .and_then(Value::as_str)
+            .filter(|n| !n.is_empty());
+        let name = name.ok_or_else(|| "it has no name".to_owned())?;
+        let written = body.get("in").and_then(Value::as_str).unwrap_or_default();
+        let location = Location::parse(written)
+            .ok_or_else(|| format!("`in` is `{written}`, not path, query, header or cookie"))?;
+        Ok(Found {
+            location,
+            name,
+            pointer,
+            body,
+        })
     }
 
     /// Drops what no caller can give.
@@ -155,8 +157,35 @@ impl<'d> Renderer<'d> {
         });
     }
 
+    /// A parameter where an operation has it.
+    fn in_place(&mut self, found: &Found<'d>, at: &operation::Place<'_>) -> Value {
+        let fixed = match found.location {
+            Location::Query => fixed(found.name, at),
+            _ => None,
+        };
+        let Some(value) = fixed else {
+            let shared = self.shared(Section::Parameters, &found.pointer);
+            return shared.unwrap_or_else(|| Value::Object(self.parameter(found)));
+        };
+        let mut out = self.parameter(found);
+        out.shift_remove("content");
+        out.insert("required".to_owned(), true.into());
+        out.insert(
+            "schema".to_owned(),
+            json!({ "type": "string", "enum": [value] }),
+        );
+        Value::Object(out)
+    }
+
+    /// A parameter that several operations refer to.
+    pub(super) fn shared_parameter(&mut self, place: &Place<'d>) -> Value {
+        // Only what was found is shared.
+        let found = self.found(place.clone());
+        found.map_or_else(|_| json!({}), |found| Value::Object(self.parameter(&found)))
+    }
+
     /// One parameter.
-    fn parameter(&mut self, found: &Found<'d>, at: &operation::Place<'_>) -> Value {
+    fn parameter(&mut self, found: &Found<'d>) -> Map<String, Value> {
         let body = found.body;
         let mut out = Map::new();
         out.insert("name".to_owned(), found.name.into());
@@ -178,17 +207,7 @@ impl<'d> Renderer<'d> {
         self.elsewhere(&found.pointer, |this| {
             this.inlining(|this| this.describe(&mut out, body, found.location));
         });
-        if found.location == Location::Query
-            && let Some(value) = fixed(found.name, at)
-        {
-            out.shift_remove("content");
-            out.insert("required".to_owned(), true.into());
-            out.insert(
-                "schema".to_owned(),
-                json!({ "type": "string", "enum": [value] }),
-            );
-        }
-        Value::Object(out)
+        out
     }
 
     /// What parameters and headers have in common: how the value is written.

@@ -3,13 +3,23 @@
 use std::iter::Peekable;
 use std::str::Chars;
 
+use serde_json::Value;
+
 /// The escapes of letters that mean the same everywhere.
 const LETTERS: &str = "bBdDsSwWfnrtvxu";
+
+/// Longest pattern, in bytes.
+const MAX_LENGTH: usize = 4_000;
+/// Most groups within each other: some parsers take a call for each, and fall over.
+const MAX_GROUPS: usize = 50;
 
 /// Whether a pattern can be read by those who take their own regular expressions for those of
 /// ECMA-262. It says no to a few that all could read, and leaves out to look at ranges, counts
 /// and what references to groups mean.
-pub(super) fn is_portable(pattern: &str) -> bool {
+fn is_portable(pattern: &str) -> bool {
+    if pattern.len() > MAX_LENGTH {
+        return false;
+    }
     let mut chars = pattern.chars().peekable();
     let mut groups = 0_usize;
     // Whether something stands before that can be repeated, and whether it is repeated already.
@@ -20,7 +30,7 @@ pub(super) fn is_portable(pattern: &str) -> bool {
             '[' => class(&mut chars),
             '(' => {
                 groups += 1;
-                group(&mut chars)
+                groups <= MAX_GROUPS && group(&mut chars)
             }
             ')' => {
                 let open = groups > 0;
@@ -45,6 +55,11 @@ pub(super) fn is_portable(pattern: &str) -> bool {
         atom = !quantifier && !matches!(c, '(' | '|');
     }
     groups == 0
+}
+
+/// The same for what stands under `pattern`; what is no text is judged elsewhere.
+pub(super) fn is_portable_value(value: &Value) -> bool {
+    value.as_str().is_none_or(is_portable)
 }
 
 /// Reads what stands behind a backslash; whether all can read it.
@@ -101,6 +116,16 @@ fn class(chars: &mut Peekable<Chars<'_>>) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_too_deep_or_too_long_is_not_portable() {
+        let nested = |depth: usize| "(".repeat(depth) + "a" + &")".repeat(depth);
+        assert!(is_portable(&nested(MAX_GROUPS)));
+        assert!(!is_portable(&nested(MAX_GROUPS + 1)));
+        assert!(is_portable(&"(a)".repeat(MAX_GROUPS + 1)));
+        assert!(is_portable(&"a".repeat(MAX_LENGTH)));
+        assert!(!is_portable(&"a".repeat(MAX_LENGTH + 1)));
+    }
 
     #[test]
     fn what_some_language_can_not_read_is_not_portable() {

@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 
 /// Drops the components that the paths do not reach.
 pub(super) fn prune(paths: &Map<String, Value>, components: &mut Map<String, Value>) {
-    let mut used: HashSet<(String, String)> = HashSet::new();
+    let mut used: HashSet<(&str, &str)> = HashSet::new();
     let mut open: Vec<&Value> = paths.values().collect();
     while let Some(value) = open.pop() {
         match value {
@@ -21,9 +21,7 @@ pub(super) fn prune(paths: &Map<String, Value>, components: &mut Map<String, Val
                     .flat_map(Map::values)
                     .chain(map.get("$ref"));
                 for key in named.filter_map(Value::as_str).filter_map(component) {
-                    let target = components
-                        .get(&key.0)
-                        .and_then(|section| section.get(&key.1));
+                    let target = components.get(key.0).and_then(|section| section.get(key.1));
                     if let Some(target) = target.filter(|_| used.insert(key)) {
                         open.push(target);
                     }
@@ -33,16 +31,23 @@ pub(super) fn prune(paths: &Map<String, Value>, components: &mut Map<String, Val
             _ => {}
         }
     }
-    for (section, map) in components.iter_mut() {
+    let sections = components.iter().map(|(section, map)| {
+        let names = map.as_object().into_iter().flat_map(Map::keys);
+        names
+            .map(|name| used.contains(&(section, name)))
+            .collect::<Vec<bool>>()
+    });
+    let kept: Vec<Vec<bool>> = sections.collect();
+    for (map, kept) in components.values_mut().zip(kept) {
         if let Value::Object(map) = map {
-            map.retain(|name, _| used.contains(&(section.clone(), name.clone())));
+            let mut kept = kept.into_iter();
+            map.retain(|_, _| kept.next() == Some(true));
         }
     }
     components.retain(|_, map| map.as_object().is_some_and(|map| !map.is_empty()));
 }
 
 /// Section and name of a published reference.
-fn component(reference: &str) -> Option<(String, String)> {
-    let (section, name) = reference.strip_prefix("#/components/")?.split_once('/')?;
-    Some((section.to_owned(), name.to_owned()))
+fn component(reference: &str) -> Option<(&str, &str)> {
+    reference.strip_prefix("#/components/")?.split_once('/')
 }

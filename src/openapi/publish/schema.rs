@@ -179,11 +179,10 @@ impl<'d> Renderer<'d> {
 
     /// The value of a keyword that is data.
     fn keyword_data(&mut self, name: &str, kind: Kind, value: &Value) -> Option<Value> {
-        let unreadable = |text: &str| !patterns::is_portable(text);
         match name {
             "externalDocs" => return external_docs(Some(value)),
             "example" | "examples" if has_reference(value) => return self.data(value),
-            "pattern" if value.as_str().is_some_and(unreadable) => {
+            "pattern" if !patterns::is_portable_value(value) => {
                 let message = "its pattern is left out: some clients can not read it";
                 self.note(Action::Simplified, message);
                 return None;

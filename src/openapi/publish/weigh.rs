@@ -1,58 +1,82 @@
-//! How many values an operation has once its parameters and its body are inlined.
+//! What operations weigh once their parameters and bodies are written out.
+
+use std::collections::HashMap;
 
 use serde_json::{Map, Value};
 
 use super::super::operations::Source;
 use super::super::pointer::{self, Place};
+use super::super::size;
+use super::shared::Sharing;
 
-/// What is left of a budget of values when this operation is published; `None`: it is too
-/// much.
-pub(in super::super) fn weigh(root: &Value, source: &Source<'_>, budget: usize) -> Option<usize> {
-    let mut left = take_map(source.body, budget)?;
-    let shared = source.item.field("parameters");
-    let own = source.body.get("parameters");
-    for list in [shared.map(|place| place.value), own].into_iter().flatten() {
-        for parameter in list.as_array().into_iter().flatten() {
-            left = take_target(root, parameter, left)?;
+/// What every published operation has.
+const OPERATION: usize = 12;
+/// A parameter that is in a path and described nowhere.
+const NAMED: usize = 6;
+/// A reference.
+const REFERENCE: usize = 2;
+
+/// Weighs the operations of a document.
+pub(in super::super) struct Scales<'d> {
+    /// The document.
+    root: &'d Value,
+    /// What is not written out.
+    sharing: Sharing,
+    /// Weights that are known, by where the values are in memory: what many share is looked at
+    /// once.
+    known: HashMap<*const Map<String, Value>, usize>,
+}
+
+impl<'d> Scales<'d> {
+    /// For these operations of a document.
+    pub(in super::super) fn new<'s>(
+        root: &'d Value,
+        sources: impl IntoIterator<Item = &'s Source<'d>>,
+    ) -> Self
+    where
+        'd: 's,
+    {
+        Self {
+            root,
+            sharing: Sharing::of(root, sources),
+            known: HashMap::new(),
         }
     }
-    match source.body.get("requestBody") {
-        Some(body) => take_target(root, body, left),
-        None => Some(left),
+
+    /// What an operation weighs whose path has so many names.
+    pub(in super::super) fn weigh(&mut self, source: &Source<'d>, names: usize) -> usize {
+        let mut weight = OPERATION + names * NAMED + self.known(source.body);
+        let around = source.item.field("parameters").map(|place| place.value);
+        for parameter in around.and_then(Value::as_array).into_iter().flatten() {
+            weight += self.carrier(parameter);
+        }
+        // What stands in the operation itself is weighed already.
+        let own = source.body.get("parameters").and_then(Value::as_array);
+        let body = source.body.get("requestBody");
+        for value in own.into_iter().flatten().chain(body) {
+            if pointer::reference_of(value).is_some() {
+                weight += self.carrier(value);
+            }
+        }
+        weight
     }
-}
 
-/// Takes what stands there, or what a reference leads to.
-fn take_target(root: &Value, value: &Value, left: usize) -> Option<usize> {
-    let place = Place {
-        pointer: String::new(),
-        value,
-    };
-    match pointer::follow(root, place) {
-        Ok((_, target)) => take_map(target, left),
-        Err(_) => left.checked_sub(1),
-    }
-}
-
-/// Takes all values of an object.
-pub(super) fn take_map(map: &Map<String, Value>, left: usize) -> Option<usize> {
-    take_all(map.values().collect(), left.checked_sub(1)?)
-}
-
-/// Takes a value and all in it.
-pub(super) fn take(value: &Value, left: usize) -> Option<usize> {
-    take_all(vec![value], left)
-}
-
-/// Takes values and all in them; stops when nothing is left.
-fn take_all(mut open: Vec<&Value>, mut left: usize) -> Option<usize> {
-    while let Some(value) = open.pop() {
-        left = left.checked_sub(1)?;
-        match value {
-            Value::Object(inner) => open.extend(inner.values()),
-            Value::Array(inner) => open.extend(inner),
-            _ => {}
+    /// A parameter or a body, or what a reference to one leads to.
+    fn carrier(&mut self, value: &'d Value) -> usize {
+        let place = Place {
+            pointer: String::new(),
+            value,
+        };
+        match pointer::follow(self.root, place) {
+            Ok((at, _)) if self.sharing.has(&at) => REFERENCE,
+            Ok((_, target)) => self.known(target),
+            Err(_) => 1,
         }
     }
-    Some(left)
+
+    /// What an object weighs.
+    fn known(&mut self, map: &'d Map<String, Value>) -> usize {
+        let known = self.known.entry(std::ptr::from_ref(map));
+        *known.or_insert_with(|| size::of_map(map))
+    }
 }

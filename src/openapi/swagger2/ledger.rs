@@ -5,6 +5,7 @@ use std::ops::Bound;
 
 use serde_json::Value;
 
+use super::super::size::{take, weight};
 use super::super::{Action, Finding, Origins};
 
 /// Bytes of pointers that are written down. A path may be long and hold many parameters: beyond
@@ -44,7 +45,7 @@ impl Ledger {
             report: Vec::new(),
             said: HashSet::new(),
             pointers_left: MAX_POINTERS,
-            copies_left: FREE_COPIES + 2 * weight(document, usize::MAX),
+            copies_left: FREE_COPIES + 2 * weight(document),
         }
     }
 
@@ -130,15 +131,10 @@ impl Ledger {
 
     /// A copy, if there is still room for one.
     pub(super) fn copy(&mut self, value: &Value) -> Option<Value> {
-        let left = self.copies_left;
-        let weight = weight(value, left);
-        if weight >= left {
-            // Once refused, always refused: no second look at what is too large.
-            self.copies_left = 0;
-            return None;
-        }
-        self.copies_left = left - weight;
-        Some(value.clone())
+        let left = take(value, self.copies_left);
+        // Once refused, always refused: no second look at what is too large.
+        self.copies_left = left.unwrap_or_default();
+        left.map(|_| value.clone())
     }
 
     /// Room for so many values more.
@@ -152,22 +148,4 @@ impl Ledger {
     pub(super) fn finish(self) -> (Origins, Vec<Finding>) {
         (self.origins, self.report)
     }
-}
-
-/// How many values there are in a value, itself counted; the search ends at the limit.
-fn weight(value: &Value, limit: usize) -> usize {
-    let mut weight = 0;
-    let mut open = vec![value];
-    while let Some(value) = open.pop() {
-        weight += 1;
-        if weight >= limit {
-            break;
-        }
-        match value {
-            Value::Object(map) => open.extend(map.values()),
-            Value::Array(list) => open.extend(list),
-            _ => {}
-        }
-    }
-    weight
 }

@@ -43,6 +43,7 @@ impl Survey {
             survey,
             open: VecDeque::new(),
             seen: HashSet::new(),
+            ends: HashMap::new(),
         };
         walk.document();
         let mut survey = walk.survey;
@@ -185,7 +186,13 @@ struct Walk<'d, 'l> {
     open: VecDeque<(String, Kind, &'d Value, Brought)>,
     /// What was referred to.
     seen: HashSet<(String, Kind)>,
+    /// Where chains of references end, and after how many: each is gone along once, however many
+    /// begin in the middle of it.
+    ends: HashMap<(&'d str, Kind), End<'d>>,
 }
+
+/// Where a chain of references ends, if it does soon enough.
+type End<'d> = Option<(pointer::Place<'d>, usize)>;
 
 impl<'d> Walk<'d, '_> {
     /// Everything that is reached from the root.
@@ -299,29 +306,50 @@ impl<'d> Walk<'d, '_> {
         if self.survey.ends.contains_key(written) {
             return;
         }
-        let mut reference = written;
-        for _ in 0..MAX_HOPS {
-            let Some(place) = self.target(reference, Kind::Parameter, &Rc::default()) else {
-                return;
-            };
-            if let Some(next) = pointer::reference_of(place.value) {
-                reference = next;
-                continue;
-            }
-            if let Value::Object(map) = place.value
-                && matches!(parameters::location(map), In::Body | In::Form)
-                && !self.survey.shared.contains_key(&place.pointer)
-            {
-                let parsed = parameters::parse(map.clone(), &place.pointer, self.ledger);
-                if !matches!(parsed, Parsed::Other(_)) {
-                    self.survey
-                        .shared
-                        .insert(place.pointer.clone(), Rc::new(parsed));
-                }
-            }
-            self.survey.ends.insert(written.to_owned(), place.pointer);
+        let Some(place) = self.end(written, Kind::Parameter) else {
             return;
+        };
+        if let Value::Object(map) = place.value
+            && matches!(parameters::location(map), In::Body | In::Form)
+            && !self.survey.shared.contains_key(&place.pointer)
+        {
+            let parsed = parameters::parse(map.clone(), &place.pointer, self.ledger);
+            if !matches!(parsed, Parsed::Other(_)) {
+                self.survey
+                    .shared
+                    .insert(place.pointer.clone(), Rc::new(parsed));
+            }
         }
+        self.survey.ends.insert(written.to_owned(), place.pointer);
+    }
+
+    /// Where a chain of references ends; all that it leads through is used as something of this
+    /// kind.
+    fn end(&mut self, written: &'d str, kind: Kind) -> Option<pointer::Place<'d>> {
+        let mut chain = Vec::new();
+        let mut reference = written;
+        let mut end = loop {
+            if let Some(known) = self.ends.get(&(reference, kind)) {
+                break known.clone();
+            }
+            // One that comes back to itself has no end.
+            self.ends.insert((reference, kind), None);
+            chain.push(reference);
+            let Some(place) = self.target(reference, kind, &Rc::default()) else {
+                break None;
+            };
+            match pointer::reference_of(place.value) {
+                Some(next) => reference = next,
+                None => break Some((place, 0)),
+            }
+        };
+        for reference in chain.into_iter().rev() {
+            end = end
+                .map(|(place, hops)| (place, hops + 1))
+                .filter(|(_, hops)| *hops <= MAX_HOPS);
+            self.ends.insert((reference, kind), end.clone());
+        }
+        end.map(|(place, _)| place)
     }
 
     /// A response, and whether it is used where other media types may hold.
@@ -335,24 +363,16 @@ impl<'d> Walk<'d, '_> {
         let Some(written) = pointer::reference_of(value) else {
             return;
         };
-        let mut reference = written;
-        for _ in 0..MAX_HOPS {
-            let Some(place) = self.target(reference, Kind::Response, &Rc::default()) else {
-                return;
-            };
-            if let Some(next) = pointer::reference_of(place.value) {
-                reference = next;
-                continue;
-            }
-            if own_types && place.value.get("schema").is_some() {
-                let responses = &mut self.survey.responses;
-                if !responses.contains_key(&place.pointer) {
-                    let copy = Rc::new(place.value.clone());
-                    responses.insert(place.pointer.clone(), copy);
-                }
-                self.survey.ends.insert(written.to_owned(), place.pointer);
-            }
+        let Some(place) = self.end(written, Kind::Response) else {
             return;
+        };
+        if own_types && place.value.get("schema").is_some() {
+            let responses = &mut self.survey.responses;
+            if !responses.contains_key(&place.pointer) {
+                let copy = Rc::new(place.value.clone());
+                responses.insert(place.pointer.clone(), copy);
+            }
+            self.survey.ends.insert(written.to_owned(), place.pointer);
         }
     }
 }

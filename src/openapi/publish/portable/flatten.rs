@@ -6,12 +6,13 @@
 
 use serde_json::{Map, Value};
 
+use super::super::super::size::weight;
 use super::super::keywords::is_annotation;
 use super::super::{Action, Finding, Target};
 use super::graph::Graph;
 use super::meet::{Meet, Schema, Targets};
 use super::pieces::{annotations, refer, take_nullable};
-use super::values::{Fail, nodes};
+use super::values::Fail;
 use super::walk::{each_inner, each_outside, inner, referred};
 
 /// Most values that are copied into one schema, and by which it grows.
@@ -34,7 +35,7 @@ const WORK_PER_NODE: usize = 20;
 /// Writes `allOf` as one schema, wherever that is exact and not too much. Nothing is lost by it
 /// but titles, examples and defaults of the parts, which are none of the whole.
 pub(in super::super) fn flatten(document: &mut Value, target: Target, report: &mut Vec<Finding>) {
-    let size = nodes(document);
+    let size = weight(document);
     let mut growth = size.max(ALTOGETHER);
     let mut work = size.saturating_mul(WORK_PER_NODE).saturating_add(WORK);
     let mut left_out = 0;
@@ -120,7 +121,7 @@ fn survey(schema: &Value, graph: &Graph) -> Survey {
         }
         open.extend(inner(map).map(|schema| (schema, level + 1)));
     }
-    found.own.nodes = nodes(schema);
+    found.own.nodes = weight(schema);
     found
 }
 
@@ -340,7 +341,7 @@ impl Round<'_> {
         let Some(one) = self.one(map) else {
             return;
         };
-        let grown = nodes(&one).saturating_sub(nodes(schema));
+        let grown = weight(&one).saturating_sub(weight(schema));
         if grown > MOST {
             return;
         }

@@ -7,14 +7,14 @@ use std::collections::HashSet;
 
 use serde_json::{Map, Value, json};
 
+use super::super::super::size::{take, weight};
 use super::super::Target;
 use super::super::keywords::{Keyword, is_annotation, keyword};
-use super::super::weigh::take;
 use super::pieces::{
     alternatives, annotations, apart, assertions, beside, excluded, is_structured, named, refer,
     restriction, take_nullable, tidy, two,
 };
-use super::values::{Fail, allows_null, common, nodes, settle, tighter, types, union};
+use super::values::{Fail, allows_null, common, settle, tighter, types, union};
 use super::walk::referred;
 
 /// Alternatives that are put together, each with what stands beside them.
@@ -202,7 +202,7 @@ impl<T: Targets> Meet<'_, T> {
             return Err(Fail::Unclear);
         }
         let rest = Value::Object(rest);
-        if !structured && nodes(&rest).saturating_mul(list.len()) > MAX_PRUNED {
+        if !structured && weight(&rest).saturating_mul(list.len()) > MAX_PRUNED {
             return Ok(beside(key, list, rest, [outer, own]));
         }
         let mut kept = Vec::new();

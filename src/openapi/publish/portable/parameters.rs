@@ -26,6 +26,9 @@ pub(in super::super) fn make_plain(
     let Some(mut paths) = document.get_mut("paths").map(Value::take) else {
         return;
     };
+    let mut shared = document
+        .pointer_mut("/components/parameters")
+        .map(Value::take);
     let mut pass = Pass {
         planer: Planer::new(document),
         target,
@@ -46,6 +49,14 @@ pub(in super::super) fn make_plain(
             }
         }
     }
+    let parameters = shared.as_mut().and_then(Value::as_object_mut);
+    for (name, parameter) in parameters.into_iter().flatten() {
+        if let Value::Object(parameter) = parameter {
+            pass.parameter(parameter, &|| {
+                pointer::join("#/components/parameters", name)
+            });
+        }
+    }
     if pass.nulls > 0 {
         let message = format!(
             "{} parameters allow null, which can not be sent, and are published without it",
@@ -55,6 +66,10 @@ pub(in super::super) fn make_plain(
     }
     if let Some(place) = document.get_mut("paths") {
         *place = paths;
+    }
+    let place = document.pointer_mut("/components/parameters");
+    if let Some((place, shared)) = place.zip(shared) {
+        *place = shared;
     }
 }
 

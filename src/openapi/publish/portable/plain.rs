@@ -5,8 +5,9 @@ use std::collections::HashSet;
 
 use serde_json::{Map, Value, json};
 
+use super::super::super::size;
 use super::super::keywords::is_annotation;
-use super::super::{shapes, weigh};
+use super::super::shapes;
 
 /// Most values that are copied in one document.
 const MOST_COPIED: usize = 200_000;
@@ -362,7 +363,7 @@ impl<'d> Planer<'d> {
 
     /// A copy, if there may be more of them.
     fn copy(&mut self, schema: &Map<String, Value>) -> Option<Map<String, Value>> {
-        let left = weigh::take_map(schema, self.left);
+        let left = size::take_map(schema, self.left);
         // What is too large has been looked at as well, and others are looked at less.
         self.left = left.unwrap_or(self.left / 2);
         left?;

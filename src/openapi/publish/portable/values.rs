@@ -161,18 +161,3 @@ pub(super) fn allows_null(schema: &Map<String, Value>) -> Option<bool> {
     let silent = !opaque.iter().any(|name| schema.contains_key(*name));
     silent.then_some(true)
 }
-
-/// How many values a value is: itself, and all in it.
-pub(super) fn nodes(value: &Value) -> usize {
-    let mut count = 0;
-    let mut open = vec![value];
-    while let Some(value) = open.pop() {
-        count += 1;
-        match value {
-            Value::Object(map) => open.extend(map.values()),
-            Value::Array(list) => open.extend(list),
-            _ => {}
-        }
-    }
-    count
-}

@@ -148,6 +148,14 @@ impl<'d, V: FnMut(&Spot<'_, 'd>, Part<'d>)> Walk<V> {
             this.each(components, "schemas", |this, name, schema| {
                 this.schema(schema, name, (true, false), 0);
             });
+            this.owner = Owner::Request;
+            this.each(components, "parameters", |this, _, parameter| {
+                let name = parameter.get("name").and_then(Value::as_str);
+                this.value(parameter, name.unwrap_or_default());
+            });
+            this.each(components, "requestBodies", |this, _, body| {
+                this.content(body, "");
+            });
             this.owner = Owner::Response;
             this.each(components, "responses", |this, _, response| {
                 this.response(response);

@@ -73,9 +73,11 @@ pub(super) fn each_outside(document: &mut Value, work: &mut Work<'_>) {
         members(components, "responses", at, &mut |response, at| {
             of_response(response, at, work);
         });
-        members(components, "headers", at, &mut |header, at| {
-            of_carrier(header, at, work, 0);
-        });
+        for section in ["parameters", "requestBodies", "headers"] {
+            members(components, section, at, &mut |carrier, at| {
+                of_carrier(carrier, at, work, 0);
+            });
+        }
     });
 }
 

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{convert, said};
-use crate::openapi::{Selection, load};
+use crate::openapi::{PublishOptions, Selection, Target, load, publish};
 
 /// Bodies at all places where they can stand.
 fn bodies() -> Value {
@@ -283,4 +283,33 @@ fn a_short_document_can_not_become_a_long_one() {
                 .is_empty()
         );
     }
+}
+
+#[test]
+fn chains_of_references_end_where_they_did_however_many_begin_in_them() {
+    let chain = |section: &str, last: Value| {
+        let next = |n: usize| json!({ "$ref": format!("#/{section}/C{}", n + 1) });
+        let links = (0..40).map(|n| (format!("C{n}"), next(n)));
+        let last = [("C40".to_owned(), last)];
+        links.chain(last).collect::<serde_json::Map<_, _>>()
+    };
+    let body = json!({ "in": "body", "name": "b", "schema": { "type": "string" } });
+    let operation =
+        |n: usize| json!({ "post": { "parameters": [{ "$ref": format!("#/parameters/C{n}") }] } });
+    let document = json!({
+        "swagger": "2.0",
+        "paths": { "/far": operation(8), "/near": operation(9), "/nearest": operation(40) },
+        "parameters": chain("parameters", body),
+    });
+    let api = load(document, &Selection::default()).unwrap();
+    let published = publish(&api, Target::V3_1_0, &PublishOptions::default());
+    let body = |path: &str| {
+        published["paths"][path]["post"]
+            .get("requestBody")
+            .is_some()
+    };
+    assert!(body("/nearest"));
+    // As many references are followed as were before each chain was followed once.
+    assert!(body("/near"));
+    assert!(!body("/far"));
 }
