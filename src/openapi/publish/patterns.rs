@@ -16,7 +16,7 @@ const MAX_GROUPS: usize = 50;
 /// Whether a pattern can be read by those who take their own regular expressions for those of
 /// ECMA-262. It says no to a few that all could read, and leaves out to look at ranges, counts
 /// and what references to groups mean.
-fn is_portable(pattern: &str) -> bool {
+pub(super) fn is_portable(pattern: &str) -> bool {
     if pattern.len() > MAX_LENGTH {
         return false;
     }
