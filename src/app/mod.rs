@@ -19,7 +19,6 @@ use crate::control::{
     Control, Delivery, Edges, Listening, Outcome, Shared, Source, Stage, Trigger, Watch,
 };
 use crate::gateway::Gateway;
-use crate::openapi;
 use crate::problems::Problems;
 use crate::server::{self, Workers};
 use crate::telemetry::{self, Counters, Labels};
@@ -235,7 +234,7 @@ impl App {
                 title: plugin.title.clone(),
                 public_url: plugin.public.as_ref().map(|public| public.origin.clone()),
                 operations: plugin.operations.len(),
-                report: openapi::counted(&plugin.report),
+                report: plugin.counted(),
                 example: plugin.example(),
                 unavailable: plugin.unavailable.clone(),
             });

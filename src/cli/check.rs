@@ -11,7 +11,7 @@ use super::output::{Output, on_one_line};
 use crate::app;
 use crate::control::Source;
 use crate::openapi::lint::Profile;
-use crate::openapi::{self, Action, Finding};
+use crate::openapi::{Action, Finding};
 use crate::problems::{Problems, Severity};
 use crate::snapshot::{Plugin, Snapshot};
 
@@ -122,7 +122,7 @@ impl<'a> Findings<'a> {
                 "plugin {}: {} operations{state}{}\n",
                 plugin.name,
                 plugin.operations.len(),
-                openapi::counted(&plugin.report)
+                plugin.counted()
             ))?;
             print_report(plugin, output)?;
             if let Some(found) = self.lint.get(index) {

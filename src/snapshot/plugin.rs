@@ -108,6 +108,11 @@ impl Plugin {
         self.report.iter().zip(written).collect()
     }
 
+    /// How many lines of each kind the load report has, such as `; 2 skipped, 1 repaired`.
+    pub fn counted(&self) -> String {
+        openapi::counted(&self.report)
+    }
+
     /// The load report as JSON: the first `most` lines.
     pub fn report_json(&self, most: usize) -> Vec<serde_json::Value> {
         let line = |(finding, written): (&Finding, Written)| {
