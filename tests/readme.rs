@@ -56,13 +56,20 @@ fn every_toml_block_is_a_valid_configuration() {
 }
 
 #[test]
-fn every_yaml_block_is_a_document_with_operations() {
+fn every_yaml_block_is_a_document_with_operations_or_an_overlay_of_it() {
     let text = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).unwrap();
     let found = blocks(&text, "yaml");
     assert!(!found.is_empty(), "README.md shows no document");
+    let mut last = serde_json::Value::Null;
     for block in found {
-        let document = openapi::read(block.as_bytes(), &ReadLimits::default()).unwrap();
-        let api = openapi::load(document, &Selection::default()).unwrap();
+        let read = openapi::read(block.as_bytes(), &ReadLimits::default()).unwrap();
+        if read.get("overlay").is_some() {
+            let overlay = openapi::Overlay::parse(&read).unwrap();
+            assert_eq!(overlay.apply(&mut last), [], "{block}");
+            continue;
+        }
+        last.clone_from(&read);
+        let api = openapi::load(read, &Selection::default()).unwrap();
         assert!(
             !api.operations.is_empty() && api.report.is_empty(),
             "{:?}\n{block}",
