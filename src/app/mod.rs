@@ -338,6 +338,10 @@ impl App {
             }
             return;
         }
+        // A file that changed meanwhile is no answer to who asked for the documents.
+        if matches!(waiting.trigger, Some(Trigger::Command { .. })) && self.control.fetching() {
+            return;
+        }
         waiting.trigger = None;
         let described = self.control.describe(outcome);
         for answer in waiting.answers.drain(..) {

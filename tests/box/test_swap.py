@@ -157,6 +157,31 @@ def test_the_upstreams_document(world, http2):
     assert standing["error"], standing
 
 
+def test_a_reload_that_waits_for_a_document_is_not_answered_by_a_file_that_changes(world):
+    world.start()
+    client = world.session(token=world.service)
+    changed = copy.deepcopy(world.upstream.document)
+    changed["paths"]["/fresh"] = {"get": operation("fresh")}
+    asked, go, outcome = threading.Event(), threading.Event(), []
+
+    def slow(_request):
+        asked.set()
+        go.wait(20)
+        return Reply(json=changed)
+
+    world.upstream.on("GET", "/openapi.json", slow)
+    reload = threading.Thread(target=lambda: outcome.append(world.gateway.reload()))
+    reload.start()
+    assert asked.wait(20)
+    world.change({"plugins": {"todo": {"description": "Another."}}})
+    eventually(lambda: world.gateway.generation() == 2)
+    assert outcome == []
+    go.set()
+    reload.join(20)
+    assert (outcome[0].code, outcome[0].json["result"]) == (0, "published")
+    assert client.get("/fresh").status_code == 200
+
+
 def test_the_upstreams_document_is_asked_for_again(world):
     world.plugin({"openapi": {"refresh": "1s"}})
     client = world.session(token=world.service)
