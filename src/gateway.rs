@@ -272,8 +272,11 @@ impl Handler for Gateway {
         let mut recorder = Box::new(Recorder::begin(record, Rc::clone(&self.ledger)));
         let (head, body) = request.into_parts();
         let mut body = Some(body);
-        let answer = self.answer(&head, &mut body, &snapshot, &peer, &mut recorder);
-        let mut response = match answer.await {
+        // Awaited where it is made: kept in a variable it would be there twice.
+        let mut response = match self
+            .answer(&head, &mut body, &snapshot, &peer, &mut recorder)
+            .await
+        {
             Ok(response) => response,
             Err(rejection) => {
                 recorder.rejected(&rejection);

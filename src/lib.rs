@@ -9,6 +9,7 @@ pub mod body;
 pub mod callers;
 pub mod cli;
 pub mod config;
+mod congestion;
 pub mod control;
 pub mod documents;
 pub mod gateway;

@@ -56,9 +56,10 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
         ],
     ),
     ("log", &["config", "lines"]),
-    ("server", &["config"]),
+    ("congestion", &[]),
+    ("server", &["config", "congestion"]),
     ("todo", &[]),
-    ("upstream", &["body", "headers", "snapshot"]),
+    ("upstream", &["body", "congestion", "headers", "snapshot"]),
     // the life of a request
     (
         "answer",

@@ -20,7 +20,9 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
+use super::cork::cork;
 use super::h2frames::FrameWatch;
+use super::intake::Intake;
 use super::linger::Socket;
 use super::sniff::{Rewind, is_http2};
 use super::streams::{Call, StreamExecutor, Tracked};
@@ -70,7 +72,7 @@ pub(crate) async fn serve<H: Handler>(
     };
     match (kind, &context.settings.tls) {
         (Kind::Https, Some(tls)) => {
-            let accept = TlsAcceptor::from(Arc::clone(tls)).accept(io);
+            let accept = TlsAcceptor::from(Arc::clone(tls)).accept(Intake::new(io));
             // Boxed, so that the state of a handshake is freed when it is over.
             let stream = match drive(
                 &context.watch,
@@ -146,6 +148,7 @@ where
         stalled: Rc::new(move || handler.note(Event::StreamStalled)),
     };
     let service = service(context, &peer, Some(begun));
+    let (cork, hold) = cork(io);
     let connection = http2::Builder::new(executor)
         .max_concurrent_streams(limits.streams)
         .max_header_list_size(u32::try_from(limits.head_bytes).unwrap_or(u32::MAX))
@@ -157,10 +160,10 @@ where
         .initial_connection_window_size(4 << 20)
         .timer(TokioTimer::new())
         .serve_connection(
-            TokioIo::new(FrameWatch::new(io, Arc::clone(&context.watch))),
+            TokioIo::new(FrameWatch::new(cork, Arc::clone(&context.watch))),
             service,
         );
-    run(context, &peer, std::pin::pin!(connection)).await;
+    run(context, &peer, std::pin::pin!(hold.over(connection))).await;
 }
 
 /// The handler as hyper wants it, with what must happen for every request.
@@ -185,10 +188,11 @@ fn service<H: Handler>(
         }
         let handler = Rc::clone(&handler);
         let peer = Rc::clone(&peer);
-        let answer = Rc::clone(&handler).handle(request, Rc::clone(&peer));
+        // Boxed: the codec moves what it is given several times, and this is some kilobytes.
+        let mut answer = Box::pin(Rc::clone(&handler).handle(request, Rc::clone(&peer)));
         async move {
             // A bug costs one request, not the connection with its other streams.
-            let mut response = catch_unwind(answer)
+            let mut response = std::future::poll_fn(|cx| poll_caught(answer.as_mut(), cx))
                 .await
                 .unwrap_or_else(|()| handler.panicked());
             if peer.draining.get() && !peer.http2 {
@@ -202,20 +206,19 @@ fn service<H: Handler>(
 }
 
 /// Polls a future; a panic in it is an error.
-async fn catch_unwind<F: Future>(future: F) -> Result<F::Output, ()> {
-    let mut future = std::pin::pin!(future);
-    std::future::poll_fn(|cx| {
-        match std::panic::catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx))) {
-            Ok(Poll::Ready(output)) => Poll::Ready(Ok(output)),
-            Ok(Poll::Pending) => Poll::Pending,
-            Err(_) => Poll::Ready(Err(())),
-        }
-    })
-    .await
+fn poll_caught<F: Future>(
+    future: Pin<&mut F>,
+    cx: &mut std::task::Context<'_>,
+) -> Poll<Result<F::Output, ()>> {
+    match std::panic::catch_unwind(AssertUnwindSafe(|| future.poll(cx))) {
+        Ok(Poll::Ready(output)) => Poll::Ready(Ok(output)),
+        Ok(Poll::Pending) => Poll::Pending,
+        Err(_) => Poll::Ready(Err(())),
+    }
 }
 
 /// A connection that can be asked to end after what is under way.
-trait Graceful: Future<Output = Result<(), hyper::Error>> {
+pub(super) trait Graceful: Future<Output = Result<(), hyper::Error>> {
     fn graceful_shutdown(self: Pin<&mut Self>);
 }
 

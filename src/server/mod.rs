@@ -4,7 +4,9 @@
 //! listening socket of the process.
 
 mod connection;
+mod cork;
 mod h2frames;
+mod intake;
 mod linger;
 mod listener;
 mod sniff;

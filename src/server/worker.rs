@@ -395,6 +395,7 @@ impl<H: Handler> Worker<H> {
     ) {
         let prepared = stream.set_nodelay(true).and_then(|()| stream.local_addr());
         let Ok(local) = prepared else { return };
+        crate::congestion::suit(&stream, remote.ip());
         let listener = Arc::clone(&open.listener);
         let (handler, drain) = (Rc::clone(&self.handler), self.shared.drain.clone());
         // Also while it lingers, when this is over.

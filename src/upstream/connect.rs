@@ -19,6 +19,7 @@ pub use crate::snapshot::Target;
 
 use super::Channel;
 use super::socket::{Counted, Socket, Traffic};
+use crate::congestion;
 
 /// How long a connection that was given up may take for an orderly end.
 const FAREWELL: Duration = Duration::from_secs(1);
@@ -103,6 +104,7 @@ fn prepare(stream: &TcpStream) -> io::Result<()> {
         .with_interval(Duration::from_secs(15))
         .with_retries(4);
     SockRef::from(stream).set_tcp_keepalive(&vanished)?;
+    congestion::suit(stream, stream.peer_addr()?.ip());
     stream.set_nodelay(true)
 }
 

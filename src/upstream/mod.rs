@@ -33,7 +33,7 @@ use connect::connect;
 use socket::{Socket, Traffic};
 
 /// Idle connections of one upstream that a worker keeps.
-const IDLE_PER_UPSTREAM: usize = 64;
+const IDLE_PER_UPSTREAM: usize = 1024;
 /// How long one is kept: below the shortest keep-alive in common use (Node.js: five seconds), so
 /// that a request rarely meets a connection which is being closed.
 const IDLE: Duration = Duration::from_secs(4);
@@ -120,8 +120,11 @@ impl Upstreams {
         loop {
             let (channel, reused) = match self.checkout(&target.key).await {
                 Some(channel) => (channel, true),
+                // Boxed, since most requests need none.
                 None => (
-                    connect(target).await.map_err(UpstreamError::Unreachable)?,
+                    Box::pin(connect(target))
+                        .await
+                        .map_err(UpstreamError::Unreachable)?,
                     false,
                 ),
             };
