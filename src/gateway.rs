@@ -27,7 +27,8 @@ use crate::server::{Event, Handler, ListenerId, Peer, Settings};
 use crate::snapshot::{Plugin, Published, Snapshot, View};
 use crate::telemetry::{Counters, Record};
 use crate::tokens::Call;
-use crate::upstream::{UpstreamError, Upstreams};
+use crate::tunnel;
+use crate::upstream::{Answer, UpstreamError, Upstreams};
 
 /// Serves the requests of one worker.
 #[derive(Debug)]
@@ -228,12 +229,19 @@ impl Gateway {
             body.map(|body| errand.request(&stamp, body))
         };
         let begun = recorder.elapsed();
-        let sent = self
-            .upstreams
-            .send(&errand.plugin.target, errand.request(&stamp, body), again)
-            .await;
+        let (target, request) = (&errand.plugin.target, errand.request(&stamp, body));
+        let sent = if let Some(protocol) = errand.upgrade {
+            Upstreams::switch(target, request, protocol).await
+        } else {
+            let sent = self.upstreams.send(target, request, again).await;
+            sent.map(Answer::Response)
+        };
         recorder.record.upstream = Some(recorder.elapsed().saturating_sub(begun));
-        let response = sent.map_err(|error| upstream_failed(errand.plugin, &error, recorder))?;
+        let answer = sent.map_err(|error| upstream_failed(errand.plugin, &error, recorder))?;
+        let response = match answer {
+            Answer::Response(response) => response.map(|body| Content::Upstream(Box::new(body))),
+            Answer::Switched(response) => response.map(|io| Content::Switched(Box::new(io))),
+        };
         recorder.record.upstream_status = Some(response.status());
         if headers::is_fly_replay_body(response.headers()) {
             recorder.upstream_failed("replay");
@@ -291,7 +299,12 @@ impl Handler for Gateway {
             let close = HeaderValue::from_static("close");
             response.headers_mut().insert(header::CONNECTION, close);
         }
-        recorder.attach(response)
+        match response.into_parts() {
+            (head, Content::Switched(upstream)) => {
+                tunnel::open(recorder, Response::from_parts(head, ()), upstream, &peer)
+            }
+            (head, content) => recorder.attach(Response::from_parts(head, content)),
+        }
     }
 
     fn panicked(&self) -> Response<Body> {

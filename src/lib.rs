@@ -26,4 +26,5 @@ pub mod snapshot;
 pub mod telemetry;
 pub mod todo;
 pub mod tokens;
+pub mod tunnel;
 pub mod upstream;

@@ -79,6 +79,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "upstream",
         ],
     ),
+    ("tunnel", &["answer", "server", "telemetry", "upstream"]),
     (
         "gateway",
         &[
@@ -98,6 +99,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "snapshot",
             "telemetry",
             "tokens",
+            "tunnel",
             "upstream",
         ],
     ),
