@@ -3,13 +3,15 @@ and that every end is an end of both sides."""
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
+import ssl
+import struct
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
-from pathlib import Path
 
 import pytest
 from websockets.exceptions import ConnectionClosed, ConnectionClosedError, InvalidStatus
@@ -20,7 +22,7 @@ import materials
 from clients import TIMEOUT, Wire
 from conftest import World
 from plugway import eventually
-from upstreams import Reply, Request
+from upstreams import Gone, Reply, Request
 
 ASK = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
 GIVEN = [("Upgrade", "websocket"), ("Connection", "Upgrade"), ("Sec-WebSocket-Accept", "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=")]
@@ -49,7 +51,7 @@ def echo(peer: ServerConnection) -> None:
 def front(world: World, server: Server, scheme: str = "http", **changes) -> None:
     """A gateway in front of it, with the document from a file."""
     port = server.socket.getsockname()[1]
-    (world.folder / "openapi.json").write_text(__import__("json").dumps(materials.DOCUMENT))
+    (world.folder / "openapi.json").write_text(json.dumps(materials.DOCUMENT))
     upstream = {"url": f"{scheme}://localhost:{port}"} | ({"ca": "ca.pem"} if scheme == "https" else {})
     world.certificates.write_ca(world.folder / "ca.pem")
     world.start({"plugins": {"todo": {"upstream": upstream, "openapi": {"source": "./openapi.json"}}}} | changes)
@@ -321,9 +323,57 @@ def open_connections(world: World) -> int:
     return sum(listener["connections"] for listener in world.gateway.status()["listeners"])
 
 
+def the_line(world: World) -> dict:
+    """The access line of the one stream."""
+    lines = eventually(lambda: [line for line in world.gateway.lines() if line["status"] == 101])
+    assert len(lines) == 1, lines
+    return lines[0]
+
+
+def abort(sock: socket.socket) -> None:
+    """Leaves without a farewell."""
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    sock.close()
+
+
+def say_farewell_and_read(world: World, request: bytes, data: bytes) -> bytes:
+    """Over TLS: says that it is done and reads to the end, which `SSLSocket` can not."""
+    sock = socket.create_connection(world.gateway.address("https"), timeout=TIMEOUT)
+    into, out = ssl.MemoryBIO(), ssl.MemoryBIO()
+    tls = world.certificates.client().wrap_bio(into, out, server_hostname="localhost")
+
+    def call(step: Callable, *arguments: object) -> object:
+        while True:
+            try:
+                return step(*arguments)
+            except ssl.SSLZeroReturnError:
+                return b""
+            except ssl.SSLWantReadError:
+                sock.sendall(out.read())
+                got = sock.recv(1 << 16)
+                into.write(got) if got else into.write_eof()
+            finally:
+                sock.sendall(out.read())
+
+    with sock:
+        call(tls.do_handshake)
+        call(tls.write, request)
+        seen = b""
+        while b"\r\n\r\n" not in seen:
+            seen += call(tls.read, 1)
+        call(tls.write, data)
+        with pytest.raises(ssl.SSLWantReadError):
+            tls.unwrap()
+        sock.sendall(out.read())
+        seen = b""
+        while piece := call(tls.read, 1 << 16):
+            seen += piece
+        return seen
+
+
 @plain_and_tls
 def test_a_half_close_is_passed_on(world: World, tls: bool):
-    """Who is done sending still hears all, in both directions."""
+    """Who is done sending still hears all that the other has to say."""
     world.start()
     got = []
 
@@ -332,23 +382,198 @@ def test_a_half_close_is_passed_on(world: World, tls: bool):
         try:
             while True:
                 got[-1] += request.conn.some(1 << 16)
-        except Exception:
+        except Gone:
             request.conn.send(b"y" * (1 << 20))
 
     world.upstream.on("GET", "/events", stream(handle))
-    wire = ask(world, tls=tls)
-    assert wire.head()[0] == 101
-    wire.send(b"x" * 100_000)
     if tls:
-        wire.sock.sock_shutdown = None
-        raw = wire.sock
-        raw.setblocking(True)
-        # `unwrap` says farewell and waits for the other side's, which comes behind all the data.
-        with pytest.raises(Exception):  # noqa: B017 - data behind the farewell is too much for `ssl`
-            raw.unwrap()
-            raise ConnectionError
+        head = f"GET /events HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {world.service}\r\n{ASK}\r\n"
+        seen = say_farewell_and_read(world, head.encode(), b"x" * 100_000)
     else:
+        wire = ask(world)
+        assert wire.head()[0] == 101
+        wire.send(b"x" * 100_000)
         wire.sock.shutdown(socket.SHUT_WR)
-        assert wire.rest() == b"y" * (1 << 20)
-    eventually(lambda: got == [b"x" * 100_000])
+        seen = wire.rest()
+    assert seen == b"y" * (1 << 20)
+    assert got == [b"x" * 100_000]
+    line = the_line(world)
+    assert (line["outcome"], line["request_bytes"], line["response_bytes"]) == ("complete", 100_000, 1 << 20), line
+
+
+def test_the_api_is_done_first(world: World):
+    """The client hears that it is, and what it says then still goes up."""
+    world.start()
+    got = []
+
+    def handle(request: Request) -> None:
+        request.conn.sock.shutdown(socket.SHUT_WR)
+        got.append(request.conn.exactly(5))
+
+    world.upstream.on("GET", "/events", stream(handle))
+    wire = ask(world)
+    assert wire.head()[0] == 101
+    assert wire.rest() == b""
+    wire.send(b"later")
     wire.close()
+    eventually(lambda: got == [b"later"])
+    assert the_line(world)["outcome"] == "complete"
+
+
+@plain_and_tls
+@pytest.mark.parametrize("who", ["client", "api", "client leaves", "api leaves"])
+def test_abrupt_ends_free_both_sides(world: World, tls: bool, who: str):
+    """One side is reset, or gone without a word; the other hears of it, and nothing is kept."""
+    world.start()
+    told = threading.Event()
+
+    def handle(request: Request) -> None:
+        request.conn.send(b"go on")
+        request.conn.exactly(4)
+        if who == "api":
+            abort(request.conn.sock)
+        elif who != "api leaves":
+            request.conn.wait_gone()
+            told.set()
+
+    world.upstream.on("GET", "/events", stream(handle))
+    with closing(ask(world, path="/todos", more=b"")) as other:  # so that all that is opened once is open
+        other.head()
+    eventually(lambda: open_connections(world) == 0)
+    before = descriptors(world)
+    for _ in range(5):
+        told.clear()
+        wire = ask(world, tls=tls)
+        assert wire.head()[0] == 101
+        assert wire.exactly(5) == b"go on"
+        assert open_connections(world) == 1
+        wire.send(b"last")
+        if who.startswith("client"):
+            wire.abort() if who == "client" else wire.close()
+            assert told.wait(TIMEOUT)
+        else:
+            assert wire.rest() == b""
+            wire.close()
+    eventually(lambda: open_connections(world) == 0)
+    eventually(lambda: descriptors(world) <= before)
+    lines = eventually(lambda: [line for line in world.gateway.lines() if line["status"] == 101][4:])
+    expected = {"client": {"client_left"}, "api": {"upstream_broken"}, "api leaves": {"complete"},
+                "client leaves": {"client_left"} if tls else {"complete", "client_left"}}[who]
+    assert {line["outcome"] for line in lines} <= expected, lines
+
+
+LIMITS = {"limits": {"write_stall": "500ms", "idle": "500ms", "upstream_idle": "300ms", "drain": "1s"}}
+
+
+def test_silence_is_no_end(world: World):
+    """Neither `upstream_idle` nor `idle` nor `total` is for a stream."""
+    world.start(LIMITS | {"plugins": {"todo": {"upstream": {"total": "700ms"}}}})
+    speak = threading.Event()
+
+    def handle(request: Request) -> None:
+        assert speak.wait(TIMEOUT)
+        request.conn.send(b"still here")
+        request.conn.exactly(5)
+
+    world.upstream.on("GET", "/events", stream(handle))
+    wire = ask(world)
+    assert wire.head()[0] == 101
+    assert wire.quiet(1.2)
+    speak.set()
+    assert wire.exactly(10) == b"still here"
+    wire.send(b"me too")
+    wire.close()
+
+
+@plain_and_tls
+def test_a_client_that_takes_nothing(world: World, tls: bool):
+    world.start(LIMITS)
+    gone = threading.Event()
+
+    def handle(request: Request) -> None:
+        try:
+            while True:
+                request.conn.send(b"z" * (1 << 20))
+        except Gone:
+            gone.set()
+
+    world.upstream.on("GET", "/events", stream(handle))
+    wire = ask(world, tls=tls)
+    assert gone.wait(TIMEOUT)
+    assert the_line(world)["outcome"] == "client_left"
+    eventually(lambda: open_connections(world) == 0)
+    wire.close()
+
+
+def test_an_api_that_takes_nothing(world: World):
+    world.start(LIMITS)
+    done = threading.Event()
+    world.upstream.on("GET", "/events", stream(lambda _request: done.wait(TIMEOUT)))
+    wire = ask(world)
+    assert wire.head()[0] == 101
+    with pytest.raises(OSError):  # noqa: PT011 - a reset, or a broken pipe
+        while True:
+            wire.send(b"z" * (1 << 20))
+    done.set()
+    assert the_line(world)["outcome"] == "upstream_broken"
+
+
+def test_one_side_is_done_and_the_other_silent(world: World):
+    """A client that is gone for good must not keep its place with an API that does not mind."""
+    world.start(LIMITS)
+    done = threading.Event()
+    world.upstream.on("GET", "/events", stream(lambda _request: done.wait(TIMEOUT)))
+    wire = ask(world)
+    assert wire.head()[0] == 101
+    wire.sock.shutdown(socket.SHUT_WR)
+    assert wire.rest() == b""
+    line = the_line(world)
+    assert (line["outcome"], line["cut"]) == ("cut", "half_closed"), line
+    done.set()
+
+
+def test_a_swap_does_not_cut(world: World):
+    world.start()
+    world.upstream.on("GET", "/events", stream(mirror))
+    wire = ask(world)
+    assert wire.head()[0] == 101
+    generation = world.gateway.generation()
+    world.change({"plugins": {"todo": {"description": "Other words."}}})
+    eventually(lambda: world.gateway.generation() > generation)
+    wire.send(b"and on")
+    assert wire.exactly(6) == b"and on"
+    wire.close()
+    assert the_line(world)["generation"] == generation
+
+
+def test_drain(world: World):
+    """A stream goes on while the process drains, and is cut at the end of that."""
+    world.start(LIMITS)
+    world.upstream.on("GET", "/events", stream(mirror))
+    wire = ask(world)
+    assert wire.head()[0] == 101
+    world.gateway.signal(signal.SIGTERM)
+    eventually(lambda: "draining" in world.gateway.stderr)
+    wire.send(b"and on")
+    assert wire.exactly(6) == b"and on"
+    assert wire.rest() == b""
+    assert world.gateway.wait() == 0
+    line = the_line(world)
+    assert (line["outcome"], line["cut"]) == ("cut", "shutdown"), line
+    assert (line["request_bytes"], line["response_bytes"]) == (6, 6), line
+
+
+@plain_and_tls
+def test_an_end_after_an_upgrade_in_vain(world: World, tls: bool):
+    """The connection ends as every other: with a farewell, behind the whole answer."""
+    world.start()
+    world.upstream.on("GET", "/events", Reply(200, body=b"w" * (1 << 20)))
+    wire = ask(world, ASK, "Connection: close\r\n", tls=tls)
+    _, fields = wire.head()
+    assert fields["connection"] == "close"
+    wire.exactly(1 << 20)
+    if tls:
+        assert wire.sock.recv(1) == b""  # raises without a farewell
+    else:
+        assert wire.rest() == b""
+    eventually(lambda: open_connections(world) == 0)
