@@ -13,6 +13,7 @@ use http_body::{Body as HttpBody, Frame, SizeHint};
 use crate::access;
 use crate::body::Upload;
 use crate::rejection::Rejection;
+use crate::streams::Stream;
 use crate::telemetry::{Counters, Outcome, Record};
 use crate::upstream::{ResponseBody, ResponseFault, Switched};
 
@@ -121,7 +122,7 @@ pub enum Content {
     /// What the upstream sends.
     Upstream(Box<ResponseBody>),
     /// Nothing: behind this head the upstream speaks another protocol.
-    Switched(Box<Switched>),
+    Switched(Box<Switched>, Rc<Stream>),
 }
 
 /// A response body with its record.
@@ -154,7 +155,7 @@ impl HttpBody for Body {
             Content::Full(bytes) if bytes.is_empty() => None,
             Content::Full(bytes) => Some(Ok(Frame::data(std::mem::take(bytes)))),
             Content::Upstream(body) => std::task::ready!(Pin::new(body.as_mut()).poll_frame(cx)),
-            Content::Switched(_) => None,
+            Content::Switched(..) => None,
         };
         let Some(recorder) = &mut me.recorder else {
             return Poll::Ready(frame);
@@ -185,7 +186,7 @@ impl HttpBody for Body {
         match &self.content {
             Content::Full(bytes) => bytes.is_empty(),
             Content::Upstream(body) => body.is_end_stream(),
-            Content::Switched(_) => true,
+            Content::Switched(..) => true,
         }
     }
 
@@ -193,7 +194,7 @@ impl HttpBody for Body {
         match &self.content {
             Content::Full(bytes) => SizeHint::with_exact(bytes.len() as u64),
             Content::Upstream(body) => body.size_hint(),
-            Content::Switched(_) => SizeHint::with_exact(0),
+            Content::Switched(..) => SizeHint::with_exact(0),
         }
     }
 }

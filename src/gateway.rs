@@ -25,8 +25,8 @@ use crate::outbound::{Errand, Stamp, errand, refuse_repeated};
 use crate::rejection::Rejection;
 use crate::server::{Event, Handler, ListenerId, Peer, Settings};
 use crate::snapshot::{Plugin, Published, Snapshot, View};
+use crate::streams::Streams;
 use crate::telemetry::{Counters, Record};
-use crate::tokens::Call;
 use crate::tunnel;
 use crate::upstream::{Answer, UpstreamError, Upstreams};
 
@@ -37,6 +37,7 @@ pub struct Gateway {
     shared: Arc<Shared>,
     upstreams: Rc<Upstreams>,
     ledger: Rc<Ledger>,
+    streams: Streams,
     callers: Callers,
     ids: RequestIds,
 }
@@ -52,6 +53,7 @@ impl Gateway {
                 counters: RefCell::default(),
                 access,
             }),
+            streams: Streams::default(),
             callers: Callers::default(),
             ids: RequestIds::default(),
         }
@@ -146,7 +148,6 @@ impl Gateway {
         errand: &Errand<'_>,
         recorder: &mut Recorder,
     ) -> Result<Principal, Rejection> {
-        let call = errand.operation.map_or(Call::Unpublished, Call::Operation);
         let scope = errand
             .operation
             .map(|index| plugin.operations[index].meaning.id.as_str());
@@ -157,7 +158,7 @@ impl Gateway {
         self.note_caller(&principal, recorder);
         plugin
             .policy
-            .authorize(&principal, &plugin.scopes, call)
+            .authorize(&principal, &plugin.scopes, errand.call())
             .map_err(|denied| refused(plugin, denied.into(), scope))?;
         Ok(principal)
     }
@@ -240,7 +241,13 @@ impl Gateway {
         let answer = sent.map_err(|error| upstream_failed(errand.plugin, &error, recorder))?;
         let response = match answer {
             Answer::Response(response) => response.map(|body| Content::Upstream(Box::new(body))),
-            Answer::Switched(response) => response.map(|io| Content::Switched(Box::new(io))),
+            Answer::Switched(response) => {
+                let (plugin, head) = (errand.plugin, errand.head);
+                let call = (recorder.record.generation, errand.call());
+                let request = (&head.method, &head.uri);
+                let stream = self.streams.begin(plugin, request, principal, call);
+                response.map(|io| Content::Switched(Box::new(io), stream))
+            }
         };
         recorder.record.upstream_status = Some(response.status());
         if headers::is_fly_replay_body(response.headers()) {
@@ -300,8 +307,9 @@ impl Handler for Gateway {
             response.headers_mut().insert(header::CONNECTION, close);
         }
         match response.into_parts() {
-            (head, Content::Switched(upstream)) => {
-                tunnel::open(recorder, Response::from_parts(head, ()), upstream, &peer)
+            (head, Content::Switched(upstream, stream)) => {
+                let head = Response::from_parts(head, ());
+                tunnel::open(recorder, head, (upstream, stream), &peer)
             }
             (head, content) => recorder.attach(Response::from_parts(head, content)),
         }
@@ -358,7 +366,9 @@ impl Handler for Gateway {
 
     fn tick(&self) {
         // An idle worker lets go of the generation before.
-        let _ = self.view.current();
+        let snapshot = self.view.current();
+        let tokens = &self.shared.tokens;
+        self.streams.check(&snapshot, tokens, Timestamp::now());
         self.upstreams.tick();
     }
 }

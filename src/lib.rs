@@ -23,6 +23,7 @@ pub mod rejection;
 pub mod route;
 pub mod server;
 pub mod snapshot;
+pub mod streams;
 pub mod telemetry;
 pub mod todo;
 pub mod tokens;

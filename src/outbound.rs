@@ -15,6 +15,7 @@ use crate::headers::{self, ClientView, Identity, Outbound, ResponseContext, Rewr
 use crate::rejection::Rejection;
 use crate::route::{self, Form, Miss};
 use crate::snapshot::Plugin;
+use crate::tokens::Call;
 
 /// What a request wants of a plugin's upstream.
 #[derive(Debug)]
@@ -118,6 +119,11 @@ pub struct Stamp {
 }
 
 impl Errand<'_> {
+    /// What scopes have to allow.
+    pub fn call(&self) -> Call {
+        self.operation.map_or(Call::Unpublished, Call::Operation)
+    }
+
     /// What is put in front of the path.
     fn prefix(&self) -> &str {
         self.operation.map_or(&self.plugin.base_path, |index| {
@@ -198,7 +204,7 @@ impl Errand<'_> {
     pub fn response(&self, stamp: &Stamp, response: Response<Content>) -> Response<Content> {
         let (answer, body) = response.into_parts();
         let (plugin, client) = (self.plugin, self.client);
-        let switched = matches!(body, Content::Switched(_));
+        let switched = matches!(body, Content::Switched(..));
         let public = plugin
             .public
             .as_ref()

@@ -2,13 +2,16 @@
 
 use std::io;
 use std::pin::Pin;
+use std::rc::Rc;
 use std::task::{Context, Poll};
 
 use http::{Response, StatusCode};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio_util::sync::CancellationToken;
 
 use crate::answer::{Body, Recorder};
 use crate::server::{End, Peer, Tunnel};
+use crate::streams::Stream;
 use crate::telemetry::Outcome;
 use crate::upstream::Switched;
 
@@ -17,7 +20,7 @@ use crate::upstream::Switched;
 pub fn open(
     mut recorder: Box<Recorder>,
     head: Response<()>,
-    upstream: Box<Switched>,
+    (upstream, stream): (Box<Switched>, Rc<Stream>),
     peer: &Peer,
 ) -> Response<Body> {
     let record = &mut recorder.record;
@@ -26,7 +29,11 @@ pub fn open(
     record.outcome = Outcome::Cut("shutdown");
     // From here on bytes are counted where they move.
     recorder.upload = None;
-    let tunnel = Recorded { upstream, recorder };
+    let tunnel = Recorded {
+        upstream,
+        recorder,
+        stream,
+    };
     *peer.tunnel.borrow_mut() = Some(Box::new(tunnel));
     head.map(|()| Body::none())
 }
@@ -36,6 +43,7 @@ pub fn open(
 struct Recorded {
     upstream: Box<Switched>,
     recorder: Box<Recorder>,
+    stream: Rc<Stream>,
 }
 
 impl Recorded {
@@ -49,12 +57,17 @@ impl Recorded {
 }
 
 impl Tunnel for Recorded {
+    fn cut(&self) -> CancellationToken {
+        self.stream.cut()
+    }
+
     fn ended(&mut self, end: End) {
         self.recorder.record.outcome = match end {
             End::Complete => Outcome::Complete,
             End::ClientLeft => Outcome::ClientLeft,
             End::UpstreamBroken => Outcome::UpstreamBroken,
-            End::Cut(reason) => Outcome::Cut(reason),
+            End::HalfClosed => Outcome::Cut("half_closed"),
+            End::Cut => Outcome::Cut(self.stream.reason()),
         };
         if end == End::UpstreamBroken {
             self.recorder.upstream_failed("body");

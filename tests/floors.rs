@@ -60,9 +60,17 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("todo", &[]),
     ("upstream", &["body", "headers", "snapshot"]),
     // the life of a request
+    ("streams", &["auth", "snapshot", "tokens"]),
     (
         "answer",
-        &["access", "body", "rejection", "telemetry", "upstream"],
+        &[
+            "access",
+            "body",
+            "rejection",
+            "streams",
+            "telemetry",
+            "upstream",
+        ],
     ),
     ("callers", &["headers", "telemetry", "tokens"]),
     ("local", &["answer", "documents", "snapshot"]),
@@ -76,10 +84,14 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "rejection",
             "route",
             "snapshot",
+            "tokens",
             "upstream",
         ],
     ),
-    ("tunnel", &["answer", "server", "telemetry", "upstream"]),
+    (
+        "tunnel",
+        &["answer", "server", "streams", "telemetry", "upstream"],
+    ),
     (
         "gateway",
         &[
@@ -98,6 +110,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "server",
             "snapshot",
             "telemetry",
+            "streams",
             "tokens",
             "tunnel",
             "upstream",

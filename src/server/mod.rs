@@ -23,6 +23,7 @@ use bytes::Bytes;
 use http::{Request, Response};
 use hyper::body::Incoming;
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio_util::sync::CancellationToken;
 
 pub use listener::{BindError, Bound, Kind, bind, bind_unix, unbind_unix};
 pub use worker::{ListenerId, Workers};
@@ -106,6 +107,9 @@ pub struct Peer {
 /// The far end of a connection that switches to another protocol (RFC 9110 §7.8). The server
 /// relays bytes both ways between it and the client.
 pub trait Tunnel: AsyncRead + AsyncWrite + Unpin + std::fmt::Debug {
+    /// Cancelled when it has to end before its time.
+    fn cut(&self) -> CancellationToken;
+
     /// Told once, before it is dropped; only a worker that is aborted drops it untold.
     fn ended(&mut self, end: End);
 }
@@ -119,6 +123,8 @@ pub enum End {
     ClientLeft,
     /// The far side broke off, or took no byte for `limits.write_stall`.
     UpstreamBroken,
-    /// The gateway ended it, for this reason.
-    Cut(&'static str),
+    /// One side was done, and the other silent for `limits.idle`.
+    HalfClosed,
+    /// See [`Tunnel::cut`].
+    Cut,
 }

@@ -34,10 +34,10 @@ pub(super) async fn connect(
 ) -> bool {
     // To the watch this is one more request: only writes are timed.
     let _call = Call::begin(watch);
-    let mut in_time = true;
+    let (cut, mut in_time) = (far.cut(), true);
     let end = match client.await {
         Ok(client) => {
-            let relay = Relay {
+            let relay = std::pin::pin!(Relay {
                 client: TokioIo::new(client),
                 far: &mut *far,
                 up: Way::default(),
@@ -45,10 +45,15 @@ pub(super) async fn connect(
                 moved: Instant::now(),
                 timer: None,
                 limits,
-            };
-            let ended = drive(watch, limits, std::pin::pin!(relay)).await;
-            in_time = ended.is_ok();
-            ended.unwrap_or(End::ClientLeft)
+            });
+            tokio::select! {
+                // Also when neither side does anything.
+                () = cut.cancelled() => End::Cut,
+                ended = drive(watch, limits, relay) => {
+                    in_time = ended.is_ok();
+                    ended.unwrap_or(End::ClientLeft)
+                }
+            }
         }
         // It left before it had its 101.
         Err(_) => End::ClientLeft,
@@ -125,7 +130,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Relay<'_, C> {
             if blocked == Some(at) {
                 End::UpstreamBroken
             } else {
-                End::Cut("half_closed")
+                End::HalfClosed
             }
         })
     }

@@ -546,6 +546,48 @@ def test_a_swap_does_not_cut(world: World):
     assert the_line(world)["generation"] == generation
 
 
+@pytest.mark.parametrize(("changes", "reason"), [
+    pytest.param({"tokens": {"chatgpt": None}}, "revoked", id="the token goes"),
+    pytest.param({"tokens": {"chatgpt": {"expires": "2020-01-01T00:00:00Z"}}}, "expired", id="it expires"),
+    pytest.param({"tokens": {"chatgpt": {"scopes": ["listTodos"]}}}, "forbidden", id="it loses the operation"),
+    pytest.param({"plugins": {"todo": {"auth": {"require": "user"}}}}, "forbidden", id="its level is not wanted any more"),
+    pytest.param({"plugins": {"todo": {"openapi": {"exclude": ["events"]}}}}, "operation", id="the operation goes"),
+    pytest.param("a plugin", "plugin", id="the plugin goes"),
+])
+@pytest.mark.parametrize("stalled", [False, True], ids=["silent", "full"])
+def test_who_may_not_any_more_is_cut(world: World, changes, reason: str, stalled: bool):
+    """Soon, also when the client does not read; nobody else is."""
+    world.start()
+    gone = threading.Event()
+
+    def handle(request: Request) -> None:
+        try:
+            while stalled and request.get("x-plugway-principal") == "chatgpt":
+                request.conn.send(b"z" * (1 << 20))
+            mirror(request)
+        finally:
+            if request.get("x-plugway-principal") == "chatgpt":
+                gone.set()
+
+    world.upstream.on("GET", "/events", stream(handle))
+    wire, other = ask(world), ask(world, token=world.user)
+    for each in (wire, other):
+        assert each.head()[0] == 101
+    if changes == "a plugin":
+        plugin = world.config["plugins"]["todo"]
+        changes = {"plugins": {"todo": None, "other": plugin}}
+        changes["tokens"] = {name: {"plugins": ["other"]} for name in ("chatgpt", "alice")}
+    world.change(changes)
+    assert gone.wait(10)
+    lines = eventually(lambda: [line for line in world.gateway.lines() if line["status"] == 101 and line["token"] == "chatgpt"])
+    assert [(line["outcome"], line["cut"]) for line in lines] == [("cut", reason)]
+    if "tokens" in changes and "plugins" not in changes:
+        other.send(b"and on")
+        assert other.exactly(6) == b"and on"
+    wire.close()
+    other.close()
+
+
 def test_drain(world: World):
     """A stream goes on while the process drains, and is cut at the end of that."""
     world.start(LIMITS)
