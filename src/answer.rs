@@ -13,8 +13,9 @@ use http_body::{Body as HttpBody, Frame, SizeHint};
 use crate::access;
 use crate::body::Upload;
 use crate::rejection::Rejection;
+use crate::streams::Stream;
 use crate::telemetry::{Counters, Outcome, Record};
-use crate::upstream::{ResponseBody, ResponseFault};
+use crate::upstream::{ResponseBody, ResponseFault, Switched};
 
 static X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -97,7 +98,7 @@ impl Recorder {
         }
         response.map(|content| Body {
             content,
-            recorder: self,
+            recorder: Some(self),
         })
     }
 }
@@ -120,13 +121,25 @@ pub enum Content {
     Full(Bytes),
     /// What the upstream sends.
     Upstream(Box<ResponseBody>),
+    /// Nothing: behind this head the upstream speaks another protocol.
+    Switched(Box<Switched>, Rc<Stream>),
 }
 
 /// A response body with its record.
 #[derive(Debug)]
 pub struct Body {
     content: Content,
-    recorder: Box<Recorder>,
+    recorder: Option<Box<Recorder>>,
+}
+
+impl Body {
+    /// Nothing, of a response whose record somebody else closes.
+    pub fn none() -> Self {
+        Self {
+            content: Content::Full(Bytes::new()),
+            recorder: None,
+        }
+    }
 }
 
 impl HttpBody for Body {
@@ -142,14 +155,18 @@ impl HttpBody for Body {
             Content::Full(bytes) if bytes.is_empty() => None,
             Content::Full(bytes) => Some(Ok(Frame::data(std::mem::take(bytes)))),
             Content::Upstream(body) => std::task::ready!(Pin::new(body.as_mut()).poll_frame(cx)),
+            Content::Switched(..) => None,
         };
-        let record = &mut me.recorder.record;
+        let Some(recorder) = &mut me.recorder else {
+            return Poll::Ready(frame);
+        };
+        let record = &mut recorder.record;
         match &frame {
             None => record.outcome = Outcome::Complete,
             Some(Ok(frame)) => {
                 if let Some(data) = frame.data_ref() {
                     if record.first_byte.is_none() {
-                        record.first_byte = Some(me.recorder.begun.elapsed());
+                        record.first_byte = Some(recorder.begun.elapsed());
                     }
                     record.response_bytes += data.len() as u64;
                 }
@@ -159,7 +176,7 @@ impl HttpBody for Body {
             }
             Some(Err(_)) => {
                 record.outcome = Outcome::UpstreamBroken;
-                me.recorder.upstream_failed("body");
+                recorder.upstream_failed("body");
             }
         }
         Poll::Ready(frame)
@@ -169,6 +186,7 @@ impl HttpBody for Body {
         match &self.content {
             Content::Full(bytes) => bytes.is_empty(),
             Content::Upstream(body) => body.is_end_stream(),
+            Content::Switched(..) => true,
         }
     }
 
@@ -176,6 +194,7 @@ impl HttpBody for Body {
         match &self.content {
             Content::Full(bytes) => SizeHint::with_exact(bytes.len() as u64),
             Content::Upstream(body) => body.size_hint(),
+            Content::Switched(..) => SizeHint::with_exact(0),
         }
     }
 }
@@ -183,8 +202,12 @@ impl HttpBody for Body {
 impl Drop for Body {
     fn drop(&mut self) {
         // A body whose end is known is not asked for it once more.
-        if self.is_end_stream() && self.recorder.record.outcome == Outcome::ClientLeft {
-            self.recorder.record.outcome = Outcome::Complete;
+        let ended = self.is_end_stream();
+        if let Some(recorder) = &mut self.recorder
+            && ended
+            && recorder.record.outcome == Outcome::ClientLeft
+        {
+            recorder.record.outcome = Outcome::Complete;
         }
     }
 }

@@ -25,9 +25,10 @@ use crate::outbound::{Errand, Stamp, errand, refuse_repeated};
 use crate::rejection::Rejection;
 use crate::server::{Event, Handler, ListenerId, Peer, Settings};
 use crate::snapshot::{Plugin, Published, Snapshot, View};
+use crate::streams::Streams;
 use crate::telemetry::{Counters, Record};
-use crate::tokens::Call;
-use crate::upstream::{UpstreamError, Upstreams};
+use crate::tunnel;
+use crate::upstream::{Answer, UpstreamError, Upstreams};
 
 /// Serves the requests of one worker.
 #[derive(Debug)]
@@ -36,6 +37,7 @@ pub struct Gateway {
     shared: Arc<Shared>,
     upstreams: Rc<Upstreams>,
     ledger: Rc<Ledger>,
+    streams: Streams,
     callers: Callers,
     ids: RequestIds,
 }
@@ -51,6 +53,7 @@ impl Gateway {
                 counters: RefCell::default(),
                 access,
             }),
+            streams: Streams::default(),
             callers: Callers::default(),
             ids: RequestIds::default(),
         }
@@ -145,7 +148,6 @@ impl Gateway {
         errand: &Errand<'_>,
         recorder: &mut Recorder,
     ) -> Result<Principal, Rejection> {
-        let call = errand.operation.map_or(Call::Unpublished, Call::Operation);
         let scope = errand
             .operation
             .map(|index| plugin.operations[index].meaning.id.as_str());
@@ -156,7 +158,7 @@ impl Gateway {
         self.note_caller(&principal, recorder);
         plugin
             .policy
-            .authorize(&principal, &plugin.scopes, call)
+            .authorize(&principal, &plugin.scopes, errand.call())
             .map_err(|denied| refused(plugin, denied.into(), scope))?;
         Ok(principal)
     }
@@ -228,12 +230,25 @@ impl Gateway {
             body.map(|body| errand.request(&stamp, body))
         };
         let begun = recorder.elapsed();
-        let sent = self
-            .upstreams
-            .send(&errand.plugin.target, errand.request(&stamp, body), again)
-            .await;
+        let (target, request) = (&errand.plugin.target, errand.request(&stamp, body));
+        let sent = if let Some(protocol) = errand.upgrade {
+            Upstreams::switch(target, request, protocol).await
+        } else {
+            let sent = self.upstreams.send(target, request, again).await;
+            sent.map(Answer::Response)
+        };
         recorder.record.upstream = Some(recorder.elapsed().saturating_sub(begun));
-        let response = sent.map_err(|error| upstream_failed(errand.plugin, &error, recorder))?;
+        let answer = sent.map_err(|error| upstream_failed(errand.plugin, &error, recorder))?;
+        let response = match answer {
+            Answer::Response(response) => response.map(|body| Content::Upstream(Box::new(body))),
+            Answer::Switched(response) => {
+                let (plugin, head) = (errand.plugin, errand.head);
+                let call = (recorder.record.generation, errand.call());
+                let request = (&head.method, &head.uri);
+                let stream = self.streams.begin(plugin, request, principal, call);
+                response.map(|io| Content::Switched(Box::new(io), stream))
+            }
+        };
         recorder.record.upstream_status = Some(response.status());
         if headers::is_fly_replay_body(response.headers()) {
             recorder.upstream_failed("replay");
@@ -294,7 +309,13 @@ impl Handler for Gateway {
             let close = HeaderValue::from_static("close");
             response.headers_mut().insert(header::CONNECTION, close);
         }
-        recorder.attach(response)
+        match response.into_parts() {
+            (head, Content::Switched(upstream, stream)) => {
+                let head = Response::from_parts(head, ());
+                tunnel::open(recorder, head, (upstream, stream), &peer)
+            }
+            (head, content) => recorder.attach(Response::from_parts(head, content)),
+        }
     }
 
     fn panicked(&self) -> Response<Body> {
@@ -348,7 +369,9 @@ impl Handler for Gateway {
 
     fn tick(&self) {
         // An idle worker lets go of the generation before.
-        let _ = self.view.current();
+        let snapshot = self.view.current();
+        let tokens = &self.shared.tokens;
+        self.streams.check(&snapshot, tokens, Timestamp::now());
         self.upstreams.tick();
     }
 }

@@ -15,7 +15,7 @@ use crate::headers::{self, ClientView, Identity, Outbound, ResponseContext, Rewr
 use crate::rejection::Rejection;
 use crate::route::{self, Form, Miss};
 use crate::snapshot::Plugin;
-use crate::upstream::ResponseBody;
+use crate::tokens::Call;
 
 /// What a request wants of a plugin's upstream.
 #[derive(Debug)]
@@ -30,6 +30,8 @@ pub struct Errand<'a> {
     pub operation: Option<usize>,
     /// The path, without what is put in front of it.
     pub path: Cow<'a, str>,
+    /// The protocol that it wants to switch to.
+    pub upgrade: Option<&'a HeaderValue>,
 }
 
 /// The published operation that a request is, or the path that is forwarded without being one.
@@ -68,6 +70,7 @@ pub fn errand<'a>(
         client,
         operation,
         path,
+        upgrade: headers::upgrade(&head.method, head.version, &head.headers),
     })
 }
 
@@ -116,6 +119,11 @@ pub struct Stamp {
 }
 
 impl Errand<'_> {
+    /// What scopes have to allow.
+    pub fn call(&self) -> Call {
+        self.operation.map_or(Call::Unpublished, Call::Operation)
+    }
+
     /// What is put in front of the path.
     fn prefix(&self) -> &str {
         self.operation.map_or(&self.plugin.base_path, |index| {
@@ -178,6 +186,7 @@ impl Errand<'_> {
             request_id: &stamp.request_id,
             host: &stamp.host,
             streamed: http_body::Body::size_hint(&body).exact().is_none(),
+            upgrade: self.upgrade,
         };
         let mut headers = headers::outbound(&self.head.headers, &out);
         if let Some(index) = self.operation {
@@ -192,9 +201,10 @@ impl Errand<'_> {
     }
 
     /// The response as the client gets it.
-    pub fn response(&self, stamp: &Stamp, response: Response<ResponseBody>) -> Response<Content> {
+    pub fn response(&self, stamp: &Stamp, response: Response<Content>) -> Response<Content> {
         let (answer, body) = response.into_parts();
         let (plugin, client) = (self.plugin, self.client);
+        let switched = matches!(body, Content::Switched(..));
         let public = plugin
             .public
             .as_ref()
@@ -210,16 +220,17 @@ impl Errand<'_> {
                 public: public.map_or(&client.authority, |public| &public.authority),
             },
             rules: &plugin.response_rules,
-            // The body goes on unchanged.
-            content_length: true,
-            trailers: takes_trailers(self.head),
+            // The body goes on unchanged; behind a 101 there is none (RFC 9110 §8.6).
+            content_length: !switched,
+            trailers: !switched && takes_trailers(self.head),
+            upgrade: self.upgrade.filter(|_| switched),
         };
         let mut headers = headers::response(&answer.headers, &context);
         hide_query_credential(plugin, &mut headers);
         plugin
             .cors
             .decorate(&mut headers, self.head.headers.get(header::ORIGIN));
-        let mut response = Response::new(Content::Upstream(Box::new(body)));
+        let mut response = Response::new(body);
         *response.status_mut() = answer.status;
         *response.headers_mut() = headers;
         response

@@ -61,9 +61,17 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("todo", &[]),
     ("upstream", &["body", "congestion", "headers", "snapshot"]),
     // the life of a request
+    ("streams", &["auth", "snapshot", "tokens"]),
     (
         "answer",
-        &["access", "body", "rejection", "telemetry", "upstream"],
+        &[
+            "access",
+            "body",
+            "rejection",
+            "streams",
+            "telemetry",
+            "upstream",
+        ],
     ),
     ("callers", &["headers", "telemetry", "tokens"]),
     ("local", &["answer", "documents", "snapshot"]),
@@ -77,8 +85,13 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "rejection",
             "route",
             "snapshot",
+            "tokens",
             "upstream",
         ],
+    ),
+    (
+        "tunnel",
+        &["answer", "server", "streams", "telemetry", "upstream"],
     ),
     (
         "gateway",
@@ -98,7 +111,9 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "server",
             "snapshot",
             "telemetry",
+            "streams",
             "tokens",
+            "tunnel",
             "upstream",
         ],
     ),

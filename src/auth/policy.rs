@@ -67,10 +67,32 @@ impl Policy {
         match presented(headers, &self.header)? {
             Some(presented) => {
                 let token = authenticate(&presented, table, now)?;
-                Ok(Principal::Token(Authenticated(token)))
+                Ok(Principal::Token(token))
             }
             None if self.require == Require::None => Ok(Principal::Anonymous(Anonymous(()))),
             None => Err(AuthError::Missing),
+        }
+    }
+
+    /// Who that is by now: what a secret opens changes while a stream lasts. No use of the secret.
+    ///
+    /// # Errors
+    /// The secret opens nothing any more.
+    pub fn again(
+        principal: &Principal,
+        table: &TokenTable,
+        now: Timestamp,
+    ) -> Result<Principal, AuthError> {
+        let Principal::Token(Authenticated { fingerprint, .. }) = principal else {
+            return Ok(principal.clone());
+        };
+        let token = table.get(fingerprint).ok_or(AuthError::Unknown)?;
+        match token.status(now) {
+            Status::Live => Ok(Principal::Token(Authenticated {
+                token,
+                fingerprint: *fingerprint,
+            })),
+            Status::Ended(reason) => Err(AuthError::Ended(reason)),
         }
     }
 
@@ -118,7 +140,7 @@ impl Policy {
             .ok_or(AuthError::Missing)?;
         let token = authenticate(&presented, table, now)?;
         self.covers(&token)?;
-        Ok(Principal::Token(Authenticated(token)))
+        Ok(Principal::Token(token))
     }
 
     /// The `WWW-Authenticate` of a refusal; `scope` is what the call would need.
@@ -155,13 +177,13 @@ pub fn authenticate(
     presented: &Presented<'_>,
     table: &TokenTable,
     now: Timestamp,
-) -> Result<Arc<Token>, AuthError> {
+) -> Result<Authenticated, AuthError> {
     let fingerprint = Fingerprint::of(presented.expose());
     let token = table.get(&fingerprint).ok_or(AuthError::Unknown)?;
     match token.status(now) {
         Status::Live => {
             token.shared.used(token.slot, now);
-            Ok(token)
+            Ok(Authenticated { token, fingerprint })
         }
         Status::Ended(reason) => Err(AuthError::Ended(reason)),
     }
@@ -182,7 +204,7 @@ impl Principal {
     /// The token, if it is one.
     pub fn token(&self) -> Option<&Arc<Token>> {
         match self {
-            Self::Token(Authenticated(token)) => Some(token),
+            Self::Token(Authenticated { token, .. }) => Some(token),
             Self::Anonymous(_) | Self::Upstream(_) => None,
         }
     }
@@ -190,13 +212,17 @@ impl Principal {
 
 /// A token that was live when it was presented. Made by a [`Policy`].
 #[derive(Debug, Clone)]
-pub struct Authenticated(Arc<Token>);
+pub struct Authenticated {
+    token: Arc<Token>,
+    /// Of the secret that was presented.
+    fingerprint: Fingerprint,
+}
 
 impl Deref for Authenticated {
     type Target = Token;
 
     fn deref(&self) -> &Token {
-        &self.0
+        &self.token
     }
 }
 

@@ -5,7 +5,8 @@
 //! [`client_view`] says who is on the other end; [`outbound()`] builds the head that goes
 //! upstream, from nothing; [`framing`] refuses responses of unclear length; [`response()`] builds
 //! the head that the client gets; [`clean_trailers`] does the same for trailers of both
-//! directions. [`Cors`] answers browsers.
+//! directions. [`Cors`] answers browsers. [`upgrade()`] and [`switches`] say which other protocols
+//! a connection may switch to.
 //!
 //! Rules per header name stand in `names.rs`, and only there.
 
@@ -21,6 +22,7 @@ mod request;
 mod response;
 mod rules;
 mod trailers;
+mod upgrade;
 
 #[cfg(test)]
 mod tests;
@@ -37,3 +39,4 @@ pub use request::{RequestFault, check_request};
 pub use response::{ResponseContext, is_fly_replay_body, response};
 pub use rules::{RuleFault, Rules};
 pub use trailers::clean_trailers;
+pub use upgrade::{switches, upgrade};

@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Write as _};
 
-use http::header::{AUTHORIZATION, CONNECTION, COOKIE, FORWARDED, HOST, TE, TRAILER};
+use http::header::{AUTHORIZATION, CONNECTION, COOKIE, FORWARDED, HOST, TE, TRAILER, UPGRADE};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::client::{
@@ -82,6 +82,8 @@ pub struct Outbound<'a> {
     pub host: &'a HeaderValue,
     /// Whether the body goes in chunks, so that trailers may follow it.
     pub streamed: bool,
+    /// The protocol that is asked for: what [`upgrade`](super::upgrade()) says.
+    pub upgrade: Option<&'a HeaderValue>,
 }
 
 /// Builds the head that goes upstream, from nothing.
@@ -90,7 +92,8 @@ pub struct Outbound<'a> {
 /// byte; its cookies in one line (RFC 9113 §8.2.3); `TE` if it takes trailers; `Trailer` for
 /// those that may follow; its credential only with [`Credential::Pass`]. What its `Connection`
 /// names goes (RFC 9110 §7.6.1), *before* anything of ours is added, so that it can not name
-/// that. `Content-Length` and `Transfer-Encoding` are hyper's, made from the body.
+/// that. A request to switch protocols goes on if it is one of [`Outbound::upgrade`], and says
+/// nothing of trailers. `Content-Length` and `Transfer-Encoding` are hyper's, made from the body.
 pub fn outbound(client: &HeaderMap, out: &Outbound<'_>) -> HeaderMap {
     let mut head = copied(client, out);
     for value in client.get_all(CONNECTION) {
@@ -116,7 +119,10 @@ pub fn outbound(client: &HeaderMap, out: &Outbound<'_>) -> HeaderMap {
         set(&mut head, name, value);
     }
     set(&mut head, &HOST, out.host.clone());
-    if list(client, &TE).any(accepts_trailers) {
+    if let Some(protocol) = out.upgrade {
+        set(&mut head, &UPGRADE, protocol.clone());
+        set(&mut head, &CONNECTION, HeaderValue::from_static("upgrade"));
+    } else if list(client, &TE).any(accepts_trailers) {
         // A sender of TE names it in Connection (RFC 9110 §10.1.4).
         set(&mut head, &TE, HeaderValue::from_static("trailers"));
         set(&mut head, &CONNECTION, HeaderValue::from_static("te"));

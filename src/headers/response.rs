@@ -1,6 +1,6 @@
 //! The head that the client gets.
 
-use http::header::{CONNECTION, CONTENT_TYPE, TRAILER};
+use http::header::{CONNECTION, CONTENT_TYPE, TRAILER, UPGRADE};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::client::X_REQUEST_ID;
@@ -24,6 +24,8 @@ pub struct ResponseContext<'a> {
     pub content_length: bool,
     /// Whether trailers may follow: the client takes them, and the body is one that goes on.
     pub trailers: bool,
+    /// The protocol that this response switches to.
+    pub upgrade: Option<&'a HeaderValue>,
 }
 
 /// Builds the head that the client gets. Of the upstream's fields come all that
@@ -52,6 +54,10 @@ pub fn response(upstream: &HeaderMap, context: &ResponseContext<'_>) -> HeaderMa
         remove_named(&mut head, value);
     }
     context.rules.apply(&mut head);
+    if let Some(protocol) = context.upgrade {
+        set(&mut head, &UPGRADE, protocol.clone());
+        set(&mut head, &CONNECTION, HeaderValue::from_static("upgrade"));
+    }
     set(&mut head, &X_REQUEST_ID, context.request_id.clone());
     head
 }

@@ -11,10 +11,11 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use http::{HeaderValue, Request, Response, header};
+use http::{HeaderValue, Request, Response, StatusCode, header};
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper::service::{HttpService, service_fn};
+use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::TlsAcceptor;
@@ -27,7 +28,7 @@ use super::linger::Socket;
 use super::sniff::{Rewind, is_http2};
 use super::streams::{Call, StreamExecutor, Tracked};
 use super::watch::{ConnectionWatch, Overdue, Phase, Watched, drive};
-use super::{Event, Handler, Kind, Peer, Settings};
+use super::{Event, Handler, Kind, Peer, Settings, tunnel};
 
 /// How long an idle HTTP/1.1 connection is kept when the process drains, so that a request which
 /// is on its way is answered (with `Connection: close`) and not cut (hyper#3792).
@@ -69,6 +70,7 @@ pub(crate) async fn serve<H: Handler>(
         tls,
         http2,
         draining: Cell::new(false),
+        tunnel: RefCell::new(None),
     };
     match (kind, &context.settings.tls) {
         (Kind::Https, Some(tls)) => {
@@ -118,7 +120,8 @@ where
 {
     let peer = Rc::new(peer);
     let limits = &context.settings.limits;
-    let service = service(context, &peer, None);
+    let asked = Rc::new(Cell::new(None));
+    let service = service(context, &peer, None, Some(Rc::clone(&asked)));
     let mut builder = http1::Builder::new();
     if limits.headers != HYPER_HEADERS {
         // Any number but its own costs hyper an allocation per request.
@@ -129,8 +132,21 @@ where
         .max_header_size(limits.head_bytes)
         .header_read_timeout(None)
         .timer(TokioTimer::new())
-        .serve_connection(TokioIo::new(io), service);
+        .serve_connection(TokioIo::new(io), service)
+        .with_upgrades();
     run(context, &peer, std::pin::pin!(connection)).await;
+    let (Some(client), watch) = (asked.take(), &context.watch) else {
+        return;
+    };
+    match peer.tunnel.take() {
+        Some(far) => {
+            // Boxed, so that other connections have no room for it.
+            if !Box::pin(tunnel::connect(client, far, watch, limits)).await {
+                context.handler.note(Event::TimedOut);
+            }
+        }
+        None => _ = tokio::time::timeout(FAREWELL, tunnel::close(client)).await,
+    }
 }
 
 async fn serve_http2<H, T>(context: &Context<H>, io: T, peer: Peer)
@@ -147,7 +163,7 @@ where
         stall: limits.write_stall,
         stalled: Rc::new(move || handler.note(Event::StreamStalled)),
     };
-    let service = service(context, &peer, Some(begun));
+    let service = service(context, &peer, Some(begun), None);
     let (cork, hold) = cork(io);
     let connection = http2::Builder::new(executor)
         .max_concurrent_streams(limits.streams)
@@ -171,6 +187,7 @@ fn service<H: Handler>(
     context: &Context<H>,
     peer: &Rc<Peer>,
     begun: Option<Rc<RefCell<Option<Rc<Call>>>>>,
+    asked: Option<Rc<Cell<Option<OnUpgrade>>>>,
 ) -> impl HttpService<
     Incoming,
     ResBody = Tracked<H::Body>,
@@ -180,11 +197,16 @@ fn service<H: Handler>(
     let handler = Rc::clone(&context.handler);
     let watch = Arc::clone(&context.watch);
     let peer = Rc::clone(peer);
-    service_fn(move |request: Request<Incoming>| {
+    service_fn(move |mut request: Request<Incoming>| {
         let call = Call::begin(&watch);
         let timed = begun.is_some();
         if let Some(begun) = &begun {
             *begun.borrow_mut() = Some(Rc::clone(&call));
+        }
+        if let Some(asked) = &asked
+            && let Some(upgrade) = request.extensions_mut().remove()
+        {
+            asked.set(Some(upgrade));
         }
         let handler = Rc::clone(&handler);
         let peer = Rc::clone(&peer);
@@ -195,7 +217,8 @@ fn service<H: Handler>(
             let mut response = std::future::poll_fn(|cx| poll_caught(answer.as_mut(), cx))
                 .await
                 .unwrap_or_else(|()| handler.panicked());
-            if peer.draining.get() && !peer.http2 {
+            let switches = response.status() == StatusCode::SWITCHING_PROTOCOLS;
+            if peer.draining.get() && !peer.http2 && !switches {
                 response
                     .headers_mut()
                     .insert(header::CONNECTION, HeaderValue::from_static("close"));
@@ -222,9 +245,9 @@ pub(super) trait Graceful: Future<Output = Result<(), hyper::Error>> {
     fn graceful_shutdown(self: Pin<&mut Self>);
 }
 
-impl<T, S, B> Graceful for http1::Connection<TokioIo<T>, S>
+impl<T, S, B> Graceful for http1::UpgradeableConnection<TokioIo<T>, S>
 where
-    T: AsyncRead + AsyncWrite + Unpin + 'static,
+    T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     S: HttpService<Incoming, ResBody = B>,
     S::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     B: http_body::Body + 'static,

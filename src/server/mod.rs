@@ -11,10 +11,11 @@ mod linger;
 mod listener;
 mod sniff;
 mod streams;
+mod tunnel;
 mod watch;
 mod worker;
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::future::Future;
 use std::net::SocketAddr;
 use std::rc::Rc;
@@ -23,6 +24,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::{Request, Response};
 use hyper::body::Incoming;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio_util::sync::CancellationToken;
 
 pub use listener::{BindError, Bound, Kind, bind, bind_unix, unbind_unix};
 pub use worker::{ListenerId, Workers};
@@ -99,4 +102,31 @@ pub struct Peer {
     pub http2: bool,
     /// Whether the process is shutting down.
     pub draining: Cell<bool>,
+    /// What the client is connected with once a 101 is out: set by the handler that gives one.
+    pub tunnel: RefCell<Option<Box<dyn Tunnel>>>,
+}
+
+/// The far end of a connection that switches to another protocol (RFC 9110 §7.8). The server
+/// relays bytes both ways between it and the client.
+pub trait Tunnel: AsyncRead + AsyncWrite + Unpin + std::fmt::Debug {
+    /// Cancelled when it has to end before its time.
+    fn cut(&self) -> CancellationToken;
+
+    /// Told once, before it is dropped; only a worker that is aborted drops it untold.
+    fn ended(&mut self, end: End);
+}
+
+/// How a relay ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// Both sides said that they were done, or the far side did and the client has all of it.
+    Complete,
+    /// The client broke off, or took no byte for `limits.write_stall`.
+    ClientLeft,
+    /// The far side broke off, or took no byte for `limits.write_stall`.
+    UpstreamBroken,
+    /// One side was done, and the other silent for `limits.idle`.
+    HalfClosed,
+    /// See [`Tunnel::cut`].
+    Cut,
 }

@@ -117,7 +117,7 @@ where
     let (sender, connection) = http1::Builder::new().handshake(TokioIo::new(io)).await?;
     let (held, released) = oneshot::channel();
     tokio::task::spawn_local(async move {
-        let mut connection = std::pin::pin!(connection);
+        let mut connection = std::pin::pin!(connection.with_upgrades());
         tokio::select! {
             biased;
             // Its error reaches whoever waits for the response.

@@ -8,13 +8,14 @@ mod connect;
 mod fetch;
 mod response;
 mod socket;
+mod switch;
 #[cfg(test)]
 mod tests;
 
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::convert::Infallible;
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -27,6 +28,7 @@ use tokio::time::{Instant, timeout};
 pub use connect::{ConnectError, Target};
 pub use fetch::{FetchError, Fetched, fetch};
 pub use response::{ResponseBody, ResponseFault};
+pub use switch::{Answer, Switched};
 
 use crate::body::{BodyFault, RequestBody, Upload};
 use connect::connect;
@@ -61,8 +63,8 @@ pub enum Broken {
     /// Connection closed or reset, or a head that can not be parsed.
     #[error("{0}")]
     Codec(#[from] hyper::Error),
-    /// It switched protocols unasked.
-    #[error("it switched protocols without being asked")]
+    /// It switched protocols unasked, or to another one than was asked for.
+    #[error("it switched to a protocol that it was not asked for")]
     Switched,
     /// Framing that two readers could understand in two ways.
     #[error("{0}")]
@@ -128,11 +130,11 @@ impl Upstreams {
                     false,
                 ),
             };
-            let failed = match self
-                .exchange(target, channel, request, &upload, deadline)
-                .await
-            {
-                Ok(response) => return Ok(response),
+            let failed = match exchange(target, channel, request, &upload, deadline).await {
+                Ok((channel, response)) => {
+                    let pool = Rc::downgrade(self);
+                    return accept(target, channel, response, pool, &upload, deadline);
+                }
                 Err(failed) => failed,
             };
             if let Some(fault) = upload.fault() {
@@ -148,91 +150,6 @@ impl Upstreams {
             };
             request = next.ok_or(failed.error)?;
         }
-    }
-
-    async fn exchange(
-        self: &Rc<Self>,
-        target: &Target,
-        mut channel: Channel,
-        request: Request<RequestBody>,
-        upload: &Rc<Upload>,
-        deadline: Option<Instant>,
-    ) -> Result<Response<ResponseBody>, Failed> {
-        channel.traffic.expect_head();
-        let mut answer = std::pin::pin!(channel.sender.try_send_request(request));
-        let mut until = upload.progress().max(Instant::now()) + target.timeout;
-        let result = loop {
-            let wake = deadline.map_or(until, |deadline| deadline.min(until));
-            if let Ok(result) = tokio::time::timeout_at(wake, answer.as_mut()).await {
-                break result;
-            }
-            let now = Instant::now();
-            // The clock runs while the upstream is waited for: not while the client is
-            // (which has a limit of its own), and anew for each piece that is taken.
-            until = if upload.waits_for_client() {
-                now
-            } else {
-                upload.progress().max(until - target.timeout)
-            } + target.timeout;
-            if until <= now || deadline.is_some_and(|deadline| deadline <= now) {
-                let error = UpstreamError::TimedOut(target.timeout);
-                return Err(Failed {
-                    error,
-                    unsent: None,
-                    silent: false,
-                });
-            }
-        };
-        match result {
-            Ok(response) => {
-                channel.traffic.head_came();
-                let accepted = self.accept(target, channel, response, upload, deadline);
-                accepted.map_err(|broken| Failed {
-                    error: UpstreamError::Broken(broken),
-                    unsent: None,
-                    silent: false,
-                })
-            }
-            Err(mut failed) => {
-                let unsent = failed.take_message().map(Box::new);
-                let silent = !channel.traffic.spoke();
-                Err(Failed {
-                    error: UpstreamError::Broken(failed.into_error().into()),
-                    unsent,
-                    silent,
-                })
-            }
-        }
-    }
-
-    /// Checks a response's head and binds its body to the connection.
-    fn accept(
-        self: &Rc<Self>,
-        target: &Target,
-        channel: Channel,
-        response: Response<Incoming>,
-        upload: &Rc<Upload>,
-        deadline: Option<Instant>,
-    ) -> Result<Response<ResponseBody>, Broken> {
-        if response.status() == StatusCode::SWITCHING_PROTOCOLS {
-            return Err(Broken::Switched);
-        }
-        if let Err(fault) = crate::headers::framing(response.headers(), response.version()) {
-            return Err(Broken::Framing(fault));
-        }
-        let lease = response::Lease {
-            channel: Some(channel),
-            pool: Rc::downgrade(self),
-            key: Arc::clone(&target.key),
-            upload: Rc::clone(upload),
-        };
-        let (head, body) = response.into_parts();
-        let endless = response::is_endless(&head.headers);
-        let idle = (!endless).then_some(target.idle);
-        Ok(Response::from_parts(
-            head,
-            ResponseBody::new(body, lease, idle, deadline),
-        ))
     }
 
     /// The connection that was used last, if it can be used.
@@ -278,4 +195,90 @@ impl Upstreams {
             !list.is_empty()
         });
     }
+}
+
+/// Sends a request and waits for the head of its response.
+async fn exchange(
+    target: &Target,
+    mut channel: Channel,
+    request: Request<RequestBody>,
+    upload: &Rc<Upload>,
+    deadline: Option<Instant>,
+) -> Result<(Channel, Response<Incoming>), Failed> {
+    channel.traffic.expect_head();
+    let mut answer = std::pin::pin!(channel.sender.try_send_request(request));
+    let mut until = upload.progress().max(Instant::now()) + target.timeout;
+    let result = loop {
+        let wake = deadline.map_or(until, |deadline| deadline.min(until));
+        if let Ok(result) = tokio::time::timeout_at(wake, answer.as_mut()).await {
+            break result;
+        }
+        let now = Instant::now();
+        // The clock runs while the upstream is waited for: not while the client is
+        // (which has a limit of its own), and anew for each piece that is taken.
+        until = if upload.waits_for_client() {
+            now
+        } else {
+            upload.progress().max(until - target.timeout)
+        } + target.timeout;
+        if until <= now || deadline.is_some_and(|deadline| deadline <= now) {
+            let error = UpstreamError::TimedOut(target.timeout);
+            return Err(Failed {
+                error,
+                unsent: None,
+                silent: false,
+            });
+        }
+    };
+    match result {
+        Ok(response) => {
+            channel.traffic.head_came();
+            Ok((channel, response))
+        }
+        Err(mut failed) => {
+            let unsent = failed.take_message().map(Box::new);
+            let silent = !channel.traffic.spoke();
+            Err(Failed {
+                error: UpstreamError::Broken(failed.into_error().into()),
+                unsent,
+                silent,
+            })
+        }
+    }
+}
+
+/// Whether it is a response that can be passed on.
+fn check(response: &Response<Incoming>) -> Result<(), Broken> {
+    if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+        return Err(Broken::Switched);
+    }
+    crate::headers::framing(response.headers(), response.version()).map_err(Broken::Framing)
+}
+
+/// Checks a response's head and binds its body to the connection, which goes back to `pool`.
+fn accept(
+    target: &Target,
+    channel: Channel,
+    response: Response<Incoming>,
+    pool: Weak<Upstreams>,
+    upload: &Rc<Upload>,
+    deadline: Option<Instant>,
+) -> Result<Response<ResponseBody>, UpstreamError> {
+    if let Err(broken) = check(&response) {
+        let error = upload.fault().map(UpstreamError::Client);
+        return Err(error.unwrap_or(UpstreamError::Broken(broken)));
+    }
+    let lease = response::Lease {
+        channel: Some(channel),
+        pool,
+        key: Arc::clone(&target.key),
+        upload: Rc::clone(upload),
+    };
+    let (head, body) = response.into_parts();
+    let endless = response::is_endless(&head.headers);
+    let idle = (!endless).then_some(target.idle);
+    Ok(Response::from_parts(
+        head,
+        ResponseBody::new(body, lease, idle, deadline),
+    ))
 }

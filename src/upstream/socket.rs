@@ -88,6 +88,7 @@ impl AsyncWrite for Socket {
 pub(super) struct Traffic {
     head_due: AtomicBool,
     bytes: AtomicU64,
+    switched: AtomicBool,
 }
 
 impl Traffic {
@@ -98,6 +99,11 @@ impl Traffic {
 
     pub(super) fn head_came(&self) {
         self.head_due.store(false, Relaxed);
+    }
+
+    /// Another protocol is spoken now, by others than hyper.
+    pub(super) fn switched(&self) {
+        self.switched.store(true, Relaxed);
     }
 
     /// Whether a byte came.
@@ -111,7 +117,7 @@ impl Traffic {
 /// An upstream that refuses an upload answers and closes, and then its system resets the
 /// connection. What it said is there to be read, but hyper gives the exchange up at the first
 /// write that fails. So such a write is one that does not get on: the reads, which are due at the
-/// same time, give what was said and then the end or the error.
+/// same time, give what was said and then the end or the error. That ends with HTTP.
 #[derive(Debug)]
 pub(super) struct Counted<T> {
     inner: T,
@@ -144,14 +150,14 @@ impl<T: AsyncRead + Unpin> AsyncRead for Counted<T> {
 }
 
 /// The result of a write, see [`Counted`].
-fn left_to_the_reader<R>(result: Poll<io::Result<R>>) -> Poll<io::Result<R>> {
+fn left_to_the_reader<R>(traffic: &Traffic, result: Poll<io::Result<R>>) -> Poll<io::Result<R>> {
     use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset};
     match result {
         Poll::Ready(Err(error))
             if matches!(
                 error.kind(),
                 BrokenPipe | ConnectionAborted | ConnectionReset
-            ) =>
+            ) && !traffic.switched.load(Relaxed) =>
         {
             Poll::Pending
         }
@@ -165,7 +171,8 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for Counted<T> {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        left_to_the_reader(Pin::new(&mut self.inner).poll_write(cx, buf))
+        let result = Pin::new(&mut self.inner).poll_write(cx, buf);
+        left_to_the_reader(&self.traffic, result)
     }
 
     fn poll_write_vectored(
@@ -173,7 +180,8 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for Counted<T> {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        left_to_the_reader(Pin::new(&mut self.inner).poll_write_vectored(cx, bufs))
+        let result = Pin::new(&mut self.inner).poll_write_vectored(cx, bufs);
+        left_to_the_reader(&self.traffic, result)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -181,7 +189,8 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for Counted<T> {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        left_to_the_reader(Pin::new(&mut self.inner).poll_flush(cx))
+        let result = Pin::new(&mut self.inner).poll_flush(cx);
+        left_to_the_reader(&self.traffic, result)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

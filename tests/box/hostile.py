@@ -70,7 +70,11 @@ def strict(request: Request, secrets: set[str]) -> None:
             assert (name.lower(), value) == ("transfer-encoding", "chunked")
         if folded == "content-length":
             assert name.lower() == "content-length" and value.isdecimal(), f"{name}: {value}"
-        assert folded not in ("upgrade", "expect", "keep-alive", "proxy-authorization"), head
+        assert folded not in ("expect", "keep-alive", "proxy-authorization"), head
+        if folded == "upgrade":
+            # Whoever switches says so, for one protocol that is not HTTP again, and sends no body.
+            assert (name.lower(), value.lower()) == ("upgrade", "websocket"), head
+            assert (request.method, request.get("connection"), request.body) == ("GET", "upgrade", b""), head
     trailers = [name.lower() for name, _ in request.trailers]
     assert not {"authorization", "content-length", "host", "transfer-encoding", "cookie", "te"} & set(trailers)
     assert not any(name.startswith("x-plugway") for name in trailers), trailers

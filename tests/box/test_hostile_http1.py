@@ -516,8 +516,8 @@ def test_other_expectations_do_not_go_up(arena: Arena, expect):
 ])
 @pytest.mark.parametrize("hidden", [False, True], ids=["alone", "with more behind it"])
 def test_upgrades_are_no_tunnel(arena: Arena, fields, hidden):
-    """The request is served as if it had not asked. What follows is the next request, read and
-    authenticated as every other."""
+    """The request is served as if it had not asked, or the API did not switch. What follows is the next
+    request, read and authenticated as every other."""
     more = f"GET /todos/1?{'x'} HTTP/1.1\r\nHost: localhost\r\n\r\n" if hidden else ""
     wire = arena.wire()
     wire.send(f"GET /todos HTTP/1.1\r\nHost: localhost\r\n{arena.auth}{fields}\r\n{more}")
@@ -528,8 +528,8 @@ def test_upgrades_are_no_tunnel(arena: Arena, fields, hidden):
     wire.close()
 
 
-def test_an_upstream_that_upgrades(arena: Arena):
-    arena.upstream.on("GET", "/slow", Reply(101, [("Connection", "upgrade"), ("Upgrade", "websocket")], b"tunnel"))
+def test_an_upstream_that_upgrades_to_something_else(arena: Arena):
+    arena.upstream.on("GET", "/slow", Reply(101, [("Connection", "upgrade"), ("Upgrade", "h2c")], b"tunnel"))
     wire = arena.wire()
     wire.send(f"GET /slow HTTP/1.1\r\nHost: localhost\r\n{arena.auth}Connection: upgrade\r\nUpgrade: websocket\r\n\r\n")
     answer = read_answer(wire)

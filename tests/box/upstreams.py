@@ -370,8 +370,14 @@ def check(request: Request, secrets: set[str]) -> None:
     for secret in secrets:
         assert secret not in text, f"a token of the gateway reached the upstream:\n{text}"
     names = [name.lower() for name, _ in request.headers]
-    assert not HOP_BY_HOP & set(names), f"hop-by-hop headers reached the upstream:\n{text}"
-    if "connection" in names or "te" in names:
+    switches = (request.get("connection") or "").lower() == "upgrade"
+    assert switches == ("upgrade" in names), text
+    assert not (HOP_BY_HOP - {"upgrade"}) & set(names), f"hop-by-hop headers reached the upstream:\n{text}"
+    if switches:
+        # RFC 9110 §7.8: one protocol, for a request without a body.
+        assert (request.method, request.body, request.get("te")) == ("GET", b"", None), text
+        assert "," not in request.get("upgrade") and not request.get("upgrade").lower().startswith("h2"), text
+    elif "connection" in names or "te" in names:
         # RFC 9110 §10.1.4: a gateway that takes trailers says so to its own next hop.
         told = (request.get("te"), (request.get("connection") or "").lower())
         assert told == ("trailers", "te"), f"connection headers reached the upstream:\n{text}"

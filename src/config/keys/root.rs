@@ -318,9 +318,13 @@ static LIMITS: Table = Table {
         wait(
             "write_stall",
             "30s",
-            "the client takes no byte of the response",
+            "the client takes no byte of the response; an upgrade: either side",
         ),
-        wait("idle", "60s", "keep-alive"),
+        wait(
+            "idle",
+            "60s",
+            "keep-alive; an upgrade of which one side is done",
+        ),
         wait("drain", "25s", "for what is in flight at shutdown"),
         wait(
             "upstream_connect",
@@ -334,7 +338,7 @@ static LIMITS: Table = Table {
                 max: DAY,
             },
             Absent::Text("60s"),
-            "between two reads of a response body",
+            "between two reads of a response body; no limit for event streams, gRPC, upgrades",
         ),
         key(
             "head_bytes",

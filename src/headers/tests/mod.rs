@@ -6,6 +6,7 @@ mod outbound;
 mod properties;
 mod request;
 mod response;
+mod upgrade;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 

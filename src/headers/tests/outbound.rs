@@ -62,6 +62,7 @@ pub(super) fn send(
             request_id: &HeaderValue::from_static("r1"),
             host: &HeaderValue::from_static("api.internal:8000"),
             streamed,
+            upgrade: None,
         },
     )
 }

@@ -29,6 +29,7 @@ fn check(upstream: &str, whole: bool, expected: &str) {
         rules: &Rules::compile(&set, &remove).unwrap(),
         content_length: whole,
         trailers: whole,
+        upgrade: None,
     };
     let sent = response(&head(upstream), &context);
     let mut expected = head(expected);
