@@ -7,6 +7,7 @@ use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, header};
 use hyper::body::Incoming;
@@ -309,11 +310,16 @@ impl Handler for Gateway {
         recorder.attach(response.map(Content::Full))
     }
 
+    fn crowded(&self) -> Bytes {
+        Rejection::TooManyConnections.into_bytes(&self.ids.next())
+    }
+
     fn settings(&self) -> Settings {
         let snapshot = self.view.current();
         Settings {
             limits: Arc::clone(&snapshot.limits),
             tls: snapshot.tls.clone(),
+            trusted_proxies: Arc::clone(&snapshot.trusted_proxies),
         }
     }
 
@@ -322,12 +328,14 @@ impl Handler for Gateway {
     }
 
     fn note(&self, event: Event) {
-        self.ledger.counters.borrow_mut().unreadable(match event {
-            Event::HandshakeFailed => "handshake",
-            Event::Unreadable => "parse",
-            Event::TimedOut => "timeout",
-            Event::StreamStalled => "stalled",
-        });
+        let mut counters = self.ledger.counters.borrow_mut();
+        match event {
+            Event::HandshakeFailed => counters.unreadable("handshake"),
+            Event::Unreadable => counters.unreadable("parse"),
+            Event::TimedOut => counters.unreadable("timeout"),
+            Event::StreamStalled => counters.unreadable("stalled"),
+            Event::NetworkFull => counters.connection_refused("network"),
+        }
     }
 
     fn connection(&self, (kind, asked): ListenerId, opened: bool) {

@@ -15,7 +15,8 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     // words
     ("problems", &[]),
     ("tokens", &[]),
-    ("headers", &[]),
+    ("network", &[]),
+    ("headers", &["network"]),
     ("route", &[]),
     ("telemetry", &[]),
     ("config", &["problems", "tokens"]),
@@ -56,7 +57,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
         ],
     ),
     ("log", &["config", "lines"]),
-    ("server", &["config"]),
+    ("server", &["config", "network"]),
     ("todo", &[]),
     ("upstream", &["body", "headers", "snapshot"]),
     // the life of a request
@@ -144,6 +145,7 @@ const PURE: &[&str] = &[
     "problems",
     "tokens",
     "headers",
+    "network",
     "route",
     "telemetry",
     "config",

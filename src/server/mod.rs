@@ -7,6 +7,7 @@ mod connection;
 mod h2frames;
 mod linger;
 mod listener;
+mod networks;
 mod sniff;
 mod streams;
 mod watch;
@@ -21,6 +22,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::{Request, Response};
 use hyper::body::Incoming;
+use ipnet::IpNet;
 
 pub use listener::{BindError, Bound, Kind, bind, bind_unix, unbind_unix};
 pub use worker::{ListenerId, Workers};
@@ -46,6 +48,10 @@ pub trait Handler: 'static {
     /// The answer when serving a request panicked; counts it.
     fn panicked(&self) -> Response<Self::Body>;
 
+    /// The answer of HTTP/1.1, head and body, on a plain connection that is not taken: its network
+    /// has [`Limits::connections_per_network`].
+    fn crowded(&self) -> Bytes;
+
     /// What holds for a connection that is accepted now.
     fn settings(&self) -> Settings;
 
@@ -69,6 +75,8 @@ pub struct Settings {
     pub limits: Arc<Limits>,
     /// Certificates and protocol versions; `None`: no TLS is configured.
     pub tls: Option<Arc<rustls::ServerConfig>>,
+    /// Peers that carry the connections of many.
+    pub trusted_proxies: Arc<[IpNet]>,
 }
 
 /// Something that happened to a connection and not to a request.
@@ -82,6 +90,8 @@ pub enum Event {
     TimedOut,
     /// An HTTP/2 stream was reset because its client took no byte.
     StreamStalled,
+    /// It was not taken: its network has `limits.connections_per_network`.
+    NetworkFull,
 }
 
 /// The other end of a connection, and what became of the connection.

@@ -13,16 +13,19 @@ use std::task::Poll;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use socket2::SockRef;
 use tokio::net::TcpStream;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::{Notify, oneshot};
 use tokio::task::LocalSet;
 use tokio_util::sync::CancellationToken;
 
-use super::Handler;
 use super::connection;
 use super::linger::{Lingering, Socket, linger};
 use super::listener::{Bound, Kind};
+use super::networks::{Held, Networks};
+use super::{Event, Handler};
+use crate::network::{Network, covers};
 
 /// Names a listener among those that are open.
 pub type ListenerId = (Kind, SocketAddr);
@@ -73,6 +76,8 @@ struct Shared<R> {
     open: AtomicUsize,
     /// `limits.connections`.
     limit: AtomicUsize,
+    /// Open connections by network.
+    networks: Arc<Networks>,
     /// Cancelled when the process drains.
     drain: CancellationToken,
     /// Cancelled when the deadline of the drain has passed.
@@ -120,6 +125,7 @@ impl<R: Send + 'static> Workers<R> {
             posts,
             open: AtomicUsize::new(0),
             limit: AtomicUsize::new(connections),
+            networks: Arc::default(),
             drain: CancellationToken::new(),
             abort: CancellationToken::new(),
         });
@@ -357,6 +363,9 @@ impl<H: Handler> Worker<H> {
         listener: &Arc<Listener>,
         lingering: &UnboundedSender<Lingering>,
     ) {
+        let Ok(held) = self.admit(remote) else {
+            return self.turn_away(&stream, listener.kind);
+        };
         self.shared.open.fetch_add(1, Relaxed);
         listener.open.fetch_add(1, Relaxed);
         let listener = Arc::clone(listener);
@@ -369,6 +378,7 @@ impl<H: Handler> Worker<H> {
             shared: Arc::clone(&self.shared),
             index: target,
             listener,
+            _held: held,
         };
         if target == self.index {
             return self.serve(stream, remote, open, lingering);
@@ -383,6 +393,28 @@ impl<H: Handler> Worker<H> {
                     remote,
                     open,
                 }));
+        }
+    }
+
+    /// Counts a connection for its network; a trusted proxy carries many clients and has none.
+    /// An error: there are too many.
+    fn admit(&self, remote: SocketAddr) -> Result<Option<Held>, ()> {
+        let settings = self.handler.settings();
+        if covers(&settings.trusted_proxies, remote.ip()) {
+            return Ok(None);
+        }
+        let limit = settings.limits.connections_per_network;
+        let held = self.shared.networks.enter(Network::of(remote.ip()), limit);
+        held.map(Some).ok_or(())
+    }
+
+    /// Says no as cheaply as can be, before anything is read: on the plain listener by an answer
+    /// that fits into the empty buffer of the socket, else by closing it. It is not waited for
+    /// whether the client reads that.
+    fn turn_away(&self, stream: &TcpStream, kind: Kind) {
+        self.handler.note(Event::NetworkFull);
+        if kind == Kind::Http {
+            let _ = SockRef::from(stream).send(&self.handler.crowded());
         }
     }
 
@@ -435,6 +467,8 @@ struct Open<R> {
     shared: Arc<Shared<R>>,
     index: usize,
     listener: Arc<Listener>,
+    /// Its network's count.
+    _held: Option<Held>,
 }
 
 impl<R> Drop for Open<R> {

@@ -375,6 +375,15 @@ static LIMITS: Table = Table {
             Absent::Number(20_000),
             "connections overall",
         ),
+        key(
+            "connections_per_network",
+            Kind::Integer {
+                min: 1,
+                max: 10_000_000,
+            },
+            Absent::Number(1000),
+            "connections of one network (IPv4 /24, IPv6 /64) that is not in trusted_proxies",
+        ),
     ],
-    later: &["connections_per_network", "failed_auth", "response_chars"],
+    later: &["failed_auth", "response_chars"],
 };

@@ -282,6 +282,7 @@ fn limits(section: &Section<'_>, reading: &mut Reading<'_>) -> Limits {
     let headers = count("headers");
     let streams = count("streams");
     let connections = count("connections");
+    let connections_per_network = count("connections_per_network");
     Limits {
         request_head,
         body_idle,
@@ -295,5 +296,6 @@ fn limits(section: &Section<'_>, reading: &mut Reading<'_>) -> Limits {
         body_bytes: section.size("body_bytes", reading),
         streams: u32::try_from(streams).unwrap_or(u32::MAX),
         connections: usize::try_from(connections).unwrap_or(usize::MAX),
+        connections_per_network: usize::try_from(connections_per_network).unwrap_or(usize::MAX),
     }
 }

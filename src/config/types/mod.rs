@@ -235,6 +235,8 @@ pub struct Limits {
     pub streams: u32,
     /// Connections overall.
     pub connections: usize,
+    /// Connections of one network (IPv4 /24, IPv6 /64), at least 1. Trusted proxies are exempt.
+    pub connections_per_network: usize,
 }
 
 impl Default for Limits {
@@ -252,6 +254,7 @@ impl Default for Limits {
             body_bytes: 64 << 20,
             streams: 100,
             connections: 20_000,
+            connections_per_network: 1000,
         }
     }
 }
