@@ -320,6 +320,7 @@ impl Handler for Gateway {
             limits: Arc::clone(&snapshot.limits),
             tls: snapshot.tls.clone(),
             trusted_proxies: Arc::clone(&snapshot.trusted_proxies),
+            proxy_protocol: snapshot.config.listen.proxy_protocol,
         }
     }
 
@@ -335,6 +336,8 @@ impl Handler for Gateway {
             Event::TimedOut => counters.unreadable("timeout"),
             Event::StreamStalled => counters.unreadable("stalled"),
             Event::NetworkFull => counters.connection_refused("network"),
+            Event::NoProxy => counters.connection_refused("no_proxy"),
+            Event::ProxyHeader => counters.connection_refused("proxy_header"),
         }
     }
 

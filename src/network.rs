@@ -1,6 +1,6 @@
 //! Networks: whom one client can pretend to be many of, and whose word is believed.
 
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 
 use ipnet::IpNet;
 
@@ -22,15 +22,13 @@ impl Network {
                 let [a, b, c, _] = address.octets();
                 Self::V4([a, b, c])
             }
-            IpAddr::V6(address) => Self::V6(first_half(address)),
+            IpAddr::V6(address) => {
+                let mut half = [0; 8];
+                half.copy_from_slice(&address.octets()[..8]);
+                Self::V6(half)
+            }
         }
     }
-}
-
-/// The first 64 bits.
-fn first_half(address: Ipv6Addr) -> [u8; 8] {
-    let [a, b, c, d, e, f, g, h, ..] = address.octets();
-    [a, b, c, d, e, f, g, h]
 }
 
 /// Whether an address is in one of these networks.

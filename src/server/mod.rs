@@ -4,10 +4,12 @@
 //! listening socket of the process.
 
 mod connection;
+mod entrance;
 mod h2frames;
 mod linger;
 mod listener;
 mod networks;
+mod proxy;
 mod sniff;
 mod streams;
 mod watch;
@@ -27,7 +29,7 @@ use ipnet::IpNet;
 pub use listener::{BindError, Bound, Kind, bind, bind_unix, unbind_unix};
 pub use worker::{ListenerId, Workers};
 
-use crate::config::Limits;
+use crate::config::{Limits, ProxyProtocol};
 
 /// What serves the requests of one worker. Made on the worker's thread, lives and dies there.
 pub trait Handler: 'static {
@@ -77,6 +79,8 @@ pub struct Settings {
     pub tls: Option<Arc<rustls::ServerConfig>>,
     /// Peers that carry the connections of many.
     pub trusted_proxies: Arc<[IpNet]>,
+    /// Whether these peers tell by the PROXY protocol whose connections they are.
+    pub proxy_protocol: ProxyProtocol,
 }
 
 /// Something that happened to a connection and not to a request.
@@ -92,14 +96,18 @@ pub enum Event {
     StreamStalled,
     /// It was not taken: its network has `limits.connections_per_network`.
     NetworkFull,
+    /// It was not taken: `listen.proxy_protocol` is required and the peer is no trusted proxy.
+    NoProxy,
+    /// It was not taken: the header of the PROXY protocol is malformed, or is missing.
+    ProxyHeader,
 }
 
 /// The other end of a connection, and what became of the connection.
 #[derive(Debug)]
 pub struct Peer {
-    /// Its address.
+    /// Its address, or that which a trusted proxy named by the PROXY protocol.
     pub remote: SocketAddr,
-    /// The address that it connected to.
+    /// The address that it connected to, of the proxy if there is one.
     pub local: SocketAddr,
     /// Whether TLS is spoken.
     pub tls: bool,

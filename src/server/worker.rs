@@ -13,7 +13,6 @@ use std::task::Poll;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use socket2::SockRef;
 use tokio::net::TcpStream;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::{Notify, oneshot};
@@ -24,8 +23,7 @@ use super::connection;
 use super::linger::{Lingering, Socket, linger};
 use super::listener::{Bound, Kind};
 use super::networks::{Held, Networks};
-use super::{Event, Handler};
-use crate::network::{Network, covers};
+use super::{Handler, entrance};
 
 /// Names a listener among those that are open.
 pub type ListenerId = (Kind, SocketAddr);
@@ -363,8 +361,12 @@ impl<H: Handler> Worker<H> {
         listener: &Arc<Listener>,
         lingering: &UnboundedSender<Lingering>,
     ) {
-        let Ok(held) = self.admit(remote) else {
-            return self.turn_away(&stream, listener.kind);
+        let settings = self.handler.settings();
+        let held = match entrance::admit(&settings, &self.shared.networks, remote) {
+            Ok(held) => held,
+            Err(event) => {
+                return entrance::turn_away(&*self.handler, Some(&stream), listener.kind, event);
+            }
         };
         self.shared.open.fetch_add(1, Relaxed);
         listener.open.fetch_add(1, Relaxed);
@@ -396,28 +398,6 @@ impl<H: Handler> Worker<H> {
         }
     }
 
-    /// Counts a connection for its network; a trusted proxy carries many clients and has none.
-    /// An error: there are too many.
-    fn admit(&self, remote: SocketAddr) -> Result<Option<Held>, ()> {
-        let settings = self.handler.settings();
-        if covers(&settings.trusted_proxies, remote.ip()) {
-            return Ok(None);
-        }
-        let limit = settings.limits.connections_per_network;
-        let held = self.shared.networks.enter(Network::of(remote.ip()), limit);
-        held.map(Some).ok_or(())
-    }
-
-    /// Says no as cheaply as can be, before anything is read: on the plain listener by an answer
-    /// that fits into the empty buffer of the socket, else by closing it. It is not waited for
-    /// whether the client reads that.
-    fn turn_away(&self, stream: &TcpStream, kind: Kind) {
-        self.handler.note(Event::NetworkFull);
-        if kind == Kind::Http {
-            let _ = SockRef::from(stream).send(&self.handler.crowded());
-        }
-    }
-
     fn serve(
         &self,
         stream: TcpStream,
@@ -429,12 +409,17 @@ impl<H: Handler> Worker<H> {
         let Ok(local) = prepared else { return };
         let listener = Arc::clone(&open.listener);
         let (handler, drain) = (Rc::clone(&self.handler), self.shared.drain.clone());
+        let networks = Arc::clone(&self.shared.networks);
         // Also while it lingers, when this is over.
         let open = Arc::new(open);
         let socket = Socket::new(stream, open, lingering.clone());
         let counted = Counted::begin(&handler, (listener.kind, listener.asked));
         tokio::task::spawn_local(async move {
-            connection::serve(handler, listener.kind, socket, (remote, local), drain).await;
+            let (kind, ends) = (listener.kind, (remote, local));
+            let known = entrance::identify(&*handler, &networks, kind, socket, ends).await;
+            if let Some((socket, ends)) = known {
+                connection::serve(handler, kind, socket, ends, drain).await;
+            }
             drop(counted);
         });
     }

@@ -109,8 +109,21 @@ static LISTEN: Table = Table {
             Absent::Unset,
             "the admin socket; `admin.sock` in the state directory by default",
         ),
+        key(
+            "proxy_protocol",
+            Kind::Choice(&[
+                ("off", "there are no headers of it"),
+                (
+                    "optional",
+                    "connections of trusted_proxies may begin with one",
+                ),
+                ("required", "all do, and come from trusted_proxies"),
+            ]),
+            Absent::Text("off"),
+            "whether `https` and `http` read the PROXY protocol, version 1 or 2",
+        ),
     ],
-    later: &["proxy_protocol"],
+    later: &[],
 };
 
 /// `[tls]`

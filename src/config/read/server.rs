@@ -11,7 +11,9 @@ use toml::de::DeValue;
 use super::file;
 use crate::config::section::{Reading, Section};
 use crate::config::values::{self, Fault};
-use crate::config::{AccessLog, Certificate, Limits, Listen, Log, LogFormat, LogLevel, Secret};
+use crate::config::{
+    AccessLog, Certificate, Limits, Listen, Log, LogFormat, LogLevel, ProxyProtocol, Secret,
+};
 use crate::problems::Place;
 
 /// All of it.
@@ -41,11 +43,17 @@ pub(in crate::config) fn server(root: &Section<'_>, reading: &mut Reading<'_>) -
         .parsed("directory", reading, path)
         .unwrap_or_default();
     let listen = listen(&root.table("listen", reading), &state_directory, reading);
+    let trusted_proxies = trusted_proxies(root, reading);
+    if let Some(at) = root.table_written_key("listen", "proxy_protocol")
+        && trusted_proxies.is_empty()
+    {
+        nobody_is_trusted(listen.proxy_protocol, &at, reading);
+    }
     Server {
         workers: root
             .integer("workers", reading)
             .map(|workers| usize::try_from(workers).unwrap_or(usize::MAX)),
-        trusted_proxies: trusted_proxies(root, reading),
+        trusted_proxies,
         token_files: root
             .list("token_files", reading, path)
             .into_iter()
@@ -82,6 +90,22 @@ fn trusted_proxies(root: &Section<'_>, reading: &mut Reading<'_>) -> Vec<IpNet> 
         .into_iter()
         .map(|(network, _)| network)
         .collect()
+}
+
+/// The PROXY protocol is read from trusted proxies only, and there are none.
+fn nobody_is_trusted(protocol: ProxyProtocol, at: &Place, reading: &mut Reading<'_>) {
+    let problem = match protocol {
+        ProxyProtocol::Off => return,
+        ProxyProtocol::Optional => reading.problems.warn(
+            at,
+            "nobody may send a header: there is no peer in `trusted_proxies`",
+        ),
+        ProxyProtocol::Required => reading.problems.add(
+            at,
+            "every connection would be refused: there is no peer in `trusted_proxies`",
+        ),
+    };
+    problem.help("write the networks of the proxies, such as `trusted_proxies = [\"10.0.0.0/8\"]`");
 }
 
 /// `[listen]`
@@ -127,6 +151,11 @@ fn listen(section: &Section<'_>, state: &Path, reading: &mut Reading<'_>) -> Lis
         http,
         metrics,
         admin: admin.unwrap_or_else(|| state.join("admin.sock")),
+        proxy_protocol: match section.choice("proxy_protocol", reading) {
+            Some("optional") => ProxyProtocol::Optional,
+            Some("required") => ProxyProtocol::Required,
+            _ => ProxyProtocol::Off,
+        },
     }
 }
 

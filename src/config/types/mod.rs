@@ -76,6 +76,20 @@ pub struct Listen {
     pub metrics: Option<SocketAddr>,
     /// Path of the admin socket (default: `admin.sock` in the state directory).
     pub admin: PathBuf,
+    /// Whether trusted proxies tell by the PROXY protocol whose connections they pass on.
+    pub proxy_protocol: ProxyProtocol,
+}
+
+/// `listen.proxy_protocol`
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ProxyProtocol {
+    /// Nobody does.
+    #[default]
+    Off,
+    /// A trusted proxy may begin a connection with a header.
+    Optional,
+    /// Every connection comes from a trusted proxy and begins with a header.
+    Required,
 }
 
 /// One certificate chain and its key, both PEM. The names come from the certificate.
