@@ -83,7 +83,7 @@ impl Gateway {
         }
         let trust = Trust {
             networks: &snapshot.trusted_proxies,
-            fly: false,
+            fly: snapshot.config.behind_fly,
         };
         let client =
             headers::client_view(&head.headers, peer.remote.ip(), peer.tls, authority, trust);

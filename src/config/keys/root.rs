@@ -9,6 +9,8 @@ pub(super) const PATH: Kind = Kind::Text("a path");
 const PATTERN: Kind = Kind::Text("a path or a pattern such as `plugins/*.toml`");
 /// A network.
 const NETWORK: Kind = Kind::Text("a network such as `10.0.0.0/8`");
+/// The one word that stands for networks.
+const FLY: Kind = Kind::Choice(&[("fly", "the proxy of Fly.io")]);
 /// An address to listen on.
 const ADDRESS: Kind = Kind::Text("an address such as `0.0.0.0:8443`");
 /// The most that a size may say: 1 TiB.
@@ -33,9 +35,9 @@ pub(in crate::config) static ROOT: Table = Table {
         ),
         key(
             "trusted_proxies",
-            Kind::List(&NETWORK),
+            Kind::Either(&FLY, &Kind::List(&NETWORK)),
             Absent::List(&[]),
-            "peers whose Forwarded, X-Forwarded-* and X-Request-Id are believed",
+            "peers whose Forwarded, X-Forwarded-* and X-Request-Id are believed; or \"fly\", the proxy of Fly.io and its Fly-Client-IP",
         ),
         key(
             "token_files",

@@ -22,6 +22,8 @@ pub(in crate::config) struct Server {
     pub workers: Option<usize>,
     /// `trusted_proxies`
     pub trusted_proxies: Vec<IpNet>,
+    /// `trusted_proxies = "fly"`
+    pub behind_fly: bool,
     /// `token_files`
     pub token_files: Vec<PathBuf>,
     /// `[listen]`
@@ -43,7 +45,7 @@ pub(in crate::config) fn server(root: &Section<'_>, reading: &mut Reading<'_>) -
         .parsed("directory", reading, path)
         .unwrap_or_default();
     let listen = listen(&root.table("listen", reading), &state_directory, reading);
-    let trusted_proxies = trusted_proxies(root, reading);
+    let (trusted_proxies, behind_fly) = trusted_proxies(root, reading);
     if let Some(at) = root.table_written_key("listen", "proxy_protocol")
         && trusted_proxies.is_empty()
     {
@@ -54,6 +56,7 @@ pub(in crate::config) fn server(root: &Section<'_>, reading: &mut Reading<'_>) -
             .integer("workers", reading)
             .map(|workers| usize::try_from(workers).unwrap_or(usize::MAX)),
         trusted_proxies,
+        behind_fly,
         token_files: root
             .list("token_files", reading, path)
             .into_iter()
@@ -75,20 +78,29 @@ fn path(text: &str) -> Result<PathBuf, Fault> {
     }
 }
 
-/// `trusted_proxies`; the word `fly` has a meaning, but not yet.
-fn trusted_proxies(root: &Section<'_>, reading: &mut Reading<'_>) -> Vec<IpNet> {
-    if let Some((DeValue::String(word), at)) = root.find("trusted_proxies")
-        && word == "fly"
-    {
-        reading
-            .problems
-            .add(&at, "`fly` is not supported by this version yet")
-            .help("write the networks of the proxies, such as `[\"172.16.0.0/16\"]`");
-        return Vec::new();
+/// The networks of `trusted_proxies`, and whether they are those of Fly's proxy.
+fn trusted_proxies(root: &Section<'_>, reading: &mut Reading<'_>) -> (Vec<IpNet>, bool) {
+    let found = root.find("trusted_proxies");
+    if matches!(&found, Some((DeValue::String(word), _)) if word == "fly") {
+        return (fly_proxy(), true);
     }
-    root.list("trusted_proxies", reading, values::network)
+    let networks = root.list("trusted_proxies", reading, values::network);
+    let networks = networks.into_iter().map(|(network, _)| network);
+    (networks.collect(), false)
+}
+
+/// Where Fly's proxy connects from: private IPv4 addresses (RFC 1918 §3). Other machines of an
+/// organization come by its private network, which is IPv6 and goes past the proxy, so that they
+/// could write into the headers what they like.
+fn fly_proxy() -> Vec<IpNet> {
+    let private = [
+        ([10, 0, 0, 0], 8),
+        ([172, 16, 0, 0], 12),
+        ([192, 168, 0, 0], 16),
+    ];
+    private
         .into_iter()
-        .map(|(network, _)| network)
+        .filter_map(|(address, prefix)| IpNet::new(address.into(), prefix).ok())
         .collect()
 }
 

@@ -25,6 +25,8 @@ pub struct Config {
     pub workers: Option<usize>,
     /// Peers whose `Forwarded`, `X-Forwarded-*` and `X-Request-Id` are believed.
     pub trusted_proxies: Vec<IpNet>,
+    /// They are Fly's proxy, whose `Fly-Client-IP` names the client.
+    pub behind_fly: bool,
     /// Files with one token record a line.
     pub token_files: Vec<PathBuf>,
     /// Addresses.
