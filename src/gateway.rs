@@ -7,6 +7,7 @@ use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, header};
 use hyper::body::Incoming;
@@ -85,7 +86,7 @@ impl Gateway {
         }
         let trust = Trust {
             networks: &snapshot.trusted_proxies,
-            fly: false,
+            fly: snapshot.config.behind_fly,
         };
         let client =
             headers::client_view(&head.headers, peer.remote.ip(), peer.tls, authority, trust);
@@ -333,11 +334,17 @@ impl Handler for Gateway {
         recorder.attach(response.map(Content::Full))
     }
 
+    fn crowded(&self) -> Bytes {
+        Rejection::TooManyConnections.into_bytes(&self.ids.next())
+    }
+
     fn settings(&self) -> Settings {
         let snapshot = self.view.current();
         Settings {
             limits: Arc::clone(&snapshot.limits),
             tls: snapshot.tls.clone(),
+            trusted_proxies: Arc::clone(&snapshot.trusted_proxies),
+            proxy_protocol: snapshot.config.listen.proxy_protocol,
         }
     }
 
@@ -346,12 +353,16 @@ impl Handler for Gateway {
     }
 
     fn note(&self, event: Event) {
-        self.ledger.counters.borrow_mut().unreadable(match event {
-            Event::HandshakeFailed => "handshake",
-            Event::Unreadable => "parse",
-            Event::TimedOut => "timeout",
-            Event::StreamStalled => "stalled",
-        });
+        let mut counters = self.ledger.counters.borrow_mut();
+        match event {
+            Event::HandshakeFailed => counters.unreadable("handshake"),
+            Event::Unreadable => counters.unreadable("parse"),
+            Event::TimedOut => counters.unreadable("timeout"),
+            Event::StreamStalled => counters.unreadable("stalled"),
+            Event::NetworkFull => counters.connection_refused("network"),
+            Event::NoProxy => counters.connection_refused("no_proxy"),
+            Event::ProxyHeader => counters.connection_refused("proxy_header"),
+        }
     }
 
     fn connection(&self, (kind, asked): ListenerId, opened: bool) {

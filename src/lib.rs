@@ -17,6 +17,7 @@ pub mod headers;
 pub mod lines;
 pub mod local;
 pub mod log;
+pub mod network;
 pub mod openapi;
 pub mod outbound;
 pub mod problems;

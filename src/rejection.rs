@@ -64,6 +64,9 @@ pub enum Rejection {
     /// It answered with something that can not be passed on.
     #[error("the API broke off its answer or sent one that can not be passed on")]
     UpstreamBroken,
+    /// A connection that is not taken: `limits.connections_per_network`.
+    #[error("your network has too many connections open")]
+    TooManyConnections,
     /// `auth = none` of `dev`: a browser page of another origin.
     #[error("requests of this web page's origin are not allowed")]
     ForeignOrigin,
@@ -107,6 +110,7 @@ impl Rejection {
             Self::UpstreamUnreachable => (StatusCode::BAD_GATEWAY, "upstream_unreachable"),
             Self::UpstreamTimeout { .. } => (StatusCode::GATEWAY_TIMEOUT, "upstream_timeout"),
             Self::UpstreamBroken => (StatusCode::BAD_GATEWAY, "upstream_broken"),
+            Self::TooManyConnections => (StatusCode::SERVICE_UNAVAILABLE, "too_many_connections"),
             Self::ForeignOrigin => (StatusCode::FORBIDDEN, "foreign_origin"),
             Self::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "internal"),
         }
@@ -117,7 +121,11 @@ impl Rejection {
     fn closes(&self) -> bool {
         matches!(
             self,
-            Self::Malformed(_) | Self::Body(_) | Self::HeadTooLarge { .. } | Self::Internal
+            Self::Malformed(_)
+                | Self::Body(_)
+                | Self::HeadTooLarge { .. }
+                | Self::TooManyConnections
+                | Self::Internal
         )
     }
 
@@ -155,12 +163,37 @@ impl Rejection {
             Self::DocumentUnavailable => {
                 headers.insert(header::RETRY_AFTER, HeaderValue::from(RETRY_DOCUMENT));
             }
-            Self::Body(BodyFault::Crowded) => {
+            Self::Body(BodyFault::Crowded) | Self::TooManyConnections => {
                 headers.insert(header::RETRY_AFTER, HeaderValue::from(1));
             }
             _ => {}
         }
         response
+    }
+
+    /// The answer as HTTP/1.1 writes it, for a connection that no codec gets.
+    pub fn into_bytes(self, request_id: &HeaderValue) -> Bytes {
+        let response = self.into_response(request_id, false);
+        let status = response.status();
+        let reason = status.canonical_reason().unwrap_or("Refused");
+        let mut bytes = format!("HTTP/1.1 {} {reason}\r\n", status.as_u16()).into_bytes();
+        let mut field = |name: &str, value: &[u8]| {
+            bytes.extend_from_slice(name.as_bytes());
+            bytes.extend_from_slice(b": ");
+            bytes.extend_from_slice(value);
+            bytes.extend_from_slice(b"\r\n");
+        };
+        for (name, value) in response.headers() {
+            field(name.as_str(), value.as_bytes());
+        }
+        field("x-request-id", request_id.as_bytes());
+        field(
+            "content-length",
+            response.body().len().to_string().as_bytes(),
+        );
+        bytes.extend_from_slice(b"\r\n");
+        bytes.extend_from_slice(response.body());
+        bytes.into()
     }
 }
 

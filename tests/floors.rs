@@ -15,7 +15,8 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     // words
     ("problems", &[]),
     ("tokens", &[]),
-    ("headers", &[]),
+    ("network", &[]),
+    ("headers", &["network"]),
     ("route", &[]),
     ("telemetry", &[]),
     ("config", &["problems", "tokens"]),
@@ -57,7 +58,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ),
     ("log", &["config", "lines"]),
     ("congestion", &[]),
-    ("server", &["config", "congestion"]),
+    ("server", &["config", "congestion", "network"]),
     ("todo", &[]),
     ("upstream", &["body", "congestion", "headers", "snapshot"]),
     // the life of a request
@@ -160,6 +161,7 @@ const PURE: &[&str] = &[
     "problems",
     "tokens",
     "headers",
+    "network",
     "route",
     "telemetry",
     "config",

@@ -102,6 +102,7 @@ fn main(name: &Path, root: &Section<'_>, reading: &mut Reading<'_>) -> Config {
     let config = Config {
         workers: server.workers,
         trusted_proxies: server.trusted_proxies,
+        behind_fly: server.behind_fly,
         token_files: server.token_files,
         listen: server.listen,
         certificates: server.certificates,

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::sync::mpsc::UnboundedSender;
@@ -29,6 +30,8 @@ pub(crate) type Lingering = (TcpStream, Arc<dyn Send + Sync>);
 /// A socket that, when dropped after an orderly end of ours, is handed to the worker to linger.
 pub(crate) struct Socket {
     stream: Option<TcpStream>,
+    /// What was read and given back: the next that is read.
+    ahead: Bytes,
     /// The client said that it is done.
     ended: bool,
     /// We said that we are done.
@@ -54,6 +57,7 @@ impl Socket {
     ) -> Self {
         Self {
             stream: Some(stream),
+            ahead: Bytes::new(),
             open,
             ended: false,
             shut: false,
@@ -61,7 +65,22 @@ impl Socket {
         }
     }
 
-    fn stream(&mut self) -> io::Result<Pin<&mut TcpStream>> {
+    /// Gives bytes back that were read: they are read once more, before all others.
+    pub(crate) fn unread(&mut self, bytes: Bytes) {
+        self.ahead = bytes;
+    }
+
+    /// Keeps something beside what counts the connection, for as long as that.
+    pub(crate) fn hold(&mut self, more: impl Send + Sync + 'static) {
+        self.open = Arc::new((Arc::clone(&self.open), more));
+    }
+
+    /// The socket itself.
+    pub(crate) fn stream(&self) -> Option<&TcpStream> {
+        self.stream.as_ref()
+    }
+
+    fn io(&mut self) -> io::Result<Pin<&mut TcpStream>> {
         self.stream
             .as_mut()
             .map(Pin::new)
@@ -104,8 +123,13 @@ impl AsyncRead for Socket {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        if !self.ahead.is_empty() {
+            let length = self.ahead.len().min(buf.remaining());
+            buf.put_slice(&self.ahead.split_to(length));
+            return Poll::Ready(Ok(()));
+        }
         let before = buf.filled().len();
-        let result = self.stream()?.poll_read(cx, buf);
+        let result = self.io()?.poll_read(cx, buf);
         match result {
             Poll::Ready(Ok(())) if buf.filled().len() == before && buf.remaining() > 0 => {
                 self.ended = true;
@@ -123,7 +147,7 @@ impl AsyncWrite for Socket {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        self.stream()?.poll_write(cx, buf)
+        self.io()?.poll_write(cx, buf)
     }
 
     fn poll_write_vectored(
@@ -131,7 +155,7 @@ impl AsyncWrite for Socket {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        self.stream()?.poll_write_vectored(cx, bufs)
+        self.io()?.poll_write_vectored(cx, bufs)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -139,11 +163,11 @@ impl AsyncWrite for Socket {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.stream()?.poll_flush(cx)
+        self.io()?.poll_flush(cx)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.shut = true;
-        self.stream()?.poll_shutdown(cx)
+        self.io()?.poll_shutdown(cx)
     }
 }

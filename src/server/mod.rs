@@ -5,10 +5,13 @@
 
 mod connection;
 mod cork;
+mod entrance;
 mod h2frames;
 mod intake;
 mod linger;
 mod listener;
+mod networks;
+mod proxy;
 mod sniff;
 mod streams;
 mod tunnel;
@@ -24,13 +27,14 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::{Request, Response};
 use hyper::body::Incoming;
+use ipnet::IpNet;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::sync::CancellationToken;
 
 pub use listener::{BindError, Bound, Kind, bind, bind_unix, unbind_unix};
 pub use worker::{ListenerId, Workers};
 
-use crate::config::Limits;
+use crate::config::{Limits, ProxyProtocol};
 
 /// What serves the requests of one worker. Made on the worker's thread, lives and dies there.
 pub trait Handler: 'static {
@@ -50,6 +54,10 @@ pub trait Handler: 'static {
 
     /// The answer when serving a request panicked; counts it.
     fn panicked(&self) -> Response<Self::Body>;
+
+    /// The answer of HTTP/1.1, head and body, on a plain connection that is not taken: its network
+    /// has [`Limits::connections_per_network`].
+    fn crowded(&self) -> Bytes;
 
     /// What holds for a connection that is accepted now.
     fn settings(&self) -> Settings;
@@ -74,6 +82,10 @@ pub struct Settings {
     pub limits: Arc<Limits>,
     /// Certificates and protocol versions; `None`: no TLS is configured.
     pub tls: Option<Arc<rustls::ServerConfig>>,
+    /// Peers that carry the connections of many.
+    pub trusted_proxies: Arc<[IpNet]>,
+    /// Whether these peers tell by the PROXY protocol whose connections they are.
+    pub proxy_protocol: ProxyProtocol,
 }
 
 /// Something that happened to a connection and not to a request.
@@ -87,14 +99,20 @@ pub enum Event {
     TimedOut,
     /// An HTTP/2 stream was reset because its client took no byte.
     StreamStalled,
+    /// It was not taken: its network has `limits.connections_per_network`.
+    NetworkFull,
+    /// It was not taken: `listen.proxy_protocol` is required and the peer is no trusted proxy.
+    NoProxy,
+    /// It was not taken: the header of the PROXY protocol is malformed, or is missing.
+    ProxyHeader,
 }
 
 /// The other end of a connection, and what became of the connection.
 #[derive(Debug)]
 pub struct Peer {
-    /// Its address.
+    /// Its address, or that which a trusted proxy named by the PROXY protocol.
     pub remote: SocketAddr,
-    /// The address that it connected to.
+    /// The address that it connected to, of the proxy if there is one.
     pub local: SocketAddr,
     /// Whether TLS is spoken.
     pub tls: bool,

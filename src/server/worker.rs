@@ -19,10 +19,11 @@ use tokio::sync::{Notify, oneshot};
 use tokio::task::LocalSet;
 use tokio_util::sync::CancellationToken;
 
-use super::Handler;
 use super::connection;
 use super::linger::{Lingering, Socket, linger};
 use super::listener::{Bound, Kind};
+use super::networks::{Held, Networks};
+use super::{Handler, entrance};
 
 /// Names a listener among those that are open.
 pub type ListenerId = (Kind, SocketAddr);
@@ -73,6 +74,8 @@ struct Shared<R> {
     open: AtomicUsize,
     /// `limits.connections`.
     limit: AtomicUsize,
+    /// Open connections by network.
+    networks: Arc<Networks>,
     /// Cancelled when the process drains.
     drain: CancellationToken,
     /// Cancelled when the deadline of the drain has passed.
@@ -120,6 +123,7 @@ impl<R: Send + 'static> Workers<R> {
             posts,
             open: AtomicUsize::new(0),
             limit: AtomicUsize::new(connections),
+            networks: Arc::default(),
             drain: CancellationToken::new(),
             abort: CancellationToken::new(),
         });
@@ -357,6 +361,13 @@ impl<H: Handler> Worker<H> {
         listener: &Arc<Listener>,
         lingering: &UnboundedSender<Lingering>,
     ) {
+        let settings = self.handler.settings();
+        let held = match entrance::admit(&settings, &self.shared.networks, remote) {
+            Ok(held) => held,
+            Err(event) => {
+                return entrance::turn_away(&*self.handler, Some(&stream), listener.kind, event);
+            }
+        };
         self.shared.open.fetch_add(1, Relaxed);
         listener.open.fetch_add(1, Relaxed);
         let listener = Arc::clone(listener);
@@ -369,6 +380,7 @@ impl<H: Handler> Worker<H> {
             shared: Arc::clone(&self.shared),
             index: target,
             listener,
+            _held: held,
         };
         if target == self.index {
             return self.serve(stream, remote, open, lingering);
@@ -398,12 +410,17 @@ impl<H: Handler> Worker<H> {
         crate::congestion::suit(&stream, remote.ip());
         let listener = Arc::clone(&open.listener);
         let (handler, drain) = (Rc::clone(&self.handler), self.shared.drain.clone());
+        let networks = Arc::clone(&self.shared.networks);
         // Also while it lingers, when this is over.
         let open = Arc::new(open);
         let socket = Socket::new(stream, open, lingering.clone());
         let counted = Counted::begin(&handler, (listener.kind, listener.asked));
         tokio::task::spawn_local(async move {
-            connection::serve(handler, listener.kind, socket, (remote, local), drain).await;
+            let (kind, ends) = (listener.kind, (remote, local));
+            let known = entrance::identify(&*handler, &networks, kind, socket, ends).await;
+            if let Some((socket, ends)) = known {
+                connection::serve(handler, kind, socket, ends, drain).await;
+            }
             drop(counted);
         });
     }
@@ -436,6 +453,8 @@ struct Open<R> {
     shared: Arc<Shared<R>>,
     index: usize,
     listener: Arc<Listener>,
+    /// Its network's count.
+    _held: Option<Held>,
 }
 
 impl<R> Drop for Open<R> {

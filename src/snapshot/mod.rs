@@ -56,7 +56,7 @@ pub struct Snapshot {
     /// Bounds.
     pub limits: Arc<Limits>,
     /// Whose forwarding headers are believed.
-    pub trusted_proxies: Vec<IpNet>,
+    pub trusted_proxies: Arc<[IpNet]>,
 }
 
 /// What goes into a snapshot beside the configuration.
@@ -137,7 +137,7 @@ impl Snapshot {
             return None;
         }
         let limits = Arc::new(config.limits.clone());
-        let trusted_proxies = config.trusted_proxies.clone();
+        let trusted_proxies = Arc::from(&*config.trusted_proxies);
         Some(Self {
             generation: material.generation,
             hash: material.hash.clone(),

@@ -104,7 +104,7 @@ pub(super) enum Kind {
     Tables(&'static Table),
     /// A table of tables with names of the author's choice.
     Named(&'static Table),
-    /// Either of two; a string is the first, a table the second.
+    /// Either of two; a string is the first, a table or a list the second.
     Either(&'static Kind, &'static Kind),
 }
 

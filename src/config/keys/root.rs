@@ -9,6 +9,8 @@ pub(super) const PATH: Kind = Kind::Text("a path");
 const PATTERN: Kind = Kind::Text("a path or a pattern such as `plugins/*.toml`");
 /// A network.
 const NETWORK: Kind = Kind::Text("a network such as `10.0.0.0/8`");
+/// The one word that stands for networks.
+const FLY: Kind = Kind::Choice(&[("fly", "the proxy of Fly.io")]);
 /// An address to listen on.
 const ADDRESS: Kind = Kind::Text("an address such as `0.0.0.0:8443`");
 /// The most that a size may say: 1 TiB.
@@ -33,9 +35,9 @@ pub(in crate::config) static ROOT: Table = Table {
         ),
         key(
             "trusted_proxies",
-            Kind::List(&NETWORK),
+            Kind::Either(&FLY, &Kind::List(&NETWORK)),
             Absent::List(&[]),
-            "peers whose Forwarded, X-Forwarded-* and X-Request-Id are believed",
+            "peers whose Forwarded, X-Forwarded-* and X-Request-Id are believed; or \"fly\", the proxy of Fly.io and its Fly-Client-IP",
         ),
         key(
             "token_files",
@@ -109,8 +111,21 @@ static LISTEN: Table = Table {
             Absent::Unset,
             "the admin socket; `admin.sock` in the state directory by default",
         ),
+        key(
+            "proxy_protocol",
+            Kind::Choice(&[
+                ("off", "there are no headers of it"),
+                (
+                    "optional",
+                    "connections of trusted_proxies may begin with one",
+                ),
+                ("required", "all do, and come from trusted_proxies"),
+            ]),
+            Absent::Text("off"),
+            "whether `https` and `http` read the PROXY protocol, version 1 or 2",
+        ),
     ],
-    later: &["proxy_protocol"],
+    later: &[],
 };
 
 /// `[tls]`
@@ -379,6 +394,15 @@ static LIMITS: Table = Table {
             Absent::Number(20_000),
             "connections overall",
         ),
+        key(
+            "connections_per_network",
+            Kind::Integer {
+                min: 1,
+                max: 10_000_000,
+            },
+            Absent::Number(1000),
+            "connections of one network (IPv4 /24, IPv6 /64) that is not in trusted_proxies",
+        ),
     ],
-    later: &["connections_per_network", "failed_auth", "response_chars"],
+    later: &["failed_auth", "response_chars"],
 };

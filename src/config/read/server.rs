@@ -11,7 +11,9 @@ use toml::de::DeValue;
 use super::file;
 use crate::config::section::{Reading, Section};
 use crate::config::values::{self, Fault};
-use crate::config::{AccessLog, Certificate, Limits, Listen, Log, LogFormat, LogLevel, Secret};
+use crate::config::{
+    AccessLog, Certificate, Limits, Listen, Log, LogFormat, LogLevel, ProxyProtocol, Secret,
+};
 use crate::problems::Place;
 
 /// All of it.
@@ -20,6 +22,8 @@ pub(in crate::config) struct Server {
     pub workers: Option<usize>,
     /// `trusted_proxies`
     pub trusted_proxies: Vec<IpNet>,
+    /// `trusted_proxies = "fly"`
+    pub behind_fly: bool,
     /// `token_files`
     pub token_files: Vec<PathBuf>,
     /// `[listen]`
@@ -41,11 +45,18 @@ pub(in crate::config) fn server(root: &Section<'_>, reading: &mut Reading<'_>) -
         .parsed("directory", reading, path)
         .unwrap_or_default();
     let listen = listen(&root.table("listen", reading), &state_directory, reading);
+    let (trusted_proxies, behind_fly) = trusted_proxies(root, reading);
+    if let Some(at) = root.table_written_key("listen", "proxy_protocol")
+        && trusted_proxies.is_empty()
+    {
+        nobody_is_trusted(listen.proxy_protocol, &at, reading);
+    }
     Server {
         workers: root
             .integer("workers", reading)
             .map(|workers| usize::try_from(workers).unwrap_or(usize::MAX)),
-        trusted_proxies: trusted_proxies(root, reading),
+        trusted_proxies,
+        behind_fly,
         token_files: root
             .list("token_files", reading, path)
             .into_iter()
@@ -67,21 +78,46 @@ fn path(text: &str) -> Result<PathBuf, Fault> {
     }
 }
 
-/// `trusted_proxies`; the word `fly` has a meaning, but not yet.
-fn trusted_proxies(root: &Section<'_>, reading: &mut Reading<'_>) -> Vec<IpNet> {
-    if let Some((DeValue::String(word), at)) = root.find("trusted_proxies")
-        && word == "fly"
-    {
-        reading
-            .problems
-            .add(&at, "`fly` is not supported by this version yet")
-            .help("write the networks of the proxies, such as `[\"172.16.0.0/16\"]`");
-        return Vec::new();
+/// The networks of `trusted_proxies`, and whether they are those of Fly's proxy.
+fn trusted_proxies(root: &Section<'_>, reading: &mut Reading<'_>) -> (Vec<IpNet>, bool) {
+    let found = root.find("trusted_proxies");
+    if matches!(&found, Some((DeValue::String(word), _)) if word == "fly") {
+        return (fly_proxy(), true);
     }
-    root.list("trusted_proxies", reading, values::network)
+    let networks = root.list("trusted_proxies", reading, values::network);
+    let networks = networks.into_iter().map(|(network, _)| network);
+    (networks.collect(), false)
+}
+
+/// Where Fly's proxy connects from: private IPv4 addresses (RFC 1918 §3). Other machines of an
+/// organization come by its private network, which is IPv6 and goes past the proxy, so that they
+/// could write into the headers what they like.
+fn fly_proxy() -> Vec<IpNet> {
+    let private = [
+        ([10, 0, 0, 0], 8),
+        ([172, 16, 0, 0], 12),
+        ([192, 168, 0, 0], 16),
+    ];
+    private
         .into_iter()
-        .map(|(network, _)| network)
+        .filter_map(|(address, prefix)| IpNet::new(address.into(), prefix).ok())
         .collect()
+}
+
+/// The PROXY protocol is read from trusted proxies only, and there are none.
+fn nobody_is_trusted(protocol: ProxyProtocol, at: &Place, reading: &mut Reading<'_>) {
+    let problem = match protocol {
+        ProxyProtocol::Off => return,
+        ProxyProtocol::Optional => reading.problems.warn(
+            at,
+            "nobody may send a header: there is no peer in `trusted_proxies`",
+        ),
+        ProxyProtocol::Required => reading.problems.add(
+            at,
+            "every connection would be refused: there is no peer in `trusted_proxies`",
+        ),
+    };
+    problem.help("write the networks of the proxies, such as `trusted_proxies = [\"10.0.0.0/8\"]`");
 }
 
 /// `[listen]`
@@ -127,6 +163,11 @@ fn listen(section: &Section<'_>, state: &Path, reading: &mut Reading<'_>) -> Lis
         http,
         metrics,
         admin: admin.unwrap_or_else(|| state.join("admin.sock")),
+        proxy_protocol: match section.choice("proxy_protocol", reading) {
+            Some("optional") => ProxyProtocol::Optional,
+            Some("required") => ProxyProtocol::Required,
+            _ => ProxyProtocol::Off,
+        },
     }
 }
 
@@ -282,6 +323,7 @@ fn limits(section: &Section<'_>, reading: &mut Reading<'_>) -> Limits {
     let headers = count("headers");
     let streams = count("streams");
     let connections = count("connections");
+    let connections_per_network = count("connections_per_network");
     Limits {
         request_head,
         body_idle,
@@ -295,5 +337,6 @@ fn limits(section: &Section<'_>, reading: &mut Reading<'_>) -> Limits {
         body_bytes: section.size("body_bytes", reading),
         streams: u32::try_from(streams).unwrap_or(u32::MAX),
         connections: usize::try_from(connections).unwrap_or(usize::MAX),
+        connections_per_network: usize::try_from(connections_per_network).unwrap_or(usize::MAX),
     }
 }

@@ -174,7 +174,7 @@ impl Section<'_> {
     pub(in crate::config) fn texts(&self, name: &str, reading: &mut Reading<'_>) -> Vec<Text> {
         let key = self.described(name);
         let (one, item_kind) = match &key.kind {
-            Kind::List(kind) => (false, *kind),
+            Kind::List(kind) | Kind::Either(_, Kind::List(kind)) => (false, *kind),
             Kind::OneOrMany(kind) => (true, *kind),
             _ => unreachable!("`{name}` is described as something else than a list"),
         };

@@ -14,6 +14,9 @@ fn brief(config: &Config) -> String {
     };
     line("workers", &config.workers);
     line("trusted_proxies", &config.trusted_proxies);
+    if config.behind_fly {
+        line("behind_fly", &true);
+    }
     line("token_files", &config.token_files);
     line("listen", &config.listen);
     for certificate in &config.certificates {

@@ -25,6 +25,8 @@ pub struct Config {
     pub workers: Option<usize>,
     /// Peers whose `Forwarded`, `X-Forwarded-*` and `X-Request-Id` are believed.
     pub trusted_proxies: Vec<IpNet>,
+    /// They are Fly's proxy, whose `Fly-Client-IP` names the client.
+    pub behind_fly: bool,
     /// Files with one token record a line.
     pub token_files: Vec<PathBuf>,
     /// Addresses.
@@ -76,6 +78,20 @@ pub struct Listen {
     pub metrics: Option<SocketAddr>,
     /// Path of the admin socket (default: `admin.sock` in the state directory).
     pub admin: PathBuf,
+    /// Whether trusted proxies tell by the PROXY protocol whose connections they pass on.
+    pub proxy_protocol: ProxyProtocol,
+}
+
+/// `listen.proxy_protocol`
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ProxyProtocol {
+    /// Nobody does.
+    #[default]
+    Off,
+    /// A trusted proxy may begin a connection with a header.
+    Optional,
+    /// Every connection comes from a trusted proxy and begins with a header.
+    Required,
 }
 
 /// One certificate chain and its key, both PEM. The names come from the certificate.
@@ -235,6 +251,8 @@ pub struct Limits {
     pub streams: u32,
     /// Connections overall.
     pub connections: usize,
+    /// Connections of one network (IPv4 /24, IPv6 /64), at least 1. Trusted proxies are exempt.
+    pub connections_per_network: usize,
 }
 
 impl Default for Limits {
@@ -252,6 +270,7 @@ impl Default for Limits {
             body_bytes: 64 << 20,
             streams: 100,
             connections: 20_000,
+            connections_per_network: 1000,
         }
     }
 }

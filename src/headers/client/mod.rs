@@ -9,6 +9,7 @@ use ipnet::IpNet;
 
 use super::authority::{Authority, parse_authority};
 use super::fields::{list, only};
+use crate::network::covers;
 use forwarded::Element;
 
 /// Most hops that are followed.
@@ -39,9 +40,7 @@ pub struct Trust<'a> {
 impl Trust<'_> {
     /// Whether this address is one of theirs.
     fn covers(&self, address: IpAddr) -> bool {
-        self.networks
-            .iter()
-            .any(|network| network.contains(&address))
+        covers(self.networks, address)
     }
 }
 

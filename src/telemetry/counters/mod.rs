@@ -19,6 +19,8 @@ pub struct Counters {
     pub(super) listeners: Vec<Connections>,
     /// Responses that the gateway cut, by reason.
     pub(super) streams_cut: Tally<&'static str>,
+    /// Connections that were not taken, by reason.
+    pub(super) refused: Tally<&'static str>,
     /// Request heads that the HTTP library refused by itself, by kind.
     pub(super) unreadable: Tally<&'static str>,
     /// Requests that ended in a panic.
@@ -90,6 +92,11 @@ impl Counters {
         at(&mut self.listeners, listener.0).closed += 1;
     }
 
+    /// Counts a connection that was not taken. `reason` is a word such as `network`.
+    pub fn connection_refused(&mut self, reason: &'static str) {
+        self.refused.add(reason, 1);
+    }
+
     /// Counts a request head that the HTTP library refused before we saw it. `kind` is a word
     /// such as `parse` or `too_large`.
     pub fn unreadable(&mut self, kind: &'static str) {
@@ -111,6 +118,7 @@ impl Counters {
             ours.closed += theirs.closed;
         });
         self.streams_cut.merge(&other.streams_cut);
+        self.refused.merge(&other.refused);
         self.unreadable.merge(&other.unreadable);
         self.panics += other.panics;
     }

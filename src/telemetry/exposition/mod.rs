@@ -138,6 +138,10 @@ fn process(counters: &Counters, names: &Names) -> Vec<Family> {
         );
         opened.row(label(), Value::Count(counters.opened));
     }
+    let mut refused = Family::counter("connections_refused", "Connections that were not taken");
+    for (reason, count) in counters.refused.iter() {
+        refused.row(vec![("reason", reason.into())], Value::Count(count));
+    }
     let mut cut = Family::counter("streams_cut", "Responses that the gateway cut");
     for (reason, count) in counters.streams_cut.iter() {
         cut.row(vec![("reason", reason.into())], Value::Count(count));
@@ -148,7 +152,7 @@ fn process(counters: &Counters, names: &Names) -> Vec<Family> {
     }
     let mut panics = Family::counter("panics", "Requests that ended in a bug of the gateway");
     panics.row(Vec::new(), Value::Count(counters.panics));
-    vec![connections, opened, cut, unreadable, panics]
+    vec![connections, opened, refused, cut, unreadable, panics]
 }
 
 /// What control knows.

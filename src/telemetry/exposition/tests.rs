@@ -61,6 +61,7 @@ fn every_documented_name_is_on_the_first_page() {
             ("plugway_config_pending_rejected", "gauge"),
             ("plugway_connections", "gauge"),
             ("plugway_connections_opened", "counter"),
+            ("plugway_connections_refused", "counter"),
             ("plugway_generation", "gauge"),
             ("plugway_generations_alive", "gauge"),
             ("plugway_panics", "counter"),
