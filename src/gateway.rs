@@ -230,16 +230,17 @@ impl Gateway {
         let begun = recorder.elapsed();
         let sent = self
             .upstreams
-            .send(&errand.plugin.target, errand.request(&stamp, body), again)
+            .send(&errand.plugin.targets, errand.request(&stamp, body), again)
             .await;
         recorder.record.upstream = Some(recorder.elapsed().saturating_sub(begun));
-        let response = sent.map_err(|error| upstream_failed(errand.plugin, &error, recorder))?;
+        let (response, target) =
+            sent.map_err(|error| upstream_failed(errand.plugin, &error, recorder))?;
         recorder.record.upstream_status = Some(response.status());
         if headers::is_fly_replay_body(response.headers()) {
             recorder.upstream_failed("replay");
             return Err(Rejection::UpstreamBroken);
         }
-        Ok(errand.response(&stamp, response))
+        Ok(errand.response(&stamp, response, target))
     }
 
     /// Notes who called, for the record.

@@ -22,6 +22,7 @@ use crate::gateway::Gateway;
 use crate::openapi;
 use crate::problems::Problems;
 use crate::server::{self, Workers};
+use crate::snapshot::Origins;
 use crate::telemetry::{self, Counters, Labels};
 use crate::tokens::{ScopeLists, TokenTable};
 use world::World;
@@ -143,6 +144,7 @@ impl App {
             tokens: TokenTable::with_capacity(1024),
             scopes: ScopeLists::default(),
             labels: Labels::new(),
+            origins: Origins::default(),
         });
         let control =
             Control::new(source, world, Arc::clone(&shared)).map_err(anyhow::Error::msg)?;
@@ -428,6 +430,7 @@ pub fn rehearse(source: Source) -> anyhow::Result<(Option<crate::snapshot::Snaps
             tokens: TokenTable::with_capacity(16),
             scopes: ScopeLists::default(),
             labels: Labels::new(),
+            origins: Origins::default(),
         });
         let mut control = Control::new(source, world, shared).map_err(anyhow::Error::msg)?;
         loop {

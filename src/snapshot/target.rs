@@ -8,6 +8,10 @@ use http::{HeaderName, HeaderValue};
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 
+use super::Origin;
+use crate::config::Upstream;
+use crate::headers::Authority;
+
 /// An upstream, ready to be dialled.
 #[derive(Debug, Clone)]
 pub struct Target {
@@ -29,6 +33,12 @@ pub struct Target {
     pub idle: Duration,
     /// `upstream.retries`
     pub retries: u32,
+    /// What the process knows of it.
+    pub origin: Arc<Origin>,
+    /// Host and port, for addresses that it sends back.
+    pub known_as: Authority<'static>,
+    /// The `Host` that it is sent; `None`: the client's.
+    pub host_sent: Option<HeaderValue>,
 }
 
 impl Target {
@@ -45,9 +55,37 @@ impl Target {
         }
     }
 
+    /// Scheme and authority.
+    pub fn url(&self) -> String {
+        format!("{}://{}", self.scheme(), self.authority())
+    }
+
     /// `http` or `https`.
     pub fn scheme(&self) -> &'static str {
         if self.tls.is_some() { "https" } else { "http" }
+    }
+}
+
+/// Where the requests of a plugin may go: at least one target, at most 64.
+#[derive(Debug, Clone)]
+pub struct Targets(Vec<Target>);
+
+impl Targets {
+    /// `None` if there is none, or too many.
+    pub fn new(targets: Vec<Target>) -> Option<Self> {
+        (1..=Upstream::MOST)
+            .contains(&targets.len())
+            .then_some(Self(targets))
+    }
+
+    /// All of them.
+    pub fn all(&self) -> &[Target] {
+        &self.0
+    }
+
+    /// The first, which stands for all where one is wanted.
+    pub fn first(&self) -> &Target {
+        &self.0[0]
     }
 }
 

@@ -4,6 +4,7 @@
 //! deadline: name look-up, TCP and TLS have `limits.upstream_connect`, the response head has the
 //! upstream's `timeout`, and each piece of the body has `limits.upstream_idle`.
 
+mod balance;
 mod connect;
 mod fetch;
 mod response;
@@ -29,6 +30,7 @@ pub use fetch::{FetchError, Fetched, fetch};
 pub use response::{ResponseBody, ResponseFault};
 
 use crate::body::{BodyFault, RequestBody, Upload};
+use balance::{Balance, Undone};
 use connect::connect;
 use socket::{Socket, Traffic};
 
@@ -73,6 +75,7 @@ pub enum Broken {
 #[derive(Debug, Default)]
 pub struct Upstreams {
     idle: RefCell<HashMap<Arc<str>, Vec<Idle>>>,
+    balance: Balance,
 }
 
 #[derive(Debug)]
@@ -107,23 +110,29 @@ impl Upstreams {
     /// another connection; one that may have been sent only if `again` gives it once more, which
     /// it does for a request that may be repeated, and only when not a byte of an answer came on a
     /// connection that had been used before.
-    pub async fn send(
+    async fn send_to(
         self: &Rc<Self>,
         target: &Target,
         request: Request<RequestBody>,
         again: impl Fn() -> Option<Request<RequestBody>>,
-    ) -> Result<Response<ResponseBody>, UpstreamError> {
+        deadline: Option<Instant>,
+    ) -> Result<Response<ResponseBody>, Undone> {
         let upload = request.body().upload();
-        let deadline = target.total.map(|total| Instant::now() + total);
         let mut request = request;
         let mut retries = target.retries;
         loop {
             let (channel, reused) = match self.checkout(&target.key).await {
                 Some(channel) => (channel, true),
-                None => (
-                    connect(target).await.map_err(UpstreamError::Unreachable)?,
-                    false,
-                ),
+                None => match connect(target).await {
+                    Ok(channel) => (channel, false),
+                    Err(error) => {
+                        return Err(Undone {
+                            error: UpstreamError::Unreachable(error),
+                            unsent: Some(Box::new(request)),
+                            connection_failed: true,
+                        });
+                    }
+                },
             };
             let failed = match self
                 .exchange(target, channel, request, &upload, deadline)
@@ -133,8 +142,13 @@ impl Upstreams {
                 Err(failed) => failed,
             };
             if let Some(fault) = upload.fault() {
-                return Err(fault.into());
+                return Err(Undone {
+                    error: fault.into(),
+                    unsent: None,
+                    connection_failed: false,
+                });
             }
+            let connection_failed = !reused && failed.silent;
             let next = match failed.unsent {
                 Some(unsent) if reused => Some(*unsent),
                 None if reused && failed.silent && retries > 0 => {
@@ -143,7 +157,11 @@ impl Upstreams {
                 }
                 _ => None,
             };
-            request = next.ok_or(failed.error)?;
+            request = next.ok_or(Undone {
+                error: failed.error,
+                unsent: None,
+                connection_failed,
+            })?;
         }
     }
 
@@ -274,5 +292,6 @@ impl Upstreams {
             list.retain(|idle| idle.since.elapsed() < IDLE && !idle.channel.sender.is_closed());
             !list.is_empty()
         });
+        self.balance.tick();
     }
 }

@@ -120,7 +120,12 @@ static UPSTREAM: Table = Table {
     path: "plugins.NAME.upstream",
     doc: "The fronted API.",
     keys: &[
-        key("url", URL, Absent::Required, "where it is; may have a path"),
+        key(
+            "url",
+            Kind::OneOrMany(&URL),
+            Absent::Required,
+            "where it is; may have a path; a list: requests are spread over them",
+        ),
         key(
             "host",
             Kind::Text("`upstream`, `client` or a host name"),

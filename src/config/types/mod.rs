@@ -12,8 +12,8 @@ use ipnet::IpNet;
 
 pub use self::plugin::{
     Auth, Credential, DocumentAccess, HeaderChanges, HeaderRules, OAuth, OpenApi, OpenApiSource,
-    OperationOverride, Plugin, Publish, Reference, Require, Roots, ServedFile, Spanned, Upstream,
-    UpstreamHost,
+    OperationOverride, Plugin, Publish, Reference, Require, Roots, ServedFile, Server, Spanned,
+    Upstream, UpstreamHost,
 };
 use crate::config::Selector;
 use crate::problems::Place;

@@ -103,13 +103,11 @@ pub enum DocumentAccess {
 /// `[plugins.NAME.upstream]`
 #[derive(Debug, Clone)]
 pub struct Upstream {
-    /// `http` or `https`.
+    /// Where it is: at least one, at most [`Upstream::MOST`].
+    pub servers: Vec<Server>,
+    /// `http` or `https`, the same for all.
     pub tls: bool,
-    /// Host name or address, without brackets.
-    pub host: String,
-    /// Port.
-    pub port: u16,
-    /// Path of the URL without trailing slash; empty if it has none.
+    /// Path of the URLs without trailing slash; empty if they have none.
     pub base_path: String,
     /// The `Host` sent upstream.
     pub host_header: UpstreamHost,
@@ -123,6 +121,33 @@ pub struct Upstream {
     pub total: Option<Duration>,
     /// How often a request that can not have been acted on is sent again.
     pub retries: u32,
+}
+
+impl Upstream {
+    /// URLs that one upstream may have.
+    pub const MOST: usize = 64;
+
+    /// The first of its servers, which stands for all where one is wanted.
+    pub fn first(&self) -> &Server {
+        &self.servers[0]
+    }
+}
+
+/// One of the places that `upstream.url` names.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Server {
+    /// Host name or address, without brackets.
+    pub host: String,
+    /// Port.
+    pub port: u16,
+}
+
+impl Server {
+    /// Scheme, host and port, the scheme's own port too.
+    pub fn origin(&self, tls: bool) -> String {
+        let scheme = if tls { "https" } else { "http" };
+        format!("{scheme}://{}:{}", self.host, self.port)
+    }
 }
 
 /// `upstream.host`

@@ -6,6 +6,7 @@ use ipnet::IpNet;
 use url::{Host, Url};
 
 use super::Fault;
+use crate::config::Server;
 
 /// A network in CIDR, or a plain address, which is a network of one. Host bits are cleared.
 pub(in crate::config) fn network(text: &str) -> Result<IpNet, Fault> {
@@ -131,10 +132,8 @@ pub(in crate::config) fn web_url(text: &str) -> Result<String, Fault> {
 pub(in crate::config) struct UpstreamUrl {
     /// `https`.
     pub tls: bool,
-    /// Name or address, without brackets.
-    pub host: String,
-    /// Its own or the scheme's.
-    pub port: u16,
+    /// Its port is its own or the scheme's.
+    pub server: Server,
     /// Without a slash at its end.
     pub base_path: String,
 }
@@ -163,8 +162,7 @@ pub(in crate::config) fn upstream_url(text: &str) -> Result<UpstreamUrl, Fault> 
     };
     Ok(UpstreamUrl {
         tls: url.scheme() == "https",
-        host,
-        port,
+        server: Server { host, port },
         base_path: base_path.to_owned(),
     })
 }

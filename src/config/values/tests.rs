@@ -104,8 +104,9 @@ fn hosts() {
 
 #[test]
 fn upstream_urls() {
-    let cut =
-        |text: &str| upstream_url(text).map(|url| (url.tls, url.host, url.port, url.base_path));
+    let cut = |text: &str| {
+        upstream_url(text).map(|url| (url.tls, url.server.host, url.server.port, url.base_path))
+    };
     check(
         cut,
         "http://127.0.0.1:8000",

@@ -104,8 +104,10 @@ fn bare() -> Plugin {
 fn upstream() -> Upstream {
     Upstream {
         tls: false,
-        host: "127.0.0.1".to_owned(),
-        port: 8000,
+        servers: vec![Server {
+            host: "127.0.0.1".to_owned(),
+            port: 8000,
+        }],
         base_path: String::new(),
         host_header: UpstreamHost::Upstream,
         credential: Credential::Nothing,
