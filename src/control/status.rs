@@ -92,7 +92,7 @@ fn plugin<E: Edges>(control: &Control<E>, plugin: &Plugin) -> Value {
 
 /// The URLs of its upstream.
 fn upstreams(plugin: &Plugin) -> impl Iterator<Item = String> {
-    let url = |target: &Target| format!("{}{}", target.url(), plugin.base_path);
+    let url = |target: &Target| target.url(&plugin.base_path);
     plugin.targets.all().iter().map(url)
 }
 

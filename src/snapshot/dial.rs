@@ -76,7 +76,7 @@ fn target(
     problems: &mut Problems,
 ) -> Option<Target> {
     let upstream = &plugin.upstream;
-    let mut key = server.origin(upstream.tls);
+    let mut key = server.key(upstream.tls);
     let tls = match tls {
         None => None,
         Some(config) => {
@@ -99,6 +99,7 @@ fn target(
         key,
         host: server.host.clone(),
         port: server.port,
+        socket: server.socket.clone(),
         known_as: known_as(&server.host, server.port),
         host_sent: None,
         tls,
@@ -241,6 +242,7 @@ pub fn dial_url(
         host_sent: None,
         host,
         port,
+        socket: None,
         tls,
         connect: limits.upstream_connect,
         timeout: limits.upstream_idle,

@@ -79,6 +79,7 @@ mod tests {
             servers: vec![Server {
                 host: host.to_owned(),
                 port: 8000,
+                socket: None,
             }],
             base_path: base_path.to_owned(),
             host_header: UpstreamHost::Upstream,

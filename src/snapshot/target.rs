@@ -1,6 +1,7 @@
 //! Where a plugin's requests go.
 
 use std::borrow::Cow;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,6 +22,8 @@ pub struct Target {
     pub host: String,
     /// Port.
     pub port: u16,
+    /// The unix socket that is connected to instead.
+    pub socket: Option<PathBuf>,
     /// TLS and the name to verify.
     pub tls: Option<(Arc<ClientConfig>, ServerName<'static>)>,
     /// `limits.upstream_connect`
@@ -55,9 +58,13 @@ impl Target {
         }
     }
 
-    /// Scheme and authority.
-    pub fn url(&self) -> String {
-        format!("{}://{}", self.scheme(), self.authority())
+    /// As it is written in a configuration, with a path behind it.
+    pub fn url(&self, path: &str) -> String {
+        match &self.socket {
+            Some(socket) if path.is_empty() => format!("unix:{}", socket.display()),
+            Some(socket) => format!("unix:{}:{path}", socket.display()),
+            None => format!("{}://{}{path}", self.scheme(), self.authority()),
+        }
     }
 
     /// `http` or `https`.

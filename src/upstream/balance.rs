@@ -162,7 +162,7 @@ impl Upstreams {
 fn failed(target: &Target, trial: bool, error: &UpstreamError) {
     if let Some(time) = target.origin.failed(std::time::Instant::now(), trial) {
         let seconds = time.as_secs();
-        tracing::warn!(url = target.url(), seconds, %error, "an upstream is left out");
+        tracing::warn!(url = target.url(""), seconds, %error, "an upstream is left out");
     }
 }
 

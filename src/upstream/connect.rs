@@ -10,7 +10,7 @@ use hyper_util::rt::TokioIo;
 use rustls::pki_types::ServerName;
 use socket2::{SockRef, TcpKeepalive};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpStream;
+use tokio::net::{TcpStream, UnixStream};
 use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout, timeout_at};
 use tokio_rustls::TlsConnector;
@@ -19,6 +19,7 @@ pub use crate::snapshot::Target;
 
 use super::Channel;
 use super::socket::{Counted, Socket, Traffic};
+use super::stream::Stream;
 
 /// How long a connection that was given up may take for an orderly end.
 const FAREWELL: Duration = Duration::from_secs(1);
@@ -32,7 +33,7 @@ pub enum ConnectError {
     /// The name has no address.
     #[error("its name has no address")]
     NoAddress,
-    /// TCP.
+    /// TCP, or the unix socket.
     #[error("{0}")]
     Connect(#[source] io::Error),
     /// TLS.
@@ -50,10 +51,16 @@ pub enum ConnectError {
 pub(super) async fn connect(target: &Target) -> Result<Channel, ConnectError> {
     let deadline = Instant::now() + target.connect;
     let late = |_| ConnectError::TimedOut(target.connect);
-    let tcp = timeout_at(deadline, tcp(target, deadline))
-        .await
-        .map_err(late)??;
-    let socket = Socket::new(tcp);
+    let stream = async {
+        match &target.socket {
+            Some(path) => UnixStream::connect(path)
+                .await
+                .map(Stream::Unix)
+                .map_err(ConnectError::Connect),
+            None => tcp(target, deadline).await.map(Stream::Tcp),
+        }
+    };
+    let socket = Socket::new(timeout_at(deadline, stream).await.map_err(late)??);
     match &target.tls {
         None => channel(socket.clone(), socket).await,
         Some((config, name)) => {

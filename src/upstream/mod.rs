@@ -9,6 +9,7 @@ mod connect;
 mod fetch;
 mod response;
 mod socket;
+mod stream;
 #[cfg(test)]
 mod tests;
 

@@ -20,6 +20,7 @@ pub(super) fn target(port: u16) -> Target {
         key: "test".into(),
         host: "127.0.0.1".into(),
         port,
+        socket: None,
         tls: None,
         connect: Duration::from_secs(5),
         timeout: Duration::from_secs(5),

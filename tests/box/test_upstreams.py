@@ -153,3 +153,40 @@ def test_urls_that_differ_in_more_than_their_place_are_refused(world, two):
     world.change({"plugins": {"todo": {"upstream": {"url": [one.url, f"{other.url}/v1"]}}}})
     assert "has not the same path as the first URL" in world.gateway.await_refusal()["text"]
     assert world.session(token=world.service).get("/todos").status_code == 200
+
+
+# --- unix sockets ---
+
+
+def test_a_unix_socket(world, new_upstream, folder, http2):
+    api = new_upstream(path=folder / "api.sock")
+    api.on("GET", "/v1/openapi.json", Reply(json=api.document))
+    api.on("GET", "/v1/todos", Reply(302, [("Location", "http://localhost/v1/elsewhere")]))
+    world.plugin({"upstream": {"url": "unix:api.sock:/v1"}})
+    api.forget()
+    client = world.session(http2=http2, token=world.service)
+    assert client.get("/todos").headers["location"] == f"{client.origin}/elsewhere"
+    assert api.last.get("host") == "localhost"
+    # Bodies, and the same connection again.
+    body = "x" * 1_000_000
+    for _ in range(2):
+        assert client.post("/todos", content=body).json()["body"] == body
+    assert len({request.connection for request in api.requests}) == 1
+    assert world.gateway.status()["plugins"][0]["upstream"] == "unix:api.sock:/v1"
+    api.stop()
+    refusal(client.get("/todos"), 502, "upstream_unreachable")
+    api.start()
+    assert client.get("/todos").status_code == 302
+
+
+def test_a_unix_socket_beside_a_port(world, new_upstream, folder):
+    api = new_upstream(path=folder / "api.sock")
+    world.plugin({"upstream": {"url": [api.url, world.upstream.url], "host": "api.example"}})
+    client = world.session(token=world.service)
+
+    def both() -> bool:
+        assert client.get("/todos").status_code == 200
+        return api.requests and world.upstream.requests
+
+    eventually(both)
+    assert api.last.get("host") == world.upstream.last.get("host") == "api.example"

@@ -10,6 +10,8 @@ pub(super) const STRING: Kind = Kind::Text("a string");
 const URL_OR_FILE: Kind = Kind::Text("an http(s) URL or a file");
 /// The name of a header.
 const HEADER: Kind = Kind::Text("the name of a header");
+/// `upstream.url`
+const UPSTREAM_URL: Kind = Kind::Text("an http(s) URL, or `unix:PATH`");
 /// A URL for browsers.
 const URL: Kind = Kind::Text("an http(s) URL");
 
@@ -122,7 +124,7 @@ static UPSTREAM: Table = Table {
     keys: &[
         key(
             "url",
-            Kind::OneOrMany(&URL),
+            Kind::OneOrMany(&UPSTREAM_URL),
             Absent::Required,
             "where it is; may have a path; a list: requests are spread over them",
         ),

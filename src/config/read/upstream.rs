@@ -60,7 +60,7 @@ fn urls(section: &Section<'_>, reading: &mut Reading<'_>) -> (UpstreamUrl, Vec<S
         };
         reading
             .problems
-            .add(&at, format!("`{}` {fault}", url.server.origin(url.tls)))
+            .add(&at, format!("`{}` {fault}", url.server.key(url.tls)))
             .help("requests go to any of the URLs: scheme and path are the same for all");
     }
     (first, servers)

@@ -140,9 +140,20 @@ pub struct Server {
     pub host: String,
     /// Port.
     pub port: u16,
+    /// The unix socket that is connected to; host and port are what an API behind it is called:
+    /// `localhost` and 80.
+    pub socket: Option<PathBuf>,
 }
 
 impl Server {
+    /// What tells it from others.
+    pub fn key(&self, tls: bool) -> String {
+        match &self.socket {
+            Some(socket) => format!("unix:{}", socket.display()),
+            None => self.origin(tls),
+        }
+    }
+
     /// Scheme, host and port, the scheme's own port too.
     pub fn origin(&self, tls: bool) -> String {
         let scheme = if tls { "https" } else { "http" };

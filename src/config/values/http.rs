@@ -138,8 +138,31 @@ pub(in crate::config) struct UpstreamUrl {
     pub base_path: String,
 }
 
-/// `http` or `https`, maybe a path, nothing behind it.
+/// The longest path that a unix socket can have (`sun_path` of Linux, without its end).
+const LONGEST_SOCKET: usize = 107;
+
+/// `unix:PATH`, or `unix:PATH:/BASE`: the first `:/` ends the path of the socket.
+fn unix_url(text: &str) -> Result<UpstreamUrl, Fault> {
+    let help = "write the path of the socket, such as `unix:/run/api.sock`; a path of the API \
+                goes behind it: `unix:/run/api.sock:/v1`";
+    let (socket, base) = text.split_once(":/").unwrap_or((text, ""));
+    if socket.is_empty() || socket.starts_with("//") || socket.ends_with('/') {
+        return Err(Fault::with("names no socket", help));
+    }
+    if socket.chars().any(char::is_control) || socket.len() > LONGEST_SOCKET {
+        let what = "has a path that no unix socket can have (107 bytes, no control characters)";
+        return Err(Fault::with(what, help));
+    }
+    let mut url = upstream_url(&format!("http://localhost/{base}"))?;
+    url.server.socket = Some(socket.into());
+    Ok(url)
+}
+
+/// `http` or `https`, maybe a path, nothing behind it; or a unix socket.
 pub(in crate::config) fn upstream_url(text: &str) -> Result<UpstreamUrl, Fault> {
+    if let Some(rest) = text.strip_prefix("unix:") {
+        return unix_url(rest);
+    }
     let url = absolute(text)?;
     if url.query().is_some() || url.fragment().is_some() {
         return Err(Fault::with(
@@ -162,7 +185,11 @@ pub(in crate::config) fn upstream_url(text: &str) -> Result<UpstreamUrl, Fault> 
     };
     Ok(UpstreamUrl {
         tls: url.scheme() == "https",
-        server: Server { host, port },
+        server: Server {
+            host,
+            port,
+            socket: None,
+        },
         base_path: base_path.to_owned(),
     })
 }

@@ -107,6 +107,7 @@ fn upstream() -> Upstream {
         servers: vec![Server {
             host: "127.0.0.1".to_owned(),
             port: 8000,
+            socket: None,
         }],
         base_path: String::new(),
         host_header: UpstreamHost::Upstream,
