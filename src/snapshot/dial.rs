@@ -107,6 +107,7 @@ fn target(
         timeout: upstream.timeout,
         total: upstream.total,
         idle: limits.upstream_idle,
+        resolve: upstream.resolve,
         retries: upstream.retries,
     };
     target.host_sent = match &upstream.host_header {
@@ -248,6 +249,7 @@ pub fn dial_url(
         timeout: limits.upstream_idle,
         total: None,
         idle: limits.upstream_idle,
+        resolve: limits.upstream_connect,
         retries: 0,
     };
     Ok((target, path))

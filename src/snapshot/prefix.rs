@@ -87,6 +87,7 @@ mod tests {
             roots: Roots::Bundled,
             timeout: std::time::Duration::from_secs(1),
             total: None,
+            resolve: std::time::Duration::from_secs(30),
             retries: 0,
         }
     }

@@ -34,6 +34,8 @@ pub struct Target {
     pub total: Option<Duration>,
     /// `limits.upstream_idle`: between two pieces of a response body.
     pub idle: Duration,
+    /// `upstream.resolve`: after how long a name is looked up again.
+    pub resolve: Duration,
     /// `upstream.retries`
     pub retries: u32,
     /// What the process knows of it.

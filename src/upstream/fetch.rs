@@ -8,6 +8,7 @@ use http_body_util::{BodyExt, Limited};
 use tokio::time::timeout;
 
 use super::connect::{Target, connect};
+use super::names::Names;
 use crate::body::RequestBody;
 
 /// Redirects to another path of the same upstream that are followed.
@@ -88,7 +89,7 @@ async fn get(
     limit: usize,
 ) -> Result<Fetched, FetchError> {
     for _ in 0..=REDIRECTS {
-        let mut channel = connect(target).await?;
+        let mut channel = connect(target, &Names::default()).await?;
         let mut request = Request::get(&path)
             .body(RequestBody::none())
             .map_err(|_| FetchError::Path(bare(&path)))?;

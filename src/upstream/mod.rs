@@ -7,6 +7,7 @@
 mod balance;
 mod connect;
 mod fetch;
+mod names;
 mod response;
 mod socket;
 mod stream;
@@ -16,6 +17,7 @@ mod tests;
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::convert::Infallible;
+use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -33,6 +35,7 @@ pub use response::{ResponseBody, ResponseFault};
 use crate::body::{BodyFault, RequestBody, Upload};
 use balance::{Balance, Undone};
 use connect::connect;
+use names::Names;
 use socket::{Socket, Traffic};
 
 /// Idle connections of one upstream that a worker keeps.
@@ -77,6 +80,7 @@ pub enum Broken {
 pub struct Upstreams {
     idle: RefCell<HashMap<Arc<str>, Vec<Idle>>>,
     balance: Balance,
+    names: Rc<Names>,
 }
 
 #[derive(Debug)]
@@ -91,6 +95,8 @@ struct Channel {
     sender: SendRequest<RequestBody>,
     traffic: Arc<Traffic>,
     socket: Socket,
+    /// Where it leads, if that was a matter of a name.
+    peer: Option<SocketAddr>,
     /// Dropped with the channel, which ends the connection's task.
     _held: oneshot::Sender<Infallible>,
 }
@@ -124,7 +130,7 @@ impl Upstreams {
         loop {
             let (channel, reused) = match self.checkout(&target.key).await {
                 Some(channel) => (channel, true),
-                None => match connect(target).await {
+                None => match connect(target, &self.names).await {
                     Ok(channel) => (channel, false),
                     Err(error) => {
                         return Err(Undone {
@@ -256,7 +262,11 @@ impl Upstreams {
         loop {
             let idle = self.idle.borrow_mut().get_mut(key)?.pop()?;
             let mut channel = idle.channel;
-            if idle.since.elapsed() >= IDLE || !channel.socket.is_quiet() {
+            let moved = |peer| !self.names.lead_to(key, peer);
+            if idle.since.elapsed() >= IDLE
+                || channel.peer.is_some_and(moved)
+                || !channel.socket.is_quiet()
+            {
                 continue;
             }
             if channel.sender.is_ready() {
@@ -294,5 +304,6 @@ impl Upstreams {
             !list.is_empty()
         });
         self.balance.tick();
+        self.names.tick();
     }
 }

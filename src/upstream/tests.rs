@@ -26,6 +26,7 @@ pub(super) fn target(port: u16) -> Target {
         timeout: Duration::from_secs(5),
         total: None,
         idle: Duration::from_secs(5),
+        resolve: Duration::from_secs(30),
         retries: 0,
         origin: Arc::default(),
         known_as: crate::headers::parse_authority("127.0.0.1").unwrap(),

@@ -190,3 +190,30 @@ def test_a_unix_socket_beside_a_port(world, new_upstream, folder):
 
     eventually(both)
     assert api.last.get("host") == world.upstream.last.get("host") == "api.example"
+
+
+# --- names ---
+
+
+def test_a_name(world, new_upstream, http2):
+    """What is kept of a connection to a name is used again."""
+    api = new_upstream()
+    world.plugin({"upstream": {"url": f"http://localhost:{api.port}", "resolve": "1s"}})
+    api.forget()
+    client = world.session(http2=http2, token=world.service)
+    for _ in range(5):
+        assert client.get("/todos").status_code == 200
+    assert len({request.connection for request in api.requests}) == 1
+    assert api.last.get("host") == f"localhost:{api.port}"
+
+
+def test_a_name_that_does_not_exist(world):
+    urls = ["http://no-such-name.invalid:8000", world.upstream.url]
+    world.start({"workers": 1, "plugins": {"todo": {"upstream": {"url": urls}}}})
+    client = world.session(token=world.service)
+
+    def failed() -> bool:
+        assert client.post("/todos", json={}).status_code == 200
+        return world.gateway.status()["plugins"][0]["upstreams"][0]["failures"] >= 3
+
+    eventually(failed)

@@ -168,13 +168,22 @@ static UPSTREAM: Table = Table {
             "for the whole exchange; unbounded by default",
         ),
         key(
+            "resolve",
+            Kind::Duration {
+                min: ms(1000),
+                max: DAY,
+            },
+            Absent::Text("30s"),
+            "how often a name is looked up again",
+        ),
+        key(
             "retries",
             Kind::Integer { min: 0, max: 10 },
             Absent::Number(1),
             "how often a request that can not have been acted on is sent again",
         ),
     ],
-    later: &["resolve", "health", "client_certificate", "client_key"],
+    later: &["health", "client_certificate", "client_key"],
 };
 
 /// `upstream.credential`

@@ -20,6 +20,7 @@ pub(super) fn upstream(section: &Section<'_>, reading: &mut Reading<'_>) -> Upst
         roots: roots(section, reading),
         timeout: section.duration("timeout", reading).unwrap_or_default(),
         total: section.duration("total", reading),
+        resolve: section.duration("resolve", reading).unwrap_or_default(),
         retries: section
             .integer("retries", reading)
             .and_then(|retries| u32::try_from(retries).ok())

@@ -119,6 +119,8 @@ pub struct Upstream {
     pub timeout: Duration,
     /// For the whole exchange, if any.
     pub total: Option<Duration>,
+    /// After how long a name is looked up again.
+    pub resolve: Duration,
     /// How often a request that can not have been acted on is sent again.
     pub retries: u32,
 }

@@ -115,6 +115,7 @@ fn upstream() -> Upstream {
         roots: Roots::System,
         timeout: Duration::from_secs(40),
         total: None,
+        resolve: Duration::from_secs(30),
         retries: 1,
     }
 }
