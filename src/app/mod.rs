@@ -25,6 +25,7 @@ use crate::server::{self, Workers};
 use crate::snapshot::Origins;
 use crate::telemetry::{self, Counters, Labels};
 use crate::tokens::{ScopeLists, TokenTable};
+use crate::upstream;
 use world::World;
 
 /// What was started, for whoever announces it.
@@ -278,7 +279,19 @@ impl App {
         });
         let mut waiting = Waiting::default();
         let mut told = None;
+        let mut checks = upstream::Checks::default();
+        let mut checked = None;
         loop {
+            if let Some(snapshot) = self
+                .control
+                .published()
+                .map(|published| published.current())
+                && checked != Some(snapshot.generation)
+            {
+                let plugins = snapshot.plugins.iter();
+                checks.follow(plugins.flat_map(|plugin| plugin.targets.all()));
+                checked = Some(snapshot.generation);
+            }
             // Only when it differs: whoever asks for the status a hundred times a second must not
             // keep a change from being noticed.
             let wanted = self.control.watched();

@@ -75,6 +75,7 @@ fn plugin<E: Edges>(control: &Control<E>, plugin: &Plugin) -> Value {
         "upstream": upstreams(plugin).next(),
         "upstreams": plugin.targets.all().iter().zip(upstreams(plugin)).map(|(target, url)| json!({
             "url": url,
+            "healthy": target.checked.as_ref().map(|checked| !checked.condition.is_ill()),
             "failures": target.origin.failures(),
             "ejected": target.origin.left_out(now).is_some(),
             "ejected_for": target.origin.left_out(now).map(|left| left.as_secs_f64()),

@@ -8,7 +8,8 @@ use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, RootCertStore};
 
 use super::{
-    Credential, Origins, SecretText, Target, Targets, bundled_roots, client_config, roots_of,
+    Checked, Credential, Origins, SecretText, Target, Targets, bundled_roots, client_config,
+    roots_of,
 };
 use crate::config::{self, Roots, UpstreamHost};
 use crate::headers::Authority;
@@ -93,10 +94,10 @@ fn target(
             Some((Arc::clone(config), name))
         }
     };
-    let key = Arc::from(key);
+    let key: Arc<str> = Arc::from(key);
     let mut target = Target {
         origin: origins.of(&key),
-        key,
+        key: Arc::clone(&key),
         host: server.host.clone(),
         port: server.port,
         socket: server.socket.clone(),
@@ -108,6 +109,7 @@ fn target(
         total: upstream.total,
         idle: limits.upstream_idle,
         resolve: upstream.resolve,
+        checked: checked(upstream, &key, origins),
         retries: upstream.retries,
     };
     target.host_sent = match &upstream.host_header {
@@ -116,6 +118,17 @@ fn target(
         UpstreamHost::Name(name) => HeaderValue::try_from(name).ok(),
     };
     Some(target)
+}
+
+/// How a server is asked for its health. What was found stays with the way of asking.
+fn checked(upstream: &config::Upstream, key: &str, origins: &Origins) -> Option<Checked> {
+    let mut settings = upstream.health.clone()?;
+    settings.path.insert_str(0, &upstream.base_path);
+    let way = format!("{key} {:?} {settings:?}", upstream.host_header);
+    Some(Checked {
+        condition: origins.condition(way),
+        settings,
+    })
 }
 
 fn known_as(host: &str, port: u16) -> Authority<'static> {
@@ -250,6 +263,7 @@ pub fn dial_url(
         total: None,
         idle: limits.upstream_idle,
         resolve: limits.upstream_connect,
+        checked: None,
         retries: 0,
     };
     Ok((target, path))

@@ -4,6 +4,7 @@
 //! After it, no request can fail because of configuration.
 
 mod api;
+mod condition;
 mod dial;
 mod document;
 mod fixed;
@@ -22,6 +23,7 @@ use ipnet::IpNet;
 use rustls::RootCertStore;
 use rustls::server::ProducesTickets;
 
+pub use condition::{Checked, Condition};
 pub use dial::{credential, dial, dial_url};
 pub use document::{ApiDocument, Written};
 pub use fixed::Fixed;

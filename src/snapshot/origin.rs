@@ -8,6 +8,8 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
+use super::Condition;
+
 /// Failures in a row after which a URL is left out.
 const ENOUGH: u32 = 3;
 /// For how long at first; doubled each time that it fails again.
@@ -110,9 +112,23 @@ fn whole_millis(time: Duration) -> u64 {
 #[derive(Debug, Default)]
 pub struct Origins {
     known: Mutex<HashMap<Arc<str>, Weak<Origin>>>,
+    checked: Mutex<HashMap<String, Weak<Condition>>>,
 }
 
 impl Origins {
+    /// What health checks of one kind found; the same for whoever asks, as long as somebody
+    /// holds it.
+    pub fn condition(&self, way: String) -> Arc<Condition> {
+        let mut checked = self.checked.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(condition) = checked.get(&way).and_then(Weak::upgrade) {
+            return condition;
+        }
+        checked.retain(|_, condition| condition.strong_count() > 0);
+        let condition = Arc::<Condition>::default();
+        checked.insert(way, Arc::downgrade(&condition));
+        condition
+    }
+
     /// What is known of one; the same for whoever asks, as long as somebody holds it.
     pub fn of(&self, key: &Arc<str>) -> Arc<Origin> {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);

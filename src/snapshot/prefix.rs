@@ -88,6 +88,7 @@ mod tests {
             timeout: std::time::Duration::from_secs(1),
             total: None,
             resolve: std::time::Duration::from_secs(30),
+            health: None,
             retries: 0,
         }
     }

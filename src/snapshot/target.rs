@@ -9,7 +9,7 @@ use http::{HeaderName, HeaderValue};
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 
-use super::Origin;
+use super::{Checked, Origin};
 use crate::config::Upstream;
 use crate::headers::Authority;
 
@@ -36,6 +36,8 @@ pub struct Target {
     pub idle: Duration,
     /// `upstream.resolve`: after how long a name is looked up again.
     pub resolve: Duration,
+    /// Its health, if it is asked for it.
+    pub checked: Option<Checked>,
     /// `upstream.retries`
     pub retries: u32,
     /// What the process knows of it.

@@ -197,11 +197,19 @@ impl Chosen {
 }
 
 impl Balance {
-    /// One of the targets that were not tried. Those that are left out only come when there is no
-    /// other.
+    /// One of the targets that were not tried. Unhealthy ones only come when there is no other,
+    /// and then those that are left out.
     fn choose(&self, targets: &Targets, tried: u64) -> Chosen {
         let (all, now) = (targets.all(), std::time::Instant::now());
         let untried = !tried & mask(all.len());
+        let well = |index: &usize| {
+            let checked = all[*index].checked.as_ref();
+            checked.is_none_or(|checked| !checked.condition.is_ill())
+        };
+        let well = ones(untried)
+            .filter(well)
+            .fold(0, |well, index| well | 1 << index);
+        let untried = if well == 0 { untried } else { well };
         let admitted = |index: &usize| all[*index].origin.admission(now) != Admission::Out;
         let open = ones(untried).filter(admitted);
         let mut open = open.fold(0, |open, index| open | 1 << index);

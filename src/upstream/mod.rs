@@ -5,6 +5,7 @@
 //! upstream's `timeout`, and each piece of the body has `limits.upstream_idle`.
 
 mod balance;
+mod checks;
 mod connect;
 mod fetch;
 mod names;
@@ -28,6 +29,7 @@ use hyper::client::conn::http1::SendRequest;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout};
 
+pub use checks::Checks;
 pub use connect::{ConnectError, Target};
 pub use fetch::{FetchError, Fetched, fetch};
 pub use response::{ResponseBody, ResponseFault};

@@ -27,6 +27,7 @@ pub(super) fn target(port: u16) -> Target {
         total: None,
         idle: Duration::from_secs(5),
         resolve: Duration::from_secs(30),
+        checked: None,
         retries: 0,
         origin: Arc::default(),
         known_as: crate::headers::parse_authority("127.0.0.1").unwrap(),

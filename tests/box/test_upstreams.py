@@ -49,7 +49,7 @@ def test_requests_are_spread_and_each_upstream_is_called_by_its_name(world, two,
     eventually(both)
     for upstream in two:
         assert {request.get("host") for request in upstream.requests} == {upstream.authority}
-        assert standing(world, upstream) == {"url": upstream.url, "failures": 0, "ejected": False, "ejected_for": None}
+        assert standing(world, upstream) == {"url": upstream.url, "healthy": None, "failures": 0, "ejected": False, "ejected_for": None}
 
 
 def test_the_less_loaded_one_is_asked(world, two):
@@ -217,3 +217,54 @@ def test_a_name_that_does_not_exist(world):
         return world.gateway.status()["plugins"][0]["upstreams"][0]["failures"] >= 3
 
     eventually(failed)
+
+
+# --- health checks ---
+
+
+def test_health_checks(world, new_upstream, http2):
+    one, other = world.upstream, new_upstream()
+    status = {one: 200, other: 503}
+    for api in status:
+        api.on("GET", "/health", lambda _request, api=api: Reply(status[api]))
+    health = {"path": "/health", "interval": "100ms", "unhealthy": 2, "healthy": 1}
+    world.plugin({"upstream": {
+        "url": [one.url, other.url], "health": health, "credential": {"bearer": "${env:SECRET}"},
+    }}, env={"SECRET": "the-upstreams-own"})
+    client = world.session(http2=http2, token=world.service)
+
+    def asked(api) -> int:
+        return len([request for request in api.requests if request.path == "/todos"])
+
+    eventually(lambda: standing(world, other)["healthy"] is False)
+    assert standing(world, one)["healthy"] is True
+    before = asked(other)
+    for _ in range(20):
+        assert client.get("/todos").status_code == 200
+    assert asked(other) == before, "it is unhealthy"
+
+    # A swap forgets nothing.
+    generation = world.gateway.generation()
+    world.change({"plugins": {"todo": {"description": "Another."}}})
+    eventually(lambda: world.gateway.generation() > generation)
+    assert standing(world, other)["healthy"] is False
+
+    # All unhealthy are all used; one that is well again is used alone.
+    status[one] = 500
+    eventually(lambda: standing(world, one)["healthy"] is False)
+
+    def both() -> bool:
+        assert client.get("/todos").status_code == 200
+        return asked(other) > before
+
+    eventually(both)
+    status[other] = 204
+    eventually(lambda: standing(world, other)["healthy"] is True)
+    before = asked(one)
+    for _ in range(20):
+        assert client.get("/todos").status_code == 200
+    assert asked(one) == before
+
+    checks = [request for api in status for request in api.requests if request.path == "/health"]
+    assert not any(request.all("authorization") for request in checks)
+    assert {request.get("host") for request in checks} == {one.authority, other.authority}

@@ -7,7 +7,7 @@ use crate::config::expand::Text;
 use crate::config::names;
 use crate::config::section::{Reading, Section, understood};
 use crate::config::values::{self, Fault, UpstreamUrl};
-use crate::config::{Credential, Roots, Secret, Server, Upstream, UpstreamHost};
+use crate::config::{Credential, Health, Roots, Secret, Server, Upstream, UpstreamHost};
 
 /// Reads the table.
 pub(super) fn upstream(section: &Section<'_>, reading: &mut Reading<'_>) -> Upstream {
@@ -21,6 +21,7 @@ pub(super) fn upstream(section: &Section<'_>, reading: &mut Reading<'_>) -> Upst
         timeout: section.duration("timeout", reading).unwrap_or_default(),
         total: section.duration("total", reading),
         resolve: section.duration("resolve", reading).unwrap_or_default(),
+        health: health(section, reading),
         retries: section
             .integer("retries", reading)
             .and_then(|retries| u32::try_from(retries).ok())
@@ -65,6 +66,34 @@ fn urls(section: &Section<'_>, reading: &mut Reading<'_>) -> (UpstreamUrl, Vec<S
             .help("requests go to any of the URLs: scheme and path are the same for all");
     }
     (first, servers)
+}
+
+/// `health`
+fn health(section: &Section<'_>, reading: &mut Reading<'_>) -> Option<Health> {
+    section.written("health")?;
+    let table = section.table("health", reading);
+    let path = table.parsed("path", reading, |text| {
+        let whole = text.starts_with('/') && !text.starts_with("//");
+        let sent = http::uri::PathAndQuery::try_from(text).is_ok() && !text.contains('#');
+        if !whole || !sent {
+            return Err(Fault::with("is no path", "such as `/health`"));
+        }
+        Ok(text.to_owned())
+    });
+    let interval = table.duration("interval", reading);
+    let timeout = table.duration("timeout", reading);
+    let mut count = |name| {
+        let count = table.integer(name, reading)?;
+        u32::try_from(count).ok()
+    };
+    let (unhealthy, healthy) = (count("unhealthy"), count("healthy"));
+    Some(Health {
+        path: path?,
+        interval: interval?,
+        timeout: timeout?,
+        unhealthy: unhealthy?,
+        healthy: healthy?,
+    })
 }
 
 /// `host`: a word, or a name with or without its port.

@@ -124,6 +124,22 @@ fn several_upstreams_differ_in_their_place_only() {
 }
 
 #[test]
+fn health_checks() {
+    check("upstream.health = { path = '/health?deep=1' }", "");
+    check("upstream.health = { path = 'health' }", "is no path");
+    check("upstream.health = { path = '//a/b' }", "is no path");
+    check("upstream.health = { path = '/a b' }", "is no path");
+    check(
+        "upstream.health = { path = '/', healthy = 0 }",
+        "out of bounds",
+    );
+    check(
+        "upstream.health = { interval = '1s' }",
+        "`plugins.todo.upstream.health.path` is missing",
+    );
+}
+
+#[test]
 fn a_main_file_that_can_not_be_read_is_a_problem() {
     let mut inputs = Fake::default();
     inputs.files.insert("binary".into(), vec![0xff]);

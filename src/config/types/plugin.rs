@@ -121,6 +121,8 @@ pub struct Upstream {
     pub total: Option<Duration>,
     /// After how long a name is looked up again.
     pub resolve: Duration,
+    /// How its servers are asked for their health.
+    pub health: Option<Health>,
     /// How often a request that can not have been acted on is sent again.
     pub retries: u32,
 }
@@ -161,6 +163,21 @@ impl Server {
         let scheme = if tls { "https" } else { "http" };
         format!("{scheme}://{}:{}", self.host, self.port)
     }
+}
+
+/// `upstream.health`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Health {
+    /// Path and query that are asked for.
+    pub path: String,
+    /// Between two checks.
+    pub interval: Duration,
+    /// Until the response head.
+    pub timeout: Duration,
+    /// Failed checks in a row that make a server unhealthy.
+    pub unhealthy: u32,
+    /// Good ones in a row that make it healthy again.
+    pub healthy: u32,
 }
 
 /// `upstream.host`

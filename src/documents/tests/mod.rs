@@ -116,6 +116,7 @@ fn upstream() -> Upstream {
         timeout: Duration::from_secs(40),
         total: None,
         resolve: Duration::from_secs(30),
+        health: None,
         retries: 1,
     }
 }
