@@ -231,15 +231,16 @@ impl Gateway {
             body.map(|body| errand.request(&stamp, body))
         };
         let begun = recorder.elapsed();
-        let (target, request) = (&errand.plugin.target, errand.request(&stamp, body));
+        let (targets, request) = (&errand.plugin.targets, errand.request(&stamp, body));
         let sent = if let Some(protocol) = errand.upgrade {
-            Upstreams::switch(target, request, protocol).await
+            Box::pin(self.upstreams.switch(targets, request, protocol)).await
         } else {
-            let sent = self.upstreams.send(target, request, again).await;
-            sent.map(Answer::Response)
+            let sent = self.upstreams.send(targets, request, again).await;
+            sent.map(|(response, target)| (Answer::Response(response), target))
         };
         recorder.record.upstream = Some(recorder.elapsed().saturating_sub(begun));
-        let answer = sent.map_err(|error| upstream_failed(errand.plugin, &error, recorder))?;
+        let (answer, target) =
+            sent.map_err(|error| upstream_failed(errand.plugin, &error, recorder))?;
         let response = match answer {
             Answer::Response(response) => response.map(|body| Content::Upstream(Box::new(body))),
             Answer::Switched(response) => {
@@ -255,7 +256,7 @@ impl Gateway {
             recorder.upstream_failed("replay");
             return Err(Rejection::UpstreamBroken);
         }
-        Ok(errand.response(&stamp, response))
+        Ok(errand.response(&stamp, response, target))
     }
 
     /// Notes who called, for the record.

@@ -14,7 +14,7 @@ use crate::callers::CallerFacts;
 use crate::headers::{self, ClientView, Identity, Outbound, ResponseContext, Rewrite};
 use crate::rejection::Rejection;
 use crate::route::{self, Form, Miss};
-use crate::snapshot::Plugin;
+use crate::snapshot::{Plugin, Target};
 use crate::tokens::Call;
 
 /// What a request wants of a plugin's upstream.
@@ -112,7 +112,7 @@ pub struct Stamp {
     pub request_id: HeaderValue,
     /// Who asked, if the gateway knows.
     pub caller: Option<Rc<CallerFacts>>,
-    /// `Host`
+    /// `Host`, of the first target if they differ: the others put their own in its place.
     pub host: HeaderValue,
     /// The request's target at the upstream, in origin form.
     pub target: Uri,
@@ -133,7 +133,7 @@ impl Errand<'_> {
 
     /// The `Host` that is sent.
     pub fn host(&self) -> HeaderValue {
-        let own = self.plugin.host.clone();
+        let own = self.plugin.targets.first().host_sent.clone();
         let host = own.or_else(|| HeaderValue::try_from(self.client.authority.to_string()).ok());
         host.unwrap_or(HeaderValue::from_static(""))
     }
@@ -201,7 +201,13 @@ impl Errand<'_> {
     }
 
     /// The response as the client gets it.
-    pub fn response(&self, stamp: &Stamp, response: Response<Content>) -> Response<Content> {
+    /// `target` is who gave it.
+    pub fn response(
+        &self,
+        stamp: &Stamp,
+        response: Response<Content>,
+        target: &Target,
+    ) -> Response<Content> {
         let (answer, body) = response.into_parts();
         let (plugin, client) = (self.plugin, self.client);
         let switched = matches!(body, Content::Switched(..));
@@ -212,9 +218,14 @@ impl Errand<'_> {
         let context = ResponseContext {
             request_id: &stamp.request_id,
             rewrite: Rewrite {
-                upstream_https: plugin.target.tls.is_some(),
-                upstream: &plugin.upstream_authority,
-                host_sent: stamp.host.to_str().unwrap_or_default(),
+                upstream_https: target.tls.is_some(),
+                upstream: &target.known_as,
+                host_sent: target
+                    .host_sent
+                    .as_ref()
+                    .unwrap_or(&stamp.host)
+                    .to_str()
+                    .unwrap_or_default(),
                 prefix: self.prefix(),
                 public_https: public.map_or(client.https, |public| public.https),
                 public: public.map_or(&client.authority, |public| &public.authority),

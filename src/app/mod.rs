@@ -21,8 +21,10 @@ use crate::control::{
 use crate::gateway::Gateway;
 use crate::problems::Problems;
 use crate::server::{self, Workers};
+use crate::snapshot::Origins;
 use crate::telemetry::{self, Counters, Labels};
 use crate::tokens::{ScopeLists, TokenTable};
+use crate::upstream;
 use world::World;
 
 /// What was started, for whoever announces it.
@@ -142,6 +144,7 @@ impl App {
             tokens: TokenTable::with_capacity(1024),
             scopes: ScopeLists::default(),
             labels: Labels::new(),
+            origins: Origins::default(),
         });
         let control =
             Control::new(source, world, Arc::clone(&shared)).map_err(anyhow::Error::msg)?;
@@ -275,7 +278,19 @@ impl App {
         });
         let mut waiting = Waiting::default();
         let mut told = None;
+        let mut checks = upstream::Checks::default();
+        let mut checked = None;
         loop {
+            if let Some(snapshot) = self
+                .control
+                .published()
+                .map(|published| published.current())
+                && checked != Some(snapshot.generation)
+            {
+                let plugins = snapshot.plugins.iter();
+                checks.follow(plugins.flat_map(|plugin| plugin.targets.all()));
+                checked = Some(snapshot.generation);
+            }
             // Only when it differs: whoever asks for the status a hundred times a second must not
             // keep a change from being noticed.
             let wanted = self.control.watched();
@@ -431,6 +446,7 @@ pub fn rehearse(source: Source) -> anyhow::Result<(Option<crate::snapshot::Snaps
             tokens: TokenTable::with_capacity(16),
             scopes: ScopeLists::default(),
             labels: Labels::new(),
+            origins: Origins::default(),
         });
         let mut control = Control::new(source, world, shared).map_err(anyhow::Error::msg)?;
         loop {

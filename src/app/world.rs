@@ -148,7 +148,7 @@ impl Edges for World {
     fn fetch(&self, order: Order) -> Fetching {
         Box::pin(async move {
             let fetched = upstream::fetch(
-                &order.target,
+                &order.targets,
                 &order.path,
                 &order.headers,
                 order.limit,

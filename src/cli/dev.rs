@@ -171,7 +171,6 @@ pub(super) fn probe(upstream: &str) -> anyhow::Result<String> {
         snapshot::dial_url(upstream, &limits, &roots).map_err(anyhow::Error::msg)?;
     let base = base.trim_end_matches('/').to_owned();
     let mut headers = HeaderMap::new();
-    headers.insert(header::HOST, HeaderValue::from_str(&target.authority())?);
     headers.insert(
         header::ACCEPT,
         HeaderValue::from_static("application/json, application/yaml, */*;q=0.5"),
@@ -182,7 +181,13 @@ pub(super) fn probe(upstream: &str) -> anyhow::Result<String> {
     let mut said = String::new();
     for place in PLACES {
         let path = format!("{base}{place}");
-        let fetching = upstream::fetch(&target, &path, &headers, 64 << 20, Duration::from_secs(5));
+        let fetching = upstream::fetch(
+            std::slice::from_ref(&target),
+            &path,
+            &headers,
+            64 << 20,
+            Duration::from_secs(5),
+        );
         match LocalSet::new().block_on(&runtime, fetching) {
             Ok(upstream::Fetched::Unchanged) => {}
             Ok(upstream::Fetched::New { bytes, .. }) => {

@@ -30,9 +30,10 @@ pub use self::load::{admin_socket, load, load_text};
 pub use self::schema::schema;
 pub use self::types::{
     AccessLog, Auth, Certificate, Config, Credential, DeclaredSecret, DeclaredToken,
-    DocumentAccess, HeaderChanges, HeaderRules, Limits, Listen, ListenerKind, Log, LogFormat,
-    LogLevel, OAuth, OpenApi, OpenApiSource, OperationOverride, Plugin, ProxyProtocol, Publish,
-    Reference, Require, Roots, Secret, ServedFile, Spanned, Upstream, UpstreamHost,
+    DocumentAccess, HeaderChanges, HeaderRules, Health, Limits, Listen, ListenerKind, Log,
+    LogFormat, LogLevel, OAuth, OpenApi, OpenApiSource, OperationOverride, Plugin, ProxyProtocol,
+    Publish, Reference, Require, Roots, Secret, ServedFile, Server, Spanned, Upstream,
+    UpstreamHost,
 };
 pub use crate::tokens::{Selector, SelectorError};
 

@@ -171,6 +171,7 @@ impl<E: Edges> Control<E> {
             tickets: &self.tickets,
             scopes: &self.shared.scopes,
             labels: &self.shared.labels,
+            origins: &self.shared.origins,
             now,
             fly_app: self.fly_app.clone(),
             dev: matches!(self.source, Source::Text { dev: true, .. }),

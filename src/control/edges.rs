@@ -67,11 +67,11 @@ pub struct Listening {
 /// A document to be fetched.
 #[derive(Debug)]
 pub struct Order {
-    /// From where.
-    pub target: Target,
+    /// From where: the first that a connection can be made to.
+    pub targets: Vec<Target>,
     /// Path and query.
     pub path: String,
-    /// `Host`, credential.
+    /// All but `Host`: the credential above all.
     pub headers: HeaderMap,
     /// Bytes at the most.
     pub limit: usize,

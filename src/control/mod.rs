@@ -29,7 +29,7 @@ pub use watch::Watch;
 
 use crate::config;
 use crate::problems::Problems;
-use crate::snapshot::{Published, Snapshot};
+use crate::snapshot::{Origins, Published, Snapshot};
 use crate::telemetry::{Gauges, Labels};
 use crate::tokens::{ScopeLists, TokenTable};
 use declared::Tokens;
@@ -61,6 +61,8 @@ pub struct Shared {
     pub scopes: ScopeLists,
     /// Names of the metrics.
     pub labels: Labels,
+    /// What is known of upstreams.
+    pub origins: Origins,
 }
 
 /// Why a configuration is looked at.

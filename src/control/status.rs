@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::{Control, Edges, Outcome, Refused, Source};
 use crate::problems::Problems;
-use crate::snapshot::Plugin;
+use crate::snapshot::{Plugin, Target};
 
 /// Findings of a load report that are listed; the rest is counted.
 const FINDINGS: usize = 200;
@@ -65,13 +65,21 @@ pub(super) fn status<E: Edges>(control: &Control<E>) -> Value {
 
 fn plugin<E: Edges>(control: &Control<E>, plugin: &Plugin) -> Value {
     let standing = control.documents.standing(&plugin.name);
+    let now = std::time::Instant::now();
     json!({
         "name": &*plugin.name,
         "require": plugin.require.word(),
         "operations": plugin.operations.len(),
         "forwards_unpublished": plugin.forward_unpublished,
         "public_url": plugin.public.as_ref().map(|public| &public.origin),
-        "upstream": format!("{}://{}{}", plugin.target.scheme(), plugin.target.authority(), plugin.base_path),
+        "upstream": upstreams(plugin).next(),
+        "upstreams": plugin.targets.all().iter().zip(upstreams(plugin)).map(|(target, url)| json!({
+            "url": url,
+            "healthy": target.checked.as_ref().map(|checked| !checked.condition.is_ill()),
+            "failures": target.origin.failures(),
+            "ejected": target.origin.left_out(now).is_some(),
+            "ejected_for": target.origin.left_out(now).map(|left| left.as_secs_f64()),
+        })).collect::<Vec<_>>(),
         "document": standing.map(|standing| json!({
             "source": standing.source,
             "state": standing.state,
@@ -81,6 +89,12 @@ fn plugin<E: Edges>(control: &Control<E>, plugin: &Plugin) -> Value {
         "report": plugin.report_json(FINDINGS),
         "report_total": plugin.report.len(),
     })
+}
+
+/// The URLs of its upstream.
+fn upstreams(plugin: &Plugin) -> impl Iterator<Item = String> {
+    let url = |target: &Target| target.url(&plugin.base_path);
+    plugin.targets.all().iter().map(url)
 }
 
 /// What lies on disk and does not serve.

@@ -107,6 +107,7 @@ impl Scene {
             tokens: TokenTable::with_capacity(16),
             scopes: ScopeLists::default(),
             labels: Labels::new(),
+            origins: crate::snapshot::Origins::default(),
         });
         let source = Source::File(folder.path().join("p.toml"));
         let control = Control::new(source, edges.clone(), Arc::clone(&shared)).unwrap();

@@ -1,72 +1,141 @@
 //! Where a plugin's requests go, and what is presented there.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use http::{HeaderName, HeaderValue};
-use rustls::RootCertStore;
 use rustls::pki_types::ServerName;
+use rustls::{ClientConfig, RootCertStore};
 
-use super::{Credential, SecretText, Target, bundled_roots, client_config, roots_of};
-use crate::config::{self, Roots};
+use super::{
+    Checked, Credential, Origins, SecretText, Target, Targets, bundled_roots, client_config,
+    roots_of,
+};
+use crate::config::{self, Roots, UpstreamHost};
+use crate::headers::Authority;
 use crate::problems::{Place, Problems};
 
 /// Where the requests of a plugin go.
-pub(super) fn target(
+pub(super) fn targets(
     plugin: &config::Plugin,
     limits: &config::Limits,
+    (system, origins): (&Arc<RootCertStore>, &Origins),
+    problems: &mut Problems,
+) -> Option<Targets> {
+    let servers = plugin.upstream.servers.iter();
+    // Authorities are read once for all of them: a file of them may be large.
+    let roots = roots(plugin, system, problems)?;
+    let targets =
+        servers.map(|server| target(plugin, server, limits, roots.as_ref(), origins, problems));
+    Targets::new(targets.collect::<Option<Vec<_>>>()?)
+}
+
+/// How TLS upstreams are verified; `None` inside when there is no TLS, outside after a problem.
+#[expect(clippy::option_option, reason = "no TLS is no problem")]
+fn roots(
+    plugin: &config::Plugin,
     system: &Arc<RootCertStore>,
     problems: &mut Problems,
-) -> Option<Target> {
+) -> Option<Option<Arc<ClientConfig>>> {
     let upstream = &plugin.upstream;
     let at = |field: &str| Place {
         key: format!("plugins.{}.upstream.{field}", plugin.name),
         ..plugin.at.clone()
     };
-    let mut key = format!(
-        "{}://{}:{}",
-        if upstream.tls { "https" } else { "http" },
-        upstream.host,
-        upstream.port
-    );
-    let tls = if upstream.tls {
-        let roots = match &upstream.roots {
-            Roots::System if system.is_empty() => {
-                problems
-                    .add(&at("ca"), "the operating system has no root certificates")
-                    .help("install ca-certificates, or write ca = \"bundled\"");
-                return None;
-            }
-            Roots::System => Ok(Arc::clone(system)),
-            Roots::Bundled => Ok(Arc::new(bundled_roots())),
-            Roots::File(file) => roots_of(&file.bytes)
-                .map(Arc::new)
-                .map_err(|error| format!("{}: {error}", file.path.display())),
-        };
-        key.push_str(&roots_key(&upstream.roots));
-        let made = roots.and_then(|roots| client_config(roots).map_err(|error| error.to_string()));
-        let name = ServerName::try_from(upstream.host.clone())
-            .map_err(|_| format!("`{}` is no name that a certificate can have", upstream.host));
-        match made.and_then(|config| Ok((config, name?))) {
-            Ok(tls) => Some(tls),
-            Err(message) => {
-                problems.add(&at("ca"), message);
-                return None;
-            }
+    if !upstream.tls {
+        return Some(None);
+    }
+    let roots = match &upstream.roots {
+        Roots::System if system.is_empty() => {
+            problems
+                .add(&at("ca"), "the operating system has no root certificates")
+                .help("install ca-certificates, or write ca = \"bundled\"");
+            return None;
         }
-    } else {
-        None
+        Roots::System => Ok(Arc::clone(system)),
+        Roots::Bundled => Ok(Arc::new(bundled_roots())),
+        Roots::File(file) => roots_of(&file.bytes)
+            .map(Arc::new)
+            .map_err(|error| format!("{}: {error}", file.path.display())),
     };
-    Some(Target {
-        key: Arc::from(key),
-        host: upstream.host.clone(),
-        port: upstream.port,
+    match roots.and_then(|roots| client_config(roots).map_err(|error| error.to_string())) {
+        Ok(config) => Some(Some(config)),
+        Err(message) => {
+            problems.add(&at("ca"), message);
+            None
+        }
+    }
+}
+
+/// One of them.
+fn target(
+    plugin: &config::Plugin,
+    server: &config::Server,
+    limits: &config::Limits,
+    tls: Option<&Arc<ClientConfig>>,
+    origins: &Origins,
+    problems: &mut Problems,
+) -> Option<Target> {
+    let upstream = &plugin.upstream;
+    let mut key = server.key(upstream.tls);
+    let tls = match tls {
+        None => None,
+        Some(config) => {
+            key.push_str(&roots_key(&upstream.roots));
+            let Ok(name) = ServerName::try_from(server.host.clone()) else {
+                let at = Place {
+                    key: format!("plugins.{}.upstream.url", plugin.name),
+                    ..plugin.at.clone()
+                };
+                let message = format!("`{}` is no name that a certificate can have", server.host);
+                problems.add(&at, message);
+                return None;
+            };
+            Some((Arc::clone(config), name))
+        }
+    };
+    let key: Arc<str> = Arc::from(key);
+    let mut target = Target {
+        origin: origins.of(&key),
+        key: Arc::clone(&key),
+        host: server.host.clone(),
+        port: server.port,
+        socket: server.socket.clone(),
+        known_as: known_as(&server.host, server.port),
+        host_sent: None,
         tls,
         connect: limits.upstream_connect,
         timeout: upstream.timeout,
         total: upstream.total,
         idle: limits.upstream_idle,
+        resolve: upstream.resolve,
+        checked: checked(upstream, &key, origins),
         retries: upstream.retries,
+    };
+    target.host_sent = match &upstream.host_header {
+        UpstreamHost::Upstream => HeaderValue::try_from(target.authority()).ok(),
+        UpstreamHost::Client => None,
+        UpstreamHost::Name(name) => HeaderValue::try_from(name).ok(),
+    };
+    Some(target)
+}
+
+/// How a server is asked for its health. What was found stays with the way of asking.
+fn checked(upstream: &config::Upstream, key: &str, origins: &Origins) -> Option<Checked> {
+    let mut settings = upstream.health.clone()?;
+    settings.path.insert_str(0, &upstream.base_path);
+    let way = format!("{key} {:?} {settings:?}", upstream.host_header);
+    Some(Checked {
+        condition: origins.condition(way),
+        settings,
     })
+}
+
+fn known_as(host: &str, port: u16) -> Authority<'static> {
+    Authority {
+        host: Cow::Owned(host.to_owned()),
+        port: Some(port),
+    }
 }
 
 /// Connections that were verified in another way are not shared.
@@ -128,14 +197,14 @@ pub fn credential(credential: &config::Credential) -> Credential {
     }
 }
 
-/// [`target`] for whoever only wants to dial. The error is a sentence.
+/// [`targets`] for whoever only wants to dial. The error is a sentence.
 pub fn dial(
     plugin: &config::Plugin,
     limits: &config::Limits,
     system: &Arc<RootCertStore>,
-) -> Result<Target, String> {
+) -> Result<Targets, String> {
     let mut problems = Problems::new();
-    target(plugin, limits, system, &mut problems).ok_or_else(|| {
+    targets(plugin, limits, (system, &Origins::default()), &mut problems).ok_or_else(|| {
         problems
             .iter()
             .map(|problem| problem.message.clone())
@@ -182,13 +251,19 @@ pub fn dial_url(
     );
     let target = Target {
         key: Arc::from(format!("fetch:{}://{host}:{port}", parsed.scheme())),
+        origin: Arc::default(),
+        known_as: known_as(&host, port),
+        host_sent: None,
         host,
         port,
+        socket: None,
         tls,
         connect: limits.upstream_connect,
         timeout: limits.upstream_idle,
         total: None,
         idle: limits.upstream_idle,
+        resolve: limits.upstream_connect,
+        checked: None,
         retries: 0,
     };
     Ok((target, path))

@@ -4,9 +4,11 @@
 //! After it, no request can fail because of configuration.
 
 mod api;
+mod condition;
 mod dial;
 mod document;
 mod fixed;
+mod origin;
 mod papers;
 mod plugin;
 mod prefix;
@@ -21,11 +23,13 @@ use ipnet::IpNet;
 use rustls::RootCertStore;
 use rustls::server::ProducesTickets;
 
+pub use condition::{Checked, Condition};
 pub use dial::{credential, dial, dial_url};
 pub use document::{ApiDocument, Written};
 pub use fixed::Fixed;
+pub use origin::{Admission, Origin, Origins};
 pub use plugin::{Operation, Plugin, Public};
-pub use target::{Credential, SecretText, Target};
+pub use target::{Credential, SecretText, Target, Targets};
 pub use tls::{CertificateFacts, bundled_roots, client_config, covers, provider, roots_of};
 
 use crate::config::{Config, DeclaredToken, Limits, Require, Spanned};
@@ -76,6 +80,8 @@ pub struct Material<'a> {
     pub scopes: &'a ScopeLists,
     /// Names of the metrics.
     pub labels: &'a Labels,
+    /// What the process knows of upstreams.
+    pub origins: &'a Origins,
     /// The current time.
     pub now: jiff::Timestamp,
     /// `$FLY_APP_NAME`

@@ -1,14 +1,11 @@
 //! One plugin, compiled.
 
-use std::borrow::Cow;
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use http::HeaderValue;
-
-use super::{Credential, Fixed, Material, Target, Written, api, dial, papers, prefix};
+use super::{Credential, Fixed, Material, Targets, Written, api, dial, papers, prefix};
 use crate::auth::Policy;
-use crate::config::{self, Config, DocumentAccess, Require, UpstreamHost};
+use crate::config::{self, Config, DocumentAccess, Require};
 use crate::documents::Documents;
 use crate::headers::{self, Authority, Cors, Rules};
 use crate::openapi::{self, Api, Finding};
@@ -58,12 +55,8 @@ pub struct Plugin {
     pub outbound: headers::Policy,
     /// Changes to the headers of responses.
     pub response_rules: Rules,
-    /// `host:port` of the upstream, for addresses that it sends back.
-    pub upstream_authority: Authority<'static>,
     /// Where its requests go.
-    pub target: Target,
-    /// The `Host` that is sent there; `None`: the client's.
-    pub host: Option<HeaderValue>,
+    pub targets: Targets,
     /// What is presented there.
     pub credential: Credential,
     /// Path of `upstream.url`, without trailing slash.
@@ -194,7 +187,8 @@ pub(super) fn compile(
     material: &Material<'_>,
     problems: &mut Problems,
 ) -> Option<Plugin> {
-    let target = dial::target(plugin, &config.limits, material.system_roots, problems)?;
+    let known = (material.system_roots, material.origins);
+    let targets = dial::targets(plugin, &config.limits, known, problems)?;
     let (source, unavailable) = source(plugin, material);
     let loaded = source.map(|source| api::load(plugin, source, material, problems));
     let hides = loaded.as_ref().map(|api| api::hides(plugin, api));
@@ -232,11 +226,6 @@ pub(super) fn compile(
         private_network: material.dev,
         outbound: outbound(plugin, &policy, &credential, problems)?,
         response_rules: rules(plugin, "response", &plugin.headers.response, problems)?,
-        upstream_authority: Authority {
-            host: Cow::Owned(target.host.clone()),
-            port: Some(target.port),
-        },
-        host: host(plugin, &target),
         credential,
         base_path: plugin.upstream.base_path.clone(),
         public: plugin.public_url.as_deref().and_then(Public::of),
@@ -249,7 +238,7 @@ pub(super) fn compile(
         source: source.cloned(),
         unavailable,
         report: callable.report,
-        target,
+        targets,
         policy,
         title: title.unwrap_or_else(|| plugin.name.clone()),
         name,
@@ -281,15 +270,6 @@ fn outbound(
         credential: presented(credential),
         rules: rules(plugin, "request", &plugin.headers.request, problems)?,
     })
-}
-
-/// The `Host` that is sent upstream; `None`: the client's.
-fn host(plugin: &config::Plugin, target: &Target) -> Option<HeaderValue> {
-    match &plugin.upstream.host_header {
-        UpstreamHost::Upstream => HeaderValue::try_from(target.authority()).ok(),
-        UpstreamHost::Client => None,
-        UpstreamHost::Name(name) => HeaderValue::try_from(name).ok(),
-    }
 }
 
 /// What is presented upstream. Where the API asks for a credential itself, the client's is what

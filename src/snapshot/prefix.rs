@@ -54,8 +54,10 @@ fn is_elsewhere(upstream: &Upstream, operation: &Operation) -> bool {
     let name = server
         .rsplit_once(':')
         .map_or(server.as_str(), |(name, _)| name);
-    let (name, own) = (name.trim_matches(['[', ']']), upstream.host.as_str());
-    !(name.eq_ignore_ascii_case(own) || is_loopback(name) && is_loopback(own))
+    let name = name.trim_matches(['[', ']']);
+    !upstream.servers.iter().any(|own| {
+        name.eq_ignore_ascii_case(&own.host) || is_loopback(name) && is_loopback(&own.host)
+    })
 }
 
 /// Whether it is a name of this machine.
@@ -69,19 +71,24 @@ fn is_loopback(name: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{Credential, Roots, UpstreamHost};
+    use crate::config::{Credential, Roots, Server, UpstreamHost};
 
     fn upstream(host: &str, base_path: &str) -> Upstream {
         Upstream {
             tls: false,
-            host: host.to_owned(),
-            port: 8000,
+            servers: vec![Server {
+                host: host.to_owned(),
+                port: 8000,
+                socket: None,
+            }],
             base_path: base_path.to_owned(),
             host_header: UpstreamHost::Upstream,
             credential: Credential::Nothing,
             roots: Roots::Bundled,
             timeout: std::time::Duration::from_secs(1),
             total: None,
+            resolve: std::time::Duration::from_secs(30),
+            health: None,
             retries: 0,
         }
     }

@@ -1,12 +1,17 @@
 //! Where a plugin's requests go.
 
 use std::borrow::Cow;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use http::{HeaderName, HeaderValue};
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
+
+use super::{Checked, Origin};
+use crate::config::Upstream;
+use crate::headers::Authority;
 
 /// An upstream, ready to be dialled.
 #[derive(Debug, Clone)]
@@ -17,6 +22,8 @@ pub struct Target {
     pub host: String,
     /// Port.
     pub port: u16,
+    /// The unix socket that is connected to instead.
+    pub socket: Option<PathBuf>,
     /// TLS and the name to verify.
     pub tls: Option<(Arc<ClientConfig>, ServerName<'static>)>,
     /// `limits.upstream_connect`
@@ -27,8 +34,18 @@ pub struct Target {
     pub total: Option<Duration>,
     /// `limits.upstream_idle`: between two pieces of a response body.
     pub idle: Duration,
+    /// `upstream.resolve`: after how long a name is looked up again.
+    pub resolve: Duration,
+    /// Its health, if it is asked for it.
+    pub checked: Option<Checked>,
     /// `upstream.retries`
     pub retries: u32,
+    /// What the process knows of it.
+    pub origin: Arc<Origin>,
+    /// Host and port, for addresses that it sends back.
+    pub known_as: Authority<'static>,
+    /// The `Host` that it is sent; `None`: the client's.
+    pub host_sent: Option<HeaderValue>,
 }
 
 impl Target {
@@ -45,9 +62,41 @@ impl Target {
         }
     }
 
+    /// As it is written in a configuration, with a path behind it.
+    pub fn url(&self, path: &str) -> String {
+        match &self.socket {
+            Some(socket) if path.is_empty() => format!("unix:{}", socket.display()),
+            Some(socket) => format!("unix:{}:{path}", socket.display()),
+            None => format!("{}://{}{path}", self.scheme(), self.authority()),
+        }
+    }
+
     /// `http` or `https`.
     pub fn scheme(&self) -> &'static str {
         if self.tls.is_some() { "https" } else { "http" }
+    }
+}
+
+/// Where the requests of a plugin may go: at least one target, at most 64.
+#[derive(Debug, Clone)]
+pub struct Targets(Vec<Target>);
+
+impl Targets {
+    /// `None` if there is none, or too many.
+    pub fn new(targets: Vec<Target>) -> Option<Self> {
+        (1..=Upstream::MOST)
+            .contains(&targets.len())
+            .then_some(Self(targets))
+    }
+
+    /// All of them.
+    pub fn all(&self) -> &[Target] {
+        &self.0
+    }
+
+    /// The first, which stands for all where one is wanted.
+    pub fn first(&self) -> &Target {
+        &self.0[0]
     }
 }
 

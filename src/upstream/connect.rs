@@ -1,7 +1,7 @@
 //! Dialling an upstream.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,17 +10,22 @@ use hyper_util::rt::TokioIo;
 use rustls::pki_types::ServerName;
 use socket2::{SockRef, TcpKeepalive};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpStream;
+use tokio::net::{TcpStream, UnixStream};
 use tokio::sync::oneshot;
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 use tokio_rustls::TlsConnector;
 
 pub use crate::snapshot::Target;
 
 use super::Channel;
+use super::names::Names;
 use super::socket::{Counted, Socket, Traffic};
+use super::stream::Stream;
 use crate::congestion;
 
+/// After how long the next address of a name is tried as well (RFC 8305 §5).
+const NEXT: Duration = Duration::from_millis(250);
 /// How long a connection that was given up may take for an orderly end.
 const FAREWELL: Duration = Duration::from_secs(1);
 
@@ -33,7 +38,7 @@ pub enum ConnectError {
     /// The name has no address.
     #[error("its name has no address")]
     NoAddress,
-    /// TCP.
+    /// TCP, or the unix socket.
     #[error("{0}")]
     Connect(#[source] io::Error),
     /// TLS.
@@ -48,15 +53,29 @@ pub enum ConnectError {
 }
 
 /// Dials, within `target.connect`.
-pub(super) async fn connect(target: &Target) -> Result<Channel, ConnectError> {
+pub(super) async fn connect(target: &Target, names: &Names) -> Result<Channel, ConnectError> {
     let deadline = Instant::now() + target.connect;
     let late = |_| ConnectError::TimedOut(target.connect);
-    let tcp = timeout_at(deadline, tcp(target, deadline))
-        .await
-        .map_err(late)??;
-    let socket = Socket::new(tcp);
-    match &target.tls {
-        None => channel(socket.clone(), socket).await,
+    let stream = async {
+        match &target.socket {
+            Some(path) => UnixStream::connect(path)
+                .await
+                .map(Stream::Unix)
+                .map_err(ConnectError::Connect),
+            None => tcp(target, names).await.map(Stream::Tcp),
+        }
+    };
+    let stream = timeout_at(deadline, stream).await.map_err(|_| {
+        names.doubt(target, Instant::now());
+        ConnectError::TimedOut(target.connect)
+    })??;
+    let peer = match &stream {
+        Stream::Tcp(tcp) if target.host.parse::<IpAddr>().is_err() => tcp.peer_addr().ok(),
+        _ => None,
+    };
+    let socket = Socket::new(stream);
+    let mut channel = match &target.tls {
+        None => channel(socket.clone(), socket).await?,
         Some((config, name)) => {
             let connector = TlsConnector::from(Arc::clone(config));
             let tls = timeout_at(
@@ -66,34 +85,48 @@ pub(super) async fn connect(target: &Target) -> Result<Channel, ConnectError> {
             .await
             .map_err(late)?
             .map_err(ConnectError::Tls)?;
-            channel(tls, socket).await
+            channel(tls, socket).await?
         }
-    }
+    };
+    channel.peer = peer;
+    Ok(channel)
 }
 
-/// Tries the addresses of a name one after the other, each with its share of the time.
-async fn tcp(target: &Target, deadline: Instant) -> Result<TcpStream, ConnectError> {
-    let addresses: Vec<SocketAddr> = match target.host.parse() {
-        Ok(ip) => vec![SocketAddr::new(ip, target.port)],
-        Err(_) => tokio::net::lookup_host((&*target.host, target.port))
+/// Connects to one of the addresses.
+async fn tcp(target: &Target, names: &Names) -> Result<TcpStream, ConnectError> {
+    let addresses = names.addresses(target).await?;
+    let connected = match *addresses {
+        [address] => TcpStream::connect(address)
             .await
-            .map_err(ConnectError::Resolve)?
-            .collect(),
+            .map_err(ConnectError::Connect),
+        _ => first_of(&addresses).await,
     };
+    let stream = connected.inspect_err(|_| names.doubt(target, Instant::now()))?;
+    prepare(&stream).map_err(ConnectError::Connect)?;
+    Ok(stream)
+}
+
+/// Tries one address after the other, the next when one fails or takes its time (RFC 8305, with
+/// the system's order); the first connection is taken.
+async fn first_of(addresses: &[SocketAddr]) -> Result<TcpStream, ConnectError> {
+    let mut waiting = addresses.iter();
+    let mut attempts = JoinSet::new();
     let mut result = Err(ConnectError::NoAddress);
-    for (tried, address) in addresses.iter().enumerate() {
-        let left = deadline.saturating_duration_since(Instant::now());
-        let share = left / u32::try_from(addresses.len() - tried).unwrap_or(u32::MAX);
-        result = match timeout_at(Instant::now() + share, TcpStream::connect(address)).await {
-            Ok(Ok(stream)) => {
-                prepare(&stream).map_err(ConnectError::Connect)?;
-                return Ok(stream);
-            }
-            Ok(Err(error)) => Err(ConnectError::Connect(error)),
-            Err(_) => Err(ConnectError::TimedOut(share)),
-        };
+    loop {
+        match waiting.next() {
+            Some(address) => drop(attempts.spawn_local(TcpStream::connect(*address))),
+            None if attempts.is_empty() => return result,
+            None => {}
+        }
+        tokio::select! {
+            Some(attempt) = attempts.join_next() => match attempt {
+                Ok(Ok(stream)) => return Ok(stream),
+                Ok(Err(error)) => result = Err(ConnectError::Connect(error)),
+                Err(_) => {}
+            },
+            () = sleep(NEXT), if waiting.len() > 0 => {}
+        }
     }
-    result
 }
 
 /// No delay for small writes; and while an event stream is silent, TCP asks whether the upstream
@@ -131,6 +164,34 @@ where
         sender,
         traffic,
         socket,
+        peer: None,
         _held: held,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    /// A port that was just given back refuses connections.
+    #[tokio::test]
+    async fn the_next_address_is_tried_when_one_refuses() {
+        let refusing = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let listening = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let (first, second) = (
+            refusing.local_addr().unwrap(),
+            listening.local_addr().unwrap(),
+        );
+        drop(refusing);
+        tokio::task::LocalSet::new()
+            .run_until(async {
+                let stream = first_of(&[first, first, second]).await.unwrap();
+                assert_eq!(stream.peer_addr().unwrap(), second);
+                let refused = first_of(&[first, first]).await;
+                assert!(matches!(refused, Err(ConnectError::Connect(_))));
+            })
+            .await;
+    }
 }

@@ -8,6 +8,7 @@ use http_body_util::{BodyExt, Limited};
 use tokio::time::timeout;
 
 use super::connect::{Target, connect};
+use super::names::Names;
 use crate::body::RequestBody;
 
 /// Redirects to another path of the same upstream that are followed.
@@ -58,17 +59,27 @@ pub enum FetchError {
     Path(String),
 }
 
-/// Gets `path` from `target`. `headers` must hold `Host`.
+/// Gets `path` from the first of the targets that a connection can be made to. `headers` are all
+/// but `Host`.
 pub async fn fetch(
-    target: &Target,
+    targets: &[Target],
     path: &str,
     headers: &HeaderMap,
     limit: usize,
     patience: Duration,
 ) -> Result<Fetched, FetchError> {
-    timeout(patience, get(target, path.to_owned(), headers, limit))
-        .await
-        .map_err(|_| FetchError::TimedOut(patience))?
+    timeout(patience, async {
+        let mut result = Err(FetchError::Connect(super::ConnectError::NoAddress));
+        for target in targets {
+            result = get(target, path.to_owned(), headers, limit).await;
+            if !matches!(result, Err(FetchError::Connect(_))) {
+                break;
+            }
+        }
+        result
+    })
+    .await
+    .map_err(|_| FetchError::TimedOut(patience))?
 }
 
 async fn get(
@@ -78,11 +89,14 @@ async fn get(
     limit: usize,
 ) -> Result<Fetched, FetchError> {
     for _ in 0..=REDIRECTS {
-        let mut channel = connect(target).await?;
+        let mut channel = connect(target, &Names::default()).await?;
         let mut request = Request::get(&path)
             .body(RequestBody::none())
             .map_err(|_| FetchError::Path(bare(&path)))?;
         *request.headers_mut() = headers.clone();
+        if let Ok(host) = HeaderValue::try_from(target.authority()) {
+            request.headers_mut().insert(header::HOST, host);
+        }
         let response = channel.sender.send_request(request).await?;
         let asked = [header::IF_NONE_MATCH, header::IF_MODIFIED_SINCE];
         if response.status() == StatusCode::NOT_MODIFIED

@@ -4,10 +4,14 @@
 //! deadline: name look-up, TCP and TLS have `limits.upstream_connect`, the response head has the
 //! upstream's `timeout`, and each piece of the body has `limits.upstream_idle`.
 
+mod balance;
+mod checks;
 mod connect;
 mod fetch;
+mod names;
 mod response;
 mod socket;
+mod stream;
 mod switch;
 #[cfg(test)]
 mod tests;
@@ -15,6 +19,7 @@ mod tests;
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::convert::Infallible;
+use std::net::SocketAddr;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,13 +30,16 @@ use hyper::client::conn::http1::SendRequest;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout};
 
+pub use checks::Checks;
 pub use connect::{ConnectError, Target};
 pub use fetch::{FetchError, Fetched, fetch};
 pub use response::{ResponseBody, ResponseFault};
 pub use switch::{Answer, Switched};
 
 use crate::body::{BodyFault, RequestBody, Upload};
+use balance::{Balance, Undone};
 use connect::connect;
+use names::Names;
 use socket::{Socket, Traffic};
 
 /// Idle connections of one upstream that a worker keeps.
@@ -75,6 +83,8 @@ pub enum Broken {
 #[derive(Debug, Default)]
 pub struct Upstreams {
     idle: RefCell<HashMap<Arc<str>, Vec<Idle>>>,
+    balance: Balance,
+    names: Rc<Names>,
 }
 
 #[derive(Debug)]
@@ -89,6 +99,8 @@ struct Channel {
     sender: SendRequest<RequestBody>,
     traffic: Arc<Traffic>,
     socket: Socket,
+    /// Where it leads, if that was a matter of a name.
+    peer: Option<SocketAddr>,
     /// Dropped with the channel, which ends the connection's task.
     _held: oneshot::Sender<Infallible>,
 }
@@ -109,37 +121,51 @@ impl Upstreams {
     /// another connection; one that may have been sent only if `again` gives it once more, which
     /// it does for a request that may be repeated, and only when not a byte of an answer came on a
     /// connection that had been used before.
-    pub async fn send(
+    async fn send_to(
         self: &Rc<Self>,
         target: &Target,
         request: Request<RequestBody>,
         again: impl Fn() -> Option<Request<RequestBody>>,
-    ) -> Result<Response<ResponseBody>, UpstreamError> {
+        deadline: Option<Instant>,
+    ) -> Result<Response<ResponseBody>, Undone> {
         let upload = request.body().upload();
-        let deadline = target.total.map(|total| Instant::now() + total);
         let mut request = request;
         let mut retries = target.retries;
         loop {
             let (channel, reused) = match self.checkout(&target.key).await {
                 Some(channel) => (channel, true),
                 // Boxed, since most requests need none.
-                None => (
-                    Box::pin(connect(target))
-                        .await
-                        .map_err(UpstreamError::Unreachable)?,
-                    false,
-                ),
+                None => match Box::pin(connect(target, &self.names)).await {
+                    Ok(channel) => (channel, false),
+                    Err(error) => {
+                        return Err(Undone {
+                            error: UpstreamError::Unreachable(error),
+                            unsent: Some(Box::new(request)),
+                            connection_failed: true,
+                        });
+                    }
+                },
             };
             let failed = match exchange(target, channel, request, &upload, deadline).await {
                 Ok((channel, response)) => {
                     let pool = Rc::downgrade(self);
-                    return accept(target, channel, response, pool, &upload, deadline);
+                    let accepted = accept(target, channel, response, pool, &upload, deadline);
+                    return accepted.map_err(|error| Undone {
+                        error,
+                        unsent: None,
+                        connection_failed: false,
+                    });
                 }
                 Err(failed) => failed,
             };
             if let Some(fault) = upload.fault() {
-                return Err(fault.into());
+                return Err(Undone {
+                    error: fault.into(),
+                    unsent: None,
+                    connection_failed: false,
+                });
             }
+            let connection_failed = !reused && failed.silent;
             let next = match failed.unsent {
                 Some(unsent) if reused => Some(*unsent),
                 None if reused && failed.silent && retries > 0 => {
@@ -148,7 +174,11 @@ impl Upstreams {
                 }
                 _ => None,
             };
-            request = next.ok_or(failed.error)?;
+            request = next.ok_or(Undone {
+                error: failed.error,
+                unsent: None,
+                connection_failed,
+            })?;
         }
     }
 
@@ -157,7 +187,11 @@ impl Upstreams {
         loop {
             let idle = self.idle.borrow_mut().get_mut(key)?.pop()?;
             let mut channel = idle.channel;
-            if idle.since.elapsed() >= IDLE || !channel.socket.is_quiet() {
+            let moved = |peer| !self.names.lead_to(key, peer);
+            if idle.since.elapsed() >= IDLE
+                || channel.peer.is_some_and(moved)
+                || !channel.socket.is_quiet()
+            {
                 continue;
             }
             if channel.sender.is_ready() {
@@ -194,6 +228,8 @@ impl Upstreams {
             list.retain(|idle| idle.since.elapsed() < IDLE && !idle.channel.sender.is_closed());
             !list.is_empty()
         });
+        self.balance.tick();
+        self.names.tick();
     }
 }
 

@@ -13,6 +13,7 @@ use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use tokio::time::{Instant, Sleep};
 
+use super::balance::UnderWay;
 use super::{Channel, Upstreams};
 use crate::body::{Patience, Upload};
 
@@ -58,6 +59,7 @@ pub struct ResponseBody {
     lease: Lease,
     patience: Patience,
     deadline: Option<Pin<Box<Sleep>>>,
+    under_way: Option<UnderWay>,
 }
 
 impl ResponseBody {
@@ -76,7 +78,13 @@ impl ResponseBody {
             lease,
             patience: Patience::new(idle),
             deadline,
+            under_way: None,
         }
+    }
+
+    /// Counts it as under way for as long as it is.
+    pub(super) fn count(&mut self, under_way: UnderWay) {
+        self.under_way = Some(under_way);
     }
 }
 

@@ -9,21 +9,22 @@ use std::task::{Context, Poll};
 
 use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
+
+use super::stream::Stream;
 
 /// Bytes that may come before a response head is complete: a head, and interim responses (1xx),
 /// which are dropped. hyper bounds a head by itself, but not the number of interim ones.
 const BEFORE_HEAD: u64 = 1 << 20;
 
-/// A TCP socket, held by the codec that reads and writes and by the pool that looks at it.
+/// A socket, held by the codec that reads and writes and by the pool that looks at it.
 ///
 /// A lock, though all of it is on one thread, because hyper wants `Send` of what it may hand out
 /// for an upgrade. It is never contended, and never held across an await.
 #[derive(Debug, Clone)]
-pub(super) struct Socket(Arc<Mutex<TcpStream>>);
+pub(super) struct Socket(Arc<Mutex<Stream>>);
 
 impl Socket {
-    pub(super) fn new(stream: TcpStream) -> Self {
+    pub(super) fn new(stream: Stream) -> Self {
         Self(Arc::new(Mutex::new(stream)))
     }
 
@@ -38,7 +39,7 @@ impl Socket {
         peeked.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
     }
 
-    fn lock(&self) -> MutexGuard<'_, TcpStream> {
+    fn lock(&self) -> MutexGuard<'_, Stream> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

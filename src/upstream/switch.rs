@@ -7,10 +7,9 @@ use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
 use tokio::time::{Instant, timeout};
 
-use super::{
-    Broken, Failed, ResponseBody, Target, UpstreamError, Upstreams, accept, connect, exchange,
-};
+use super::{Broken, Failed, ResponseBody, Target, UpstreamError, Upstreams, accept, exchange};
 use crate::body::RequestBody;
+use crate::snapshot::Targets;
 
 /// A connection on which the upstream speaks the protocol that it was asked for, from the first
 /// byte behind its 101.
@@ -28,20 +27,21 @@ pub enum Answer {
 impl Upstreams {
     /// Sends a request to switch to `protocol`, on a connection of its own: neither one that
     /// served others before, nor one that serves others afterwards, whatever the answer is.
-    /// Nothing is sent twice.
-    pub async fn switch(
-        target: &Target,
-        request: Request<RequestBody>,
+    /// Nothing is sent twice. Gives the target that the answer came from, too.
+    pub async fn switch<'t>(
+        &self,
+        targets: &'t Targets,
+        mut request: Request<RequestBody>,
         protocol: &HeaderValue,
-    ) -> Result<Answer, UpstreamError> {
+    ) -> Result<(Answer, &'t Target), UpstreamError> {
         let upload = request.body().upload();
+        let (channel, target) = self.open(targets, &mut request).await?;
         let deadline = target.total.map(|total| Instant::now() + total);
-        let channel = connect(target).await.map_err(UpstreamError::Unreachable)?;
         let sent = exchange(target, channel, request, &upload, deadline).await;
         let (channel, response) = sent.map_err(|Failed { error, .. }| error)?;
         if response.status() != StatusCode::SWITCHING_PROTOCOLS {
             let accepted = accept(target, channel, response, Weak::new(), &upload, deadline);
-            return accepted.map(Answer::Response);
+            return accepted.map(|response| (Answer::Response(response), target));
         }
         if !crate::headers::switches(response.headers(), protocol) {
             return Err(UpstreamError::Broken(Broken::Switched));
@@ -53,6 +53,7 @@ impl Upstreams {
             .map_err(|_| UpstreamError::TimedOut(target.timeout))?
             .map_err(|error| UpstreamError::Broken(error.into()))?;
         channel.traffic.switched();
-        Ok(Answer::Switched(response.map(|()| TokioIo::new(stream))))
+        let response = response.map(|()| TokioIo::new(stream));
+        Ok((Answer::Switched(response), target))
     }
 }

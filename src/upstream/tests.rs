@@ -9,22 +9,29 @@ use http_body_util::BodyExt;
 use tokio::task::LocalSet;
 
 use super::*;
+use crate::snapshot::Targets;
 
 const FIRST: &str = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nfirst";
 const MINE: &str = "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nmine";
 const POISON: &str = "HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\npoison";
 
-fn target(port: u16) -> Target {
+pub(super) fn target(port: u16) -> Target {
     Target {
         key: "test".into(),
         host: "127.0.0.1".into(),
         port,
+        socket: None,
         tls: None,
         connect: Duration::from_secs(5),
         timeout: Duration::from_secs(5),
         total: None,
         idle: Duration::from_secs(5),
+        resolve: Duration::from_secs(30),
+        checked: None,
         retries: 0,
+        origin: Arc::default(),
+        known_as: crate::headers::parse_authority("127.0.0.1").unwrap(),
+        host_sent: None,
     }
 }
 
@@ -63,7 +70,14 @@ async fn post(upstreams: &Rc<Upstreams>, target: &Target) -> Result<Bytes, Upstr
         .header("host", "test")
         .body(RequestBody::none())
         .unwrap();
-    let response = upstreams.send(target, request, || None).await?;
+    let response = upstreams
+        .send(
+            &Targets::new(vec![target.clone()]).unwrap(),
+            request,
+            || None,
+        )
+        .await?
+        .0;
     Ok(response.into_body().collect().await.unwrap().to_bytes())
 }
 

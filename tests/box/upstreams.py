@@ -214,8 +214,10 @@ def answer(request: Request, reply: Reply) -> None:
 class Upstream:
     """The API. `on` says what is answered where; anything else echoes what it saw as JSON."""
 
-    def __init__(self, document: object = None, tls: ssl.SSLContext | None = None):
+    def __init__(self, document: object = None, tls: ssl.SSLContext | None = None, path: object = None):
         self.document = document
+        self.path = path
+        """A unix socket instead of a port."""
         self.tls = tls
         self.secrets: set[str] = set()
         """What must never be in a request: the gateway's tokens."""
@@ -232,6 +234,8 @@ class Upstream:
 
     @property
     def url(self) -> str:
+        if self.path:
+            return f"unix:{self.path}"
         return f"{'https' if self.tls else 'http'}://127.0.0.1:{self.port}"
 
     @property
@@ -260,11 +264,17 @@ class Upstream:
 
     def start(self) -> None:
         """Listens, on the same port as before if there was one."""
-        listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind(("127.0.0.1", self.port))
-        listener.listen(128)
-        self.port = listener.getsockname()[1]
+        if self.path:
+            self.path.unlink(missing_ok=True)
+            listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+            listener.bind(str(self.path))
+            listener.listen(128)
+        else:
+            listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind(("127.0.0.1", self.port))
+            listener.listen(128)
+            self.port = listener.getsockname()[1]
         self.listener = listener
         threading.Thread(target=self._accept, args=(listener,), daemon=True).start()
 
@@ -309,7 +319,8 @@ class Upstream:
 
     def _serve(self, conn: Connection) -> None:
         try:
-            conn.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            if not self.path:
+                conn.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             if self.tls:
                 conn.sock = self.tls.wrap_socket(conn.sock, server_side=True)
             while self._exchange(conn):

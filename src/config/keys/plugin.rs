@@ -10,6 +10,8 @@ pub(super) const STRING: Kind = Kind::Text("a string");
 const URL_OR_FILE: Kind = Kind::Text("an http(s) URL or a file");
 /// The name of a header.
 const HEADER: Kind = Kind::Text("the name of a header");
+/// `upstream.url`
+const UPSTREAM_URL: Kind = Kind::Text("an http(s) URL, or `unix:PATH`");
 /// A URL for browsers.
 const URL: Kind = Kind::Text("an http(s) URL");
 
@@ -120,7 +122,12 @@ static UPSTREAM: Table = Table {
     path: "plugins.NAME.upstream",
     doc: "The fronted API.",
     keys: &[
-        key("url", URL, Absent::Required, "where it is; may have a path"),
+        key(
+            "url",
+            Kind::OneOrMany(&UPSTREAM_URL),
+            Absent::Required,
+            "where it is; may have a path; a list: requests are spread over them",
+        ),
         key(
             "host",
             Kind::Text("`upstream`, `client` or a host name"),
@@ -161,13 +168,73 @@ static UPSTREAM: Table = Table {
             "for the whole exchange; unbounded by default",
         ),
         key(
+            "resolve",
+            Kind::Duration {
+                min: ms(1000),
+                max: DAY,
+            },
+            Absent::Text("30s"),
+            "how often a name is looked up again",
+        ),
+        key(
+            "health",
+            Kind::Table(&HEALTH),
+            Absent::Unset,
+            "how its URLs are asked for their health; not by default",
+        ),
+        key(
             "retries",
             Kind::Integer { min: 0, max: 10 },
             Absent::Number(1),
             "how often a request that can not have been acted on is sent again",
         ),
     ],
-    later: &["resolve", "health", "client_certificate", "client_key"],
+    later: &["client_certificate", "client_key"],
+};
+
+/// `upstream.health`
+static HEALTH: Table = Table {
+    path: "plugins.NAME.upstream.health",
+    doc: "Health checks.",
+    keys: &[
+        key(
+            "path",
+            Kind::Text("a path such as `/health`"),
+            Absent::Required,
+            "what is asked for, behind the path of the URL; good is a status of 2xx",
+        ),
+        key(
+            "interval",
+            Kind::Duration {
+                min: ms(100),
+                max: HOUR,
+            },
+            Absent::Text("10s"),
+            "between two checks",
+        ),
+        key(
+            "timeout",
+            Kind::Duration {
+                min: ms(10),
+                max: HOUR,
+            },
+            Absent::Text("2s"),
+            "until the response head",
+        ),
+        key(
+            "unhealthy",
+            Kind::Integer { min: 1, max: 100 },
+            Absent::Number(3),
+            "failed checks in a row that make a URL unhealthy",
+        ),
+        key(
+            "healthy",
+            Kind::Integer { min: 1, max: 100 },
+            Absent::Number(2),
+            "good ones in a row that make it healthy again",
+        ),
+    ],
+    later: &[],
 };
 
 /// `upstream.credential`

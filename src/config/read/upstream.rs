@@ -7,11 +7,11 @@ use crate::config::expand::Text;
 use crate::config::names;
 use crate::config::section::{Reading, Section, understood};
 use crate::config::values::{self, Fault, UpstreamUrl};
-use crate::config::{Credential, Roots, Secret, Upstream, UpstreamHost};
+use crate::config::{Credential, Health, Roots, Secret, Server, Upstream, UpstreamHost};
 
 /// Reads the table.
 pub(super) fn upstream(section: &Section<'_>, reading: &mut Reading<'_>) -> Upstream {
-    let url = url(section, reading);
+    let (url, servers) = urls(section, reading);
     Upstream {
         host_header: section
             .parsed("host", reading, host_header)
@@ -20,32 +20,80 @@ pub(super) fn upstream(section: &Section<'_>, reading: &mut Reading<'_>) -> Upst
         roots: roots(section, reading),
         timeout: section.duration("timeout", reading).unwrap_or_default(),
         total: section.duration("total", reading),
+        resolve: section.duration("resolve", reading).unwrap_or_default(),
+        health: health(section, reading),
         retries: section
             .integer("retries", reading)
             .and_then(|retries| u32::try_from(retries).ok())
             .unwrap_or_default(),
+        servers,
         tls: url.tls,
-        host: url.host,
-        port: url.port,
         base_path: url.base_path,
     }
 }
 
-/// `url`; several are for later.
-fn url(section: &Section<'_>, reading: &mut Reading<'_>) -> UpstreamUrl {
-    if let Some((DeValue::Array(_), at)) = section.find("url") {
+/// `url`: one or several, which differ in nothing but where they are. The first, and where all
+/// are; after a problem something stands in for it.
+fn urls(section: &Section<'_>, reading: &mut Reading<'_>) -> (UpstreamUrl, Vec<Server>) {
+    let mut urls = section
+        .list("url", reading, values::upstream_url)
+        .into_iter();
+    let Some((first, _)) = urls.next() else {
+        if let Some((DeValue::Array(list), at)) = section.find("url")
+            && list.is_empty()
+        {
+            reading.problems.add(&at, "the list has no URL");
+        }
+        return (UpstreamUrl::default(), vec![Server::default()]);
+    };
+    let mut servers = vec![first.server.clone()];
+    for (url, at) in urls {
+        let fault = if url.tls != first.tls {
+            "is not of the same scheme as the first URL"
+        } else if url.base_path != first.base_path {
+            "has not the same path as the first URL"
+        } else if servers.contains(&url.server) {
+            "is written twice"
+        } else if servers.len() == Upstream::MOST {
+            "is one too many: an upstream may have 64"
+        } else {
+            servers.push(url.server);
+            continue;
+        };
         reading
             .problems
-            .add(
-                &at,
-                "several upstreams are not supported by this version yet",
-            )
-            .help("write one URL, such as `\"http://127.0.0.1:8000\"`");
-        return UpstreamUrl::default();
+            .add(&at, format!("`{}` {fault}", url.server.key(url.tls)))
+            .help("requests go to any of the URLs: scheme and path are the same for all");
     }
-    section
-        .parsed("url", reading, values::upstream_url)
-        .unwrap_or_default()
+    (first, servers)
+}
+
+/// `health`
+fn health(section: &Section<'_>, reading: &mut Reading<'_>) -> Option<Health> {
+    section.written("health")?;
+    let table = section.table("health", reading);
+    let path = table.parsed("path", reading, |text| {
+        let whole = text.starts_with('/') && !text.starts_with("//");
+        let sent = http::uri::PathAndQuery::try_from(text).is_ok() && !text.contains('#');
+        if !whole || !sent {
+            return Err(Fault::with("is no path", "such as `/health`"));
+        }
+        Ok(text.to_owned())
+    });
+    let interval = table.duration("interval", reading);
+    let timeout = table.duration("timeout", reading);
+    let mut count = |name| {
+        let count = table.integer(name, reading)?;
+        u32::try_from(count).ok()
+    };
+    let (unhealthy, healthy) = (count("unhealthy"), count("healthy"));
+    Some(Health {
+        path: path?,
+        interval: interval?,
+        timeout: timeout?,
+        unhealthy: unhealthy?,
+        healthy: healthy?,
+    })
 }
 
 /// `host`: a word, or a name with or without its port.

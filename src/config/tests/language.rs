@@ -103,6 +103,43 @@ fn hosts_sent_upstream() {
 }
 
 #[test]
+fn several_upstreams_differ_in_their_place_only() {
+    #[track_caller]
+    fn check(urls: &str, expected: &str) {
+        let text = GOOD.replace("\"http://127.0.0.1:8000\"", urls);
+        assert_ne!(text, GOOD);
+        let (config, problems) = loaded("f.toml", &text);
+        assert_eq!(config.is_some(), expected.is_empty(), "{problems}");
+        assert!(problems.to_string().contains(expected), "{problems}");
+    }
+    check("['http://a.example/v1', 'http://b.example/v1/']", "");
+    check("[]", "the list has no URL");
+    check("['http://a.example', 'https://b.example']", "same scheme");
+    check("['http://a.example', 'http://b.example/v1']", "same path");
+    check(
+        "['http://a.example', 'http://A.example:80/']",
+        "written twice",
+    );
+    check("['http://a.example', 7]", "upstream.url");
+}
+
+#[test]
+fn health_checks() {
+    check("upstream.health = { path = '/health?deep=1' }", "");
+    check("upstream.health = { path = 'health' }", "is no path");
+    check("upstream.health = { path = '//a/b' }", "is no path");
+    check("upstream.health = { path = '/a b' }", "is no path");
+    check(
+        "upstream.health = { path = '/', healthy = 0 }",
+        "out of bounds",
+    );
+    check(
+        "upstream.health = { interval = '1s' }",
+        "`plugins.todo.upstream.health.path` is missing",
+    );
+}
+
+#[test]
 fn a_main_file_that_can_not_be_read_is_a_problem() {
     let mut inputs = Fake::default();
     inputs.files.insert("binary".into(), vec![0xff]);

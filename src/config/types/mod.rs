@@ -11,9 +11,9 @@ use std::time::Duration;
 use ipnet::IpNet;
 
 pub use self::plugin::{
-    Auth, Credential, DocumentAccess, HeaderChanges, HeaderRules, OAuth, OpenApi, OpenApiSource,
-    OperationOverride, Plugin, Publish, Reference, Require, Roots, ServedFile, Spanned, Upstream,
-    UpstreamHost,
+    Auth, Credential, DocumentAccess, HeaderChanges, HeaderRules, Health, OAuth, OpenApi,
+    OpenApiSource, OperationOverride, Plugin, Publish, Reference, Require, Roots, ServedFile,
+    Server, Spanned, Upstream, UpstreamHost,
 };
 use crate::config::Selector;
 use crate::problems::Place;

@@ -103,13 +103,11 @@ pub enum DocumentAccess {
 /// `[plugins.NAME.upstream]`
 #[derive(Debug, Clone)]
 pub struct Upstream {
-    /// `http` or `https`.
+    /// Where it is: at least one, at most [`Upstream::MOST`].
+    pub servers: Vec<Server>,
+    /// `http` or `https`, the same for all.
     pub tls: bool,
-    /// Host name or address, without brackets.
-    pub host: String,
-    /// Port.
-    pub port: u16,
-    /// Path of the URL without trailing slash; empty if it has none.
+    /// Path of the URLs without trailing slash; empty if they have none.
     pub base_path: String,
     /// The `Host` sent upstream.
     pub host_header: UpstreamHost,
@@ -121,8 +119,65 @@ pub struct Upstream {
     pub timeout: Duration,
     /// For the whole exchange, if any.
     pub total: Option<Duration>,
+    /// After how long a name is looked up again.
+    pub resolve: Duration,
+    /// How its servers are asked for their health.
+    pub health: Option<Health>,
     /// How often a request that can not have been acted on is sent again.
     pub retries: u32,
+}
+
+impl Upstream {
+    /// URLs that one upstream may have.
+    pub const MOST: usize = 64;
+
+    /// The first of its servers, which stands for all where one is wanted.
+    pub fn first(&self) -> &Server {
+        &self.servers[0]
+    }
+}
+
+/// One of the places that `upstream.url` names.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Server {
+    /// Host name or address, without brackets.
+    pub host: String,
+    /// Port.
+    pub port: u16,
+    /// The unix socket that is connected to; host and port are what an API behind it is called:
+    /// `localhost` and 80.
+    pub socket: Option<PathBuf>,
+}
+
+impl Server {
+    /// What tells it from others.
+    pub fn key(&self, tls: bool) -> String {
+        match &self.socket {
+            Some(socket) => format!("unix:{}", socket.display()),
+            None => self.origin(tls),
+        }
+    }
+
+    /// Scheme, host and port, the scheme's own port too.
+    pub fn origin(&self, tls: bool) -> String {
+        let scheme = if tls { "https" } else { "http" };
+        format!("{scheme}://{}:{}", self.host, self.port)
+    }
+}
+
+/// `upstream.health`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Health {
+    /// Path and query that are asked for.
+    pub path: String,
+    /// Between two checks.
+    pub interval: Duration,
+    /// Until the response head.
+    pub timeout: Duration,
+    /// Failed checks in a row that make a server unhealthy.
+    pub unhealthy: u32,
+    /// Good ones in a row that make it healthy again.
+    pub healthy: u32,
 }
 
 /// `upstream.host`

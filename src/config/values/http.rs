@@ -6,6 +6,7 @@ use ipnet::IpNet;
 use url::{Host, Url};
 
 use super::Fault;
+use crate::config::Server;
 
 /// A network in CIDR, or a plain address, which is a network of one. Host bits are cleared.
 pub(in crate::config) fn network(text: &str) -> Result<IpNet, Fault> {
@@ -131,16 +132,37 @@ pub(in crate::config) fn web_url(text: &str) -> Result<String, Fault> {
 pub(in crate::config) struct UpstreamUrl {
     /// `https`.
     pub tls: bool,
-    /// Name or address, without brackets.
-    pub host: String,
-    /// Its own or the scheme's.
-    pub port: u16,
+    /// Its port is its own or the scheme's.
+    pub server: Server,
     /// Without a slash at its end.
     pub base_path: String,
 }
 
-/// `http` or `https`, maybe a path, nothing behind it.
+/// The longest path that a unix socket can have (`sun_path` of Linux, without its end).
+const LONGEST_SOCKET: usize = 107;
+
+/// `unix:PATH`, or `unix:PATH:/BASE`: the first `:/` ends the path of the socket.
+fn unix_url(text: &str) -> Result<UpstreamUrl, Fault> {
+    let help = "write the path of the socket, such as `unix:/run/api.sock`; a path of the API \
+                goes behind it: `unix:/run/api.sock:/v1`";
+    let (socket, base) = text.split_once(":/").unwrap_or((text, ""));
+    if socket.is_empty() || socket.starts_with("//") || socket.ends_with('/') {
+        return Err(Fault::with("names no socket", help));
+    }
+    if socket.chars().any(char::is_control) || socket.len() > LONGEST_SOCKET {
+        let what = "has a path that no unix socket can have (107 bytes, no control characters)";
+        return Err(Fault::with(what, help));
+    }
+    let mut url = upstream_url(&format!("http://localhost/{base}"))?;
+    url.server.socket = Some(socket.into());
+    Ok(url)
+}
+
+/// `http` or `https`, maybe a path, nothing behind it; or a unix socket.
 pub(in crate::config) fn upstream_url(text: &str) -> Result<UpstreamUrl, Fault> {
+    if let Some(rest) = text.strip_prefix("unix:") {
+        return unix_url(rest);
+    }
     let url = absolute(text)?;
     if url.query().is_some() || url.fragment().is_some() {
         return Err(Fault::with(
@@ -163,8 +185,11 @@ pub(in crate::config) fn upstream_url(text: &str) -> Result<UpstreamUrl, Fault> 
     };
     Ok(UpstreamUrl {
         tls: url.scheme() == "https",
-        host,
-        port,
+        server: Server {
+            host,
+            port,
+            socket: None,
+        },
         base_path: base_path.to_owned(),
     })
 }

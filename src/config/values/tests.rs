@@ -104,8 +104,9 @@ fn hosts() {
 
 #[test]
 fn upstream_urls() {
-    let cut =
-        |text: &str| upstream_url(text).map(|url| (url.tls, url.host, url.port, url.base_path));
+    let cut = |text: &str| {
+        upstream_url(text).map(|url| (url.tls, url.server.host, url.server.port, url.base_path))
+    };
     check(
         cut,
         "http://127.0.0.1:8000",
@@ -122,10 +123,26 @@ fn upstream_urls() {
     check(cut, "localhost:8000", "is not an http(s) URL");
     check(cut, "ftp://h", "is not an http(s) URL");
     check(cut, "h2c://h", "is not supported by this version yet");
+    let unix = |text: &str| {
+        upstream_url(text).map(|url| (url.server.socket, url.server.host, url.base_path))
+    };
     check(
-        cut,
+        unix,
         "unix:/run/api.sock",
-        "is not supported by this version yet",
+        r#"(Some("/run/api.sock"), "localhost", "")"#,
+    );
+    check(
+        unix,
+        "unix:run/my api:1.sock:/v1/",
+        r#"(Some("run/my api:1.sock"), "localhost", "/v1")"#,
+    );
+    check(unix, "unix:", "names no socket");
+    check(unix, "unix:/run/", "names no socket");
+    check(unix, "unix:///run/api.sock", "names no socket");
+    check(
+        unix,
+        "unix:/run/api.sock:/v1?a=b",
+        "has a query or a fragment",
     );
     check(cut, "http://user:pass@h", "has a user or a password in it");
     check(cut, "http://h/?a=b", "has a query or a fragment");

@@ -97,7 +97,7 @@ pub(super) fn fetch<E: Edges>(
 
 /// The upstream, as something is fetched from it.
 struct Upstream {
-    target: snapshot::Target,
+    targets: Vec<snapshot::Target>,
     credential: snapshot::Credential,
     origin: String,
 }
@@ -109,11 +109,10 @@ impl Upstream {
         roots: &Arc<RootCertStore>,
     ) -> Result<Self, String> {
         let upstream = &plugin.upstream;
-        let scheme = if upstream.tls { "https" } else { "http" };
         Ok(Self {
-            target: snapshot::dial(plugin, limits, roots)?,
+            targets: snapshot::dial(plugin, limits, roots)?.all().to_vec(),
             credential: snapshot::credential(&upstream.credential),
-            origin: format!("{scheme}://{}:{}", upstream.host, upstream.port),
+            origin: upstream.first().origin(upstream.tls),
         })
     }
 
@@ -137,12 +136,12 @@ impl Upstream {
             Some(query) => format!("{path}?{}", query.0),
             None => path,
         };
-        let mut headers = headers(&self.target, copy);
+        let mut headers = headers(copy);
         if let Some((name, value)) = &self.credential.header {
             headers.insert(name.clone(), value.clone());
         }
         Order {
-            target: self.target.clone(),
+            targets: self.targets.clone(),
             path,
             headers,
             limit: LARGEST,
@@ -160,8 +159,8 @@ fn elsewhere(
 ) -> Result<Order, String> {
     let (target, path) = snapshot::dial_url(url, limits, roots)?;
     Ok(Order {
-        headers: headers(&target, copy),
-        target,
+        headers: headers(copy),
+        targets: vec![target],
         path,
         limit: LARGEST,
         patience: PATIENCE,
@@ -169,11 +168,8 @@ fn elsewhere(
 }
 
 /// The head of a request for a document; only a newer one is wanted (RFC 9110 §13.1).
-fn headers(target: &snapshot::Target, copy: Option<&Copy>) -> HeaderMap {
+fn headers(copy: Option<&Copy>) -> HeaderMap {
     let mut headers = HeaderMap::new();
-    if let Ok(host) = HeaderValue::from_str(&target.authority()) {
-        headers.insert(header::HOST, host);
-    }
     headers.insert(
         header::ACCEPT,
         HeaderValue::from_static("application/json, application/yaml, */*;q=0.5"),

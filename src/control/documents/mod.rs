@@ -241,11 +241,8 @@ pub(super) fn identity(plugin: &config::Plugin) -> String {
             .to_string(),
         OpenApiSource::Url(url) => url.clone(),
         OpenApiSource::Upstream(path) => {
-            let scheme = if upstream.tls { "https" } else { "http" };
-            format!(
-                "{scheme}://{}:{}{}{path}",
-                upstream.host, upstream.port, upstream.base_path
-            )
+            let origin = upstream.first().origin(upstream.tls);
+            format!("{origin}{}{path}", upstream.base_path)
         }
     }
 }

@@ -104,14 +104,19 @@ fn bare() -> Plugin {
 fn upstream() -> Upstream {
     Upstream {
         tls: false,
-        host: "127.0.0.1".to_owned(),
-        port: 8000,
+        servers: vec![Server {
+            host: "127.0.0.1".to_owned(),
+            port: 8000,
+            socket: None,
+        }],
         base_path: String::new(),
         host_header: UpstreamHost::Upstream,
         credential: Credential::Nothing,
         roots: Roots::System,
         timeout: Duration::from_secs(40),
         total: None,
+        resolve: Duration::from_secs(30),
+        health: None,
         retries: 1,
     }
 }
