@@ -27,6 +27,7 @@ pub use edges::{Edges, Fetched, Fetching, Listening, Order};
 pub use inputs::Inputs;
 pub use watch::Watch;
 
+use crate::auth::Failures;
 use crate::config;
 use crate::problems::Problems;
 use crate::snapshot::{Published, Snapshot};
@@ -61,6 +62,8 @@ pub struct Shared {
     pub scopes: ScopeLists,
     /// Names of the metrics.
     pub labels: Labels,
+    /// Wrong credentials.
+    pub failures: Failures,
 }
 
 /// Why a configuration is looked at.
