@@ -6,6 +6,7 @@ use std::cell::RefCell;
 use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Instant;
 
 use bytes::Bytes;
 use http::request::Parts;
@@ -15,13 +16,14 @@ use jiff::Timestamp;
 
 use crate::access;
 use crate::answer::{Body, Content, Ledger, Recorder};
-use crate::auth::{AuthFailure, Principal};
+use crate::auth::{AuthError, AuthFailure, Principal};
 use crate::body::{self, BodyFault, RequestBody, Upload};
 use crate::callers::{Callers, RequestIds};
 use crate::control::Shared;
 use crate::documents::{self, Found};
 use crate::headers::{self, Authority, ClientView, Trust};
 use crate::local;
+use crate::network::Network;
 use crate::outbound::{Errand, Stamp, errand, refuse_repeated};
 use crate::rejection::Rejection;
 use crate::server::{Event, Handler, ListenerId, Peer, Settings};
@@ -164,6 +166,32 @@ impl Gateway {
         Ok(principal)
     }
 
+    /// A wrong credential is one too many when its network has tried `limits.failed_auth`. A right
+    /// one never comes here: nobody is locked out by a neighbour.
+    fn limited(&self, rejection: Rejection, snapshot: &Snapshot, client: IpAddr) -> Rejection {
+        let Rejection::Auth {
+            failure: AuthFailure::Unauthenticated(error),
+            ..
+        } = rejection
+        else {
+            return rejection;
+        };
+        let Some(rate) = snapshot
+            .limits
+            .failed_auth
+            .filter(|_| error != AuthError::Missing)
+        else {
+            return rejection;
+        };
+        let failures = &self.shared.failures;
+        match failures.count(Network::of(client), rate, Instant::now()) {
+            Ok(()) => rejection,
+            Err(wait) => Rejection::TooManyFailures {
+                retry: wait.as_secs() + 1,
+            },
+        }
+    }
+
     /// A document of ours.
     fn document(
         &self,
@@ -296,6 +324,7 @@ impl Handler for Gateway {
         {
             Ok(response) => response,
             Err(rejection) => {
+                let rejection = self.limited(rejection, &snapshot, recorder.record.client);
                 recorder.rejected(&rejection);
                 let mut response = rejection.into_response(&recorder.record.request_id, peer.http2);
                 // A page may know why it was refused.

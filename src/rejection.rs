@@ -22,6 +22,12 @@ pub enum Rejection {
         /// `WWW-Authenticate` (RFC 6750 §3).
         challenge: HeaderValue,
     },
+    /// A wrong credential after many: `limits.failed_auth`.
+    #[error("too many wrong credentials came from your network")]
+    TooManyFailures {
+        /// After which time the next is looked at, seconds.
+        retry: u64,
+    },
     /// No plugin has this host name.
     #[error("no plugin answers for this host")]
     UnknownHost,
@@ -87,6 +93,7 @@ impl Rejection {
         // Exhaustive on purpose: a new variant does not compile until someone decides.
         match self {
             Self::Auth { failure, .. } => (failure.status(), failure.code()),
+            Self::TooManyFailures { .. } => (StatusCode::TOO_MANY_REQUESTS, "rate_limited"),
             Self::UnknownHost => (StatusCode::MISDIRECTED_REQUEST, "unknown_host"),
             Self::NoRoute => (StatusCode::NOT_FOUND, "no_route"),
             Self::AmbiguousPath(_) => (StatusCode::BAD_REQUEST, "ambiguous_path"),
@@ -159,6 +166,9 @@ impl Rejection {
             }
             Self::Malformed(RequestFault::Connect | RequestFault::Method) => {
                 headers.insert(header::ALLOW, HeaderValue::from_static(FORWARDED));
+            }
+            Self::TooManyFailures { retry } => {
+                headers.insert(header::RETRY_AFTER, HeaderValue::from(*retry));
             }
             Self::DocumentUnavailable => {
                 headers.insert(header::RETRY_AFTER, HeaderValue::from(RETRY_DOCUMENT));

@@ -21,7 +21,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("telemetry", &[]),
     ("config", &["problems", "tokens"]),
     ("openapi", &["config"]),
-    ("auth", &["config", "tokens"]),
+    ("auth", &["config", "network", "tokens"]),
     ("body", &["headers"]),
     // meaning
     ("documents", &["config", "openapi", "problems"]),
@@ -106,6 +106,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "documents",
             "headers",
             "local",
+            "network",
             "outbound",
             "rejection",
             "route",
@@ -124,6 +125,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
         &[
             "access",
             "admin",
+            "auth",
             "config",
             "control",
             "gateway",

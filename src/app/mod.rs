@@ -5,7 +5,7 @@ mod world;
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::access;
 use crate::admin;
+use crate::auth::Failures;
 use crate::control::{
     Control, Delivery, Edges, Listening, Outcome, Shared, Source, Stage, Trigger, Watch,
 };
@@ -145,6 +146,7 @@ impl App {
             scopes: ScopeLists::default(),
             labels: Labels::new(),
             origins: Origins::default(),
+            failures: Failures::new(Instant::now()),
         });
         let control =
             Control::new(source, world, Arc::clone(&shared)).map_err(anyhow::Error::msg)?;
@@ -447,6 +449,7 @@ pub fn rehearse(source: Source) -> anyhow::Result<(Option<crate::snapshot::Snaps
             scopes: ScopeLists::default(),
             labels: Labels::new(),
             origins: Origins::default(),
+            failures: Failures::new(Instant::now()),
         });
         let mut control = Control::new(source, world, shared).map_err(anyhow::Error::msg)?;
         loop {

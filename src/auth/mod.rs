@@ -22,10 +22,12 @@
 //! that do not know it ignore (RFC 9110 §11.2).
 
 mod failure;
+mod failures;
 mod policy;
 mod presented;
 
 pub use failure::{AuthError, AuthFailure, Denied, challenge};
+pub use failures::Failures;
 pub use policy::{Anonymous, Authenticated, ByUpstream, Policy, Principal, authenticate};
 pub use presented::{Malformed, Presented, presented};
 

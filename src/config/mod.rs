@@ -32,7 +32,7 @@ pub use self::types::{
     AccessLog, Auth, Certificate, Config, Credential, DeclaredSecret, DeclaredToken,
     DocumentAccess, HeaderChanges, HeaderRules, Health, Limits, Listen, ListenerKind, Log,
     LogFormat, LogLevel, OAuth, OpenApi, OpenApiSource, OperationOverride, Plugin, ProxyProtocol,
-    Publish, Reference, Require, Roots, Secret, ServedFile, Server, Spanned, Upstream,
+    Publish, Rate, Reference, Require, Roots, Secret, ServedFile, Server, Spanned, Upstream,
     UpstreamHost,
 };
 pub use crate::tokens::{Selector, SelectorError};

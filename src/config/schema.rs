@@ -83,6 +83,10 @@ fn kind(described: &Kind) -> Value {
                 values::write_duration(*max)
             ),
         }),
+        Kind::Rate => json!({
+            "type": "string",
+            "pattern": format!("^(off|[0-9]+ ?/ ?(s|min|h|day))$|{REFERENCE}"),
+        }),
         Kind::Size { min, max } => json!({
             "anyOf": [
                 { "type": "integer", "minimum": min, "maximum": max },

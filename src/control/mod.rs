@@ -27,6 +27,7 @@ pub use edges::{Edges, Fetched, Fetching, Listening, Order};
 pub use inputs::Inputs;
 pub use watch::Watch;
 
+use crate::auth::Failures;
 use crate::config;
 use crate::problems::Problems;
 use crate::snapshot::{Origins, Published, Snapshot};
@@ -63,6 +64,8 @@ pub struct Shared {
     pub labels: Labels,
     /// What is known of upstreams.
     pub origins: Origins,
+    /// Wrong credentials.
+    pub failures: Failures,
 }
 
 /// Why a configuration is looked at.

@@ -7,12 +7,14 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Instant;
 
 use tempfile::TempDir;
 
 use super::{
     Control, Edges, Fetched, Fetching, Listening, Order, Outcome, Shared, Source, Stage, Trigger,
 };
+use crate::auth::Failures;
 use crate::config::{Limits, ListenerKind, Log};
 use crate::telemetry::Labels;
 use crate::tokens::{Fingerprint, ScopeLists, TokenTable};
@@ -108,6 +110,7 @@ impl Scene {
             scopes: ScopeLists::default(),
             labels: Labels::new(),
             origins: crate::snapshot::Origins::default(),
+            failures: Failures::new(Instant::now()),
         });
         let source = Source::File(folder.path().join("p.toml"));
         let control = Control::new(source, edges.clone(), Arc::clone(&shared)).unwrap();

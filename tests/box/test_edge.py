@@ -16,8 +16,8 @@ import httpx
 import pytest
 
 import plugway
-from clients import TIMEOUT, Wire
-from materials import merge
+from clients import TIMEOUT, Wire, refusal
+from materials import merge, token
 from plugway import eventually
 from test_operation import METRICS, Page
 
@@ -523,3 +523,71 @@ def test_flys_proxy_names_the_client(world):
     assert world.gateway.line(head["x-request-id"])["client"] == "203.0.113.9"
     assert world.upstream.last.get("x-forwarded-for") == f"203.0.113.9, {address}"
     assert world.upstream.last.get("x-forwarded-proto") == "https"
+
+
+# --- wrong credentials ---
+
+def limited(rate: str, **more: object) -> dict:
+    return merge({"workers": 2, "limits": {"failed_auth": rate}, "trusted_proxies": ["127.0.0.0/24"]} | METRICS, more)
+
+
+def from_network(network: str) -> dict[str, str]:
+    return {"X-Forwarded-For": f"{network}.7"}
+
+
+def test_wrong_credentials_are_bounded(world, http2):
+    world.start(limited("5/day"))
+    client = world.session(http2=http2)
+    ours, theirs = from_network("192.0.2"), from_network("198.51.100")
+    wrong = token()
+    world.gateway.secrets.add(wrong)
+    for number in range(5):
+        fields = {"X-Forwarded-For": f"192.0.2.{number}"}
+        refusal(client.get("/todos", token=wrong, headers=fields), 401, "invalid_token")
+    for bad in (wrong, token(), "x", "two words"):
+        got = client.get("/todos", token=bad, headers=ours)
+        refusal(got, 429, "rate_limited")
+        assert "www-authenticate" not in got.headers
+        assert 1 <= int(got.headers["retry-after"]) <= 86400 // 5 + 1
+    # None at all is not a wrong one, and a right one opens whatever came before.
+    refusal(client.get("/todos", headers=ours), 401, "missing_token")
+    assert client.get("/todos", token=world.service, headers=ours).status_code == 200
+    assert client.get("/todos", token=world.user, headers=ours).status_code == 200
+    # Others do not notice.
+    refusal(client.get("/todos", token=wrong, headers=theirs), 401, "invalid_token")
+    assert client.get("/todos", token=world.service, headers=theirs).status_code == 200
+    page = Page(world)
+    assert page.sum("plugway_requests_total", code="rate_limited") == 4
+    assert page.sum("plugway_requests_total", code="invalid_token") == 6
+
+
+def test_wrong_credentials_are_counted_over_all_connections_and_doors(world):
+    world.start(limited("6/day", workers=3, plugins={"todo": {"documents": "token"}}))
+    codes = []
+    for _ in range(3):
+        client = world.session()
+        for path in ("/todos", "/openapi.json", "/.well-known/ai-plugin.json"):
+            codes.append(client.get(path, token=token()).status_code)
+    assert codes == [401] * 6 + [429] * 3
+    assert world.session(token=world.service).get("/openapi.json").status_code == 200
+
+
+def test_right_credentials_that_may_not_are_no_guesses(world):
+    world.start(limited("1/day", plugins={"todo": {"auth": {"require": "service"}}}))
+    client = world.session()
+    for _ in range(5):
+        refusal(client.get("/todos", token=world.user), 403, "wrong_level")
+
+
+def test_the_rate_of_wrong_credentials_is_hot_and_may_be_off(world):
+    world.start(limited("1/day"))
+    client = world.session()
+    assert [client.get("/todos", token=token()).status_code for _ in range(2)] == [401, 429]
+    world.change({"limits": {"failed_auth": "off"}})
+    assert world.gateway.reload().code == 0
+    assert [client.get("/todos", token=token()).status_code for _ in range(20)] == [401] * 20
+    world.change({"limits": {"failed_auth": None}})
+    assert world.gateway.reload().code == 0
+    other = world.session()
+    fields = from_network("203.0.113")
+    assert [other.get("/todos", token="x", headers=fields).status_code for _ in range(20)] == [401] * 20

@@ -403,6 +403,12 @@ static LIMITS: Table = Table {
             Absent::Number(1000),
             "connections of one network (IPv4 /24, IPv6 /64) that is not in trusted_proxies",
         ),
+        key(
+            "failed_auth",
+            Kind::Rate,
+            Absent::Text("600/min"),
+            "wrong credentials of one network (IPv4 /24, IPv6 /64)",
+        ),
     ],
-    later: &["failed_auth", "response_chars"],
+    later: &["response_chars"],
 };

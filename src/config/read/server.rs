@@ -336,6 +336,7 @@ fn limits(section: &Section<'_>, reading: &mut Reading<'_>) -> Limits {
         headers: usize::try_from(headers).unwrap_or(usize::MAX),
         body_bytes: section.size("body_bytes", reading),
         streams: u32::try_from(streams).unwrap_or(u32::MAX),
+        failed_auth: section.rate("failed_auth", reading),
         connections: usize::try_from(connections).unwrap_or(usize::MAX),
         connections_per_network: usize::try_from(connections_per_network).unwrap_or(usize::MAX),
     }

@@ -8,6 +8,7 @@ use toml::Spanned;
 use toml::de::DeValue;
 
 use super::{Reading, Section, in_order, wrong_type};
+use crate::config::Rate;
 use crate::config::expand::{Text, expand};
 use crate::config::keys::{Absent, Kind, names};
 use crate::config::values::{self, Fault};
@@ -75,6 +76,11 @@ impl Section<'_> {
             }
             Ok(duration)
         })
+    }
+
+    /// So many in a time. `None`: `off`, or a problem.
+    pub(in crate::config) fn rate(&self, name: &str, reading: &mut Reading<'_>) -> Option<Rate> {
+        self.parsed(name, reading, values::rate).flatten()
     }
 
     /// A size in bytes within its bounds; 0 after a problem.

@@ -4,6 +4,7 @@ mod plugin;
 
 use std::fmt;
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -224,6 +225,15 @@ pub struct DeclaredSecret {
     pub until: Option<jiff::Timestamp>,
 }
 
+/// So many in a time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rate {
+    /// How many; all of them may come at once.
+    pub count: NonZeroU32,
+    /// In which time: a second, a minute, an hour or a day.
+    pub period: Duration,
+}
+
 /// `[limits]`: durations, bytes and counts. `Default` gives the documented defaults.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
@@ -253,6 +263,8 @@ pub struct Limits {
     pub connections: usize,
     /// Connections of one network (IPv4 /24, IPv6 /64), at least 1. Trusted proxies are exempt.
     pub connections_per_network: usize,
+    /// Wrong credentials of one network; `None`: as many as it likes.
+    pub failed_auth: Option<Rate>,
 }
 
 impl Default for Limits {
@@ -271,6 +283,10 @@ impl Default for Limits {
             streams: 100,
             connections: 20_000,
             connections_per_network: 1000,
+            failed_auth: Some(Rate {
+                count: NonZeroU32::MIN.saturating_add(599),
+                period: Duration::from_mins(1),
+            }),
         }
     }
 }

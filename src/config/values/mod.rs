@@ -5,7 +5,9 @@ mod http;
 
 use std::fmt;
 
-pub(super) use self::amounts::{bytes, duration, fingerprint, moment, write_bytes, write_duration};
+pub(super) use self::amounts::{
+    bytes, duration, fingerprint, moment, rate, write_bytes, write_duration,
+};
 pub(super) use self::http::{
     UpstreamUrl, addresses, email, header_name, header_value, host, loopback, network, origin,
     upstream_url, web_url,

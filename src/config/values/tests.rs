@@ -249,3 +249,32 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn rates() {
+    let shown = |text: &str| match rate(text) {
+        Ok(Some(rate)) => format!("{} in {:?}", rate.count, rate.period),
+        Ok(None) => "off".to_owned(),
+        Err(fault) => fault.what,
+    };
+    for (text, expected) in [
+        ("10/s", "10 in 1s"),
+        ("600/min", "600 in 60s"),
+        ("600 / min", "600 in 60s"),
+        ("1/h", "1 in 3600s"),
+        ("1000000/day", "1000000 in 86400s"),
+        ("off", "off"),
+        ("0/s", "is out of bounds"),
+        ("1000001/s", "is out of bounds"),
+        ("99999999999/s", "is out of bounds"),
+        ("", "is not a rate"),
+        ("/s", "is not a rate"),
+        ("10", "is not a rate"),
+        ("10/m", "is not a rate"),
+        ("+1/s", "is not a rate"),
+        ("1.5/s", "is not a rate"),
+        ("Off", "is not a rate"),
+    ] {
+        assert_eq!(shown(text), expected, "{text}");
+    }
+}
