@@ -2,6 +2,8 @@
 //!
 //! [`Gateway::answer`] reads from top to bottom; the order of its steps is the product's policy.
 
+mod origin;
+
 use std::cell::RefCell;
 use std::net::IpAddr;
 use std::rc::Rc;
@@ -21,7 +23,7 @@ use crate::body::{self, BodyFault, RequestBody, Upload};
 use crate::callers::{Callers, RequestIds};
 use crate::control::Shared;
 use crate::documents::{self, Found};
-use crate::headers::{self, Authority, ClientView, Trust};
+use crate::headers::{self, ClientView, Trust};
 use crate::local;
 use crate::network::Network;
 use crate::outbound::{Errand, Stamp, errand, refuse_repeated};
@@ -32,6 +34,7 @@ use crate::streams::Streams;
 use crate::telemetry::{Counters, Record};
 use crate::tunnel;
 use crate::upstream::{Answer, UpstreamError, Upstreams};
+use origin::{origin, refuse_foreign_page};
 
 /// Serves the requests of one worker.
 #[derive(Debug)]
@@ -421,51 +424,6 @@ impl Handler for Gateway {
 fn named<'a>(snapshot: &'a Snapshot, record: &Record) -> Option<&'a Arc<Plugin>> {
     let name = &record.target.as_ref()?.plugin;
     snapshot.plugins.iter().find(|plugin| plugin.name == *name)
-}
-
-/// Without tokens, the only thing between a web page and the API is where the page comes from.
-/// A page of ours (`dev` has one) is no stranger.
-fn refuse_foreign_page(
-    plugin: &Plugin,
-    headers: &HeaderMap,
-    client: &ClientView<'_>,
-    peer: &Peer,
-) -> Result<(), Rejection> {
-    if !plugin.refuse_foreign_origins {
-        return Ok(());
-    }
-    let own = origin(plugin, client, peer);
-    let foreign =
-        |from: &HeaderValue| !plugin.cors.allows(from) && from.as_bytes() != own.as_bytes();
-    if headers.get_all(header::ORIGIN).iter().any(foreign) {
-        return Err(Rejection::ForeignOrigin);
-    }
-    Ok(())
-}
-
-/// The origin under which a client knows the plugin.
-///
-/// A port that is neither the scheme's own nor the one that was connected to is the client's
-/// word alone, and no document is made for it; a trusted proxy's word is another matter.
-fn origin(plugin: &Plugin, client: &ClientView<'_>, peer: &Peer) -> String {
-    if let Some(public) = &plugin.public
-        && public.host == client.authority.host
-    {
-        return public.origin.clone();
-    }
-    let scheme = if client.https { "https" } else { "http" };
-    let mut authority = client.authority.clone();
-    let told = authority.port_or_default(client.https);
-    let usual = Authority {
-        port: None,
-        ..authority.clone()
-    }
-    .port_or_default(client.https);
-    let direct = client.hops.is_empty() && client.ip == client.peer;
-    if direct && told != usual && told != peer.local.port() {
-        authority.port = Some(peer.local.port());
-    }
-    format!("{scheme}://{authority}")
 }
 
 fn refused(plugin: &Plugin, failure: AuthFailure, scope: Option<&str>) -> Rejection {
