@@ -3,7 +3,6 @@ that says whether what reached the upstream is one well-formed request and no mo
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 import socket
@@ -152,7 +151,7 @@ def arena_of(changes: dict | None = None) -> Iterator[Arena]:
 
 def descriptors(arena: Arena) -> int:
     """Files and sockets that the gateway has open."""
-    return len(os.listdir(f"/proc/{arena.gateway.process.pid}/fd"))
+    return plugway.descriptors_of(arena.gateway.process.pid)
 
 
 # --- responses, read strictly ---

@@ -21,7 +21,7 @@ from websockets.sync.server import Server, ServerConnection, serve
 import materials
 from clients import TIMEOUT, Wire
 from conftest import World
-from plugway import eventually
+from plugway import descriptors_of, eventually
 from upstreams import Gone, Reply, Request
 
 ASK = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
@@ -316,7 +316,7 @@ def test_a_connection_of_its_own(world: World):
 # --- ends ---
 
 def descriptors(world: World) -> int:
-    return len(os.listdir(f"/proc/{world.gateway.process.pid}/fd"))
+    return descriptors_of(world.gateway.process.pid)
 
 
 def open_connections(world: World) -> int:
