@@ -249,8 +249,12 @@ impl RequestBody {
         self.incoming.is_none() && self.held.is_none()
     }
 
-    /// Takes all of it from the client, `most` bytes or what it may have if that is less, so that it can be looked at before it goes
-    /// on. Trailers are left out: forms have none.
+    /// Takes all of it from the client, `most` bytes or what it may have if that is less, so that
+    /// it can be looked at before it goes on. Trailers are left out: forms have none.
+    ///
+    /// # Errors
+    /// [`BodyFault::Crowded`] when all bodies that are held have 64 MiB already, and what
+    /// the client did wrong.
     pub async fn hold(&mut self, most: u64) -> Result<&[u8], BodyFault> {
         let limit = self.limit;
         self.limit = limit.min(most);
