@@ -60,7 +60,7 @@ fn every_yaml_block_is_a_document_with_operations_or_an_overlay_of_it() {
     let text = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).unwrap();
     let found = blocks(&text, "yaml");
     assert!(!found.is_empty(), "README.md shows no document");
-    let mut last = serde_json::Value::Null;
+    let mut last = openapi::Value::Null;
     for block in found {
         let read = openapi::read(block.as_bytes(), &ReadLimits::default()).unwrap();
         if read.get("overlay").is_some() {

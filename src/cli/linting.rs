@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use super::output::{Output, on_one_line};
 use super::served::{document, origin};
 use crate::documents::MANIFEST;
+use crate::openapi;
 use crate::openapi::lint::{self, Breach, Linted, Profile, Severity};
 use crate::snapshot::{Plugin, Snapshot};
 
@@ -67,7 +68,7 @@ impl std::fmt::Display for Count {
 /// Looks at the documents of a plugin.
 pub(super) fn look(snapshot: &Snapshot, plugin: &Plugin, profiles: &[Profile]) -> Found {
     let origin = origin(snapshot, plugin);
-    let read = |path: &str| -> anyhow::Result<(Value, usize)> {
+    let read = |path: &str| -> anyhow::Result<(openapi::Value, usize)> {
         let text = document(plugin, path, &origin)?;
         let value = serde_json::from_str(&text)
             .with_context(|| format!("{path} as it is published can not be read back"))?;

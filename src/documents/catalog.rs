@@ -1,6 +1,6 @@
 //! The API catalog: RFC 9727, a link set (RFC 9264) of one API.
 
-use serde_json::{Map, Value, json};
+use crate::openapi::{Map, Value, json};
 
 use super::facts::Facts;
 use super::{MANIFEST, ORIGIN, media};

@@ -1,6 +1,6 @@
 //! The manifest, version 1: what `ai-plugin.json` was in 2023 and is for those who still read it.
 
-use serde_json::{Value, json};
+use crate::openapi::{Value, json};
 
 use super::ORIGIN;
 use super::facts::Facts;

@@ -15,8 +15,8 @@ mod report;
 mod security;
 mod shelf;
 
+use crate::openapi::Value;
 use bytes::Bytes;
-use serde_json::Value;
 
 pub use document::{ALLOW, Document};
 pub use security::security_scheme;

@@ -1,6 +1,6 @@
 //! How callers of the published document authenticate to the gateway.
 
-use serde_json::{Map, Value, json};
+use crate::openapi::{Map, Value, json};
 
 use crate::config::{OAuth, Plugin, Require};
 
@@ -26,7 +26,7 @@ pub fn security_scheme(plugin: &Plugin) -> Option<(String, Value)> {
 /// The API's own authorization server. The manifest's names mislead: its `client_url` is the
 /// authorization endpoint of RFC 6749, its `authorization_url` the token endpoint.
 fn authorization_code(oauth: &OAuth) -> Value {
-    let scopes: Map<String, Value> = oauth
+    let scopes: Map = oauth
         .scope
         .split_whitespace()
         .map(|scope| (scope.to_owned(), json!("")))

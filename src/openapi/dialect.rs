@@ -1,6 +1,6 @@
 //! Which version of which format a document is.
 
-use serde_json::Value;
+use crate::openapi::Value;
 
 use super::{Action, Finding};
 

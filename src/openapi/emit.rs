@@ -5,7 +5,7 @@
 
 use std::fmt::Write as _;
 
-use serde_json::{Map, Value};
+use crate::openapi::{Map, Value};
 
 /// Longest key before the explicit form is used: readers look 1,024 characters ahead for `:`.
 const MAX_SIMPLE_KEY: usize = 250;
@@ -32,7 +32,7 @@ fn indent(out: &mut String, level: usize) {
 }
 
 /// The entries of a mapping. `inline`: the first one continues a line.
-fn mapping(out: &mut String, map: &Map<String, Value>, level: usize, mut inline: bool) {
+fn mapping(out: &mut String, map: &Map, level: usize, mut inline: bool) {
     for (key, value) in map {
         if !std::mem::take(&mut inline) {
             indent(out, level);
@@ -222,8 +222,8 @@ fn quoted(out: &mut String, text: &str) {
 
 #[cfg(test)]
 mod tests {
+    use crate::openapi::json;
     use proptest::prelude::*;
-    use serde_json::json;
 
     use super::*;
     use crate::openapi::{ReadLimits, read};

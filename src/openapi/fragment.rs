@@ -2,7 +2,7 @@
 //! write down APIs that tell operations apart by a parameter. No fragment is ever sent, but what
 //! it says is true of the request where the parameter is described so.
 
-use serde_json::Value;
+use crate::openapi::Value;
 use url::form_urlencoded;
 
 use super::operations::Source;
@@ -73,7 +73,7 @@ fn resolved<'d>(root: &'d Value, value: &'d Value) -> &'d Value {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::{Value, json};
+    use crate::openapi::{Value, json};
 
     use crate::openapi::{PublishOptions, Selection, Target, load, publish};
 

@@ -1,7 +1,7 @@
 //! Parameters with fixed values: clients do not see them, the upstream always gets them.
 
+use crate::openapi::Value;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-use serde_json::Value;
 
 use super::location::Location;
 use super::operations::Candidate;

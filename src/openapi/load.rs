@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use serde_json::{Map, Value};
+use crate::openapi::{Map, Value};
 
 use super::identify::{self, Subject};
 use super::operations::{self, Candidate};
@@ -315,6 +315,6 @@ fn shorten(report: &mut Vec<Finding>) {
 }
 
 /// `info` as an object; an empty one if it is none.
-pub(super) fn info_object(document: &Value) -> Option<&Map<String, Value>> {
+pub(super) fn info_object(document: &Value) -> Option<&Map> {
     document.get("info")?.as_object()
 }

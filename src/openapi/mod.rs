@@ -1,4 +1,4 @@
-//! `OpenAPI` documents on `serde_json::Value`: read, select, publish. Pure.
+//! `OpenAPI` documents on [`Value`]: read, select, publish. Pure.
 //!
 //! bytes → [`read`] → [`load`] (which operations there are, and which of them are published)
 //! → [`publish`] (what clients are shown) → [`to_yaml`]; [`lint`] says where that goes beyond what
@@ -30,10 +30,9 @@ mod template;
 #[cfg(test)]
 mod tests;
 mod v32;
+mod value;
 
 use std::sync::Arc;
-
-use serde_json::Value;
 
 pub use bundle::{Bundled, Bundler};
 pub use dialect::LoadError;
@@ -49,6 +48,8 @@ pub use read::{
     Document, Duplicate, ReadError, ReadErrorKind, ReadLimits, Repair, lines, read, read_document,
 };
 pub use select::{Selection, Unmatched, matches};
+pub(crate) use value::json;
+pub use value::{Map, Value};
 
 /// What an API's document says, reduced to the operations that are published.
 #[derive(Debug, Clone)]

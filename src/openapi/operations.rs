@@ -1,7 +1,7 @@
 //! The operations of a document, and where their parts stand.
 
+use crate::openapi::{Map, Value};
 use http::Method;
-use serde_json::{Map, Value};
 
 use super::fragment;
 use super::pointer::{self, Place};
@@ -13,7 +13,7 @@ use super::{Action, Finding};
 #[derive(Debug, Clone)]
 pub(super) struct PathItem<'d> {
     /// Pointer and content.
-    layers: Vec<(String, &'d Map<String, Value>)>,
+    layers: Vec<(String, &'d Map)>,
 }
 
 /// How many references of path items are followed.
@@ -82,7 +82,7 @@ impl<'d> PathItem<'d> {
     }
 
     /// The layers that hold `servers`, the nearest first.
-    pub(super) fn layers(&self) -> impl Iterator<Item = &(String, &'d Map<String, Value>)> {
+    pub(super) fn layers(&self) -> impl Iterator<Item = &(String, &'d Map)> {
         self.layers.iter()
     }
 }
@@ -95,7 +95,7 @@ pub(super) struct Source<'d> {
     /// Where it stands.
     pub(super) pointer: String,
     /// What stands there.
-    pub(super) body: &'d Map<String, Value>,
+    pub(super) body: &'d Map,
 }
 
 impl<'d> Source<'d> {

@@ -6,7 +6,7 @@
 
 use std::collections::HashMap;
 
-use serde_json::Value;
+use crate::openapi::Value;
 
 use super::Finding;
 

@@ -49,7 +49,7 @@ pub enum OverridePart {
 
 /// Applies overrides to the operations of a document, which stand in the order of `candidates`.
 pub(super) fn apply(
-    root: &serde_json::Value,
+    root: &super::Value,
     overrides: &[Override],
     operations: &mut [Operation],
     candidates: &mut [Candidate<'_>],

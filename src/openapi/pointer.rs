@@ -3,8 +3,8 @@
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
+use crate::openapi::{Map, Value};
 use percent_encoding::percent_decode_str;
-use serde_json::{Map, Value};
 
 /// How many references are followed in a row: more is a cycle, or as good as one.
 const MAX_HOPS: usize = 32;
@@ -109,7 +109,7 @@ pub(super) fn reference_of(value: &Value) -> Option<&str> {
 pub(super) fn follow<'d>(
     root: &'d Value,
     mut place: Place<'d>,
-) -> Result<(String, &'d Map<String, Value>), String> {
+) -> Result<(String, &'d Map), String> {
     for _ in 0..MAX_HOPS {
         let Some(reference) = reference_of(place.value) else {
             return match place.value {

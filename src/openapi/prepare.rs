@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use serde_json::Value;
+use crate::openapi::Value;
 
 use super::dialect::{self, Dialect, LoadError};
 use super::{Bundled, Finding, Origins, Overlay};

@@ -1,6 +1,6 @@
 //! The path that an operation's own first server puts before its template.
 
-use serde_json::{Map, Value};
+use crate::openapi::{Map, Value};
 use url::Url;
 
 /// The first server of a `servers` list.
@@ -15,7 +15,7 @@ pub(super) struct Server {
 }
 
 /// Its first server, if the object has a `servers` list with anything in it.
-pub(super) fn first(of: &Map<String, Value>) -> Option<Server> {
+pub(super) fn first(of: &Map) -> Option<Server> {
     let server = of.get("servers")?.as_array()?.first()?;
     let Some(url) = server.get("url").and_then(Value::as_str) else {
         return Some(broken("the first server has no URL"));
@@ -37,7 +37,7 @@ fn broken(fault: &'static str) -> Server {
 }
 
 /// The URL with its variables replaced by their defaults (or the first allowed value).
-fn substitute(url: &str, variables: Option<&Map<String, Value>>) -> String {
+fn substitute(url: &str, variables: Option<&Map>) -> String {
     let mut out = String::new();
     let mut rest = url;
     while let Some((before, (name, after))) = rest
@@ -109,7 +109,7 @@ fn parse(url: &str) -> Server {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
+    use crate::openapi::json;
 
     #[track_caller]
     #[expect(

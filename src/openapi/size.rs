@@ -1,6 +1,6 @@
 //! How large values are.
 
-use serde_json::{Map, Value};
+use crate::openapi::{Map, Value};
 
 /// Deepest value that is measured; what is deeper counts as one value.
 const MAX_DEPTH: usize = 256;
@@ -31,7 +31,7 @@ pub(super) fn weight(value: &Value) -> usize {
 }
 
 /// What an object weighs.
-pub(super) fn of_map(map: &Map<String, Value>) -> usize {
+pub(super) fn of_map(map: &Map) -> usize {
     take_map(map, usize::MAX).map_or(usize::MAX, |left| usize::MAX - left)
 }
 
@@ -41,7 +41,7 @@ pub(super) fn take(value: &Value, budget: usize) -> Option<usize> {
 }
 
 /// [`take`] for an object.
-pub(super) fn take_map(map: &Map<String, Value>, budget: usize) -> Option<usize> {
+pub(super) fn take_map(map: &Map, budget: usize) -> Option<usize> {
     let own = 1 + map.keys().map(|key| of_text(key)).sum::<usize>();
     take_all(map.values().collect(), budget.checked_sub(own)?)
 }
@@ -100,7 +100,7 @@ fn count(value: &Value, level: usize, size: &mut Size) {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use crate::openapi::json;
 
     use super::*;
 

@@ -15,7 +15,7 @@ pub struct ApiDocument {
     /// The location of the text that is the document itself.
     pub root: String,
     /// The API's own manifest, if it has one.
-    pub manifest: Option<serde_json::Value>,
+    pub manifest: Option<openapi::Value>,
 }
 
 /// Where something was written.

@@ -15,7 +15,7 @@ use crate::problems::{Place, Problems};
 pub(super) fn documents(
     plugin: &config::Plugin,
     api: Option<&Api>,
-    manifest: Option<&serde_json::Value>,
+    manifest: Option<&openapi::Value>,
     config: &Config,
     material: &Material<'_>,
     problems: &mut Problems,

@@ -116,11 +116,7 @@ pub(super) fn assemble(
 }
 
 /// Reads one file. Keys that stand twice are reported, not lost silently.
-fn read(
-    bytes: &[u8],
-    location: &str,
-    report: &mut Vec<Finding>,
-) -> Result<serde_json::Value, String> {
+fn read(bytes: &[u8], location: &str, report: &mut Vec<Finding>) -> Result<openapi::Value, String> {
     let read = openapi::read_document(bytes, &ReadLimits::default());
     let document = read.map_err(|error| match (error.line, error.column) {
         (Some(line), Some(column)) => {

@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::openapi::Value;
 use http::{HeaderMap, HeaderValue, header};
 use rustls::RootCertStore;
-use serde_json::Value;
 
 use super::known::{Copy, Known};
 use super::shown;

@@ -5,9 +5,9 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::openapi::Value;
 use http::HeaderValue;
 use jiff::Timestamp;
-use serde_json::Value;
 
 use super::assemble::{self, Assembled, Fault, Part, Private, Whole};
 use super::{Ask, Inputs};

@@ -7,9 +7,9 @@ mod known;
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use crate::openapi::Value;
 use jiff::Timestamp;
 use rustls::RootCertStore;
-use serde_json::Value;
 
 use super::Inputs;
 use super::edges::{Edges, Fetched};

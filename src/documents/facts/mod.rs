@@ -1,7 +1,7 @@
 //! What the documents say about a plugin: each value from the first source that has it, which
 //! are the configuration, the API's document, the upstream's own manifest, and what is built in.
 
-use serde_json::Value;
+use crate::openapi::Value;
 
 use super::report::Report;
 use super::{Material, ORIGIN, media};

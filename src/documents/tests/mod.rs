@@ -9,11 +9,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde_json::{Value, json};
-
 use super::*;
 use crate::config::*;
-use crate::openapi::Info;
+use crate::openapi::{Info, Map, Value, json};
 use crate::problems::{Place, Problem, Severity};
 
 /// The origin of most tests.
@@ -229,7 +227,7 @@ fn the_manifest_of_every_way_to_authenticate() {
         Require::Any,
         Require::Upstream,
     ];
-    let mut all = serde_json::Map::new();
+    let mut all = Map::new();
     for require in requires {
         for has_tokens in [false, true] {
             for has_oauth in [false, true] {

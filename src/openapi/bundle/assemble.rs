@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use serde_json::{Map, Value};
+use crate::openapi::{Map, Value};
 
 use super::super::{Origins, pointer};
 use super::content::Content;
@@ -57,7 +57,7 @@ pub(super) fn assemble(contents: Vec<Content>, links: &Links) -> (Value, Origins
 /// The other files, and what was moved.
 struct Assembly<'l> {
     /// By name.
-    files: Map<String, Value>,
+    files: Map,
     /// By name.
     locations: HashMap<&'l str, &'l str>,
     /// What was moved.
@@ -68,7 +68,7 @@ struct Assembly<'l> {
 
 impl Assembly<'_> {
     /// Puts what references at the top of the document lead to in their place.
-    fn embed(&mut self, root: &mut Map<String, Value>) {
+    fn embed(&mut self, root: &mut Map) {
         for name in ["paths", "components"].iter().chain(SECTIONS) {
             if let Some(section) = root.get_mut(*name) {
                 self.replace(section, &format!("#/{name}"), MAX_HOPS);
@@ -159,7 +159,7 @@ impl Assembly<'_> {
     }
 
     /// The parts of the other files that the root reaches.
-    fn reachable(&mut self, root: &Map<String, Value>) -> Map<String, Value> {
+    fn reachable(&mut self, root: &Map) -> Map {
         let mut keep = Keep::default();
         let mut open: Vec<&Value> = root.values().collect();
         let mut seen = HashSet::new();
@@ -204,7 +204,7 @@ struct Keep {
 
 impl Keep {
     /// Keeps what a path leads to, or the reference on the way; gives it.
-    fn mark<'f>(&mut self, files: &'f Map<String, Value>, path: &[String]) -> Option<&'f Value> {
+    fn mark<'f>(&mut self, files: &'f Map, path: &[String]) -> Option<&'f Value> {
         let (name, rest) = path.split_first()?;
         let mut value = files.get(name)?;
         let mut depth = 0;

@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 use std::sync::OnceLock;
 
+use crate::openapi::{Map, Value};
 use percent_encoding::percent_decode_str;
-use serde_json::{Map, Value};
 
 use super::super::pointer;
 
@@ -187,7 +187,7 @@ fn collect(value: &Value, at: &mut String, depth: usize, anchors: &mut HashMap<S
 }
 
 /// What a schema can be referred to by.
-fn names(map: &Map<String, Value>) -> impl Iterator<Item = &str> {
+fn names(map: &Map) -> impl Iterator<Item = &str> {
     let text = |keyword| map.get(keyword).and_then(Value::as_str);
     ["$anchor", "$dynamicAnchor", "$id"]
         .into_iter()

@@ -3,7 +3,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use serde_json::Value;
+use crate::openapi::Value;
 
 use super::super::{Action, Finding};
 use super::FILES;

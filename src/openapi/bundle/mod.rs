@@ -15,7 +15,7 @@ mod location;
 mod tests;
 mod walk;
 
-use serde_json::Value;
+use crate::openapi::Value;
 
 use super::read::MAX_DEPTH;
 use super::{Finding, Origins};

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use serde_json::{Map, Value};
+use crate::openapi::{Map, Value};
 
 use super::super::{Action, pointer};
 use super::content::{Content, MAX_DEPTH, encode};
@@ -120,7 +120,7 @@ impl<'c, 'l> Walk<'c, 'l> {
     }
 
     /// An object of a kind.
-    fn object(&mut self, map: &'c Map<String, Value>, kind: Kind, depth: usize, top: bool) {
+    fn object(&mut self, map: &'c Map, kind: Kind, depth: usize, top: bool) {
         // What stands in these stands at the top of the document too.
         let inner_top = top && matches!(kind, Kind::Document | Kind::Components | Kind::Paths);
         let may_refer = top || !matches!(kind, Kind::Components | Kind::Paths);
@@ -157,7 +157,7 @@ impl<'c, 'l> Walk<'c, 'l> {
     }
 
     /// An object whose keys are names.
-    fn named(&mut self, map: &'c Map<String, Value>, slot: Slot, depth: usize, top: bool) {
+    fn named(&mut self, map: &'c Map, slot: Slot, depth: usize, top: bool) {
         let top = top && slot.shape == Shape::Section;
         for (name, inner) in map {
             let length = self.at.len();

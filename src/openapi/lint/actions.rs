@@ -1,7 +1,7 @@
 //! GPT Actions, which import the 3.1 document (reference §3.1). What only a call shows, such as
 //! payloads of 100,000 characters and 45 seconds, no document tells.
 
-use serde_json::{Map, Value};
+use crate::openapi::{Map, Value};
 
 use super::calls::{Call, shown, target};
 use super::report::{At, Fault, Report};
@@ -120,7 +120,7 @@ fn check_responses(look: &Look<'_>, call: &Call<'_>, report: &mut Report) {
 }
 
 /// The media types, if there are some and none of them is text.
-fn only_bytes(holder: &Map<String, Value>) -> Option<String> {
+fn only_bytes(holder: &Map) -> Option<String> {
     let content = holder.get("content")?.as_object()?;
     let none_is_text = !content.is_empty() && content.keys().take(KINDS).all(|kind| is_bytes(kind));
     none_is_text.then(|| {

@@ -1,6 +1,6 @@
 //! The operations of a published document, as a client meets them.
 
-use serde_json::{Map, Value};
+use crate::openapi::{Map, Value};
 
 use super::super::pointer;
 
@@ -20,7 +20,7 @@ pub(super) struct Call<'a> {
     /// Key of the path item.
     pub(super) method: &'a str,
     /// What stands there.
-    pub(super) body: &'a Map<String, Value>,
+    pub(super) body: &'a Map,
 }
 
 /// One of its parameters.
@@ -37,7 +37,7 @@ pub(super) struct Parameter<'a> {
     /// Whether a call needs it.
     pub(super) required: bool,
     /// The parameter.
-    pub(super) body: &'a Map<String, Value>,
+    pub(super) body: &'a Map,
 }
 
 /// All operations, in the order of the document. Parameters of path items are not looked for: a
@@ -102,20 +102,20 @@ impl<'a> Call<'a> {
     }
 
     /// Its request body.
-    pub(super) fn request(&self, root: &'a Value) -> Option<&'a Map<String, Value>> {
+    pub(super) fn request(&self, root: &'a Value) -> Option<&'a Map> {
         target(root, self.body.get("requestBody")?)
     }
 }
 
 /// The object that stands there, or that its references lead to.
-pub(super) fn target<'a>(root: &'a Value, value: &'a Value) -> Option<&'a Map<String, Value>> {
+pub(super) fn target<'a>(root: &'a Value, value: &'a Value) -> Option<&'a Map> {
     let pointer = String::new();
     let place = pointer::Place { pointer, value };
     pointer::follow(root, place).ok().map(|(_, object)| object)
 }
 
 /// A text of an object, or nothing.
-pub(super) fn text<'a>(object: &'a Map<String, Value>, name: &str) -> &'a str {
+pub(super) fn text<'a>(object: &'a Map, name: &str) -> &'a str {
     object.get(name).and_then(Value::as_str).unwrap_or_default()
 }
 

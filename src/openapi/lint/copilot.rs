@@ -2,7 +2,7 @@
 //! not served: its texts are taken to be those of the manifest of version 1, which has the same
 //! fields, and its functions to be the operations of the 3.0 document.
 
-use serde_json::Value;
+use crate::openapi::Value;
 
 use super::calls::shown;
 use super::report::{At, Fault, Report};

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use serde_json::{Map, Value};
+use crate::openapi::{Map, Value};
 
 use super::calls::{shown, target, text};
 use super::origin::host_of;
@@ -11,7 +11,7 @@ use super::{Look, Severity, shared};
 use crate::openapi::pointer;
 
 /// The security schemes of a document, by name.
-fn schemes(document: &Value) -> impl Iterator<Item = (&str, &Map<String, Value>)> {
+fn schemes(document: &Value) -> impl Iterator<Item = (&str, &Map)> {
     let schemes = document.pointer("/components/securitySchemes");
     let schemes = schemes.and_then(Value::as_object).into_iter().flatten();
     schemes.filter_map(|(name, scheme)| Some((name.as_str(), target(document, scheme)?)))
@@ -19,15 +19,14 @@ fn schemes(document: &Value) -> impl Iterator<Item = (&str, &Map<String, Value>)
 
 /// The header that carries the credential, if it is not `Authorization`.
 pub(super) fn header(document: &Value) -> Option<&str> {
-    let in_header = |scheme: &&Map<String, Value>| {
-        text(scheme, "type") == "apiKey" && text(scheme, "in") == "header"
-    };
+    let in_header =
+        |scheme: &&Map| text(scheme, "type") == "apiKey" && text(scheme, "in") == "header";
     let mut all = schemes(document).map(|(_, scheme)| scheme);
     all.find(in_header).map(|scheme| text(scheme, "name"))
 }
 
 /// What a scheme is, in words that limits are told in.
-fn kind(scheme: &Map<String, Value>) -> String {
+fn kind(scheme: &Map) -> String {
     let word = |name| shown(text(scheme, name));
     match text(scheme, "type") {
         "http" => format!("http {}", word("scheme").to_ascii_lowercase()),
@@ -39,7 +38,7 @@ fn kind(scheme: &Map<String, Value>) -> String {
 }
 
 /// The flow by authorization code.
-fn code_flow(scheme: &Map<String, Value>) -> Option<&Map<String, Value>> {
+fn code_flow(scheme: &Map) -> Option<&Map> {
     let flows = scheme.get("flows")?;
     flows.get("authorizationCode")?.as_object()
 }

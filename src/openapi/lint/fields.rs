@@ -1,6 +1,6 @@
 //! The fields of a manifest of version 1, and rules that several of its readers have.
 
-use serde_json::Value;
+use crate::openapi::Value;
 
 use super::report::{At, Fault, Report};
 use super::{Severity, shared};

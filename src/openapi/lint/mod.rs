@@ -19,7 +19,7 @@ mod shared;
 #[cfg(test)]
 mod tests;
 
-use serde_json::Value;
+use crate::openapi::Value;
 
 use calls::calls;
 use origin::Origin;

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use serde_json::Value;
+use crate::openapi::Value;
 use url::Url;
 
 use super::report::{At, Fault, Report};

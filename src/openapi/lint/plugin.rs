@@ -1,7 +1,7 @@
 //! What reads a manifest of version 1 and the 3.0 document that it names: `ChatGPT`'s plugins of
 //! 2023 (closed since), and what still takes them: Dify, `LobeChat` (reference §2, §3.4).
 
-use serde_json::Value;
+use crate::openapi::Value;
 
 use super::calls::shown;
 use super::origin::{self, host_of};

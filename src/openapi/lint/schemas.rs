@@ -5,7 +5,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use serde_json::{Map, Value};
+use crate::openapi::{Map, Value};
 
 use super::calls::shown;
 use crate::openapi::pointer;
@@ -198,7 +198,7 @@ impl<'a> Schemas<'a> {
     }
 
     /// Those of one schema and of its `allOf`.
-    fn properties(&mut self, keywords: &'a Map<String, Value>, depth: usize) -> Unfit {
+    fn properties(&mut self, keywords: &'a Map, depth: usize) -> Unfit {
         let mut unfit = Unfit::default();
         if keywords.contains_key("oneOf") || keywords.contains_key("anyOf") {
             unfit.required.add(String::new(), Kind::Alternatives);

@@ -1,7 +1,7 @@
 //! Microsoft Security Copilot, which takes a manifest of version 1 and the 3.0 document that it
 //! names, and makes its own of them (reference §2.1, §3.4).
 
-use serde_json::Value;
+use crate::openapi::Value;
 
 use super::calls::shown;
 use super::report::{At, Fault, Report};

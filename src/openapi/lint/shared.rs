@@ -1,6 +1,6 @@
 //! Rules that several clients have, each with numbers of its own.
 
-use serde_json::Value;
+use crate::openapi::Value;
 
 use super::calls::{Call, shown};
 use super::report::{At, Fault, Report};
@@ -243,6 +243,6 @@ pub(super) fn is_open(call: &Call<'_>) -> bool {
         list.is_empty()
             || list
                 .iter()
-                .any(|one| one.as_object().is_some_and(serde_json::Map::is_empty))
+                .any(|one| one.as_object().is_some_and(super::super::Map::is_empty))
     })
 }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashSet};
 use std::mem::discriminant;
 
-use serde_json::Value;
+use crate::openapi::Value;
 
 use super::super::read::MAX_DEPTH;
 use super::super::size::{Size, measure};

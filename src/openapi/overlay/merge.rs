@@ -1,6 +1,6 @@
 //! Merging a value into another (Overlay Specification 1.1, Action Object).
 
-use serde_json::Value;
+use crate::openapi::Value;
 
 use super::super::size::measure;
 use super::pointer;

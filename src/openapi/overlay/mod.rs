@@ -9,7 +9,7 @@ mod path;
 #[cfg(test)]
 mod tests;
 
-use serde_json::{Map, Value};
+use crate::openapi::{Map, Value};
 
 use super::{Action as Done, Finding, pointer};
 use path::{Budget, Path};
@@ -203,7 +203,7 @@ impl Reader {
     }
 
     /// `overlay`; the third number says nothing.
-    fn version(&mut self, root: &Map<String, Value>) {
+    fn version(&mut self, root: &Map) {
         let Some(version) = self.required(root, "#", "overlay") else {
             return;
         };
@@ -227,7 +227,7 @@ impl Reader {
     }
 
     /// `actions`
-    fn actions(&mut self, root: &Map<String, Value>) -> Vec<Action> {
+    fn actions(&mut self, root: &Map) -> Vec<Action> {
         let Some(actions) = self.required(root, "#", "actions") else {
             return Vec::new();
         };
@@ -307,12 +307,7 @@ impl Reader {
     }
 
     /// A member that has to be there.
-    fn required<'d>(
-        &mut self,
-        of: &'d Map<String, Value>,
-        at: &str,
-        member: &'static str,
-    ) -> Option<&'d Value> {
+    fn required<'d>(&mut self, of: &'d Map, at: &str, member: &'static str) -> Option<&'d Value> {
         let found = of.get(member);
         if found.is_none() {
             let pointer = at.to_owned();
@@ -322,7 +317,7 @@ impl Reader {
     }
 
     /// An object.
-    fn object<'d>(&mut self, value: &'d Value, at: &str) -> Option<&'d Map<String, Value>> {
+    fn object<'d>(&mut self, value: &'d Value, at: &str) -> Option<&'d Map> {
         if !value.is_object() {
             self.wrong(at, value, "an object");
         }
@@ -347,7 +342,7 @@ impl Reader {
     }
 
     /// Says which members mean nothing.
-    fn ignore(&mut self, of: &Map<String, Value>, at: &str, known: &[&str]) {
+    fn ignore(&mut self, of: &Map, at: &str, known: &[&str]) {
         let unknown = of
             .keys()
             .filter(|name| !known.contains(&name.as_str()) && !name.starts_with("x-"));

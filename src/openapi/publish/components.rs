@@ -3,7 +3,7 @@
 
 use std::collections::{HashMap, HashSet, VecDeque};
 
-use serde_json::{Map, Value, json};
+use crate::openapi::{Map, Value, json};
 
 use super::super::bundle::FILES;
 use super::super::identify;
@@ -348,7 +348,7 @@ impl<'d> Renderer<'d> {
     }
 
     /// Renders what is used, and gives `components` and the report.
-    pub(super) fn finish(mut self) -> (Map<String, Value>, Vec<Finding>) {
+    pub(super) fn finish(mut self) -> (Map, Vec<Finding>) {
         let mut done: HashMap<(Section, String), Value> = HashMap::new();
         while let Some((section, name, place)) = self.queue.pop_front() {
             let value = place.value;

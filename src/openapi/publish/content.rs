@@ -1,6 +1,6 @@
 //! Media types, encodings and headers.
 
-use serde_json::{Map, Value, json};
+use crate::openapi::{Map, Value, json};
 
 use super::super::pointer;
 use super::components::{Renderer, Section};
@@ -55,7 +55,7 @@ impl<'d> Renderer<'d> {
 
     /// The schema of what has none: 3.1 has no schema for bytes, 3.0 has one, and for JSON many
     /// clients want one.
-    fn bytes(&self, name: &str, mut out: Map<String, Value>) -> Map<String, Value> {
+    fn bytes(&self, name: &str, mut out: Map) -> Map {
         if is_json(name) {
             out.insert("schema".to_owned(), json!({}));
         }
@@ -69,7 +69,7 @@ impl<'d> Renderer<'d> {
     }
 
     /// How one property of a form is encoded.
-    fn encoding(&mut self, encoding: &'d Map<String, Value>) -> Value {
+    fn encoding(&mut self, encoding: &'d Map) -> Value {
         let mut out = Map::new();
         if let Some(kind) = encoding.get("contentType").and_then(text) {
             out.insert("contentType".to_owned(), kind.into());
@@ -94,7 +94,7 @@ impl<'d> Renderer<'d> {
     }
 
     /// `headers`
-    pub(super) fn headers(&mut self, headers: &'d Map<String, Value>) -> Value {
+    pub(super) fn headers(&mut self, headers: &'d Map) -> Value {
         let mut out = Map::new();
         for (name, header) in headers {
             let rendered = self.within(name, |this| this.header(header));

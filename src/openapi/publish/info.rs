@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use serde_json::{Map, Value};
+use crate::openapi::{Map, Value};
 
 use super::super::load::info_object;
 use super::keywords::text;
@@ -52,14 +52,14 @@ pub(super) fn render(document: &Value, target: Target, overrides: &InfoOverrides
 }
 
 /// Inserts what is there.
-fn insert(map: &mut Map<String, Value>, name: &str, value: Option<String>) {
+fn insert(map: &mut Map, name: &str, value: Option<String>) {
     if let Some(value) = value {
         map.insert(name.to_owned(), value.into());
     }
 }
 
 /// Some texts of a member, if there are any.
-fn part(of: &Map<String, Value>, name: &str, fields: &[&str]) -> Option<Map<String, Value>> {
+fn part(of: &Map, name: &str, fields: &[&str]) -> Option<Map> {
     let member = of.get(name)?.as_object()?;
     let mut out = Map::new();
     for field in fields {
@@ -102,7 +102,7 @@ fn is_email(text: &str) -> bool {
 /// `info.license`: it needs a name; the identifier is of 3.1, and excludes the URL. Validators
 /// of 3.1 ask for one of the two: a name in the form of an identifier is given as one, and any
 /// other says nothing that a caller needs.
-fn license(info: &Map<String, Value>, target: Target) -> Option<Map<String, Value>> {
+fn license(info: &Map, target: Target) -> Option<Map> {
     let mut license = part(info, "license", &["name", "identifier", "url"])?;
     if !license.contains_key("name") {
         let name = license
@@ -183,7 +183,7 @@ pub(super) fn external_docs(value: Option<&Value>) -> Option<Value> {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use crate::openapi::json;
 
     use super::*;
 

@@ -7,7 +7,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use serde_json::{Map, Value};
+use crate::openapi::{Map, Value};
 
 use super::super::Api;
 use super::super::operations::Source;
@@ -103,7 +103,7 @@ impl<'d> Renderer<'d> {
     }
 
     /// What a reference stands for, written out, if it is to be.
-    pub(super) fn written_out(&mut self, map: &'d Map<String, Value>) -> Option<Value> {
+    pub(super) fn written_out(&mut self, map: &'d Map) -> Option<Value> {
         if !self.inline.active {
             return None;
         }
@@ -121,7 +121,7 @@ impl<'d> Renderer<'d> {
             let Value::Object(out) = &mut written else {
                 return None;
             };
-            let said: Map<String, Value> = map
+            let said: Map = map
                 .iter()
                 .filter(|(name, _)| is_annotation(name))
                 .map(|(n, v)| (n.clone(), v.clone()))

@@ -1,6 +1,6 @@
 //! What each keyword of a schema holds: schemas, data, or nothing that is published.
 
-use serde_json::{Map, Value};
+use crate::openapi::{Map, Value};
 
 /// What stands under a keyword.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -183,7 +183,7 @@ pub(super) fn coerce(kind: Kind, value: &Value) -> Option<Value> {
 }
 
 /// How a value is written in XML.
-fn xml(xml: &Map<String, Value>) -> Option<Value> {
+fn xml(xml: &Map) -> Option<Value> {
     let mut out = Map::new();
     for (name, kind) in [
         ("name", Kind::Text),
@@ -212,7 +212,7 @@ pub(super) fn text(value: &Value) -> Option<String> {
 
 /// The `x-` fields, which are data. One with a `$ref` in it is left out: what it names may not
 /// be published, and tools that follow references everywhere would stop there.
-pub(super) fn extensions(map: &Map<String, Value>) -> impl Iterator<Item = (&String, &Value)> {
+pub(super) fn extensions(map: &Map) -> impl Iterator<Item = (&String, &Value)> {
     map.iter()
         .filter(|(name, value)| is_extension(name) && !has_reference(value))
 }

@@ -25,8 +25,8 @@ mod weigh;
 
 use std::collections::{HashMap, HashSet};
 
+use crate::openapi::{Map, Value, json};
 use http::Method;
-use serde_json::{Map, Value, json};
 
 use super::fragment;
 use super::operations::Source;
@@ -77,7 +77,7 @@ pub struct InfoOverrides {
 /// The document with the published operations.
 pub fn publish(api: &Api, version: Target, options: &PublishOptions) -> Value {
     let mut document = render(api, version, options).0;
-    super::read::tighten(&mut document);
+    document.shrink_to_fit();
     document
 }
 
@@ -118,12 +118,12 @@ fn render(api: &Api, target: Target, options: &PublishOptions) -> (Value, Vec<Fi
 
 /// Paths and components in the form that most clients read.
 fn make_portable(
-    paths: Map<String, Value>,
-    mut components: Map<String, Value>,
+    paths: Map,
+    mut components: Map,
     target: Target,
     api: &Api,
     report: &mut Vec<Finding>,
-) -> (Map<String, Value>, Map<String, Value>) {
+) -> (Map, Map) {
     prune::prune(&paths, &mut components);
     let mut document = Map::new();
     document.insert("paths".to_owned(), paths.into());
@@ -156,15 +156,11 @@ fn make_portable(
 }
 
 /// `paths`, in the order of the document.
-fn paths<'d>(
-    api: &'d Api,
-    options: &PublishOptions,
-    renderer: &mut Renderer<'d>,
-) -> Map<String, Value> {
+fn paths<'d>(api: &'d Api, options: &PublishOptions, renderer: &mut Renderer<'d>) -> Map {
     let crowded = crowded(&api.operations);
     let ids: HashSet<&str> = api.operations.iter().map(|o| o.id.as_str()).collect();
     debug_assert_eq!(ids.len(), api.operations.len(), "ids are unique");
-    let mut paths: Map<String, Value> = Map::new();
+    let mut paths: Map = Map::new();
     for operation in &api.operations {
         let Some(source) = Source::find(&api.source, &operation.path_key, &operation.method) else {
             continue;

@@ -1,7 +1,7 @@
 //! One published operation.
 
+use crate::openapi::{Map, Value, json};
 use http::Method;
-use serde_json::{Map, Value, json};
 
 use super::super::Hidden;
 use super::super::operations::Source;
@@ -113,7 +113,7 @@ impl<'d> Renderer<'d> {
     }
 
     /// A request body.
-    fn body(&mut self, body: &'d Map<String, Value>) -> Value {
+    fn body(&mut self, body: &'d Map) -> Value {
         let mut out = Map::new();
         if let Some(text) = body.get("description").and_then(text) {
             out.insert("description".to_owned(), text.into());

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use serde_json::{Map, Value, json};
+use crate::openapi::{Map, Value, json};
 
 use super::super::Hidden;
 use super::super::location::Location;
@@ -37,7 +37,7 @@ struct Found<'d> {
     /// Where it stands.
     pointer: String,
     /// What stands there.
-    body: &'d Map<String, Value>,
+    body: &'d Map,
 }
 
 impl Found<'_> {
@@ -185,7 +185,7 @@ impl<'d> Renderer<'d> {
     }
 
     /// One parameter.
-    fn parameter(&mut self, found: &Found<'d>) -> Map<String, Value> {
+    fn parameter(&mut self, found: &Found<'d>) -> Map {
         let body = found.body;
         let mut out = Map::new();
         out.insert("name".to_owned(), found.name.into());
@@ -211,11 +211,7 @@ impl<'d> Renderer<'d> {
     }
 
     /// What parameters and headers have in common: how the value is written.
-    pub(super) fn describe_value(
-        &mut self,
-        out: &mut Map<String, Value>,
-        body: &'d Map<String, Value>,
-    ) {
+    pub(super) fn describe_value(&mut self, out: &mut Map, body: &'d Map) {
         if body.get("deprecated") == Some(&Value::Bool(true)) {
             out.insert("deprecated".to_owned(), true.into());
         }
@@ -242,12 +238,7 @@ impl<'d> Renderer<'d> {
     }
 
     /// The fields that only parameters have, and the rest.
-    fn describe(
-        &mut self,
-        out: &mut Map<String, Value>,
-        body: &'d Map<String, Value>,
-        location: Location,
-    ) {
+    fn describe(&mut self, out: &mut Map, body: &'d Map, location: Location) {
         if let Some(style) = body.get("style").and_then(Value::as_str) {
             if allows(location, style) {
                 out.insert("style".to_owned(), style.into());
@@ -275,7 +266,7 @@ impl<'d> Renderer<'d> {
 
     /// The schema of a parameter without one: its type stands beside its name, as in Swagger 2.0,
     /// or any text will do.
-    fn bare_schema(&mut self, body: &'d Map<String, Value>) -> Value {
+    fn bare_schema(&mut self, body: &'d Map) -> Value {
         /// Fields that a schema shares with a parameter of Swagger 2.0.
         const SHARED: [&str; 8] = [
             "type", "format", "items", "enum", "default", "minimum", "maximum", "pattern",
@@ -353,7 +344,7 @@ impl<'d> Renderer<'d> {
     }
 
     /// `example` or `examples`; the specification allows one of them.
-    pub(super) fn examples(&mut self, out: &mut Map<String, Value>, body: &'d Map<String, Value>) {
+    pub(super) fn examples(&mut self, out: &mut Map, body: &'d Map) {
         match (body.get("example"), body.get("examples")) {
             (Some(example), _) => {
                 let example = self.within("example", |this| this.data(example));

@@ -3,7 +3,7 @@
 use std::iter::Peekable;
 use std::str::Chars;
 
-use serde_json::Value;
+use crate::openapi::Value;
 
 /// The escapes of letters that mean the same everywhere.
 const LETTERS: &str = "bBdDsSwWfnrtvxu";

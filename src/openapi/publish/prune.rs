@@ -5,10 +5,10 @@
 
 use std::collections::HashSet;
 
-use serde_json::{Map, Value};
+use crate::openapi::{Map, Value};
 
 /// Drops the components that the paths do not reach.
-pub(super) fn prune(paths: &Map<String, Value>, components: &mut Map<String, Value>) {
+pub(super) fn prune(paths: &Map, components: &mut Map) {
     let mut used: HashSet<(&str, &str)> = HashSet::new();
     let mut open: Vec<&Value> = paths.values().collect();
     while let Some(value) = open.pop() {

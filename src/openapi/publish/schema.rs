@@ -1,7 +1,7 @@
 //! The walk over a schema. It knows where schemas stand; everything else is data, in which
 //! `$ref` and `nullable` are words like others.
 
-use serde_json::{Map, Value, json};
+use crate::openapi::{Map, Value, json};
 
 use super::components::{Renderer, Section};
 use super::info::external_docs;
@@ -24,7 +24,7 @@ pub(super) struct Draft {
     /// What `$ref` stands for, if it is to be written out where it has a schema of its own.
     pub(super) written: Option<Value>,
     /// All other keywords, in their order. `type` is a text or a list.
-    pub(super) keywords: Map<String, Value>,
+    pub(super) keywords: Map,
 }
 
 impl<'d> Renderer<'d> {
@@ -64,7 +64,7 @@ impl<'d> Renderer<'d> {
     }
 
     /// The published form of keywords whose inner schemas are rendered.
-    pub(super) fn finish_schema(&mut self, keywords: Map<String, Value>) -> Value {
+    pub(super) fn finish_schema(&mut self, keywords: Map) -> Value {
         let mut draft = Draft::default();
         for (name, value) in keywords {
             let value = match keyword(&name) {
@@ -102,7 +102,7 @@ impl<'d> Renderer<'d> {
     }
 
     /// Renders the inner schemas and drops what can not be read.
-    fn draft(&mut self, map: &'d Map<String, Value>) -> Draft {
+    fn draft(&mut self, map: &'d Map) -> Draft {
         let mut draft = Draft::default();
         for (name, value) in map {
             if let Some(value) =
@@ -133,7 +133,7 @@ impl<'d> Renderer<'d> {
         draft: &mut Draft,
         name: &str,
         value: &'d Value,
-        map: &'d Map<String, Value>,
+        map: &'d Map,
     ) -> Option<Value> {
         match keyword(name) {
             Keyword::Reference => {
@@ -226,7 +226,7 @@ impl<'d> Renderer<'d> {
 
     /// `discriminator`, its references in their published form. Without a mapping it means the
     /// schemas that extend this one, which nobody else may refer to: they are named.
-    fn discriminator(&mut self, value: &'d Value, map: &'d Map<String, Value>) -> Option<Value> {
+    fn discriminator(&mut self, value: &'d Value, map: &'d Map) -> Option<Value> {
         let property = match value {
             Value::String(name) => name.as_str(),
             value => value.get("propertyName")?.as_str()?,
@@ -265,7 +265,7 @@ impl<'d> Renderer<'d> {
 
 /// A list of the empty object alone, as Swagger documents write sets, is an object without
 /// members: generators know no other lists than of plain values.
-fn only_empty(keywords: &mut Map<String, Value>) {
+fn only_empty(keywords: &mut Map) {
     if keywords.get("enum") == Some(&json!([{}])) {
         keywords.shift_remove("enum");
         keywords.insert("type".to_owned(), "object".into());
@@ -274,7 +274,7 @@ fn only_empty(keywords: &mut Map<String, Value>) {
 }
 
 /// Properties that say of themselves that they are required, as in early drafts.
-fn flagged_required(map: &Map<String, Value>) -> Option<Vec<String>> {
+fn flagged_required(map: &Map) -> Option<Vec<String>> {
     let properties = map.get("properties")?.as_object()?;
     let flagged =
         |(_, schema): &(&String, &Value)| schema.get("required") == Some(&Value::Bool(true));
@@ -287,7 +287,7 @@ fn flagged_required(map: &Map<String, Value>) -> Option<Vec<String>> {
 }
 
 /// `type` as a text or a list of the known types; names from elsewhere are translated.
-fn types(keywords: &mut Map<String, Value>, value: &Value) -> Option<Value> {
+fn types(keywords: &mut Map, value: &Value) -> Option<Value> {
     let list = match value {
         Value::Array(list) => list.as_slice(),
         value => std::slice::from_ref(value),

@@ -1,12 +1,12 @@
 //! Forms of schemas that both versions need: null, alternatives by type.
 
-use serde_json::{Map, Value, json};
+use crate::openapi::{Map, Value, json};
 
 use super::keywords::{is_annotation, types_of};
 
 /// The types without null, and whether null is among them: those of `type`, or of the values that
 /// are listed. `combined`: other schemas restrict the value as well.
-pub(super) fn all_types(keywords: &Map<String, Value>, combined: bool) -> (Vec<String>, bool) {
+pub(super) fn all_types(keywords: &Map, combined: bool) -> (Vec<String>, bool) {
     let (mut types, null) = written_types(keywords);
     let several = ["allOf", "anyOf", "oneOf", "not"];
     let combined = combined || several.iter().any(|name| keywords.contains_key(*name));
@@ -29,7 +29,7 @@ pub(super) fn all_types(keywords: &Map<String, Value>, combined: bool) -> (Vec<S
 }
 
 /// The types of `type` without null, and whether null is among them.
-fn written_types(keywords: &Map<String, Value>) -> (Vec<String>, bool) {
+fn written_types(keywords: &Map) -> (Vec<String>, bool) {
     let list = match keywords.get("type") {
         Some(Value::Array(list)) => list.clone(),
         Some(one) => vec![one.clone()],
@@ -47,12 +47,12 @@ fn written_types(keywords: &Map<String, Value>) -> (Vec<String>, bool) {
 }
 
 /// Takes a flag out.
-pub(super) fn take_flag(keywords: &mut Map<String, Value>, name: &str) -> bool {
+pub(super) fn take_flag(keywords: &mut Map, name: &str) -> bool {
     keywords.shift_remove(name) == Some(Value::Bool(true))
 }
 
 /// Whether only null is allowed: `enum: [null]` or `const: null`.
-pub(super) fn values_are_null(keywords: &Map<String, Value>) -> bool {
+pub(super) fn values_are_null(keywords: &Map) -> bool {
     let only_null = |list: &Value| {
         list.as_array()
             .is_some_and(|l| l.iter().all(Value::is_null))
@@ -61,7 +61,7 @@ pub(super) fn values_are_null(keywords: &Map<String, Value>) -> bool {
 }
 
 /// Those of the types that a listed value has.
-fn listed_by_type(keywords: &Map<String, Value>, types: &[String]) -> Vec<String> {
+fn listed_by_type(keywords: &Map, types: &[String]) -> Vec<String> {
     let Some(Value::Array(values)) = keywords.get("enum") else {
         return Vec::new();
     };
@@ -71,7 +71,7 @@ fn listed_by_type(keywords: &Map<String, Value>, types: &[String]) -> Vec<String
 
 /// The types of the values of `const` or `enum`, and whether null is among them; `None`: no values
 /// are listed. Integers are numbers where other numbers are listed.
-pub(super) fn types_of_values(keywords: &Map<String, Value>) -> Option<(Vec<String>, bool)> {
+pub(super) fn types_of_values(keywords: &Map) -> Option<(Vec<String>, bool)> {
     let values = match (keywords.get("const"), keywords.get("enum")) {
         (Some(only), _) => std::slice::from_ref(only),
         (None, Some(Value::Array(values))) => values.as_slice(),
@@ -111,7 +111,7 @@ pub(super) fn is_null(schema: &Value) -> bool {
 }
 
 /// The annotations of a schema, in their order; the rest stays.
-pub(super) fn take_annotations(keywords: &mut Map<String, Value>) -> Map<String, Value> {
+pub(super) fn take_annotations(keywords: &mut Map) -> Map {
     let all = std::mem::take(keywords);
     let (annotations, rest) = all.into_iter().partition(|(name, _)| is_annotation(name));
     *keywords = rest;
@@ -120,11 +120,8 @@ pub(super) fn take_annotations(keywords: &mut Map<String, Value>) -> Map<String,
 
 /// One schema per type, each with the keywords that restrict this type; what is left restricts
 /// all of them.
-pub(super) fn split(
-    keywords: &mut Map<String, Value>,
-    types: &[String],
-) -> Vec<Map<String, Value>> {
-    let mut alternatives: Vec<Map<String, Value>> = types
+pub(super) fn split(keywords: &mut Map, types: &[String]) -> Vec<Map> {
+    let mut alternatives: Vec<Map> = types
         .iter()
         .map(|name| Map::from_iter([("type".to_owned(), Value::from(name.as_str()))]))
         .collect();
@@ -192,7 +189,7 @@ fn is_of(value: &Value, kind: &str, types: &[String]) -> bool {
 }
 
 /// Adds schemas to `allOf`.
-pub(super) fn add_all_of(keywords: &mut Map<String, Value>, schema: Value) {
+pub(super) fn add_all_of(keywords: &mut Map, schema: Value) {
     match keywords.get_mut("allOf") {
         Some(Value::Array(list)) => list.push(schema),
         _ => {
@@ -202,7 +199,7 @@ pub(super) fn add_all_of(keywords: &mut Map<String, Value>, schema: Value) {
 }
 
 /// The alternatives, and what restricts all of them, as one schema.
-pub(super) fn any_of(alternatives: Vec<Value>, mut rest: Map<String, Value>) -> Map<String, Value> {
+pub(super) fn any_of(alternatives: Vec<Value>, mut rest: Map) -> Map {
     let mut out = Map::new();
     if let Some(all_of) = rest.shift_remove("allOf") {
         out.insert("allOf".to_owned(), all_of);

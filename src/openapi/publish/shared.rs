@@ -6,7 +6,7 @@
 
 use std::collections::HashMap;
 
-use serde_json::{Map, Value, json};
+use crate::openapi::{Map, Value, json};
 
 use super::super::Api;
 use super::super::operations::Source;
@@ -86,10 +86,7 @@ fn heaviest(mut copies: Vec<(usize, usize)>, room: usize) -> usize {
 }
 
 /// The parameters and the body that an operation refers to, and where they stand.
-fn referred<'d>(
-    root: &'d Value,
-    source: &Source<'d>,
-) -> impl Iterator<Item = (String, &'d Map<String, Value>)> {
+fn referred<'d>(root: &'d Value, source: &Source<'d>) -> impl Iterator<Item = (String, &'d Map)> {
     let around = source.item.field("parameters").map(|place| place.value);
     let own = source.body.get("parameters");
     let parameters = around.into_iter().chain(own).filter_map(Value::as_array);

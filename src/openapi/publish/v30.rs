@@ -1,6 +1,6 @@
 //! Schemas of `OpenAPI` 3.0: an older and smaller dialect.
 
-use serde_json::{Map, Value, json};
+use crate::openapi::{Map, Value, json};
 
 use super::content::is_json;
 use super::keywords::is_annotation;
@@ -77,7 +77,7 @@ pub(super) fn finish(draft: Draft) -> Value {
 }
 
 /// What 3.0 writes in other words.
-fn translate(keywords: &mut Map<String, Value>, reference: bool) {
+fn translate(keywords: &mut Map, reference: bool) {
     constant(keywords);
     example(keywords);
     exclusive(
@@ -98,7 +98,7 @@ fn translate(keywords: &mut Map<String, Value>, reference: bool) {
 }
 
 /// Writes the types, and leaves only what 3.0 knows.
-fn finish_types(mut keywords: Map<String, Value>, types: &[String], mut nullable: bool) -> Value {
+fn finish_types(mut keywords: Map, types: &[String], mut nullable: bool) -> Value {
     bytes(&mut keywords, types);
     let mut keywords = match types {
         [] => keywords,
@@ -120,14 +120,14 @@ fn finish_types(mut keywords: Map<String, Value>, types: &[String], mut nullable
 }
 
 /// `const` → `enum`
-fn constant(keywords: &mut Map<String, Value>) {
+fn constant(keywords: &mut Map) {
     if let Some(value) = keywords.shift_remove("const") {
         keywords.insert("enum".to_owned(), json!([value]));
     }
 }
 
 /// `examples` → `example`
-fn example(keywords: &mut Map<String, Value>) {
+fn example(keywords: &mut Map) {
     let first = keywords
         .shift_remove("examples")
         .and_then(|list| list.get(0).cloned());
@@ -137,12 +137,7 @@ fn example(keywords: &mut Map<String, Value>) {
 }
 
 /// A bound that is excluded becomes a bound and a flag, unless the other bound is tighter.
-fn exclusive(
-    keywords: &mut Map<String, Value>,
-    bound: &str,
-    name: &str,
-    looser: fn(f64, f64) -> bool,
-) {
+fn exclusive(keywords: &mut Map, bound: &str, name: &str, looser: fn(f64, f64) -> bool) {
     let Some(Value::Number(excluded)) = keywords.get(name).cloned() else {
         return;
     };
@@ -158,7 +153,7 @@ fn exclusive(
 }
 
 /// `prefixItems` → `items` that any of them fits.
-fn tuple(keywords: &mut Map<String, Value>) {
+fn tuple(keywords: &mut Map) {
     let Some(Value::Array(mut alternatives)) = keywords.shift_remove("prefixItems") else {
         return;
     };
@@ -168,11 +163,11 @@ fn tuple(keywords: &mut Map<String, Value>) {
         .any(|name| keywords.get(*name) == Some(&Value::Bool(false)));
     match keywords.shift_remove("items") {
         Some(items) if items == json!({ "not": {} }) => {
-            keywords.entry("maxItems").or_insert(length.into());
+            keywords.entry("maxItems").or_insert(length);
         }
         Some(items) => alternatives.push(items),
         None if ends => {
-            keywords.entry("maxItems").or_insert(length.into());
+            keywords.entry("maxItems").or_insert(length);
         }
         None => alternatives.push(json!({})),
     }
@@ -202,7 +197,7 @@ fn one_of_them(alternatives: Vec<Value>) -> Value {
 }
 
 /// `patternProperties` → `additionalProperties`: the patterns are lost, the schemas stay.
-fn patterns(keywords: &mut Map<String, Value>) {
+fn patterns(keywords: &mut Map) {
     let Some(Value::Object(patterns)) = keywords.shift_remove("patternProperties") else {
         return;
     };
@@ -217,20 +212,18 @@ fn patterns(keywords: &mut Map<String, Value>) {
 }
 
 /// `unevaluatedProperties: false` is `additionalProperties: false` where nothing is combined.
-fn closed(keywords: &mut Map<String, Value>, reference: bool) {
+fn closed(keywords: &mut Map, reference: bool) {
     let combined = ["allOf", "anyOf", "oneOf"]
         .iter()
         .any(|name| keywords.contains_key(*name));
     if keywords.get("unevaluatedProperties") == Some(&Value::Bool(false)) && !combined && !reference
     {
-        keywords
-            .entry("additionalProperties")
-            .or_insert(false.into());
+        keywords.entry("additionalProperties").or_insert(false);
     }
 }
 
 /// Drops null from the alternatives, and says whether it was there.
-fn without_null(keywords: &mut Map<String, Value>, name: &str) -> bool {
+fn without_null(keywords: &mut Map, name: &str) -> bool {
     let Some(Value::Array(list)) = keywords.get_mut(name) else {
         return false;
     };
@@ -253,7 +246,7 @@ fn without_null(keywords: &mut Map<String, Value>, name: &str) -> bool {
 }
 
 /// Puts the only alternative that is left into the schema around it.
-fn absorb(keywords: &mut Map<String, Value>, only: Value) {
+fn absorb(keywords: &mut Map, only: Value) {
     match only {
         Value::Object(inner)
             if !inner.contains_key("$ref") && keywords.keys().all(|name| is_annotation(name)) =>
@@ -267,7 +260,7 @@ fn absorb(keywords: &mut Map<String, Value>, only: Value) {
 }
 
 /// Encoded or raw bytes have a format in 3.0.
-fn bytes(keywords: &mut Map<String, Value>, types: &[String]) {
+fn bytes(keywords: &mut Map, types: &[String]) {
     let encoding = keywords.shift_remove("contentEncoding");
     let media_type = keywords.shift_remove("contentMediaType");
     if keywords.contains_key("format") || !types.iter().any(|name| name == "string") {
@@ -284,11 +277,7 @@ fn bytes(keywords: &mut Map<String, Value>, types: &[String]) {
 }
 
 /// An alternative for each type.
-fn several_types(
-    mut keywords: Map<String, Value>,
-    types: &[String],
-    nullable: bool,
-) -> Map<String, Value> {
+fn several_types(mut keywords: Map, types: &[String], nullable: bool) -> Map {
     let mut out = take_annotations(&mut keywords);
     let mut alternatives = Vec::new();
     for mut alternative in split(&mut keywords, types) {

@@ -3,7 +3,7 @@
 //! JSON Schema allows a list of types; many clients do not. Each type becomes an alternative of
 //! `anyOf`, null included.
 
-use serde_json::{Map, Value, json};
+use crate::openapi::{Map, Value, json};
 
 use super::schema::Draft;
 use super::shapes::{self, all_types, split, take_annotations, take_flag};
@@ -49,20 +49,20 @@ pub(super) fn finish(draft: Draft) -> Value {
 }
 
 /// The keywords with `$ref` before them.
-fn with_reference(reference: Option<String>, keywords: Map<String, Value>) -> Map<String, Value> {
+fn with_reference(reference: Option<String>, keywords: Map) -> Map {
     let reference = reference.map(|reference| ("$ref".to_owned(), Value::String(reference)));
     reference.into_iter().chain(keywords).collect()
 }
 
 /// A single type before its keywords.
-fn one_type(mut inner: Map<String, Value>, only: &str) -> Map<String, Value> {
+fn one_type(mut inner: Map, only: &str) -> Map {
     inner.shift_remove("type");
     let only = ("type".to_owned(), Value::from(only));
     std::iter::once(only).chain(inner).collect()
 }
 
 /// An alternative for each type.
-fn several_types(mut inner: Map<String, Value>, types: &[String]) -> Map<String, Value> {
+fn several_types(mut inner: Map, types: &[String]) -> Map {
     let alternatives = split(&mut inner, types)
         .into_iter()
         .map(Value::Object)
@@ -71,7 +71,7 @@ fn several_types(mut inner: Map<String, Value>, types: &[String]) -> Map<String,
 }
 
 /// The schema, or null.
-fn or_null(mut inner: Map<String, Value>) -> Map<String, Value> {
+fn or_null(mut inner: Map) -> Map {
     // Null has its own alternative now.
     if let Some(Value::Array(values)) = inner.get_mut("enum") {
         values.retain(|value| !value.is_null());
@@ -100,7 +100,7 @@ fn into_list(list: Value) -> Vec<Value> {
 }
 
 /// The boolean of 3.0 becomes the bound itself.
-fn exclusive(keywords: &mut Map<String, Value>, bound: &str, name: &str) {
+fn exclusive(keywords: &mut Map, bound: &str, name: &str) {
     let Some(Value::Bool(flag)) = keywords.get(name) else {
         return;
     };

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use serde_json::{Map, Value};
+use crate::openapi::{Map, Value};
 
 use super::super::operations::Source;
 use super::super::pointer::{self, Place};
@@ -24,7 +24,7 @@ pub(in super::super) struct Scales<'d> {
     sharing: Sharing,
     /// Weights that are known, by where the values are in memory: what many share is looked at
     /// once.
-    known: HashMap<*const Map<String, Value>, usize>,
+    known: HashMap<*const Map, usize>,
 }
 
 impl<'d> Scales<'d> {
@@ -75,7 +75,7 @@ impl<'d> Scales<'d> {
     }
 
     /// What an object weighs.
-    fn known(&mut self, map: &'d Map<String, Value>) -> usize {
+    fn known(&mut self, map: &'d Map) -> usize {
         let known = self.known.entry(std::ptr::from_ref(map));
         *known.or_insert_with(|| size::of_map(map))
     }

@@ -3,8 +3,8 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 
-use serde_json::map::Entry;
-use serde_json::{Map, Value};
+use crate::openapi::value::Entry;
+use crate::openapi::{Map, Value};
 use serde_saphyr::granit_parser::{Event, Marker, ScalarStyle, Span, Tag};
 
 use super::duplicates::Duplicates;
@@ -65,7 +65,7 @@ enum Content {
 #[derive(Default)]
 struct Entries {
     /// Keys and values.
-    map: Map<String, Value>,
+    map: Map,
     /// Lines of the keys, in their order.
     lines: Vec<u64>,
     /// Where each key stands in that order; made when a key stands twice.
@@ -73,7 +73,7 @@ struct Entries {
     /// The key whose value comes next.
     key: Option<Key>,
     /// Mappings to merge, in their order.
-    merged: Vec<Map<String, Value>>,
+    merged: Vec<Map>,
 }
 
 /// A key without its value.
@@ -382,7 +382,7 @@ impl Entries {
     }
 
     /// All entries: written ones hide merged ones, and earlier merged ones later ones.
-    fn finish(self) -> Map<String, Value> {
+    fn finish(self) -> Map {
         let mut map = self.map;
         for (key, value) in self.merged.into_iter().flatten() {
             map.entry(key).or_insert(value);

@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 
-use serde_json::Value;
+use crate::openapi::Value;
 
 use super::duplicates::Duplicates;
 use super::escapes::{self, Language};

@@ -13,7 +13,7 @@ mod tests;
 mod tokens;
 mod yaml;
 
-use serde_json::{Map, Value};
+use crate::openapi::Value;
 
 use duplicates::Duplicates;
 pub use error::{ReadError, ReadErrorKind};
@@ -111,29 +111,8 @@ pub fn read_document(bytes: &[u8], limits: &ReadLimits) -> Result<Document, Read
         return Err(ReadError::of(kind));
     }
     let mut document = read_text(bytes, &limits)?;
-    tighten(&mut document.value);
+    document.value.shrink_to_fit();
     Ok(document)
-}
-
-/// Gives back the room that containers grew into: a document stays in memory as long as it
-/// serves, and most of its objects are small. The depth of what was read is bounded.
-pub(super) fn tighten(value: &mut Value) {
-    match value {
-        Value::Object(map) => {
-            let mut tight = Map::with_capacity(map.len());
-            for (key, mut inner) in std::mem::take(map) {
-                tighten(&mut inner);
-                tight.insert(key, inner);
-            }
-            *map = tight;
-        }
-        Value::Array(list) => {
-            list.shrink_to_fit();
-            list.iter_mut().for_each(tighten);
-        }
-        Value::String(text) => text.shrink_to_fit(),
-        _ => {}
-    }
 }
 
 /// Reads a text of a size that is allowed.

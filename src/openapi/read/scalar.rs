@@ -1,6 +1,6 @@
 //! What a plain scalar means: the core schema of YAML 1.2 (§10.3.2), numbers with their digits.
 
-use serde_json::Value;
+use crate::openapi::Value;
 
 /// Null, a boolean or a number; `None`: a text.
 pub(super) fn resolve(text: &str) -> Option<Value> {

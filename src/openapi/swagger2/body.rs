@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::rc::Rc;
 
-use serde_json::{Map, Value, json};
+use crate::openapi::{Map, Value, json};
 
 use super::super::Action;
 use super::super::pointer;
@@ -147,7 +147,7 @@ impl Conversion<'_> {
     }
 
     /// A body parameter as a request body.
-    pub(super) fn body(&mut self, body: Body, consumes: &[String], at: &str) -> Map<String, Value> {
+    pub(super) fn body(&mut self, body: Body, consumes: &[String], at: &str) -> Map {
         let mut out = Map::new();
         if let Some(description) = body.description {
             out.insert("description".to_owned(), description);
@@ -175,7 +175,7 @@ impl Conversion<'_> {
         types: &[String],
         old: &str,
         at: &str,
-    ) -> Map<String, Value> {
+    ) -> Map {
         let mut content = Map::new();
         for name in types.iter().skip(1) {
             if !self.ledger.afford(8) {
@@ -202,7 +202,7 @@ impl Conversion<'_> {
     }
 
     /// Form fields as a request body.
-    fn form(&mut self, fields: Vec<Rc<Parsed>>, types: &[String], at: &str) -> Map<String, Value> {
+    fn form(&mut self, fields: Vec<Rc<Parsed>>, types: &[String], at: &str) -> Map {
         let at = pointer::join(at, "content");
         let first = types.first().map_or("", String::as_str);
         let at = format!("{}/schema/properties", pointer::join(&at, first));
@@ -331,7 +331,7 @@ fn form_types(consumes: &[String], fields: &[Rc<Parsed>]) -> Vec<String> {
 }
 
 /// Puts a body beside a form: its media types are added, and only what both ask for is asked for.
-fn merge(form: &mut Map<String, Value>, mut body: Map<String, Value>) {
+fn merge(form: &mut Map, mut body: Map) {
     if !(form.contains_key("required") && body.contains_key("required")) {
         form.shift_remove("required");
     }
@@ -350,7 +350,7 @@ fn merge(form: &mut Map<String, Value>, mut body: Map<String, Value>) {
 }
 
 /// Puts examples where they belong: by media type, or one for all.
-fn set_examples(content: &mut Map<String, Value>, examples: Option<Value>) {
+fn set_examples(content: &mut Map, examples: Option<Value>) {
     let Some(examples) = examples else {
         return;
     };

@@ -1,6 +1,6 @@
 //! What 2.0 has at the top → `components`.
 
-use serde_json::{Map, Value};
+use crate::openapi::{Map, Value};
 
 use super::super::Action;
 use super::super::pointer;
@@ -10,7 +10,7 @@ use super::{Conversion, security};
 impl Conversion<'_> {
     /// `components`, of what 2.0 has at the top. Those that a document of 2.0 has all the same
     /// are kept.
-    pub(super) fn components(&mut self, document: &mut Map<String, Value>) -> Map<String, Value> {
+    pub(super) fn components(&mut self, document: &mut Map) -> Map {
         let mut components = self.section(document, "components").unwrap_or_default();
         for (from, to) in [
             ("definitions", "schemas"),
@@ -43,7 +43,7 @@ impl Conversion<'_> {
     /// One of them.
     fn component(
         &mut self,
-        components: &mut Map<String, Value>,
+        components: &mut Map,
         (from, to): (&str, &str),
         name: &str,
         mut value: Value,
@@ -91,11 +91,7 @@ impl Conversion<'_> {
     }
 
     /// A map at the top of the document.
-    fn section(
-        &mut self,
-        document: &mut Map<String, Value>,
-        name: &str,
-    ) -> Option<Map<String, Value>> {
+    fn section(&mut self, document: &mut Map, name: &str) -> Option<Map> {
         match document.shift_remove(name)? {
             Value::Object(map) => Some(map),
             Value::Null => None,

@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::ops::Bound;
 
-use serde_json::Value;
+use crate::openapi::Value;
 
 use super::super::size::{take, weight};
 use super::super::{Action, Finding, Origins};

@@ -1,6 +1,6 @@
 //! `consumes` and `produces`.
 
-use serde_json::Value;
+use crate::openapi::Value;
 
 use super::super::Action;
 use super::super::pointer;
@@ -120,7 +120,7 @@ pub(super) fn is_form(media_type: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use crate::openapi::json;
 
     use super::*;
 

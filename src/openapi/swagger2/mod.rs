@@ -26,7 +26,7 @@ mod values;
 
 use std::collections::HashSet;
 
-use serde_json::{Map, Value};
+use crate::openapi::{Map, Value};
 
 use super::origins::Converted;
 use super::pointer;
@@ -99,7 +99,7 @@ fn structure(document: &mut Value, survey: &Survey, ledger: &mut Ledger) {
 
 impl Conversion<'_> {
     /// Finds the body parameters that get a place of their own.
-    fn find_homes(&mut self, document: &Map<String, Value>) {
+    fn find_homes(&mut self, document: &Map) {
         let global = document.get("parameters").and_then(Value::as_object);
         let names = global.into_iter().flat_map(Map::keys);
         let places = names.map(|name| pointer::join("#/parameters", name));
@@ -169,7 +169,7 @@ impl Conversion<'_> {
     }
 
     /// The top of the document, but for paths.
-    fn document(&mut self, document: &mut Map<String, Value>) {
+    fn document(&mut self, document: &mut Map) {
         let components = self.components(document);
         paths::own_servers(document);
         if let Some(servers) = self.servers.list() {

@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use serde_json::{Map, Value};
+use crate::openapi::{Map, Value};
 
 use super::super::Action;
 use super::super::pointer;
@@ -19,7 +19,7 @@ pub(super) enum Parsed {
     /// `in: formData`
     Field(Field),
     /// Any other, in its new form.
-    Other(Map<String, Value>),
+    Other(Map),
 }
 
 /// A body parameter.
@@ -40,7 +40,7 @@ pub(super) struct Body {
     /// `x-example`, `x-examples` and the like: by media type, or one for all.
     pub(super) example: Option<Value>,
     /// `x-` fields.
-    pub(super) extensions: Map<String, Value>,
+    pub(super) extensions: Map,
 }
 
 /// A form field.
@@ -74,7 +74,7 @@ pub(super) enum In {
 }
 
 /// What is meant by `in`.
-pub(super) fn location(map: &Map<String, Value>) -> In {
+pub(super) fn location(map: &Map) -> In {
     let written = map.get("in").and_then(Value::as_str).unwrap_or_default();
     match written.trim().to_ascii_lowercase().as_str() {
         "body" => In::Body,
@@ -88,7 +88,7 @@ pub(super) fn location(map: &Map<String, Value>) -> In {
 }
 
 /// Reads a parameter.
-pub(super) fn parse(map: Map<String, Value>, at: &str, ledger: &mut Ledger) -> Parsed {
+pub(super) fn parse(map: Map, at: &str, ledger: &mut Ledger) -> Parsed {
     match location(&map) {
         In::Body => Parsed::Body(Box::new(body(map, at, ledger))),
         In::Form if map.get("name").is_some_and(Value::is_string) => {
@@ -111,7 +111,7 @@ pub(super) fn parse(map: Map<String, Value>, at: &str, ledger: &mut Ledger) -> P
 }
 
 /// Whether it is required, as it may be written.
-fn is_required(map: &Map<String, Value>) -> bool {
+fn is_required(map: &Map) -> bool {
     match map.get("required") {
         Some(Value::Bool(flag)) => *flag,
         Some(Value::String(text)) => text == "true",
@@ -120,13 +120,13 @@ fn is_required(map: &Map<String, Value>) -> bool {
 }
 
 /// Its name; empty if it has none.
-fn name(map: &Map<String, Value>) -> String {
+fn name(map: &Map) -> String {
     let name = map.get("name").and_then(Value::as_str);
     name.unwrap_or_default().to_owned()
 }
 
 /// A body parameter.
-fn body(mut map: Map<String, Value>, at: &str, ledger: &mut Ledger) -> Body {
+fn body(mut map: Map, at: &str, ledger: &mut Ledger) -> Body {
     let schema = map
         .shift_remove("schema")
         .filter(|schema| !schema.is_null());
@@ -172,7 +172,7 @@ fn body(mut map: Map<String, Value>, at: &str, ledger: &mut Ledger) -> Body {
 }
 
 /// A form field.
-fn field(mut map: Map<String, Value>, at: &str, ledger: &mut Ledger) -> Field {
+fn field(mut map: Map, at: &str, ledger: &mut Ledger) -> Field {
     let name = name(&map);
     let required = is_required(&map);
     map.shift_remove("required");
@@ -212,13 +212,7 @@ fn field(mut map: Map<String, Value>, at: &str, ledger: &mut Ledger) -> Field {
 }
 
 /// A parameter that stays one.
-fn ordinary(
-    mut map: Map<String, Value>,
-    location: Location,
-    written: &str,
-    at: &str,
-    ledger: &mut Ledger,
-) -> Map<String, Value> {
+fn ordinary(mut map: Map, location: Location, written: &str, at: &str, ledger: &mut Ledger) -> Map {
     if map.get("in").and_then(Value::as_str) != Some(written) {
         ledger.note(
             at,
@@ -323,7 +317,7 @@ impl Conversion<'_> {
     }
 
     /// Where the fields of a parameter or header are now that they are a schema.
-    pub(super) fn moved_fields(&mut self, map: &Map<String, Value>, old: &str, new: &str) {
+    pub(super) fn moved_fields(&mut self, map: &Map, old: &str, new: &str) {
         if map.contains_key("schema") {
             let schema = format!("{new}/schema");
             self.ledger.origin(&schema, old);

@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use serde_json::{Map, Value, json};
+use crate::openapi::{Map, Value, json};
 
 use super::super::Action;
 use super::super::pointer;
@@ -57,7 +57,7 @@ impl Conversion<'_> {
         if map.contains_key("$ref") {
             return;
         }
-        let mut types = |map: &mut Map<String, Value>, name: &str, document: &[String]| {
+        let mut types = |map: &mut Map, name: &str, document: &[String]| {
             let written = map.shift_remove(name);
             let own = media::types(written, &pointer::join(at, name), self.ledger);
             own.unwrap_or_else(|| document.to_vec())
@@ -104,7 +104,7 @@ impl Conversion<'_> {
 }
 
 /// `x-servers`, which documents of 2.0 use for what only 3.0 can say.
-pub(super) fn own_servers(map: &mut Map<String, Value>) {
+pub(super) fn own_servers(map: &mut Map) {
     if map
         .get("x-servers")
         .and_then(Value::as_array)

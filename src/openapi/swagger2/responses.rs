@@ -1,6 +1,6 @@
 //! Responses and their headers.
 
-use serde_json::{Map, Value};
+use crate::openapi::{Map, Value};
 
 use super::super::Action;
 use super::super::pointer;
@@ -10,12 +10,7 @@ use super::{Conversion, media};
 
 impl Conversion<'_> {
     /// The responses of an operation. `own`: whether `produces` is its own.
-    pub(super) fn responses(
-        &mut self,
-        responses: &mut Map<String, Value>,
-        produces: &[String],
-        at: &str,
-    ) {
+    pub(super) fn responses(&mut self, responses: &mut Map, produces: &[String], at: &str) {
         for (code, value) in responses.iter_mut() {
             if code.starts_with("x-") {
                 continue;
@@ -96,13 +91,7 @@ impl Conversion<'_> {
     }
 
     /// Puts the examples of a response to its media types.
-    fn examples(
-        &mut self,
-        content: &mut Map<String, Value>,
-        examples: Option<Value>,
-        old: &str,
-        at: &str,
-    ) {
+    fn examples(&mut self, content: &mut Map, examples: Option<Value>, old: &str, at: &str) {
         let examples = match examples {
             None | Some(Value::Null) => return,
             Some(Value::Object(map)) => map,

@@ -3,7 +3,7 @@
 
 use std::collections::{HashMap, VecDeque};
 
-use serde_json::{Map, Value, json};
+use crate::openapi::{Map, Value, json};
 
 use super::super::pointer;
 use super::kinds::Kind;
@@ -92,7 +92,7 @@ impl Rewriter<'_> {
     }
 
     /// `$ref`
-    fn reference(&mut self, map: &mut Map<String, Value>, kind: Kind) {
+    fn reference(&mut self, map: &mut Map, kind: Kind) {
         if let Some(Value::String(text)) = map.get_mut("$ref")
             && let Some(new) = self.lead(text, kind)
         {
@@ -116,7 +116,7 @@ impl Rewriter<'_> {
     }
 
     /// The words of a schema that are others in 3.0.
-    fn schema(&mut self, map: &mut Map<String, Value>) {
+    fn schema(&mut self, map: &mut Map) {
         let nullable = match map.get("x-nullable") {
             Some(Value::Bool(flag)) => Some(*flag),
             Some(Value::String(text)) if text == "true" => Some(true),

@@ -1,13 +1,13 @@
 //! `securityDefinitions` → `components.securitySchemes`.
 
-use serde_json::{Map, Value};
+use crate::openapi::{Map, Value};
 
 use super::super::Action;
 use super::super::pointer;
 use super::ledger::Ledger;
 
 /// Rewrites the schemes in place.
-pub(super) fn convert(schemes: &mut Map<String, Value>, ledger: &mut Ledger) {
+pub(super) fn convert(schemes: &mut Map, ledger: &mut Ledger) {
     for (name, value) in schemes.iter_mut() {
         let at = pointer::join("#/securityDefinitions", name);
         let Value::Object(scheme) = value else {
@@ -39,7 +39,7 @@ pub(super) fn convert(schemes: &mut Map<String, Value>, ledger: &mut Ledger) {
 }
 
 /// The only flow that an `oauth2` scheme has in 2.0.
-fn oauth(scheme: &mut Map<String, Value>, at: &str, ledger: &mut Ledger) {
+fn oauth(scheme: &mut Map, at: &str, ledger: &mut Ledger) {
     let written = scheme.shift_remove("flow");
     let written = written.as_ref().and_then(Value::as_str).unwrap_or_default();
     let mut flow = Map::new();

@@ -1,6 +1,6 @@
 //! `schemes`, `host` and `basePath` → `servers`.
 
-use serde_json::{Map, Value, json};
+use crate::openapi::{Map, Value, json};
 
 use super::super::Action;
 use super::ledger::Ledger;
@@ -21,7 +21,7 @@ const SCHEMES: [&str; 4] = ["https", "http", "wss", "ws"];
 
 impl Servers {
     /// Takes the three out of a document.
-    pub(super) fn take(document: &mut Map<String, Value>, ledger: &mut Ledger) -> Self {
+    pub(super) fn take(document: &mut Map, ledger: &mut Ledger) -> Self {
         let mut text = |name: &str| match document.shift_remove(name) {
             Some(Value::String(text)) => text.trim().to_owned(),
             None | Some(Value::Null) => String::new(),

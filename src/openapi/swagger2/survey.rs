@@ -4,7 +4,7 @@
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::rc::Rc;
 
-use serde_json::{Map, Value};
+use crate::openapi::{Map, Value};
 
 use super::super::pointer;
 use super::kinds::{Kind, is_method};

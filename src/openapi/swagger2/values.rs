@@ -1,6 +1,6 @@
 //! A type beside a name → a schema, and how a list is written.
 
-use serde_json::{Map, Value, json};
+use crate::openapi::{Map, Value, json};
 
 use super::super::Action;
 use super::ledger::Ledger;
@@ -115,7 +115,7 @@ impl Separator {
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Written {
     /// What stands beside the name.
-    pub(super) schema: Map<String, Value>,
+    pub(super) schema: Map,
     /// `style` and `explode`, where they are not what 3.0 takes for granted.
     pub(super) style: Option<(&'static str, bool)>,
     /// What a caller has to know besides, one sentence.
@@ -124,7 +124,7 @@ pub(super) struct Written {
 
 /// Takes the fields of its schema out of a parameter or header. `None`: there are none.
 pub(super) fn take(
-    map: &mut Map<String, Value>,
+    map: &mut Map,
     location: Location,
     at: &str,
     ledger: &mut Ledger,
@@ -185,7 +185,7 @@ pub(super) fn take(
 }
 
 /// Takes `collectionFormat`.
-fn separator(map: &mut Map<String, Value>, at: &str, ledger: &mut Ledger) -> Option<Separator> {
+fn separator(map: &mut Map, at: &str, ledger: &mut Ledger) -> Option<Separator> {
     let written = map.shift_remove("collectionFormat")?;
     let separator = written.as_str().and_then(Separator::parse);
     if separator.is_none() && !written.is_null() {
@@ -213,7 +213,7 @@ fn inner_list(items: &mut Value, at: &str, depth: usize, ledger: &mut Ledger) {
 }
 
 /// Makes a text of a list, and says what a caller has to know.
-fn as_text(schema: &mut Map<String, Value>, separator: Separator) -> String {
+fn as_text(schema: &mut Map, separator: Separator) -> String {
     let (character, name) = separator.character();
     let mut hint = format!("A list, its items separated by {name}.");
     let allowed = schema.get("items").and_then(|items| items.get("enum"));
@@ -243,7 +243,7 @@ fn texts(list: Option<&Value>) -> Vec<String> {
 }
 
 /// A description with one more sentence.
-pub(super) fn with_hint(map: &mut Map<String, Value>, hint: Option<String>) {
+pub(super) fn with_hint(map: &mut Map, hint: Option<String>) {
     let Some(hint) = hint else {
         return;
     };

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use crate::openapi::{Map, Value, json};
 use proptest::prelude::*;
-use serde_json::{Map, Value, json};
 
 use super::{load_all, options, specs};
 use crate::openapi::{Target, publish};
@@ -124,13 +124,13 @@ fn instances() -> Vec<Value> {
 fn taken(document: &Value, schema: &Value) -> Vec<bool> {
     let mut whole = json!({ "components": document["components"], "allOf": [schema] });
     if whole["components"].is_null() {
-        whole.as_object_mut().unwrap().remove("components");
+        whole.as_object_mut().unwrap().shift_remove("components");
     }
-    let validator =
-        jsonschema::draft202012::new(&whole).unwrap_or_else(|error| panic!("{error}: {whole}"));
+    let validator = jsonschema::draft202012::new(&whole.clone().into())
+        .unwrap_or_else(|error| panic!("{error}: {whole}"));
     instances()
         .iter()
-        .map(|value| validator.is_valid(value))
+        .map(|value| validator.is_valid(&value.clone().into()))
         .collect()
 }
 

@@ -1,5 +1,5 @@
+use crate::openapi::{Value, json};
 use http::Method;
-use serde_json::{Value, json};
 
 use crate::config::Selector;
 use crate::openapi::{Action, Api, LoadError, Selection, Unmatched, load};

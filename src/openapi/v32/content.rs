@@ -1,6 +1,6 @@
 //! Media types, responses and examples.
 
-use serde_json::{Map, Value, json};
+use crate::openapi::{Map, Value, json};
 
 use super::{Action, Converter, Kind, MAX_WRITTEN, measure, pointer, text};
 
@@ -9,7 +9,7 @@ const BY_POSITION: &[&str] = &["prefixEncoding", "itemEncoding"];
 
 impl Converter<'_> {
     /// `content`
-    pub(super) fn content(&mut self, of: &mut Map<String, Value>) {
+    pub(super) fn content(&mut self, of: &mut Map) {
         let Some(Value::Object(content)) = of.get_mut("content") else {
             return;
         };
@@ -80,7 +80,7 @@ impl Converter<'_> {
 
     /// `itemSchema`: the content of such a media type is the list of its items
     /// (`OpenAPI` 3.2, Sequential Media Types).
-    fn items(&mut self, body: &mut Map<String, Value>, item: Value) {
+    fn items(&mut self, body: &mut Map, item: Value) {
         if body.contains_key("schema") {
             self.unsayable(&["itemSchema"]);
             return;
@@ -117,7 +117,7 @@ impl Converter<'_> {
     }
 
     /// A response.
-    pub(super) fn response(&mut self, response: &mut Map<String, Value>) {
+    pub(super) fn response(&mut self, response: &mut Map) {
         if let Some(summary) = response.shift_remove("summary") {
             if text(response, "description").is_none() {
                 response.insert("description".to_owned(), summary);
@@ -130,10 +130,9 @@ impl Converter<'_> {
     }
 
     /// An example: 3.1 has one member for what it is and how it is written.
-    pub(super) fn example(&mut self, example: &mut Map<String, Value>) {
-        let known = |example: &Map<String, Value>| {
-            example.contains_key("value") || example.contains_key("externalValue")
-        };
+    pub(super) fn example(&mut self, example: &mut Map) {
+        let known =
+            |example: &Map| example.contains_key("value") || example.contains_key("externalValue");
         for name in ["dataValue", "serializedValue"] {
             let Some(value) = example.shift_remove(name) else {
                 continue;

@@ -15,7 +15,7 @@ mod tests;
 
 use std::collections::{HashSet, VecDeque};
 
-use serde_json::{Map, Value};
+use crate::openapi::{Map, Value};
 
 use super::origins::{Converted, Origins};
 use super::pointer::{self, Place};
@@ -163,14 +163,14 @@ impl<'d> Converter<'d> {
     }
 
     /// Visits a member, if it is there.
-    fn member(&mut self, map: &mut Map<String, Value>, name: &str, kind: Kind) {
+    fn member(&mut self, map: &mut Map, name: &str, kind: Kind) {
         if let Some(value) = map.get_mut(name) {
             self.within(name, |this| this.visit(kind, value));
         }
     }
 
     /// Visits all values of a member that is an object.
-    fn members(&mut self, map: &mut Map<String, Value>, name: &str, kind: Kind) {
+    fn members(&mut self, map: &mut Map, name: &str, kind: Kind) {
         if let Some(Value::Object(inner)) = map.get_mut(name) {
             self.within(name, |this| {
                 for (name, value) in inner {
@@ -220,7 +220,7 @@ impl<'d> Converter<'d> {
     }
 
     /// If it is a reference, what it leads to is converted as the same kind.
-    fn reference(&mut self, kind: Kind, map: &mut Map<String, Value>) -> bool {
+    fn reference(&mut self, kind: Kind, map: &mut Map) -> bool {
         let Some(Value::String(reference)) = map.get_mut("$ref") else {
             return false;
         };
@@ -258,20 +258,20 @@ impl<'d> Converter<'d> {
 
     /// The object of the old document that a value stands for: what its references lead to, or
     /// the one at its own place.
-    fn follow(&self, value: &Value) -> Option<(String, &'d Map<String, Value>)> {
+    fn follow(&self, value: &Value) -> Option<(String, &'d Map)> {
         let reference = pointer::reference_of(value)?;
         let place = pointer::resolve(self.original, self.local(reference))?;
         self.follow_place(place)
     }
 
     /// The object that a place of the old document stands for.
-    fn follow_place(&self, place: Place<'d>) -> Option<(String, &'d Map<String, Value>)> {
+    fn follow_place(&self, place: Place<'d>) -> Option<(String, &'d Map)> {
         pointer::follow(self.original, place).ok()
     }
 }
 
 /// A text that is not blank.
-fn text<'v>(map: &'v Map<String, Value>, name: &str) -> Option<&'v str> {
+fn text<'v>(map: &'v Map, name: &str) -> Option<&'v str> {
     let text = map.get(name)?.as_str()?;
     (!text.trim().is_empty()).then_some(text)
 }

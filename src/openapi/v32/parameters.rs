@@ -1,6 +1,6 @@
 //! Parameters, among them those that are the whole query string.
 
-use serde_json::{Map, Value};
+use crate::openapi::{Map, Value};
 
 use super::{Action, Converter, Kind, Place, pointer};
 
@@ -14,12 +14,12 @@ struct Form {
     /// Where it stood.
     pointer: String,
     /// What it says.
-    body: Map<String, Value>,
+    body: Map,
 }
 
 impl Converter<'_> {
     /// `parameters`
-    pub(super) fn parameters(&mut self, of: &mut Map<String, Value>) {
+    pub(super) fn parameters(&mut self, of: &mut Map) {
         let Some(Value::Array(list)) = of.get_mut("parameters") else {
             return;
         };
@@ -61,7 +61,7 @@ impl Converter<'_> {
 
     /// The content of a parameter that is the whole query string. `None`: it is converted
     /// already; the error says what it is instead of a form.
-    fn form(&self, body: &Map<String, Value>) -> Option<Result<Form, String>> {
+    fn form(&self, body: &Map) -> Option<Result<Form, String>> {
         let none = || Some(Err("it has no media type".to_owned()));
         let Some(Value::Object(content)) = body.get("content") else {
             return none();
@@ -108,7 +108,7 @@ impl Converter<'_> {
     }
 
     /// One parameter.
-    pub(super) fn parameter(&mut self, parameter: &mut Map<String, Value>) {
+    pub(super) fn parameter(&mut self, parameter: &mut Map) {
         if is_query_string(parameter) {
             self.query_string(parameter);
         }
@@ -137,7 +137,7 @@ impl Converter<'_> {
 
     /// A parameter that is the whole query string: an object that is written as a form is the
     /// same names and values.
-    fn query_string(&mut self, parameter: &mut Map<String, Value>) {
+    fn query_string(&mut self, parameter: &mut Map) {
         let Some(Ok(mut form)) = self.form(parameter) else {
             return;
         };
@@ -174,21 +174,21 @@ impl Converter<'_> {
     }
 
     /// The schema, content and examples of a header or parameter.
-    pub(super) fn header(&mut self, header: &mut Map<String, Value>) {
+    pub(super) fn header(&mut self, header: &mut Map) {
         self.member(header, "schema", Kind::Schema);
         self.content(header);
         self.members(header, "examples", Kind::Example);
     }
 
     /// The place of the old document that a media type stands for.
-    pub(super) fn place_of(&self, reference: &str) -> Option<(String, &Map<String, Value>)> {
+    pub(super) fn place_of(&self, reference: &str) -> Option<(String, &Map)> {
         let place: Place<'_> = pointer::resolve(self.original, self.local(reference))?;
         self.follow_place(place)
     }
 }
 
 /// Whether a parameter is the whole query string.
-fn is_query_string(parameter: &Map<String, Value>) -> bool {
+fn is_query_string(parameter: &Map) -> bool {
     parameter
         .get("in")
         .is_some_and(|place| place == "querystring")

@@ -1,6 +1,6 @@
 //! Path items and operations.
 
-use serde_json::{Map, Value};
+use crate::openapi::{Map, Value};
 
 use super::{Action, Converter, Kind, pointer, text};
 
@@ -18,7 +18,7 @@ fn is_method(name: &str) -> bool {
 
 impl Converter<'_> {
     /// A path item.
-    pub(super) fn path_item(&mut self, item: &mut Map<String, Value>) {
+    pub(super) fn path_item(&mut self, item: &mut Map) {
         self.servers(item);
         self.parameters(item);
         if let Some(name) = item.keys().find(|n| n.eq_ignore_ascii_case("query")) {
@@ -36,7 +36,7 @@ impl Converter<'_> {
     }
 
     /// `additionalOperations`: what has a method of 3.1 belongs beside them.
-    fn additional(&mut self, more: Value, item: &mut Map<String, Value>) {
+    fn additional(&mut self, more: Value, item: &mut Map) {
         let from = pointer::join(&self.origin(), "additionalOperations");
         let Value::Object(more) = more else {
             let message = "`additionalOperations` is not an object";
@@ -82,7 +82,7 @@ impl Converter<'_> {
     }
 
     /// An operation.
-    pub(super) fn operation(&mut self, operation: &mut Map<String, Value>) {
+    pub(super) fn operation(&mut self, operation: &mut Map) {
         self.servers(operation);
         self.security(operation);
         self.parameters(operation);

@@ -1,6 +1,6 @@
 //! The top of a document: version, servers, tags, security.
 
-use serde_json::{Map, Value};
+use crate::openapi::{Map, Value};
 
 use super::{Action, Converter, Kind, listed, pointer, text};
 
@@ -11,7 +11,7 @@ const SCHEMES: &str = "#/components/securitySchemes/";
 
 impl Converter<'_> {
     /// The whole document.
-    pub(super) fn root(&mut self, root: &mut Map<String, Value>) {
+    pub(super) fn root(&mut self, root: &mut Map) {
         root.insert("openapi".to_owned(), VERSION.into());
         if root.shift_remove("$self").is_some() {
             let message = "OpenAPI 3.1 has no `$self`; references to it are written as local ones";
@@ -41,7 +41,7 @@ impl Converter<'_> {
     }
 
     /// `servers`: 3.1 has no names for them.
-    pub(super) fn servers(&mut self, map: &mut Map<String, Value>) {
+    pub(super) fn servers(&mut self, map: &mut Map) {
         let Some(Value::Array(servers)) = map.get_mut("servers") else {
             return;
         };
@@ -56,7 +56,7 @@ impl Converter<'_> {
     }
 
     /// `security`: 3.2 may write a scheme as a reference.
-    pub(super) fn security(&mut self, map: &mut Map<String, Value>) {
+    pub(super) fn security(&mut self, map: &mut Map) {
         let Some(Value::Array(requirements)) = map.get_mut("security") else {
             return;
         };
@@ -86,7 +86,7 @@ impl Converter<'_> {
     }
 
     /// `tags`: 3.1 has no tree of them.
-    fn tags(&mut self, root: &mut Map<String, Value>) {
+    fn tags(&mut self, root: &mut Map) {
         let Some(Value::Array(tags)) = root.get_mut("tags") else {
             return;
         };
@@ -114,7 +114,7 @@ impl Converter<'_> {
     }
 
     /// A security scheme.
-    pub(super) fn security_scheme(&mut self, scheme: &mut Map<String, Value>) {
+    pub(super) fn security_scheme(&mut self, scheme: &mut Map) {
         let mut lost = Vec::new();
         for name in ["oauth2MetadataUrl", "deprecated"] {
             if scheme.shift_remove(name).is_some() {

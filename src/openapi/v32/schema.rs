@@ -1,12 +1,12 @@
 //! Schemas: only their notes about XML and discriminators differ.
 
-use serde_json::{Map, Value};
+use crate::openapi::{Map, Value};
 
 use super::{Converter, Kind};
 
 impl Converter<'_> {
     /// A schema and those in it.
-    pub(super) fn schema(&mut self, schema: &mut Map<String, Value>) {
+    pub(super) fn schema(&mut self, schema: &mut Map) {
         self.xml(schema);
         self.discriminator(schema);
         for (name, value) in schema {
@@ -55,7 +55,7 @@ impl Converter<'_> {
     }
 
     /// `xml.nodeType`: two of its values have a member of their own in 3.1.
-    fn xml(&mut self, schema: &mut Map<String, Value>) {
+    fn xml(&mut self, schema: &mut Map) {
         let is_list = match schema.get("type") {
             Some(Value::String(kind)) => kind == "array",
             Some(Value::Array(kinds)) => kinds.iter().any(|kind| kind == "array"),
@@ -85,7 +85,7 @@ impl Converter<'_> {
     }
 
     /// `discriminator`: 3.1 has no default for other values.
-    fn discriminator(&mut self, schema: &mut Map<String, Value>) {
+    fn discriminator(&mut self, schema: &mut Map) {
         let Some(Value::Object(discriminator)) = schema.get_mut("discriminator") else {
             return;
         };

@@ -1,7 +1,7 @@
 //! Values of any form, and many of them.
 
+use crate::openapi::{Map, Value, json};
 use proptest::prelude::*;
-use serde_json::{Map, Value, json};
 
 use super::super::{Bundler, MAX_NODES};
 use super::{bundle_all, lines, with_schema};
@@ -190,10 +190,10 @@ fn what_is_not_supplied_is_missing_and_what_is_not_wanted_is_ignored() {
 
 #[test]
 fn a_path_item_is_not_copied_without_end() {
-    let large: Map<String, Value> = (0..10_000)
+    let large: Map = (0..10_000)
         .map(|n| (format!("x-{n}"), json!([1, 2, 3, 4])))
         .collect();
-    let paths: Map<String, Value> = (0..10_000)
+    let paths: Map = (0..10_000)
         .map(|n| (format!("/{n}"), json!({ "$ref": "item.yaml" })))
         .collect();
     let (bundled, _) = bundle_all(&[

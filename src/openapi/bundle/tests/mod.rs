@@ -6,7 +6,7 @@ mod split;
 
 use std::collections::HashMap;
 
-use serde_json::{Value, json};
+use crate::openapi::{Value, json};
 
 use super::{Bundled, Bundler};
 

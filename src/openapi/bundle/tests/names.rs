@@ -1,6 +1,6 @@
 //! What the parts of other files are called once published.
 
-use serde_json::{Value, json};
+use crate::openapi::{Value, json};
 
 use super::bundle;
 use crate::openapi::{PublishOptions, Selection, Target, load, publish};

@@ -1,6 +1,6 @@
 //! Where a `$ref` is a reference, and where it is data.
 
-use serde_json::json;
+use crate::openapi::json;
 
 use super::{bundle_all, lines};
 

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use serde_json::Value;
+use crate::openapi::Value;
 
 use super::super::{Bundled, Bundler, FILES};
 use crate::openapi::{ReadLimits, pointer, read};

@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, HashSet};
 
+use crate::openapi::{Map, Value, json};
 use proptest::prelude::*;
-use serde_json::{Value, json};
 
 use super::bundle;
 use crate::openapi::pointer;
@@ -143,8 +143,7 @@ fn compare(a: &Value, b: &Value) -> Result<(), String> {
         }
         match (x, y) {
             (Value::Object(x), Value::Object(y)) => {
-                let keys =
-                    |map: &serde_json::Map<String, Value>| map.keys().cloned().collect::<Vec<_>>();
+                let keys = |map: &Map| map.keys().cloned().collect::<Vec<_>>();
                 if keys(x) != keys(y) {
                     return Err(format!("{at}: {:?} {:?}", keys(x), keys(y)));
                 }

@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use crate::openapi::{Map, Value, json};
 use proptest::prelude::*;
-use serde_json::{Value, json};
 
 use super::super::Profile::Actions;
 use super::*;
@@ -11,7 +11,7 @@ use super::*;
 #[test]
 fn many_operations_and_one_large_schema_take_linear_time() {
     let mut document = crowd(10_000);
-    let properties: serde_json::Map<_, _> = (0..10_000)
+    let properties: Map = (0..10_000)
         .map(|i| (format!("p{i}"), json!({ "type": "object" })))
         .collect();
     document["components"]["schemas"]["Large"] = json!({ "properties": properties });

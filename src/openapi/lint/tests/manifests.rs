@@ -1,6 +1,6 @@
 //! Rules of the manifest.
 
-use serde_json::{Value, json};
+use crate::openapi::{Value, json};
 
 use super::super::Profile::{Copilot, Plugin, SecurityCopilot};
 use super::*;

@@ -5,7 +5,7 @@ mod whole;
 
 use std::fmt::Write as _;
 
-use serde_json::{Value, json};
+use crate::openapi::{Value, json};
 
 use super::Profile::Actions;
 use super::*;

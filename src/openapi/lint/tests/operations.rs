@@ -1,6 +1,6 @@
 //! Rules of operations, parameters and bodies.
 
-use serde_json::{Value, json};
+use crate::openapi::{Map, Value, json};
 
 use super::super::Profile::{Actions, Copilot, Plugin, SecurityCopilot};
 use super::*;
@@ -311,7 +311,7 @@ fn bodies_that_copilot_can_not_fill() {
         optional,
         &["warning parameter-type @/requestBody"],
     );
-    let many: serde_json::Map<_, _> = (0..9)
+    let many: Map = (0..9)
         .map(|i| (format!("p{i}"), json!({ "type": "object" })))
         .collect();
     let (v31, mut v30) = (document("3.1.0"), document("3.0.1"));

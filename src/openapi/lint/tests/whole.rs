@@ -1,6 +1,6 @@
 //! Rules of whole documents.
 
-use serde_json::json;
+use crate::openapi::json;
 
 use super::super::Profile::{Actions, Plugin, SecurityCopilot};
 use super::*;

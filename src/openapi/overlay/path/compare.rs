@@ -2,7 +2,8 @@
 
 use std::cmp::Ordering;
 
-use serde_json::{Number, Value};
+use crate::openapi::Value;
+use serde_json::Number;
 
 use super::{Budget, Exceeded, Operator};
 

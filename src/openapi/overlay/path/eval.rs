@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::collections::HashSet;
 use std::rc::Rc;
 
-use serde_json::Value;
+use crate::openapi::Value;
 
 use super::super::super::pointer;
 use super::pattern::Patterns;

@@ -1,6 +1,6 @@
 //! Reading what stands behind `?`: logical expressions, comparisons, functions.
 
-use serde_json::Value;
+use crate::openapi::Value;
 
 use super::parse::{Parser, Result};
 use super::{Logical, Operand, Operator, Query};

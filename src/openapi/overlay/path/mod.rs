@@ -14,7 +14,7 @@ mod tests;
 
 use std::cell::Cell;
 
-use serde_json::Value;
+use crate::openapi::Value;
 
 /// Longest expression, in bytes.
 const MAX_LENGTH: usize = 4096;

@@ -4,8 +4,9 @@ use std::cmp::Ordering;
 use std::collections::{HashMap, HashSet};
 use std::fmt::Write as _;
 
+use crate::openapi::{Map, Value};
 use regex::{Regex, RegexBuilder};
-use serde_json::{Map, Number, Value};
+use serde_json::Number;
 
 use super::super::Target;
 use super::super::patterns::is_portable;
@@ -31,7 +32,7 @@ type Verdict = Option<bool>;
 #[derive(Debug)]
 pub(super) struct Checker<'d> {
     /// The components.
-    schemas: Option<&'d Map<String, Value>>,
+    schemas: Option<&'d Map>,
     /// The version, which decides on null and on whole numbers.
     target: Target,
     /// Regular expressions by what is written.
@@ -69,7 +70,7 @@ impl<'d> Checker<'d> {
     }
 
     /// Whether the schema refuses the value for certain.
-    pub(super) fn refuses(&mut self, schema: &'d Map<String, Value>, value: &Value) -> bool {
+    pub(super) fn refuses(&mut self, schema: &'d Map, value: &Value) -> bool {
         self.left_each = MAX_STEPS_EACH;
         self.allows(schema, value, 0) == Some(false)
     }
@@ -91,7 +92,7 @@ impl<'d> Checker<'d> {
     }
 
     /// Whether the schema allows the value.
-    fn allows(&mut self, schema: &'d Map<String, Value>, value: &Value, depth: usize) -> Verdict {
+    fn allows(&mut self, schema: &'d Map, value: &Value, depth: usize) -> Verdict {
         if depth > MAX_DEPTH {
             return None;
         }
@@ -119,12 +120,7 @@ impl<'d> Checker<'d> {
     }
 
     /// `$ref`
-    fn by_reference(
-        &mut self,
-        schema: &'d Map<String, Value>,
-        value: &Value,
-        depth: usize,
-    ) -> Verdict {
+    fn by_reference(&mut self, schema: &'d Map, value: &Value, depth: usize) -> Verdict {
         let Some(reference) = schema.get("$ref") else {
             return Some(true);
         };
@@ -133,7 +129,7 @@ impl<'d> Checker<'d> {
     }
 
     /// `type`
-    fn by_type(&mut self, schema: &'d Map<String, Value>, value: &Value, _: usize) -> Verdict {
+    fn by_type(&mut self, schema: &'d Map, value: &Value, _: usize) -> Verdict {
         let name = match schema.get("type") {
             None => return Some(true),
             Some(name) => name.as_str()?,
@@ -155,7 +151,7 @@ impl<'d> Checker<'d> {
     }
 
     /// `const` and `enum`
-    fn by_values(&mut self, schema: &'d Map<String, Value>, value: &Value, _: usize) -> Verdict {
+    fn by_values(&mut self, schema: &'d Map, value: &Value, _: usize) -> Verdict {
         let values = match (schema.get("const"), schema.get("enum")) {
             (Some(only), _) => std::slice::from_ref(only),
             (None, Some(Value::Array(values))) => values.as_slice(),
@@ -179,12 +175,7 @@ impl<'d> Checker<'d> {
     }
 
     /// `allOf`, `anyOf`, `oneOf` and `not`
-    fn by_combination(
-        &mut self,
-        schema: &'d Map<String, Value>,
-        value: &Value,
-        depth: usize,
-    ) -> Verdict {
+    fn by_combination(&mut self, schema: &'d Map, value: &Value, depth: usize) -> Verdict {
         let mut verdicts = Vec::new();
         for name in ["allOf", "anyOf", "oneOf"] {
             let Some(Value::Array(list)) = schema.get(name) else {
@@ -212,12 +203,7 @@ impl<'d> Checker<'d> {
     }
 
     /// What restricts values of one type.
-    fn by_content(
-        &mut self,
-        schema: &'d Map<String, Value>,
-        value: &Value,
-        depth: usize,
-    ) -> Verdict {
+    fn by_content(&mut self, schema: &'d Map, value: &Value, depth: usize) -> Verdict {
         match value {
             Value::Number(number) => by_number(schema, number),
             Value::String(text) => self.by_text(schema, text),
@@ -228,7 +214,7 @@ impl<'d> Checker<'d> {
     }
 
     /// Length, pattern and format of a text.
-    fn by_text(&mut self, schema: &'d Map<String, Value>, text: &str) -> Verdict {
+    fn by_text(&mut self, schema: &'d Map, text: &str) -> Verdict {
         let length = text.chars().count();
         let pattern = match schema.get("pattern").and_then(Value::as_str) {
             Some(pattern) => self.pattern(pattern).map(|regex| regex.is_match(text)),
@@ -255,12 +241,7 @@ impl<'d> Checker<'d> {
     }
 
     /// The items of a list.
-    fn by_items(
-        &mut self,
-        schema: &'d Map<String, Value>,
-        list: &[Value],
-        depth: usize,
-    ) -> Verdict {
+    fn by_items(&mut self, schema: &'d Map, list: &[Value], depth: usize) -> Verdict {
         let mut verdicts = vec![within(schema, list.len(), "minItems", "maxItems")];
         if schema.get("uniqueItems") == Some(&Value::Bool(true)) {
             self.step(list.len())?;
@@ -285,12 +266,7 @@ impl<'d> Checker<'d> {
     }
 
     /// The members of an object.
-    fn by_members(
-        &mut self,
-        schema: &'d Map<String, Value>,
-        map: &Map<String, Value>,
-        depth: usize,
-    ) -> Verdict {
+    fn by_members(&mut self, schema: &'d Map, map: &Map, depth: usize) -> Verdict {
         let mut verdicts = vec![within(schema, map.len(), "minProperties", "maxProperties")];
         let required = schema.get("required").and_then(Value::as_array);
         let required = required.into_iter().flatten().filter_map(Value::as_str);
@@ -311,7 +287,7 @@ impl<'d> Checker<'d> {
 }
 
 /// Whether a count is between two bounds.
-fn within(schema: &Map<String, Value>, count: usize, least: &str, most: &str) -> Verdict {
+fn within(schema: &Map, count: usize, least: &str, most: &str) -> Verdict {
     let bound = |name: &str| schema.get(name).and_then(Value::as_u64);
     let count = u64::try_from(count).ok()?;
     let low = bound(least).is_some_and(|least| count < least);
@@ -320,7 +296,7 @@ fn within(schema: &Map<String, Value>, count: usize, least: &str, most: &str) ->
 }
 
 /// Bounds and steps of a number.
-fn by_number(schema: &Map<String, Value>, number: &Number) -> Verdict {
+fn by_number(schema: &Map, number: &Number) -> Verdict {
     let value = Decimal::new(number)?;
     let mut verdicts = Vec::new();
     let flag = |name: &str| schema.get(name) == Some(&Value::Bool(true));

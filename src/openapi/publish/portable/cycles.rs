@@ -7,7 +7,7 @@
 use std::collections::{HashMap, HashSet};
 use std::fmt::Write as _;
 
-use serde_json::{Map, Value, json};
+use crate::openapi::{Map, Value, json};
 
 use super::super::{Action, Finding, Target};
 use super::graph::{Graph, references};
@@ -128,7 +128,7 @@ struct Said {
 }
 
 /// The type of a schema, or of the one that it refers to.
-fn said(schemas: &Map<String, Value>, name: &str) -> Said {
+fn said(schemas: &Map, name: &str) -> Said {
     let mut said = Said::default();
     let mut next = schemas.get(name);
     for _ in 0..MAX_CHAIN {
@@ -185,7 +185,7 @@ fn close(
 }
 
 /// Drops what would refuse more once a reference in it accepts more.
-fn loosen(map: &mut Map<String, Value>, closed: &HashMap<&str, &Said>) {
+fn loosen(map: &mut Map, closed: &HashMap<&str, &Said>) {
     let closes = |schema: &Value| {
         let found = references(schema);
         found.iter().any(|name| closed.contains_key(name))
@@ -214,7 +214,7 @@ fn loosen(map: &mut Map<String, Value>, closed: &HashMap<&str, &Said>) {
 }
 
 /// Puts what is known of a schema in the place of the reference to it.
-fn replace(map: &mut Map<String, Value>, name: &str, said: &Said) {
+fn replace(map: &mut Map, name: &str, said: &Said) {
     let lone = referred(map).is_some();
     let mut rest = std::mem::take(map);
     rest.shift_remove("$ref");

@@ -1,7 +1,7 @@
 //! Defaults that their schema allows. One that it does not allow makes validators refuse the whole
 //! document.
 
-use serde_json::Value;
+use crate::openapi::Value;
 
 use super::super::{Action, Finding, Target};
 use super::allows::Checker;

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use serde_json::{Map, Value};
+use crate::openapi::{Map, Value};
 
 use super::super::{Action, Finding};
 use super::visit::{self, Part};
@@ -48,7 +48,7 @@ pub(in super::super) fn drop_strays(document: &mut Value, report: &mut Vec<Findi
 }
 
 /// The properties of all schemas that a value of this schema may fit.
-fn properties<'d>(document: &'d Value, schema: Option<&'d Value>) -> Vec<&'d Map<String, Value>> {
+fn properties<'d>(document: &'d Value, schema: Option<&'d Value>) -> Vec<&'d Map> {
     let mut found = Vec::new();
     let mut seen: HashSet<&str> = HashSet::new();
     let mut open: Vec<&Value> = schema.into_iter().collect();

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use serde_json::{Map, Value, json};
+use crate::openapi::{Map, Value, json};
 
 use super::super::Target;
 use super::allows::key;
@@ -86,7 +86,7 @@ fn are_usable(names: &Value, values: Option<&Vec<Value>>) -> bool {
 }
 
 /// Makes the values distinct, and their names.
-fn mend(schema: &mut Map<String, Value>) {
+fn mend(schema: &mut Map) {
     drop_twice(schema);
     let values = schema.get("enum").and_then(Value::as_array);
     if schema
@@ -105,7 +105,7 @@ fn mend(schema: &mut Map<String, Value>) {
 }
 
 /// Drops values that are listed already, and what is said of them in lists beside.
-fn drop_twice(schema: &mut Map<String, Value>) {
+fn drop_twice(schema: &mut Map) {
     let Some(Value::Array(values)) = schema.get("enum") else {
         return;
     };

@@ -4,7 +4,7 @@
 //! so the size is bounded, and what is smallest is copied first: nothing depends on the order of
 //! the document. What has a discriminator stays what its heirs refer to.
 
-use serde_json::{Map, Value};
+use crate::openapi::{Map, Value};
 
 use super::super::super::size::weight;
 use super::super::keywords::is_annotation;
@@ -149,12 +149,7 @@ struct Plan {
 
 impl Plan {
     /// For a document whose schemas are apart.
-    fn new(
-        graph: &Graph,
-        schemas: &Map<String, Value>,
-        document: &mut Value,
-        growth: usize,
-    ) -> Self {
+    fn new(graph: &Graph, schemas: &Map, document: &mut Value, growth: usize) -> Self {
         let surveys: Vec<Survey> = graph
             .names
             .iter()
@@ -247,7 +242,7 @@ struct Round<'g> {
     /// What may be copied.
     plan: &'g Plan,
     /// The schemas of the document.
-    schemas: Map<String, Value>,
+    schemas: Map,
     /// The version of the document.
     version: Target,
     /// By how much the document may still grow.

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use serde_json::{Map, Value};
+use crate::openapi::{Map, Value};
 
 use super::walk::{inner, schema_name};
 
@@ -28,7 +28,7 @@ pub(super) struct Graph {
 
 impl Graph {
     /// Of the schemas of a document.
-    pub(super) fn new(schemas: &Map<String, Value>) -> Self {
+    pub(super) fn new(schemas: &Map) -> Self {
         let mut names: Vec<String> = schemas.keys().cloned().collect();
         names.sort_unstable();
         let numbers: HashMap<String, usize> = names.iter().cloned().zip(0..).collect();

@@ -5,7 +5,7 @@
 
 use std::collections::HashSet;
 
-use serde_json::{Map, Value, json};
+use crate::openapi::{Map, Value, json};
 
 use super::super::super::size::{take, weight};
 use super::super::Target;
@@ -28,7 +28,7 @@ const MAX_CHAIN: usize = 8;
 const MAX_DEPTH: usize = 64;
 
 /// A schema's keywords.
-pub(super) type Schema = Map<String, Value>;
+pub(super) type Schema = Map;
 
 /// Where the schemas are that references mean.
 pub(super) trait Targets {

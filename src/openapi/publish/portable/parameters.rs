@@ -1,7 +1,7 @@
 //! Parameters whose type every client can tell. Name, place, style, and whether they are required
 //! stay as they are.
 
-use serde_json::{Map, Value, json};
+use crate::openapi::{Map, Value, json};
 
 use super::super::super::{cut, pointer};
 use super::super::content::is_json;
@@ -89,7 +89,7 @@ struct Pass<'d, 'r> {
 
 impl Pass<'_, '_> {
     /// One parameter.
-    fn parameter(&mut self, parameter: &mut Map<String, Value>, at: &dyn Fn() -> String) {
+    fn parameter(&mut self, parameter: &mut Map, at: &dyn Fn() -> String) {
         if parameter.contains_key("content") {
             self.content(parameter, at);
             return;
@@ -112,7 +112,7 @@ impl Pass<'_, '_> {
     }
 
     /// A list in a header is one text, which is all that some clients can send.
-    fn header_list(&mut self, parameter: &mut Map<String, Value>, at: &dyn Fn() -> String) {
+    fn header_list(&mut self, parameter: &mut Map, at: &dyn Fn() -> String) {
         let Some(Value::Object(schema)) = parameter.get("schema") else {
             return;
         };
@@ -154,7 +154,7 @@ impl Pass<'_, '_> {
     }
 
     /// A value of a media type is a text as well.
-    fn content(&mut self, parameter: &mut Map<String, Value>, at: &dyn Fn() -> String) {
+    fn content(&mut self, parameter: &mut Map, at: &dyn Fn() -> String) {
         let content = parameter.shift_remove("content");
         let types = content.as_ref().and_then(Value::as_object);
         let Some((name, media)) = types.and_then(|types| types.iter().next()) else {
@@ -191,7 +191,7 @@ impl Pass<'_, '_> {
     }
 
     /// Adds a sentence to the description, which has to be as short as before.
-    fn tell(&self, parameter: &mut Map<String, Value>, told: &str) {
+    fn tell(&self, parameter: &mut Map, told: &str) {
         let limit = Told::Parameter("").limit(self.target);
         let before = parameter.get("description").and_then(Value::as_str);
         let before = before.unwrap_or_default().trim();
@@ -216,7 +216,7 @@ impl Pass<'_, '_> {
 }
 
 /// The example of a parameter, of the type that its schema has now.
-fn tell_alike(parameter: &mut Map<String, Value>) {
+fn tell_alike(parameter: &mut Map) {
     let kind = parameter
         .get("schema")
         .and_then(|schema| schema.get("type"));

@@ -1,6 +1,6 @@
 //! Pieces of schemas: what is said, what restricts, what belongs together.
 
-use serde_json::{Map, Value, json};
+use crate::openapi::{Map, Value, json};
 
 use super::super::Target;
 use super::super::keywords::is_annotation;
@@ -104,7 +104,7 @@ pub(super) fn beside(key: &str, list: Vec<Value>, rest: Value, said: [Schema; 2]
 }
 
 /// The members of a keyword.
-pub(super) fn named(schema: &Schema, name: &str) -> Map<String, Value> {
+pub(super) fn named(schema: &Schema, name: &str) -> Map {
     let members = schema.get(name).and_then(Value::as_object);
     members.cloned().unwrap_or_default()
 }

@@ -3,7 +3,7 @@
 
 use std::collections::HashSet;
 
-use serde_json::{Map, Value, json};
+use crate::openapi::{Map, Value, json};
 
 use super::super::super::size;
 use super::super::keywords::is_annotation;
@@ -60,7 +60,7 @@ impl Kind {
     }
 
     /// The type of a schema, as far as it says so itself.
-    pub(super) fn of(schema: &Map<String, Value>) -> Option<Self> {
+    pub(super) fn of(schema: &Map) -> Option<Self> {
         if let Some(name) = schema.get("type").and_then(Value::as_str) {
             return Self::parse(name);
         }
@@ -91,14 +91,14 @@ struct Leaf {
     /// The type.
     kind: Kind,
     /// The schema, which may say its type.
-    schema: Map<String, Value>,
+    schema: Map,
 }
 
 /// A schema made plain.
 #[derive(Debug, Default)]
 pub(super) struct Plain {
     /// Of one type.
-    pub(super) schema: Map<String, Value>,
+    pub(super) schema: Map,
     /// What is lost, as a message says it.
     pub(super) lost: Option<&'static str>,
     /// Whether null was allowed.
@@ -109,7 +109,7 @@ pub(super) struct Plain {
 #[derive(Debug)]
 pub(super) struct Planer<'d> {
     /// The components.
-    schemas: Option<&'d Map<String, Value>>,
+    schemas: Option<&'d Map>,
     /// Values that may still be copied.
     left: usize,
 }
@@ -125,13 +125,13 @@ impl<'d> Planer<'d> {
     }
 
     /// What a published reference leads to.
-    pub(super) fn target(&self, reference: &str) -> Option<&'d Map<String, Value>> {
+    pub(super) fn target(&self, reference: &str) -> Option<&'d Map> {
         let name = reference.strip_prefix("#/components/schemas/")?;
         self.schemas?.get(name)?.as_object()
     }
 
     /// The schema behind references without anything beside them.
-    pub(super) fn behind<'s>(&self, schema: &'s Map<String, Value>) -> &'s Map<String, Value>
+    pub(super) fn behind<'s>(&self, schema: &'s Map) -> &'s Map
     where
         'd: 's,
     {
@@ -148,7 +148,7 @@ impl<'d> Planer<'d> {
 
     /// The plain form of a schema; `None`: it is plain. A structured value is preferred to a text
     /// if `structured`.
-    pub(super) fn plain(&mut self, schema: &Map<String, Value>, structured: bool) -> Option<Plain> {
+    pub(super) fn plain(&mut self, schema: &Map, structured: bool) -> Option<Plain> {
         if self.is_plain(schema) {
             return None;
         }
@@ -169,7 +169,7 @@ impl<'d> Planer<'d> {
     }
 
     /// Whether every client can tell the type of a schema, and null is not of it.
-    fn is_plain(&self, schema: &Map<String, Value>) -> bool {
+    fn is_plain(&self, schema: &Map) -> bool {
         let reference = schema.get("$ref").and_then(Value::as_str);
         let schema = match reference.and_then(|reference| self.target(reference)) {
             Some(target) if schema.len() == 1 => target,
@@ -192,7 +192,7 @@ impl<'d> Planer<'d> {
     }
 
     /// Whether the items of a list are of one type, or of any.
-    fn has_plain_items(&self, schema: &Map<String, Value>) -> bool {
+    fn has_plain_items(&self, schema: &Map) -> bool {
         match schema.get("items") {
             Some(Value::Object(items)) if !items.is_empty() => {
                 let behind = self.behind(items);
@@ -222,7 +222,7 @@ impl<'d> Planer<'d> {
     }
 
     /// The plain form; `None`: that is too much.
-    fn reduce(&mut self, schema: &Map<String, Value>, structured: bool) -> Option<Plain> {
+    fn reduce(&mut self, schema: &Map, structured: bool) -> Option<Plain> {
         let mut plain = Plain::default();
         let mut leaves = Vec::new();
         self.leaves(schema, 0, &mut leaves, &mut plain.null)?;
@@ -254,7 +254,7 @@ impl<'d> Planer<'d> {
     }
 
     /// A list of what any of these is or holds.
-    fn list(&mut self, leaves: Vec<Leaf>) -> Option<Map<String, Value>> {
+    fn list(&mut self, leaves: Vec<Leaf>) -> Option<Map> {
         let mut out = Map::new();
         let mut items = Vec::new();
         let mut null = false;
@@ -288,7 +288,7 @@ impl<'d> Planer<'d> {
     /// The alternatives of a schema without null; `None`: they are too many.
     fn leaves(
         &mut self,
-        schema: &Map<String, Value>,
+        schema: &Map,
         depth: usize,
         out: &mut Vec<Leaf>,
         null: &mut bool,
@@ -328,7 +328,7 @@ impl<'d> Planer<'d> {
     }
 
     /// The type of what fits several schemas at once.
-    fn kind_of_all(&mut self, schema: &Map<String, Value>) -> Option<Kind> {
+    fn kind_of_all(&mut self, schema: &Map) -> Option<Kind> {
         let list = schema.get("allOf")?.as_array()?;
         list.iter().take(MAX_DEPTH).find_map(|part| {
             let part = self.resolved(part.as_object()?)?;
@@ -337,7 +337,7 @@ impl<'d> Planer<'d> {
     }
 
     /// A copy of a schema with its reference, or the only schema that it restricts, put into it.
-    fn resolved(&mut self, schema: &Map<String, Value>) -> Option<Map<String, Value>> {
+    fn resolved(&mut self, schema: &Map) -> Option<Map> {
         let mut out = self.copy(schema)?;
         for _ in 0..MAX_DEPTH {
             let inner = if let Some(reference) = out.shift_remove("$ref") {
@@ -362,7 +362,7 @@ impl<'d> Planer<'d> {
     }
 
     /// A copy, if there may be more of them.
-    fn copy(&mut self, schema: &Map<String, Value>) -> Option<Map<String, Value>> {
+    fn copy(&mut self, schema: &Map) -> Option<Map> {
         let left = size::take_map(schema, self.left);
         // What is too large has been looked at as well, and others are looked at less.
         self.left = left.unwrap_or(self.left / 2);
@@ -380,7 +380,7 @@ fn text() -> Leaf {
 }
 
 /// A schema with its type before its keywords.
-fn typed(leaf: Leaf) -> Map<String, Value> {
+fn typed(leaf: Leaf) -> Map {
     let mut out = Map::from_iter([("type".to_owned(), leaf.kind.as_str().into())]);
     out.extend(leaf.schema.into_iter().filter(|(name, _)| name != "type"));
     out
@@ -395,7 +395,7 @@ fn distinct(leaves: Vec<Leaf>) -> Vec<Leaf> {
 }
 
 /// One type for schemas of one or several, none of which is a list.
-fn combined(leaves: Vec<Leaf>, lost: &mut Option<&'static str>) -> Map<String, Value> {
+fn combined(leaves: Vec<Leaf>, lost: &mut Option<&'static str>) -> Map {
     let mut leaves = distinct(leaves);
     if leaves.len() == 1 {
         return typed(leaves.swap_remove(0));
@@ -468,7 +468,7 @@ pub(super) fn written(value: &Value) -> Option<String> {
 }
 
 /// Gives the values that a schema tells of the type that it has now.
-pub(super) fn retype(schema: &mut Map<String, Value>) {
+pub(super) fn retype(schema: &mut Map) {
     let kind = schema
         .get("type")
         .and_then(Value::as_str)

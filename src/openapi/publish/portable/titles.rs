@@ -4,7 +4,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use serde_json::{Map, Value};
+use crate::openapi::{Map, Value};
 
 use super::super::{Action, Finding};
 use super::visit::{self, Owner, Spot};
@@ -57,7 +57,7 @@ pub(in super::super) fn keep_unique(document: &mut Value, report: &mut Vec<Findi
 }
 
 /// The title of a schema.
-fn title_of(schema: &Map<String, Value>) -> Option<&str> {
+fn title_of(schema: &Map) -> Option<&str> {
     schema.get("title").and_then(Value::as_str)
 }
 

@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 use std::collections::HashSet;
 
-use serde_json::{Map, Value, json};
+use crate::openapi::{Map, Value, json};
 
 /// Why two schemas are not one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -109,7 +109,7 @@ fn is_of(value: &Value, kind: &str) -> Option<bool> {
 }
 
 /// Drops the values that the other keywords of a schema refuse.
-pub(super) fn settle(schema: &mut Map<String, Value>, nullable: bool) -> Result<(), Fail> {
+pub(super) fn settle(schema: &mut Map, nullable: bool) -> Result<(), Fail> {
     if let Some(only) = schema.get("const").filter(|only| plain(only))
         && let Some(listed) = schema.get("enum")
     {
@@ -146,7 +146,7 @@ pub(super) fn settle(schema: &mut Map<String, Value>, nullable: bool) -> Result<
 }
 
 /// Whether a schema allows null, as far as its own keywords say; without `nullable`.
-pub(super) fn allows_null(schema: &Map<String, Value>) -> Option<bool> {
+pub(super) fn allows_null(schema: &Map) -> Option<bool> {
     if let Some(kind) = schema.get("type") {
         return (kind != "null").then_some(false);
     }

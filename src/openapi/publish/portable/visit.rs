@@ -1,6 +1,6 @@
 //! The walk over a finished document: it knows where schemas stand, and where data does.
 
-use serde_json::{Map, Value};
+use crate::openapi::{Map, Value};
 
 use super::super::super::pointer;
 use super::super::Finding;
@@ -42,16 +42,13 @@ pub(super) struct Spot<'a, 'd> {
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Part<'d> {
     /// A schema.
-    Schema(&'d Map<String, Value>),
+    Schema(&'d Map),
     /// A media type.
-    Media(&'d Map<String, Value>),
+    Media(&'d Map),
 }
 
 /// Shows every schema of a document, those around others first.
-pub(super) fn schemas<'d>(
-    document: &'d Value,
-    mut visit: impl FnMut(&Spot<'_, 'd>, &'d Map<String, Value>),
-) {
+pub(super) fn schemas<'d>(document: &'d Value, mut visit: impl FnMut(&Spot<'_, 'd>, &'d Map)) {
     parts(document, |spot, part| {
         if let Part::Schema(schema) = part {
             visit(spot, schema);
@@ -74,7 +71,7 @@ pub(super) fn parts<'d>(document: &'d Value, visit: impl FnMut(&Spot<'_, 'd>, Pa
 pub(super) fn change(
     document: &mut Value,
     places: &[String],
-    mut work: impl FnMut(usize, &mut Map<String, Value>),
+    mut work: impl FnMut(usize, &mut Map),
 ) {
     for (index, place) in places.iter().enumerate().rev() {
         let found = document.pointer_mut(place.strip_prefix('#').unwrap_or(place));
@@ -230,7 +227,7 @@ impl<'d, V: FnMut(&Spot<'_, 'd>, Part<'d>)> Walk<V> {
     /// Shows a part, if it is an object.
     fn show(
         &mut self,
-        part: fn(&'d Map<String, Value>) -> Part<'d>,
+        part: fn(&'d Map) -> Part<'d>,
         value: &'d Value,
         name: &'d str,
         (whole, alternative): (bool, bool),

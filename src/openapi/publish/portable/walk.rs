@@ -1,7 +1,7 @@
 //! Where schemas stand in a published document. Everything else is data, in which `$ref` and
 //! `allOf` are words like others.
 
-use serde_json::{Map, Value};
+use crate::openapi::{Map, Value};
 
 use super::super::super::pointer;
 use super::super::keywords::{Keyword, is_annotation, keyword};
@@ -11,7 +11,7 @@ use super::super::keywords::{Keyword, is_annotation, keyword};
 pub(super) type Work<'a> = dyn FnMut(&mut Value, &mut String) + 'a;
 
 /// Does something with each schema directly inside of one.
-pub(super) fn each_inner(schema: &mut Map<String, Value>, at: &mut String, work: &mut Work<'_>) {
+pub(super) fn each_inner(schema: &mut Map, at: &mut String, work: &mut Work<'_>) {
     for (name, value) in schema {
         let kind = keyword(name);
         match (kind, value) {
@@ -41,7 +41,7 @@ pub(super) fn each_inner(schema: &mut Map<String, Value>, at: &mut String, work:
 }
 
 /// The schemas directly inside of one.
-pub(super) fn inner(schema: &Map<String, Value>) -> impl Iterator<Item = &Value> {
+pub(super) fn inner(schema: &Map) -> impl Iterator<Item = &Value> {
     schema.iter().flat_map(|(name, value)| {
         let (one, named, list) = match (keyword(name), value) {
             (Keyword::Schema | Keyword::SchemaOrFlag, Value::Object(_)) => {
@@ -170,7 +170,7 @@ pub(super) struct Referred<'v> {
 
 /// What a schema refers to, if it does nothing else; in 3.0 a reference with texts is a lone
 /// member of `allOf`.
-pub(super) fn referred(schema: &Map<String, Value>) -> Option<Referred<'_>> {
+pub(super) fn referred(schema: &Map) -> Option<Referred<'_>> {
     let reference = match (schema.get("$ref"), schema.get("allOf")) {
         (Some(reference), None) => reference,
         (None, Some(Value::Array(list))) => match list.as_slice() {

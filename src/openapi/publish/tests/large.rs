@@ -1,11 +1,11 @@
 //! A short document that would be a huge one if all that it refers to were written out.
 
-use serde_json::{Map, Value, json};
+use crate::openapi::{Map, Value, json};
 
 use crate::openapi::{Action, Api, PublishOptions, Selection, Target, load, publish};
 
 /// `x0`, `x1` and so on.
-fn many<T>(count: usize, make: impl Fn(usize) -> T) -> Map<String, Value>
+fn many<T>(count: usize, make: impl Fn(usize) -> T) -> Map
 where
     Value: From<T>,
 {
@@ -15,7 +15,7 @@ where
 
 /// As many operations, all like this one.
 fn operations(count: usize, operation: &Value, components: &Value) -> (Api, usize) {
-    let paths: Map<String, Value> = (0..count)
+    let paths: Map = (0..count)
         .map(|n| (format!("/x{n}"), json!({ "post": operation })))
         .collect();
     loaded(json!({ "openapi": "3.0.3", "paths": paths, "components": components }))
@@ -95,7 +95,7 @@ fn a_fixed_parameter_is_none_that_is_published_once() {
     let values: Vec<String> = (0..500).map(|n| format!("value {n}")).collect();
     let parameter = json!({ "name": "q", "in": "query", "schema": { "enum": values } });
     let operation = json!({ "parameters": [{ "$ref": "#/components/parameters/Q" }] });
-    let mut paths: Map<String, Value> = (0..2_000)
+    let mut paths: Map = (0..2_000)
         .map(|n| (format!("/x{n}"), json!({ "get": operation })))
         .collect();
     paths.insert("/fixed?q=value 7".to_owned(), json!({ "get": operation }));
@@ -133,7 +133,7 @@ fn long_texts_are_not_written_out_again_and_again() {
     assert!(times < 3, "{times} times");
     // An operation can be no component. Some are lost, and the report says so.
     let operation = json!({ "x-ai-note": long });
-    let mut paths: Map<String, Value> = (0..2_000)
+    let mut paths: Map = (0..2_000)
         .map(|n| (format!("/x{n}"), json!({ "$ref": "#/paths/~1a" })))
         .collect();
     paths.insert("/a".to_owned(), json!({ "get": operation }));
@@ -147,7 +147,7 @@ fn long_texts_are_not_written_out_again_and_again() {
 fn what_is_added_to_operations_is_bounded() {
     let names: Vec<String> = (0..60).map(|n| format!("{{p{n}}}")).collect();
     let names = names.join("/");
-    let paths: Map<String, Value> = (0..5_000)
+    let paths: Map = (0..5_000)
         .map(|n| (format!("/{names}/{n}"), json!({ "get": {} })))
         .collect();
     let (api, times) = loaded(json!({ "openapi": "3.0.3", "paths": paths }));

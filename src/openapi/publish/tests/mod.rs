@@ -3,7 +3,7 @@ mod parameters;
 mod passes;
 mod schemas;
 
-use serde_json::{Value, json};
+use crate::openapi::{Map, Value, json};
 
 use crate::openapi::{Api, InfoOverrides, PublishOptions, Selection, Target, load, publish};
 
@@ -189,7 +189,7 @@ fn a_short_document_does_not_publish_a_huge_one() {
                 json!({ "get": { "parameters": [{ "$ref": "#/components/parameters/B" }] } }),
             )
         })
-        .collect::<serde_json::Map<_, _>>()
+        .collect::<Map>()
         .into();
     let document = json!({ "openapi": "3.0.0", "paths": paths, "components": { "parameters": { "B": parameter } } });
     let api = load(document, &Selection::default()).unwrap();

@@ -1,4 +1,4 @@
-use serde_json::{Value, json};
+use crate::openapi::{Value, json};
 
 use super::published;
 use crate::openapi::{PublishOptions, Selection, Target, load, publish};

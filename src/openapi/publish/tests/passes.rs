@@ -1,6 +1,6 @@
 //! Passes over the finished document, seen from outside.
 
-use serde_json::{Value, json};
+use crate::openapi::{Map, Value, json};
 
 use super::{document, published};
 use crate::openapi::{Action, PublishOptions, Selection, Target, load, publish};
@@ -327,7 +327,7 @@ fn many_operations_take_no_longer_than_they_are() {
         "Twice": { "anyOf": [{ "$ref": "#/components/schemas/Twice" }, { "$ref": "#/components/schemas/Twice" }] },
     });
     let reference = |name: &str, default: Value| json!({ "anyOf": [{ "$ref": format!("#/components/schemas/{name}") }, { "type": "null" }], "default": default });
-    let paths: serde_json::Map<String, Value> = (0..500)
+    let paths: Map = (0..500)
         .map(|i| {
             let parameters = json!([
                 { "name": "many", "in": "query", "schema": reference("Many", json!(i)) },

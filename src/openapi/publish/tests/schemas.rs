@@ -1,4 +1,4 @@
-use serde_json::{Value, json};
+use crate::openapi::{Value, json};
 
 use super::{document, published};
 use crate::openapi::{Selection, Target, load};

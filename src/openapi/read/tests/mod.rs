@@ -1,8 +1,8 @@
 mod lines;
 mod quirks;
 
+use crate::openapi::{Value, json};
 use proptest::prelude::*;
-use serde_json::{Value, json};
 
 use super::*;
 use crate::openapi::tests::specs;

@@ -1,6 +1,6 @@
 //! The document as a whole: security, servers, both sets of words, values of the wrong kind.
 
-use serde_json::{Value, json};
+use crate::openapi::{Value, json};
 
 use super::{convert, document, operation, said};
 use crate::openapi::Action;

@@ -3,7 +3,7 @@ mod property;
 mod real;
 mod shared;
 
-use serde_json::{Value, json};
+use crate::openapi::{Value, json};
 
 use super::super::Finding;
 use super::convert;

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use crate::openapi::{Map, Value, json};
 use proptest::prelude::*;
-use serde_json::{Map, Value, json};
 
 use super::convert;
 use crate::openapi::{Selection, Target, load, publish};
@@ -112,12 +112,12 @@ fn document() -> impl Strategy<Value = Value> {
     let files = prop::collection::vec(parameter(), 4);
     (items, globals, files, item(), media_types(), media_types()).prop_map(
         |(items, globals, mut files, other, consumes, produces)| {
-            let mut paths: Map<String, Value> =
+            let mut paths: Map =
                 items.into_iter().enumerate().map(|(n, item)| (format!("/{n}/{{a}}"), item)).collect();
             paths.insert("/file".to_owned(), json!({ "$ref": "#/x-plugway-files/4" }));
             files.push(other);
             files.push(json!({ "schema": { "type": "string" } }));
-            let globals: Map<String, Value> =
+            let globals: Map =
                 globals.into_iter().enumerate().map(|(n, p)| (n.to_string(), p)).collect();
             json!({
                 "swagger": "2.0", "info": { "title": "T", "version": "1" }, "consumes": consumes,

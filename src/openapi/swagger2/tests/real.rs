@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use serde_json::{Value, json};
+use crate::openapi::{Value, json};
 
 use super::convert;
 use crate::openapi::{Action, Api, ReadLimits, Selection, Target, load, publish, read};

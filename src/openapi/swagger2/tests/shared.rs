@@ -1,6 +1,6 @@
 //! What is used from elsewhere: by reference, from the path item, from other files.
 
-use serde_json::{Value, json};
+use crate::openapi::{Map, Value, json};
 
 use super::{convert, said};
 use crate::openapi::{PublishOptions, Selection, Target, load, publish};
@@ -255,8 +255,7 @@ fn a_short_document_can_not_become_a_long_one() {
                             "responses": { "200": { "$ref": "#/responses/R" } } });
     let short = json!({ "post": { "parameters": [{ "in": "body", "name": "b", "schema": { "enum": vec![1; 100] } }],
                                   "responses": { "200": { "schema": { "enum": vec![1; 100] } } } } });
-    let mut paths: serde_json::Map<String, Value> =
-        (0..500).map(|n| (format!("/{n}"), short.clone())).collect();
+    let mut paths: Map = (0..500).map(|n| (format!("/{n}"), short.clone())).collect();
     paths.insert("/own".to_owned(), json!({ "post": operation }));
     let document = json!({
         "swagger": "2.0", "consumes": types, "produces": types, "paths": paths,
@@ -291,7 +290,7 @@ fn chains_of_references_end_where_they_did_however_many_begin_in_them() {
         let next = |n: usize| json!({ "$ref": format!("#/{section}/C{}", n + 1) });
         let links = (0..40).map(|n| (format!("C{n}"), next(n)));
         let last = [("C40".to_owned(), last)];
-        links.chain(last).collect::<serde_json::Map<_, _>>()
+        links.chain(last).collect::<Map>()
     };
     let body = json!({ "in": "body", "name": "b", "schema": { "type": "string" } });
     let operation =

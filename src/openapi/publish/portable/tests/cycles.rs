@@ -1,4 +1,4 @@
-use serde_json::{Map, Value, json};
+use crate::openapi::{Map, Value, json};
 
 use super::super::cycles;
 use super::super::graph::Graph;
@@ -91,7 +91,7 @@ fn what_a_reader_meets_first_is_whole() {
         let ordered = names
             .iter()
             .map(|name| ((*name).to_owned(), all[*name].clone()));
-        Value::Object(ordered.collect::<Map<_, _>>())
+        Value::Object(ordered.collect::<Map>())
     };
     let again = |text: &str| json!({ "type": "object", "description": text });
     for names in [["A", "B", "C"], ["C", "B", "A"], ["B", "A", "C"]] {
