@@ -10,17 +10,20 @@ use crate::openapi::{Map, Value};
 /// Longest key before the explicit form is used: readers look 1,024 characters ahead for `:`.
 const MAX_SIMPLE_KEY: usize = 250;
 
-/// A value as a YAML document.
-pub fn to_yaml(value: &Value) -> String {
-    let mut out = String::new();
+/// A value as a YAML document. What was written is let go of at once, so that a large value and
+/// its text are not both there as a whole.
+pub fn to_yaml(value: Value) -> String {
+    // A text that grows is there twice while it moves; room that is not used costs nothing.
+    let mut out = String::with_capacity(2 * value.json_bytes());
     match value {
         Value::Object(map) if !map.is_empty() => mapping(&mut out, map, 0, false),
         Value::Array(list) if !list.is_empty() => sequence(&mut out, list, 0, false),
         value => {
-            flat(&mut out, value, 0);
+            flat(&mut out, &value, 0);
             out.push('\n');
         }
     }
+    out.shrink_to_fit();
     out
 }
 
@@ -32,12 +35,12 @@ fn indent(out: &mut String, level: usize) {
 }
 
 /// The entries of a mapping. `inline`: the first one continues a line.
-fn mapping(out: &mut String, map: &Map, level: usize, mut inline: bool) {
+fn mapping(out: &mut String, map: Map, level: usize, mut inline: bool) {
     for (key, value) in map {
         if !std::mem::take(&mut inline) {
             indent(out, level);
         }
-        self::key(out, key, level);
+        self::key(out, &key, level);
         out.push(':');
         match value {
             Value::Object(inner) if !inner.is_empty() => {
@@ -50,7 +53,7 @@ fn mapping(out: &mut String, map: &Map, level: usize, mut inline: bool) {
             }
             value => {
                 out.push(' ');
-                flat(out, value, level + 1);
+                flat(out, &value, level + 1);
                 out.push('\n');
             }
         }
@@ -74,7 +77,7 @@ fn key(out: &mut String, key: &str, level: usize) {
 }
 
 /// The items of a sequence. `inline`: the first one continues a line.
-fn sequence(out: &mut String, list: &[Value], level: usize, mut inline: bool) {
+fn sequence(out: &mut String, list: Vec<Value>, level: usize, mut inline: bool) {
     for value in list {
         if !std::mem::take(&mut inline) {
             indent(out, level);
@@ -84,7 +87,7 @@ fn sequence(out: &mut String, list: &[Value], level: usize, mut inline: bool) {
             Value::Object(inner) if !inner.is_empty() => mapping(out, inner, level + 1, true),
             Value::Array(inner) if !inner.is_empty() => sequence(out, inner, level + 1, true),
             value => {
-                flat(out, value, level + 1);
+                flat(out, &value, level + 1);
                 out.push('\n');
             }
         }
@@ -314,7 +317,7 @@ mod tests {
 
     #[track_caller]
     fn check(value: &Value) {
-        let yaml = to_yaml(value);
+        let yaml = to_yaml(value.clone());
         let again = read(yaml.as_bytes(), &ReadLimits::default());
         assert_eq!(again.as_ref(), Ok(value), "{yaml}");
     }
@@ -366,7 +369,7 @@ paths:
 list:
   - a: 1500.0
 "##;
-        assert_eq!(to_yaml(&value), yaml);
+        assert_eq!(to_yaml(value), yaml);
     }
 
     proptest! {

@@ -47,15 +47,14 @@ fn texts(plugin: &config::Plugin, api: &Api) -> OpenApiTexts {
             description: plugin.description.clone(),
         },
     };
-    // One after the other, and without room to grow: a document is large as a value.
+    // One after the other, and in one piece each: a document is large as a value, and a text that
+    // grows is there twice while it moves.
     let texts = |target| {
         let document = openapi::publish(api, target, &options);
-        let mut yaml = openapi::to_yaml(&document);
-        yaml.shrink_to_fit();
         // Without blanks: people read the YAML, models and tools pay for each character.
-        let mut json = String::with_capacity(yaml.len());
+        let mut json = String::with_capacity(document.json_bytes() + 1);
         let _ = writeln!(json, "{document}");
-        json.shrink_to_fit();
+        let yaml = openapi::to_yaml(document);
         (Bytes::from(json), Bytes::from(yaml))
     };
     let (json_3_1, yaml_3_1) = texts(openapi::Target::V3_1_0);

@@ -352,7 +352,7 @@ impl<'d> Renderer<'d> {
         let mut done: HashMap<(Section, String), Value> = HashMap::new();
         while let Some((section, name, place)) = self.queue.pop_front() {
             let value = place.value;
-            let rendered = self.elsewhere(&place.pointer, |this| match section {
+            let mut rendered = self.elsewhere(&place.pointer, |this| match section {
                 Section::Schemas => this.schema(value),
                 Section::Responses => this.response(value),
                 Section::Parameters => this.shared_parameter(&place),
@@ -360,6 +360,7 @@ impl<'d> Renderer<'d> {
                 Section::RequestBodies => this.shared_body(value),
                 Section::Headers => this.header(value),
             });
+            rendered.shrink_to_fit();
             done.insert((section, name), rendered);
         }
         let mut components = Map::new();

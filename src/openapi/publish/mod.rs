@@ -185,7 +185,8 @@ fn paths<'d>(api: &'d Api, options: &PublishOptions, renderer: &mut Renderer<'d>
             by_query,
             hidden: &operation.hidden,
         };
-        let rendered = operation::render(renderer, operation, &source, &place, options);
+        let mut rendered = operation::render(renderer, operation, &source, &place, options);
+        rendered.shrink_to_fit();
         let item = paths
             .entry(key)
             .or_insert_with(|| Value::Object(Map::new()));

@@ -218,7 +218,7 @@ proptest! {
             let again = load(published.clone(), &Selection::default()).unwrap();
             let again = publish(&again, *target, &options());
             prop_assert!(again == published, "{target:?}: {}", difference(&published, &again));
-            let yaml = to_yaml(&published);
+            let yaml = to_yaml(published.clone());
             let again = read(yaml.as_bytes(), &ReadLimits::default()).unwrap();
             prop_assert!(again == published, "{}", difference(&published, &again));
         }

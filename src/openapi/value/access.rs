@@ -228,6 +228,14 @@ impl Value {
         }
     }
 
+    /// Bytes of its JSON without blanks.
+    pub fn json_bytes(&self) -> usize {
+        let mut count = Count(0);
+        // Counting does not fail.
+        let _ = serde_json::to_writer(&mut count, self);
+        count.0
+    }
+
     /// Gives back the room that containers and texts grew into: a document stays in memory as
     /// long as it serves. The depth of what was read is bounded.
     pub(in crate::openapi) fn shrink_to_fit(&mut self) {
@@ -243,6 +251,20 @@ impl Value {
             Value::String(text) => text.shrink_to_fit(),
             Value::Null | Value::Bool(_) | Value::Number(_) => {}
         }
+    }
+}
+
+/// Counts what is written.
+struct Count(usize);
+
+impl std::io::Write for Count {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0 += bytes.len();
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
     }
 }
 

@@ -190,6 +190,10 @@ impl Map {
         if let Some(index) = &mut self.index {
             index.insert(&key, at);
         }
+        // From one member on, not from four: most objects have few.
+        if at == self.entries.capacity() {
+            self.entries.reserve_exact(at.max(1));
+        }
         self.entries.push((key, value));
         if self.index.is_none() {
             self.index_again();

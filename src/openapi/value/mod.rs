@@ -44,12 +44,28 @@ impl std::fmt::Debug for Value {
 /// As JSON without blanks; with `{:#}` indented.
 impl std::fmt::Display for Value {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let text = if f.alternate() {
-            serde_json::to_string_pretty(self)
+        let written = if f.alternate() {
+            serde_json::to_writer_pretty(Written(f), self)
         } else {
-            serde_json::to_string(self)
+            serde_json::to_writer(Written(f), self)
         };
-        f.write_str(&text.map_err(|_| std::fmt::Error)?)
+        written.map_err(|_| std::fmt::Error)
+    }
+}
+
+/// Passes on what is written, piece by piece: a document may be large.
+struct Written<'f, 'a>(&'f mut std::fmt::Formatter<'a>);
+
+impl std::io::Write for Written<'_, '_> {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        // Pieces of JSON are whole characters.
+        let text = std::str::from_utf8(bytes).map_err(std::io::Error::other)?;
+        self.0.write_str(text).map_err(std::io::Error::other)?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
     }
 }
 

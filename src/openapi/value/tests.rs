@@ -35,6 +35,8 @@ proptest! {
         let text = value.to_string();
         let read = ours(&text);
         prop_assert_eq!(read.to_string(), &*text);
+        prop_assert_eq!(read.json_bytes(), text.len());
+        prop_assert_eq!(format!("{read:#}"), format!("{value:#}"));
         prop_assert_eq!(&Value::from(value.clone()), &read);
         prop_assert_eq!(serde_json::Value::from(read), value);
     }

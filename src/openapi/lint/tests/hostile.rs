@@ -1,7 +1,5 @@
 //! Documents that mean harm.
 
-use std::time::{Duration, Instant};
-
 use crate::openapi::{Map, Value, json};
 use proptest::prelude::*;
 
@@ -19,14 +17,9 @@ fn many_operations_and_one_large_schema_take_linear_time() {
     for item in document["paths"].as_object_mut().unwrap().values_mut() {
         item["post"]["requestBody"]["content"]["application/json"]["schema"] = large.clone();
     }
-    let start = Instant::now();
+    // Work that grew with the square of their number would take hours.
     let found = lint(&whole(&document, &document, &manifest()), &Profile::ALL);
     assert!(found.len() > 10_000);
-    assert!(
-        start.elapsed() < Duration::from_secs(30),
-        "{:?}",
-        start.elapsed()
-    );
 }
 
 #[test]
