@@ -11,7 +11,7 @@ use super::{
     Checked, Credential, Origins, SecretText, Target, Targets, bundled_roots, client_config,
     roots_of,
 };
-use crate::config::{self, Roots, UpstreamHost};
+use crate::config::{self, Roots, Scheme, UpstreamHost};
 use crate::headers::Authority;
 use crate::problems::{Place, Problems};
 
@@ -42,7 +42,7 @@ fn roots(
         key: format!("plugins.{}.upstream.{field}", plugin.name),
         ..plugin.at.clone()
     };
-    if !upstream.tls {
+    if upstream.scheme != Scheme::Https {
         return Some(None);
     }
     let roots = match &upstream.roots {
@@ -77,7 +77,7 @@ fn target(
     problems: &mut Problems,
 ) -> Option<Target> {
     let upstream = &plugin.upstream;
-    let mut key = server.key(upstream.tls);
+    let mut key = server.key(upstream.scheme);
     let tls = match tls {
         None => None,
         Some(config) => {
@@ -104,6 +104,7 @@ fn target(
         known_as: known_as(&server.host, server.port),
         host_sent: None,
         tls,
+        http2: upstream.scheme == Scheme::H2c,
         connect: limits.upstream_connect,
         timeout: upstream.timeout,
         total: upstream.total,
@@ -258,6 +259,7 @@ pub fn dial_url(
         port,
         socket: None,
         tls,
+        http2: false,
         connect: limits.upstream_connect,
         timeout: limits.upstream_idle,
         total: None,

@@ -9,6 +9,7 @@ use std::task::{Context, Poll};
 
 use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::sync::Notify;
 
 use super::stream::Stream;
 
@@ -90,9 +91,28 @@ pub(super) struct Traffic {
     head_due: AtomicBool,
     bytes: AtomicU64,
     switched: AtomicBool,
+    /// Told of each read while a head is due.
+    ear: Option<Notify>,
 }
 
 impl Traffic {
+    /// With somebody who listens.
+    pub(super) fn heard() -> Self {
+        Self {
+            ear: Some(Notify::new()),
+            ..Self::default()
+        }
+    }
+
+    /// Waits until something came, or the end. What it was has been handled then by who read it,
+    /// who is polled without a break.
+    pub(super) async fn hear(&self) {
+        match &self.ear {
+            Some(ear) => ear.notified().await,
+            None => std::future::pending().await,
+        }
+    }
+
     pub(super) fn expect_head(&self) {
         self.bytes.store(0, Relaxed);
         self.head_due.store(true, Relaxed);
@@ -144,6 +164,9 @@ impl<T: AsyncRead + Unpin> AsyncRead for Counted<T> {
             let bytes = self.traffic.bytes.fetch_add(length, Relaxed) + length;
             if bytes > BEFORE_HEAD {
                 return Poll::Ready(Err(io::Error::other("too much before the response head")));
+            }
+            if let Some(ear) = &self.traffic.ear {
+                ear.notify_one();
             }
         }
         result

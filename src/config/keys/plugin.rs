@@ -11,7 +11,7 @@ const URL_OR_FILE: Kind = Kind::Text("an http(s) URL or a file");
 /// The name of a header.
 const HEADER: Kind = Kind::Text("the name of a header");
 /// `upstream.url`
-const UPSTREAM_URL: Kind = Kind::Text("an http(s) URL, or `unix:PATH`");
+const UPSTREAM_URL: Kind = Kind::Text("an http, https or h2c URL, or `unix:PATH`");
 /// A URL for browsers.
 const URL: Kind = Kind::Text("an http(s) URL");
 

@@ -27,7 +27,7 @@ pub(super) fn upstream(section: &Section<'_>, reading: &mut Reading<'_>) -> Upst
             .and_then(|retries| u32::try_from(retries).ok())
             .unwrap_or_default(),
         servers,
-        tls: url.tls,
+        scheme: url.scheme,
         base_path: url.base_path,
     }
 }
@@ -48,7 +48,7 @@ fn urls(section: &Section<'_>, reading: &mut Reading<'_>) -> (UpstreamUrl, Vec<S
     };
     let mut servers = vec![first.server.clone()];
     for (url, at) in urls {
-        let fault = if url.tls != first.tls {
+        let fault = if url.scheme != first.scheme {
             "is not of the same scheme as the first URL"
         } else if url.base_path != first.base_path {
             "has not the same path as the first URL"
@@ -62,7 +62,7 @@ fn urls(section: &Section<'_>, reading: &mut Reading<'_>) -> (UpstreamUrl, Vec<S
         };
         reading
             .problems
-            .add(&at, format!("`{}` {fault}", url.server.key(url.tls)))
+            .add(&at, format!("`{}` {fault}", url.server.key(url.scheme)))
             .help("requests go to any of the URLs: scheme and path are the same for all");
     }
     (first, servers)
