@@ -8,8 +8,7 @@ use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, RootCertStore};
 
 use super::{
-    Checked, Credential, Origins, SecretText, Target, Targets, bundled_roots, client_config,
-    roots_of,
+    Checked, Credential, Origins, SecretText, Target, Targets, bundled_roots, roots_of, tls,
 };
 use crate::config::{self, Roots, Scheme, UpstreamHost};
 use crate::headers::Authority;
@@ -24,15 +23,15 @@ pub(super) fn targets(
 ) -> Option<Targets> {
     let servers = plugin.upstream.servers.iter();
     // Authorities are read once for all of them: a file of them may be large.
-    let roots = roots(plugin, system, problems)?;
+    let tls = tls(plugin, system, problems)?;
     let targets =
-        servers.map(|server| target(plugin, server, limits, roots.as_ref(), origins, problems));
+        servers.map(|server| target(plugin, server, limits, tls.as_ref(), origins, problems));
     Targets::new(targets.collect::<Option<Vec<_>>>()?)
 }
 
-/// How TLS upstreams are verified; `None` inside when there is no TLS, outside after a problem.
+/// How TLS upstreams are verified, and what they are shown; `None` inside when there is no TLS, outside after a problem.
 #[expect(clippy::option_option, reason = "no TLS is no problem")]
-fn roots(
+fn tls(
     plugin: &config::Plugin,
     system: &Arc<RootCertStore>,
     problems: &mut Problems,
@@ -58,7 +57,12 @@ fn roots(
             .map(Arc::new)
             .map_err(|error| format!("{}: {error}", file.path.display())),
     };
-    match roots.and_then(|roots| client_config(roots).map_err(|error| error.to_string())) {
+    let presented = match &upstream.client_certificate {
+        Some(pair) => Some(tls::presented(pair, problems)?),
+        None => None,
+    };
+    let config = |roots| tls::client_config(roots, presented).map_err(|error| error.to_string());
+    match roots.and_then(config) {
         Ok(config) => Some(Some(config)),
         Err(message) => {
             problems.add(&at("ca"), message);
@@ -81,7 +85,7 @@ fn target(
     let tls = match tls {
         None => None,
         Some(config) => {
-            key.push_str(&roots_key(&upstream.roots));
+            key.push_str(&tls_key(upstream));
             let Ok(name) = ServerName::try_from(server.host.clone()) else {
                 let at = Place {
                     key: format!("plugins.{}.upstream.url", plugin.name),
@@ -139,13 +143,20 @@ fn known_as(host: &str, port: u16) -> Authority<'static> {
     }
 }
 
-/// Connections that were verified in another way are not shared.
-fn roots_key(roots: &Roots) -> String {
-    match roots {
+/// Connections that were verified in another way, or where something else was presented, are not
+/// shared. A certificate has one key.
+fn tls_key(upstream: &config::Upstream) -> String {
+    let fingerprint = |bytes| crate::tokens::Fingerprint::of(bytes).to_hex();
+    let mut key = match &upstream.roots {
         Roots::System => "#system".to_owned(),
         Roots::Bundled => "#bundled".to_owned(),
-        Roots::File(file) => format!("#{}", crate::tokens::Fingerprint::of(&file.bytes).to_hex()),
+        Roots::File(file) => format!("#{}", fingerprint(&file.bytes)),
+    };
+    if let Some(pair) = &upstream.client_certificate {
+        key.push_str("#as:");
+        key.push_str(&fingerprint(&pair.certificate));
     }
+    key
 }
 
 /// What is presented to the upstream. The values were proven to fit a header.
@@ -234,7 +245,7 @@ pub fn dial_url(
             } else {
                 Arc::clone(system)
             };
-            let config = client_config(roots).map_err(|error| error.to_string())?;
+            let config = tls::client_config(roots, None).map_err(|error| error.to_string())?;
             let name = ServerName::try_from(host.clone())
                 .map_err(|_| format!("`{host}` is no name that a certificate can have"))?;
             Some((config, name))

@@ -103,7 +103,9 @@ impl Shared {
             tokio::select! {
                 biased;
                 ended = &mut connection => {
-                    return Err(ended.err().map_or(ConnectError::NotHttp2, ConnectError::Codec));
+                    let codec = || ended.err().map(ConnectError::Codec);
+                    let error = traffic.error().map(ConnectError::Connect).or_else(codec);
+                    return Err(error.unwrap_or(ConnectError::NotHttp2));
                 }
                 () = traffic.hear() => {}
             }

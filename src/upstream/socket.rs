@@ -91,15 +91,22 @@ pub(super) struct Traffic {
     head_due: AtomicBool,
     bytes: AtomicU64,
     switched: AtomicBool,
-    /// Told of each read while a head is due.
-    ear: Option<Notify>,
+    ear: Option<Ear>,
+}
+
+/// Told of each read while a head is due.
+#[derive(Debug, Default)]
+struct Ear {
+    read: Notify,
+    /// Why it was the last.
+    error: Mutex<Option<io::Error>>,
 }
 
 impl Traffic {
     /// With somebody who listens.
     pub(super) fn heard() -> Self {
         Self {
-            ear: Some(Notify::new()),
+            ear: Some(Ear::default()),
             ..Self::default()
         }
     }
@@ -108,9 +115,15 @@ impl Traffic {
     /// who is polled without a break.
     pub(super) async fn hear(&self) {
         match &self.ear {
-            Some(ear) => ear.notified().await,
+            Some(ear) => ear.read.notified().await,
             None => std::future::pending().await,
         }
+    }
+
+    /// The error that ended the reads, which codecs keep to themselves.
+    pub(super) fn error(&self) -> Option<io::Error> {
+        let mut error = self.ear.as_ref()?.error.lock();
+        error.as_mut().ok()?.take()
     }
 
     pub(super) fn expect_head(&self) {
@@ -166,7 +179,12 @@ impl<T: AsyncRead + Unpin> AsyncRead for Counted<T> {
                 return Poll::Ready(Err(io::Error::other("too much before the response head")));
             }
             if let Some(ear) = &self.traffic.ear {
-                ear.notify_one();
+                if let Poll::Ready(Err(error)) = &result
+                    && let Ok(mut kept) = ear.error.lock()
+                {
+                    *kept = Some(io::Error::new(error.kind(), error.to_string()));
+                }
+                ear.read.notify_one();
             }
         }
         result

@@ -88,3 +88,333 @@ def test_requests_arrive_whole(world, api, http2):
     api.on("/todos/1", lambda stream: stream.answer(status=204))
     assert client.request("DELETE", "/todos/1").status_code == 204
     assert len({stream.conn.number for stream in api.requests}) == 1, "one connection is enough"
+
+
+def test_trailers_and_grpc_both_ways(world, plain):
+    """As a gRPC client sends it: `te`, content without a length, trailers in both directions."""
+    def grpc(stream: Stream) -> None:
+        stream.head(headers=[("content-type", "application/grpc")])
+        stream.data(stream.body)
+        stream.end([("grpc-status", "0")])
+
+    plain.on("/files", grpc)
+    frames = Frames(world.gateway)
+    credential = ("authorization", f"Bearer {world.service}")
+    stream = frames.request("POST", "/files", credential, ("te", "trailers"), ("content-type", "application/grpc"), end=False)
+    frames.data(stream, b"message")
+    frames.h2.send_headers(stream, [("x-sum", "abc")], end_stream=True)
+    frames.flush()
+    events = frames.until(h2.events.StreamEnded, stream)
+    [trailers] = [event for event in events if isinstance(event, h2.events.TrailersReceived)]
+    assert trailers.headers == [("grpc-status", "0")]
+    assert b"".join(event.data for event in events if isinstance(event, h2.events.DataReceived)) == b"message"
+    [seen] = plain.seen("/files")
+    assert (seen.get("te"), seen.get("content-length"), seen.trailers) == ("trailers", None, [("x-sum", "abc")])
+
+
+@pytest.mark.parametrize("host", ["client", "api.example"])
+def test_the_authority_is_as_configured(world, new_http2, http2, host):
+    upstream = serve(world, new_http2(), host=host)
+    client = world.session(http2=http2, token=world.service)
+    for _ in range(2):
+        client.get("/todos")
+    expected = client.authority if host == "client" else host
+    assert [seen.get(":authority") for seen in upstream.seen("/todos")] == [expected] * 2
+
+
+def held(upstream: Http2Upstream, path: str) -> threading.Event:
+    """Requests for the path are answered when it is set."""
+    release = threading.Event()
+
+    def hold(stream: Stream) -> None:
+        threading.Thread(target=lambda: (release.wait(20), stream.answer(b"late")), daemon=True).start()
+
+    upstream.on(path, hold)
+    return release
+
+
+def test_requests_share_a_connection(world, plain):
+    """Also those that come while it is being made."""
+    release = held(plain, "/slow")
+    clients = [world.session(token=world.service) for _ in range(20)]
+    thread = threading.Thread(target=lambda: plain.wait("/slow", 20) and release.set())
+    thread.start()
+    before = len(plain.connections)
+    answers = together(*(lambda client=client: client.get("/slow") for client in clients))
+    thread.join(20)
+    assert [answer.content for answer in answers] == [b"late"] * 20
+    assert len({seen.conn.number for seen in plain.seen("/slow")}) == 1
+    assert len(plain.connections) == before + 1
+
+
+@pytest.mark.parametrize("streams", [1, 3])
+def test_no_more_streams_than_the_upstream_takes(world, new_http2, streams):
+    """What is more gets a connection of its own, and waits for nobody."""
+    upstream = serve(world, new_http2(streams=streams))
+    release = held(upstream, "/slow")
+    clients = [world.session(token=world.service) for _ in range(10)]
+    thread = threading.Thread(target=lambda: upstream.wait("/slow", 10) and release.set())
+    thread.start()
+    answers = together(*(lambda client=client: client.get("/slow") for client in clients))
+    thread.join(20)
+    assert [answer.content for answer in answers] == [b"late"] * 10
+    assert max(conn.most for conn in upstream.connections) <= streams
+    assert {seen.error for seen in upstream.requests} == {None}
+
+
+def test_an_upstream_that_never_says_how_many(world, new_http2, http2):
+    """Without SETTINGS nothing is sent, whatever else is spoken there."""
+    silent = __import__("socket").create_server(("127.0.0.1", 0))
+    url = f"h2c://127.0.0.1:{silent.getsockname()[1]}"
+    document = {"source": str(world.folder / "api.json")}
+    (world.folder / "api.json").write_text(__import__("json").dumps(materials.DOCUMENT))
+    world.start({"limits": {"upstream_connect": "300ms"}, "plugins": {"todo": {"upstream": {"url": url}, "openapi": document}}})
+    refusal(world.session(http2=http2, token=world.service).get("/todos"), 502, "upstream_unreachable")
+    conn, _ = silent.accept()
+    sent = b""
+    while got := conn.recv(65536):
+        sent += got
+    assert sent.startswith(b"PRI * HTTP/2.0") and b"todos" not in sent
+    silent.close()
+
+
+def test_http1_where_http2_was_expected(world, http2):
+    url = world.upstream.url.replace("http://", "h2c://")
+    (world.folder / "api.json").write_text(__import__("json").dumps(materials.DOCUMENT))
+    world.plugin({"upstream": {"url": url}, "openapi": {"source": str(world.folder / "api.json")}})
+    refusal(world.session(http2=http2, token=world.service).get("/todos"), 502, "upstream_unreachable")
+    assert world.upstream.requests == []
+    # What came there was no request that it understands.
+    world.upstream.everything.clear()
+    world.upstream.faults.clear()
+
+
+@pytest.mark.parametrize("how", ["refused", "left out"])
+def test_what_was_not_acted_on_is_sent_again(world, plain, http2, how):
+    """By the rules for retries: a request without a body, whatever its method, and once."""
+    client = world.session(http2=http2, token=world.service)
+
+    def refuse(stream: Stream) -> None:
+        if how == "refused":
+            stream.reset(REFUSED)
+        else:
+            stream.conn.go_away(stream.id - 2)
+
+    def first(stream: Stream) -> None:
+        refuse(stream) if len(plain.seen(stream.path)) == 1 else stream.answer(b"done")
+
+    plain.on("/todos/1", first)
+    plain.on("/internal/reset", first)
+    assert client.get("/todos/1").content == b"done"
+    assert client.post("/internal/reset").content == b"done"
+    for path in ("/todos/1", "/internal/reset"):
+        assert len(plain.seen(path)) == 2
+    plain.on("/search", refuse)
+    refusal(client.get("/search"), 502, "upstream_broken")
+    assert len(plain.seen("/search")) == 2
+    plain.on("/todos", refuse)
+    refusal(client.post("/todos", content=b"body"), 502, "upstream_broken")
+    assert len(plain.seen("/todos")) == 1
+
+
+def test_goaway_lets_others_end(world, plain):
+    """A request that the upstream took is answered; the next one gets another connection."""
+    def last(stream: Stream) -> None:
+        stream.conn.go_away(stream.id)
+        stream.head()
+
+    plain.on("/slow", last)
+    clients = [world.session(token=world.service) for _ in range(2)]
+    with clients[0].stream("GET", "/slow") as answer:
+        [slow] = plain.wait("/slow")
+        assert clients[1].post("/todos", content=b"other").json()["body"] == "other"
+        slow.data(b"whole", end=True)
+        assert answer.read() == b"whole"
+    assert plain.seen("/todos")[0].conn is not slow.conn
+
+
+def test_a_reset_is_the_upstreams_doing(world, plain, http2):
+    client = world.session(http2=http2, token=world.service)
+    plain.on("/slow", lambda stream: stream.reset(INTERNAL))
+    refusal(client.get("/slow"), 502, "upstream_broken")
+    assert len(plain.seen("/slow")) == 1, "it may have been acted on"
+    assert client.get("/todos").json()["connection"] == plain.seen("/slow")[0].conn.number
+
+
+def test_a_connection_that_dies(world, plain, http2):
+    """What may be repeated is, once; what may not is not."""
+    client = world.session(http2=http2, token=world.service)
+    client.get("/todos")
+
+    def die(stream: Stream) -> None:
+        stream.conn.close()
+
+    def once(stream: Stream) -> None:
+        die(stream) if len(plain.seen(stream.path)) == 1 else stream.answer(b"done")
+
+    plain.on("/search", once)
+    assert client.get("/search").content == b"done"
+    plain.on("/files", die)
+    refusal(client.post("/files"), 502, "upstream_broken")
+    assert len(plain.seen("/files")) == 1
+
+
+def test_a_connection_that_was_closed_is_not_used(world, plain, http2):
+    client = world.session(http2=http2, token=world.service)
+    for number in range(5):
+        assert client.post("/todos", content=b"%d" % number).json()["body"] == str(number)
+        plain.connections[-1].close()
+    assert len(plain.seen("/todos")) == 5
+
+
+@pytest.mark.parametrize("code", [NO_ERROR, CANCEL, INTERNAL])
+def test_a_response_that_is_reset_is_cut(world, plain, http2, code):
+    """Also when the upstream says that all is well: the end did not come."""
+    import httpx
+
+    def cut(stream: Stream) -> None:
+        stream.head()
+        stream.data(b"half")
+        stream.reset(code)
+
+    plain.on("/slow", cut)
+    client = world.session(http2=http2, token=world.service)
+    with pytest.raises((httpx.RemoteProtocolError, httpx.ReadError)):
+        client.get("/slow")
+    assert client.get("/todos").status_code == 200
+
+
+@pytest.mark.parametrize("size", [10, 4 << 20])
+def test_an_answer_before_the_body_was_read(world, plain, http2, size):
+    """The client gets it, and what is left of the body is not sent."""
+    def early(stream: Stream) -> None:
+        stream.answer(b"large", 413)
+
+    plain.window = False
+    plain.on("/files", early, early=True)
+    client = world.session(http2=http2, token=world.service)
+    release = threading.Event()
+
+    def body():
+        yield b"x" * size
+        release.wait(20)
+        yield b"y"
+
+    def call():
+        try:
+            answer = client.post("/files", content=body())
+            return answer.status_code, answer.content
+        except Exception as error:  # noqa: BLE001 - a client that can not stop to send
+            return repr(error)
+
+    thread = threading.Thread(target=lambda: (plain.wait("/files"), eventually(lambda: plain.seen("/files")[0].error == CANCEL), release.set()))
+    thread.start()
+    assert call() == (413, b"large") or not http2
+    thread.join(30)
+    assert plain.seen("/files")[0].error == CANCEL
+    assert world.session(token=world.service).get("/todos").status_code == 200
+
+
+@pytest.mark.parametrize("when", ["before the head", "in the body", "in the upload"])
+def test_a_client_that_leaves_resets_its_stream(world, plain, http2, when):
+    """And nothing else: another request goes on on the same connection."""
+    if when == "in the body":
+        plain.on("/slow", lambda stream: (stream.head(), stream.data(b"half")))
+    else:
+        plain.on("/slow", lambda stream: None)
+    path, auth = "/slow", f"Bearer {world.service}"
+    release = held(plain, "/search")
+    other = world.session(token=world.service)
+    with_other = threading.Thread(target=lambda: results.append(other.get("/search").content))
+    results: list[bytes] = []
+    with_other.start()
+    plain.wait("/search")
+    upload = when == "in the upload"
+    method = "POST" if upload else "GET"
+    if http2:
+        frames = Frames(world.gateway)
+        stream = frames.request(method, path, ("authorization", auth), end=not upload)
+        if upload:
+            frames.data(stream, b"half")
+        [seen] = plain.wait(path)
+        if when == "in the body":
+            frames.until(h2.events.DataReceived, stream)
+        frames.h2.reset_stream(stream, CANCEL)
+        frames.flush()
+    else:
+        wire = world.wire()
+        length = "Content-Length: 9\r\n" if upload else ""
+        wire.send(f"{method} {path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: {auth}\r\n{length}\r\n", "half" if upload else "")
+        [seen] = plain.wait(path)
+        if when == "in the body":
+            wire.until(b"half")
+        wire.abort()
+    eventually(lambda: seen.error is not None)
+    assert seen.error == CANCEL
+    release.set()
+    with_other.join(20)
+    assert results == [b"late"]
+    assert not seen.conn.closed and plain.seen("/search")[0].conn is seen.conn
+
+
+def test_deadlines_are_those_of_http1(world, new_http2, http2):
+    """504 while a head or room for the body is waited for; a response that stops is cut."""
+    import httpx
+    upstream = serve(world, new_http2(), {"upstream_idle": "300ms"}, timeout="300ms")
+    client = world.session(http2=http2, token=world.service)
+    upstream.on("/slow", lambda stream: None)
+    refusal(client.get("/slow"), 504, "upstream_timeout")
+    eventually(lambda: upstream.seen("/slow")[0].error == CANCEL)
+    upstream.window = False
+    refusal(client.post("/slow", content=b"x" * (2 << 20)), 504, "upstream_timeout")
+    upstream.on("/search", lambda stream: (stream.head(), stream.data(b"half")))
+    with pytest.raises((httpx.RemoteProtocolError, httpx.ReadError)):
+        client.get("/search")
+    eventually(lambda: upstream.seen("/search")[0].error == CANCEL)
+    assert client.get("/todos").status_code == 200
+
+
+def test_clients_that_do_not_read_stop_nobody(world, plain):
+    """Each stream has its own window, and the connection has all of them."""
+    def flood(stream: Stream) -> None:
+        stream.head()
+        for _ in range(32):
+            stream.data(b"x" * 16384)
+
+    plain.on("/slow", flood)
+    for _ in range(20):
+        wire = world.wire()
+        wire.send(f"GET /slow HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {world.service}\r\n\r\n")
+        wire.head()
+    assert world.session(token=world.service).get("/todos").status_code == 200
+    assert len({seen.conn.number for seen in plain.requests}) == 1
+
+
+def test_large_bodies_both_ways(world, plain, http2):
+    client = world.session(http2=http2, token=world.service)
+    body = bytes(range(256)) * (12 << 12)
+    plain.on("/files", lambda stream: stream.answer(b"%d" % len(stream.body)))
+    assert client.post("/files", content=body).content == b"%d" % len(body)
+
+
+def test_an_upgrade_is_refused_where_there_is_none(world, plain):
+    wire = world.wire()
+    wire.send(f"GET /events HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {world.service}\r\n"
+              "Connection: Upgrade\r\nUpgrade: websocket\r\n\r\n")
+    status, fields = wire.head()
+    assert (status, fields["content-type"]) == (501, "application/problem+json")
+    assert b"upgrade_unsupported" in wire.exactly(int(fields["content-length"]))
+    assert plain.requests == []
+
+
+def test_health_is_asked_over_http2(world, new_http2):
+    upstream = new_http2()
+    upstream.on("/health", lambda stream: stream.answer(b"ok"))
+    serve(world, upstream, health={"path": "/health", "interval": "100ms"})
+    eventually(lambda: world.gateway.status()["plugins"][0]["upstreams"][0]["healthy"] is True)
+
+
+def test_idle_connections_are_closed(world, plain):
+    """After four seconds, with a farewell, below what upstreams wait in common."""
+    world.session(token=world.service).get("/todos")
+    eventually(lambda: plain.seen("/todos")[0].conn.closed)

@@ -150,6 +150,18 @@ static UPSTREAM: Table = Table {
             "authorities that are believed: the system's, \"bundled\" (in the binary), or a PEM file",
         ),
         key(
+            "client_certificate",
+            PATH,
+            Absent::Unset,
+            "certificate chain that is presented to an https upstream, a PEM file",
+        ),
+        key(
+            "client_key",
+            PATH,
+            Absent::Unset,
+            "its private key: a PEM file, or a reference to one",
+        ),
+        key(
             "timeout",
             Kind::Duration {
                 min: ms(10),
@@ -189,7 +201,7 @@ static UPSTREAM: Table = Table {
             "how often a request that can not have been acted on is sent again",
         ),
     ],
-    later: &["client_certificate", "client_key"],
+    later: &[],
 };
 
 /// `upstream.health`

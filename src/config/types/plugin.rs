@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::config::{Secret, Selector};
+use crate::config::{Certificate, Secret, Selector};
 use crate::problems::Place;
 
 /// One wrapped API.
@@ -115,6 +115,8 @@ pub struct Upstream {
     pub credential: Credential,
     /// Which authorities are believed (https).
     pub roots: Roots,
+    /// What is presented to it (https).
+    pub client_certificate: Option<Certificate>,
     /// Until the response head.
     pub timeout: Duration,
     /// For the whole exchange, if any.
