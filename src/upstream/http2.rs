@@ -63,6 +63,7 @@ pub(super) struct Shared {
     /// Where it leads, if that was a matter of a name.
     pub(super) peer: Option<SocketAddr>,
     scheme: Scheme,
+    wanted: Rc<RefCell<Option<Wanted>>>,
     streams: Cell<usize>,
     /// When the last stream ended.
     since: Cell<Instant>,
@@ -98,6 +99,7 @@ impl Shared {
         traffic.expect_head();
         let io = TokioIo::new(Counted::new(io, Arc::clone(&traffic)));
         let tasks = Tasks::default();
+        let wanted = Rc::clone(&tasks.wanted);
         let (sender, mut connection) = builder(tasks.clone()).handshake(io).await?;
         while connection.current_max_send_streams() == 0 {
             tokio::select! {
@@ -111,15 +113,21 @@ impl Shared {
             }
         }
         traffic.head_came();
-        let connection = Rc::new(RefCell::new(connection));
+        let connection = Rc::new(RefCell::new(Some(connection)));
         let asked = Rc::clone(&connection);
         let (held, released) = oneshot::channel();
         tokio::task::spawn_local(async move {
-            let mut task = tasks.0.take();
+            let mut task = tasks.first.take();
             let abort = task.as_ref().map(JoinHandle::abort_handle);
             let mut all = std::pin::pin!(async {
                 // Its error reaches whoever waits for a response.
-                let _ = poll_fn(|cx| Pin::new(&mut *connection.borrow_mut()).poll(cx)).await;
+                poll_fn(|cx| match &mut *connection.borrow_mut() {
+                    Some(connection) => Pin::new(connection).poll(cx).map(drop),
+                    None => Poll::Ready(()),
+                })
+                .await;
+                // Requests that it has not taken go back to who sent them.
+                drop(connection.take());
                 if let Some(task) = &mut task {
                     let _ = task.await;
                 }
@@ -140,12 +148,16 @@ impl Shared {
             sender: RefCell::new(sender),
             // Nobody asks while it is polled, but for what is dropped there.
             taken: Box::new(move || {
-                let connection = asked.try_borrow();
+                let connection = asked.try_borrow().ok();
+                let connection = connection
+                    .as_ref()
+                    .and_then(|connection| connection.as_ref());
                 connection.map_or(0, |connection| connection.current_max_send_streams())
             }),
             socket,
             peer,
             scheme,
+            wanted,
             streams: Cell::new(0),
             since: Cell::new(Instant::now()),
             answered: Cell::new(false),
@@ -253,15 +265,34 @@ fn builder(tasks: Tasks) -> Builder<Tasks> {
     builder
 }
 
-/// Runs a connection's tasks on this thread, and keeps the first one's handle: the one that reads
-/// and writes. The others end when it does.
+/// Runs a connection's tasks on this thread.
 #[derive(Debug, Clone, Default)]
-struct Tasks(Rc<RefCell<Option<JoinHandle<()>>>>);
+struct Tasks {
+    /// The first: the one that reads and writes. The others end when it does.
+    first: Rc<RefCell<Option<JoinHandle<()>>>>,
+    /// Of the request whose body was polled last, until when that is wanted.
+    wanted: Rc<RefCell<Option<Wanted>>>,
+}
+
+/// Until the response has ended: what then is left of the request's body is not sent.
+type Wanted = oneshot::Receiver<Infallible>;
 
 impl<F: Future<Output = ()> + 'static> hyper::rt::Executor<F> for Tasks {
     fn execute(&self, task: F) {
+        // hyper polls a body once, and if there is more of it gives it to a task at once. That
+        // task may come to wait for room and no longer poll the body, so it is ended from here.
+        if let Some(wanted) = self.wanted.take() {
+            tokio::task::spawn_local(async move {
+                tokio::select! {
+                    biased;
+                    _ = wanted => {}
+                    () = task => {}
+                }
+            });
+            return;
+        }
         let task = tokio::task::spawn_local(task);
-        let mut first = self.0.borrow_mut();
+        let mut first = self.first.borrow_mut();
         if first.is_none() {
             *first = Some(task);
         }
@@ -316,7 +347,8 @@ impl Stream {
         let mut wanted = None;
         if !request.body().is_empty() {
             let (held, released) = oneshot::channel();
-            (self.upload, wanted) = (Some(held), Some(released));
+            self.upload = Some(held);
+            wanted = Some((released, Rc::clone(&self.shared.wanted)));
         }
         let request = request.map(|body| Upward { body, wanted });
         let sent = self.shared.sender.borrow_mut().try_send_request(request);
@@ -351,8 +383,8 @@ fn cause(error: &hyper::Error) -> Option<&h2::Error> {
 /// nobody wants any more: hyper would call it an internal error.
 struct Upward {
     body: RequestBody,
-    /// Until the response has ended: what then is left of the body is not sent.
-    wanted: Option<oneshot::Receiver<Infallible>>,
+    /// What is laid where [`Tasks`] looks for it, when the body is polled first.
+    wanted: Option<(Wanted, Rc<RefCell<Option<Wanted>>>)>,
 }
 
 impl Body for Upward {
@@ -363,10 +395,8 @@ impl Body for Upward {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, h2::Error>>> {
-        if let Some(wanted) = &mut self.wanted
-            && Pin::new(wanted).poll(cx).is_ready()
-        {
-            return Poll::Ready(Some(Err(Reason::CANCEL.into())));
+        if let Some((wanted, place)) = self.wanted.take() {
+            *place.borrow_mut() = Some(wanted);
         }
         let frame = Pin::new(&mut self.body).poll_frame(cx);
         frame.map_err(|_| Reason::CANCEL.into())
