@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
+import subprocess
 import threading
 
 import h2.events
@@ -11,7 +13,7 @@ import pytest
 
 import materials
 from clients import Frames, refusal
-from plugway import eventually
+from plugway import eventually, replace
 from upstreams_http2 import Http2Upstream, Stream
 
 NO_ERROR, INTERNAL, REFUSED, CANCEL = 0, 2, 7, 8
@@ -420,3 +422,129 @@ def test_idle_connections_are_closed(world, plain):
     """After four seconds, with a farewell, below what upstreams wait in common."""
     world.session(token=world.service).get("/todos")
     eventually(lambda: plain.seen("/todos")[0].conn.closed)
+
+
+# --- TLS ---
+
+
+@pytest.fixture
+def caddy(folder, certificates):
+    """Debian's Caddy: starts it with a configuration of one server, and gives its port."""
+    processes: list[subprocess.Popen] = []
+
+    def start(protocols: list[str], policy: dict | None = None) -> int:
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            port = free.getsockname()[1]
+        certificates.issue(folder / "caddy")
+        pair = {"certificate": str(folder / "caddy/server.pem"), "key": str(folder / "caddy/server.key")}
+        text = "{http.request.proto} {http.request.host}"
+        if policy and "client_authentication" in policy:
+            text = "{http.request.tls.client.subject}"
+        server = {
+            "listen": [f"127.0.0.1:{port}"], "protocols": protocols, "automatic_https": {"disable": True},
+            "routes": [
+                {"match": [{"path": ["/openapi.json"]}], "handle": [{"handler": "static_response", "body": json.dumps(materials.DOCUMENT)}]},
+                {"handle": [{"handler": "static_response", "body": text}]},
+            ],
+        }
+        apps = {"http": {"servers": {"api": server}}}
+        if policy is not None:
+            # An address is no server name.
+            server |= {"tls_connection_policies": [policy], "strict_sni_host": False}
+            apps["tls"] = {"certificates": {"load_files": [pair]}}
+        (folder / "caddy.json").write_text(json.dumps({"admin": {"disabled": True}, "apps": apps}))
+        env = {"HOME": str(folder), "PATH": os.environ["PATH"], "XDG_DATA_HOME": str(folder), "XDG_CONFIG_HOME": str(folder)}
+        processes.append(subprocess.Popen(["caddy", "run", "--config", str(folder / "caddy.json")], env=env, stderr=subprocess.DEVNULL))
+
+        def listens() -> bool:
+            try:
+                socket.create_connection(("127.0.0.1", port)).close()
+            except ConnectionRefusedError:
+                return False
+            return True
+
+        eventually(listens)
+        return port
+
+    yield start
+    for process in processes:
+        process.terminate()
+        process.wait(20)
+
+
+def test_caddy_over_h2c(world, caddy, http2):
+    port = caddy(["h1", "h2c"])
+    world.plugin({"upstream": {"url": f"h2c://127.0.0.1:{port}"}})
+    assert world.session(http2=http2, token=world.service).get("/todos").text == "HTTP/2.0 127.0.0.1"
+
+
+@pytest.mark.parametrize("alpn", [["h2"], ["h2", "http/1.1"], ["http/1.1"]], ids=["h2", "both", "h1"])
+def test_the_upstream_chooses_below_tls(world, caddy, http2, alpn):
+    port = caddy(["h1", "h2"], {"alpn": alpn})
+    ca = str(world.certificates.write_ca(world.folder / "ca.pem"))
+    world.plugin({"upstream": {"url": f"https://127.0.0.1:{port}", "ca": ca}})
+    version = "HTTP/2.0" if "h2" in alpn else "HTTP/1.1"
+    assert world.session(http2=http2, token=world.service).get("/todos").text == f"{version} 127.0.0.1"
+
+
+def test_an_upgrade_below_tls_is_asked_for_in_http1(world, new_upstream, certificates):
+    """An upstream that would rather speak HTTP/2 is not offered that."""
+    chosen: list[str] = []
+    secure = new_upstream(tls=tls(certificates, "h2", "http/1.1"))
+    secure.secrets |= {world.service}
+    ca = str(certificates.write_ca(world.folder / "ca.pem"))
+    (world.folder / "api.json").write_text(json.dumps(materials.DOCUMENT))
+    world.plugin({"upstream": {"url": secure.url, "ca": ca}, "openapi": {"source": "./api.json"}})
+
+    def switch(request) -> None:
+        chosen.append(request.conn.sock.selected_alpn_protocol())
+        request.conn.send(b"HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n")
+        request.conn.send(request.conn.exactly(4))
+
+    secure.on("GET", "/events", switch)
+    wire = world.wire()
+    wire.send(f"GET /events HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {world.service}\r\n"
+              "Connection: Upgrade\r\nUpgrade: websocket\r\n\r\n")
+    assert wire.head()[0] == 101
+    wire.send(b"ping")
+    assert wire.exactly(4) == b"ping"
+    assert chosen == ["http/1.1"]
+
+
+def test_a_client_certificate_is_presented_and_renewed(world, caddy, certificates, http2):
+    """Required by an upstream that speaks HTTP/2 alone; new connections have the new one, at once
+    and without a restart. Its key may be a reference."""
+    ca = str(certificates.write_ca(world.folder / "ca.pem"))
+    policy = {"alpn": ["h2"], "client_authentication": {"trusted_ca_certs_pem_files": [ca], "mode": "require_and_verify"}}
+    port = caddy(["h1", "h2"], policy)
+
+    def issue(name: str) -> None:
+        issued = certificates.authority.issue_cert(name, common_name=name)
+        replace(world.folder / "me.key", issued.private_key_pem.bytes())
+        replace(world.folder / "me.pem", b"".join(blob.bytes() for blob in issued.cert_chain_pems))
+
+    issue("first.example")
+    pair = {"client_certificate": "me.pem", "client_key": "${file:me.key}" if http2 else "me.key"}
+    world.plugin({"upstream": {"url": f"https://127.0.0.1:{port}", "ca": ca, **pair}})
+    client = world.session(http2=http2, token=world.service)
+    assert "CN=first.example" in client.get("/todos").text
+    issue("second.example")
+    eventually(lambda: "CN=second.example" in client.get("/todos").text)
+    # Half of a pair changes nothing.
+    other = certificates.authority.issue_cert("third.example", common_name="third.example")
+    replace(world.folder / "me.pem", other.cert_chain_pems[0].bytes())
+    refused = world.gateway.await_refusal()
+    assert "is not the key of" in json.dumps(refused)
+    assert "CN=second.example" in client.get("/todos").text
+
+
+def test_without_its_certificate_nothing_is_sent(world, caddy, certificates, http2):
+    ca = str(certificates.write_ca(world.folder / "ca.pem"))
+    policy = {"alpn": ["h2"], "client_authentication": {"trusted_ca_certs_pem_files": [ca], "mode": "require_and_verify"}}
+    (world.folder / "api.json").write_text(json.dumps(materials.DOCUMENT))
+    url = f"https://127.0.0.1:{caddy(['h1', 'h2'], policy)}"
+    world.plugin({"upstream": {"url": url, "ca": ca}, "openapi": {"source": "./api.json"}})
+    answer = world.session(http2=http2, token=world.service).get("/todos")
+    problem = refusal(answer, 502, "upstream_unreachable")
+    eventually(lambda: "received fatal alert" in world.gateway.stderr)
+    assert "ertificate" not in problem["detail"]
