@@ -21,7 +21,7 @@ use http::uri::{Authority, Scheme};
 use http::{HeaderValue, Request, Response, Uri, header};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
-use hyper::client::conn::http2::{Builder, SendRequest};
+use hyper::client::conn::http2::{Builder, Connection, SendRequest};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::oneshot;
@@ -35,12 +35,14 @@ use crate::body::RequestBody;
 
 /// Streams on one connection at the most, however many more the upstream takes: what is lost with
 /// a connection is bounded, and so is what its streams wait for each other.
-pub(super) const STREAMS: usize = 100;
+const MOST: u32 = 100;
+/// [`MOST`] as a count of our own.
+pub(super) const STREAMS: usize = MOST as usize;
 /// Bytes of a response that may wait for a client, about as many as a connection of HTTP/1.1 holds.
 const STREAM_WINDOW: u32 = 512 << 10;
 /// All streams of a connection together: each has its whole window, so that clients which do not
 /// read can not stop the responses of others. Fixed: to adapt it, hyper would send pings.
-const CONNECTION_WINDOW: u32 = STREAM_WINDOW * STREAMS as u32;
+const CONNECTION_WINDOW: u32 = STREAM_WINDOW * MOST;
 /// Bytes of a request body that wait for the upstream's window.
 const SEND_BUFFER: usize = 256 << 10;
 /// Bytes of a response's head, counted as RFC 9113 §6.5.2 does.
@@ -101,49 +103,11 @@ impl Shared {
         let tasks = Tasks::default();
         let wanted = Rc::clone(&tasks.wanted);
         let (sender, mut connection) = builder(tasks.clone()).handshake(io).await?;
-        while connection.current_max_send_streams() == 0 {
-            tokio::select! {
-                biased;
-                ended = &mut connection => {
-                    let codec = || ended.err().map(ConnectError::Codec);
-                    let error = traffic.error().map(ConnectError::Connect).or_else(codec);
-                    return Err(error.unwrap_or(ConnectError::NotHttp2));
-                }
-                () = traffic.hear() => {}
-            }
-        }
-        traffic.head_came();
+        settled(&mut connection, &traffic).await?;
         let connection = Rc::new(RefCell::new(Some(connection)));
         let asked = Rc::clone(&connection);
         let (held, released) = oneshot::channel();
-        tokio::task::spawn_local(async move {
-            let mut task = tasks.first.take();
-            let abort = task.as_ref().map(JoinHandle::abort_handle);
-            let mut all = std::pin::pin!(async {
-                // Its error reaches whoever waits for a response.
-                poll_fn(|cx| match &mut *connection.borrow_mut() {
-                    Some(connection) => Pin::new(connection).poll(cx).map(drop),
-                    None => Poll::Ready(()),
-                })
-                .await;
-                // Requests that it has not taken go back to who sent them.
-                drop(connection.take());
-                if let Some(task) = &mut task {
-                    let _ = task.await;
-                }
-            });
-            tokio::select! {
-                biased;
-                () = all.as_mut() => return,
-                _ = released => {}
-            }
-            // Nobody will use it again; what it still has to say takes as long as the upstream
-            // likes.
-            let _ = timeout(FAREWELL, all).await;
-            if let Some(abort) = abort {
-                abort.abort();
-            }
-        });
+        tokio::task::spawn_local(run(connection, tasks.first.take(), released));
         Ok(Rc::new(Self {
             sender: RefCell::new(sender),
             // Nobody asks while it is polled, but for what is dropped there.
@@ -152,7 +116,7 @@ impl Shared {
                 let connection = connection
                     .as_ref()
                     .and_then(|connection| connection.as_ref());
-                connection.map_or(0, |connection| connection.current_max_send_streams())
+                connection.map_or(0, Connection::current_max_send_streams)
             }),
             socket,
             peer,
@@ -222,6 +186,66 @@ impl Shared {
             request.headers_mut().remove(header::HOST);
         }
         *request.uri_mut() = Uri::from_parts(parts).unwrap_or_default();
+    }
+}
+
+/// What hyper gives requests to streams with, in the hands of who polls it and of who asks it.
+type Asked<T> = Rc<RefCell<Option<Connection<TokioIo<Counted<T>>, Upward, Tasks>>>>;
+
+/// Waits for the upstream's SETTINGS.
+async fn settled<T>(
+    connection: &mut Connection<TokioIo<Counted<T>>, Upward, Tasks>,
+    traffic: &Traffic,
+) -> Result<(), ConnectError>
+where
+    T: AsyncRead + AsyncWrite + Unpin + 'static,
+{
+    while connection.current_max_send_streams() == 0 {
+        tokio::select! {
+            biased;
+            ended = &mut *connection => {
+                let codec = || ended.err().map(ConnectError::Codec);
+                let error = traffic.error().map(ConnectError::Connect).or_else(codec);
+                return Err(error.unwrap_or(ConnectError::NotHttp2));
+            }
+            () = traffic.hear() => {}
+        }
+    }
+    traffic.head_came();
+    Ok(())
+}
+
+/// Runs a connection until it has ended, or nobody holds it.
+async fn run<T>(
+    connection: Asked<T>,
+    mut task: Option<JoinHandle<()>>,
+    released: oneshot::Receiver<Infallible>,
+) where
+    T: AsyncRead + AsyncWrite + Unpin + 'static,
+{
+    let abort = task.as_ref().map(JoinHandle::abort_handle);
+    let mut all = std::pin::pin!(async {
+        // Its error reaches whoever waits for a response.
+        poll_fn(|cx| match &mut *connection.borrow_mut() {
+            Some(connection) => Pin::new(connection).poll(cx).map(drop),
+            None => Poll::Ready(()),
+        })
+        .await;
+        // Requests that it has not taken go back to who sent them.
+        drop(connection.take());
+        if let Some(task) = &mut task {
+            let _ = task.await;
+        }
+    });
+    tokio::select! {
+        biased;
+        () = all.as_mut() => return,
+        _ = released => {}
+    }
+    // Nobody will use it again; what it still has to say takes as long as the upstream likes.
+    let _ = timeout(FAREWELL, all).await;
+    if let Some(abort) = abort {
+        abort.abort();
     }
 }
 
