@@ -70,6 +70,9 @@ pub enum Rejection {
     /// It answered with something that can not be passed on.
     #[error("the API broke off its answer or sent one that can not be passed on")]
     UpstreamBroken,
+    /// An upgrade where the upstream is spoken to in HTTP/2 alone.
+    #[error("the API is spoken to in HTTP/2, which has no upgrade to another protocol")]
+    NoUpgrade,
     /// A connection that is not taken: `limits.connections_per_network`.
     #[error("your network has too many connections open")]
     TooManyConnections,
@@ -117,6 +120,7 @@ impl Rejection {
             Self::UpstreamUnreachable => (StatusCode::BAD_GATEWAY, "upstream_unreachable"),
             Self::UpstreamTimeout { .. } => (StatusCode::GATEWAY_TIMEOUT, "upstream_timeout"),
             Self::UpstreamBroken => (StatusCode::BAD_GATEWAY, "upstream_broken"),
+            Self::NoUpgrade => (StatusCode::NOT_IMPLEMENTED, "upgrade_unsupported"),
             Self::TooManyConnections => (StatusCode::SERVICE_UNAVAILABLE, "too_many_connections"),
             Self::ForeignOrigin => (StatusCode::FORBIDDEN, "foreign_origin"),
             Self::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "internal"),

@@ -158,6 +158,9 @@ fn file(path: &str, inputs: &mut dyn Inputs) -> Result<String, (String, String)>
 /// A text for a message: one line, not too long, without what may be a password.
 pub(super) fn shown(text: &str) -> String {
     let text = mask::without_userinfo(text);
+    if text.contains(mask::PRIVATE_KEY) {
+        return "…".to_owned();
+    }
     let mut shown: String = text.chars().take(SHOWN).collect();
     if shown.len() < text.len() {
         shown.push('…');

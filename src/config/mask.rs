@@ -13,6 +13,9 @@ use crate::problems::Place;
 use super::keys::{self, Kind, Table};
 use super::values;
 
+/// What every private key has in its first line, whatever its form.
+pub(super) const PRIVATE_KEY: &str = "PRIVATE KEY-----";
+
 /// The text with its literal secrets masked; `syntax` says that it is no TOML, so that lines
 /// are judged by their look.
 pub(super) fn masked(text: &str, root: &DeTable<'_>, described: &Table, syntax: bool) -> String {
@@ -63,6 +66,8 @@ fn table(described: &Table, values: &DeTable<'_>, spans: &mut Vec<Range<usize>>)
 /// secrets should be, is one.
 fn value(kind: &Kind, found: &Spanned<DeValue<'_>>, spans: &mut Vec<Range<usize>>) {
     match (kind, found.get_ref()) {
+        // Where a file is wanted.
+        (_, DeValue::String(text)) if text.contains(PRIVATE_KEY) => spans.push(found.span()),
         (Kind::Secret | Kind::Fingerprint, DeValue::String(text)) if text.contains("${") => {}
         (Kind::Fingerprint, DeValue::String(text)) if values::fingerprint(text).is_ok() => {}
         // What is no hash may be the secret itself.

@@ -32,8 +32,8 @@ pub use self::types::{
     AccessLog, Auth, Certificate, Config, Credential, DeclaredSecret, DeclaredToken,
     DocumentAccess, HeaderChanges, HeaderRules, Health, Limits, Listen, ListenerKind, Log,
     LogFormat, LogLevel, OAuth, OpenApi, OpenApiSource, OperationOverride, Plugin, ProxyProtocol,
-    Publish, Rate, Reference, Require, Roots, Secret, ServedFile, Server, Spanned, Upstream,
-    UpstreamHost,
+    Publish, Rate, Reference, Require, Roots, Scheme, Secret, ServedFile, Server, Spanned,
+    Upstream, UpstreamHost,
 };
 pub use crate::tokens::{Selector, SelectorError};
 

@@ -251,15 +251,11 @@ impl Gateway {
                 .target()
                 .ok_or(Rejection::AmbiguousPath("it is too long to be passed on"))?,
         };
-        let repeatable = errand
-            .head
-            .method
-            .is_idempotent()
-            .then(|| body.empty_again())
-            .flatten();
-        let again = || {
-            let body = repeatable.as_ref().and_then(RequestBody::empty_again);
-            body.map(|body| errand.request(&stamp, body))
+        let (empty, idempotent) = (body.empty_again(), errand.head.method.is_idempotent());
+        let again = |refused: bool| {
+            let body = empty.as_ref().filter(|_| refused || idempotent);
+            let body = body.and_then(RequestBody::empty_again)?;
+            Some(errand.request(&stamp, body))
         };
         let begun = recorder.elapsed();
         let (targets, request) = (&errand.plugin.targets, errand.request(&stamp, body));
@@ -461,6 +457,7 @@ fn check_length(headers: &HeaderMap, limit: u64) -> Result<(), Rejection> {
 fn upstream_failed(plugin: &Plugin, error: &UpstreamError, recorder: &Recorder) -> Rejection {
     let (kind, rejection) = match error {
         UpstreamError::Client(fault) => return Rejection::Body(*fault),
+        UpstreamError::NoUpgrade => return Rejection::NoUpgrade,
         UpstreamError::Unreachable(_) => ("connect", Rejection::UpstreamUnreachable),
         UpstreamError::TimedOut(limit) => (
             "timeout",

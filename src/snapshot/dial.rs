@@ -8,10 +8,9 @@ use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, RootCertStore};
 
 use super::{
-    Checked, Credential, Origins, SecretText, Target, Targets, bundled_roots, client_config,
-    roots_of,
+    Checked, Credential, Origins, SecretText, Target, Targets, bundled_roots, roots_of, tls,
 };
-use crate::config::{self, Roots, UpstreamHost};
+use crate::config::{self, Roots, Scheme, UpstreamHost};
 use crate::headers::Authority;
 use crate::problems::{Place, Problems};
 
@@ -24,15 +23,15 @@ pub(super) fn targets(
 ) -> Option<Targets> {
     let servers = plugin.upstream.servers.iter();
     // Authorities are read once for all of them: a file of them may be large.
-    let roots = roots(plugin, system, problems)?;
+    let tls = tls(plugin, system, problems)?;
     let targets =
-        servers.map(|server| target(plugin, server, limits, roots.as_ref(), origins, problems));
+        servers.map(|server| target(plugin, server, limits, tls.as_ref(), origins, problems));
     Targets::new(targets.collect::<Option<Vec<_>>>()?)
 }
 
-/// How TLS upstreams are verified; `None` inside when there is no TLS, outside after a problem.
+/// How TLS upstreams are verified, and what they are shown; `None` inside when there is no TLS, outside after a problem.
 #[expect(clippy::option_option, reason = "no TLS is no problem")]
-fn roots(
+fn tls(
     plugin: &config::Plugin,
     system: &Arc<RootCertStore>,
     problems: &mut Problems,
@@ -42,7 +41,7 @@ fn roots(
         key: format!("plugins.{}.upstream.{field}", plugin.name),
         ..plugin.at.clone()
     };
-    if !upstream.tls {
+    if upstream.scheme != Scheme::Https {
         return Some(None);
     }
     let roots = match &upstream.roots {
@@ -58,7 +57,12 @@ fn roots(
             .map(Arc::new)
             .map_err(|error| format!("{}: {error}", file.path.display())),
     };
-    match roots.and_then(|roots| client_config(roots).map_err(|error| error.to_string())) {
+    let presented = match &upstream.client_certificate {
+        Some(pair) => Some(tls::presented(pair, problems)?),
+        None => None,
+    };
+    let config = |roots| tls::client_config(roots, presented).map_err(|error| error.to_string());
+    match roots.and_then(config) {
         Ok(config) => Some(Some(config)),
         Err(message) => {
             problems.add(&at("ca"), message);
@@ -77,11 +81,11 @@ fn target(
     problems: &mut Problems,
 ) -> Option<Target> {
     let upstream = &plugin.upstream;
-    let mut key = server.key(upstream.tls);
+    let mut key = server.key(upstream.scheme);
     let tls = match tls {
         None => None,
         Some(config) => {
-            key.push_str(&roots_key(&upstream.roots));
+            key.push_str(&tls_key(upstream));
             let Ok(name) = ServerName::try_from(server.host.clone()) else {
                 let at = Place {
                     key: format!("plugins.{}.upstream.url", plugin.name),
@@ -104,6 +108,7 @@ fn target(
         known_as: known_as(&server.host, server.port),
         host_sent: None,
         tls,
+        http2: upstream.scheme == Scheme::H2c,
         connect: limits.upstream_connect,
         timeout: upstream.timeout,
         total: upstream.total,
@@ -138,13 +143,20 @@ fn known_as(host: &str, port: u16) -> Authority<'static> {
     }
 }
 
-/// Connections that were verified in another way are not shared.
-fn roots_key(roots: &Roots) -> String {
-    match roots {
+/// Connections that were verified in another way, or where something else was presented, are not
+/// shared. A certificate has one key.
+fn tls_key(upstream: &config::Upstream) -> String {
+    let fingerprint = |bytes| crate::tokens::Fingerprint::of(bytes).to_hex();
+    let mut key = match &upstream.roots {
         Roots::System => "#system".to_owned(),
         Roots::Bundled => "#bundled".to_owned(),
-        Roots::File(file) => format!("#{}", crate::tokens::Fingerprint::of(&file.bytes).to_hex()),
+        Roots::File(file) => format!("#{}", fingerprint(&file.bytes)),
+    };
+    if let Some(pair) = &upstream.client_certificate {
+        key.push_str("#as:");
+        key.push_str(&fingerprint(&pair.certificate));
     }
+    key
 }
 
 /// What is presented to the upstream. The values were proven to fit a header.
@@ -233,7 +245,7 @@ pub fn dial_url(
             } else {
                 Arc::clone(system)
             };
-            let config = client_config(roots).map_err(|error| error.to_string())?;
+            let config = tls::client_config(roots, None).map_err(|error| error.to_string())?;
             let name = ServerName::try_from(host.clone())
                 .map_err(|_| format!("`{host}` is no name that a certificate can have"))?;
             Some((config, name))
@@ -258,6 +270,7 @@ pub fn dial_url(
         port,
         socket: None,
         tls,
+        http2: false,
         connect: limits.upstream_connect,
         timeout: limits.upstream_idle,
         total: None,

@@ -30,7 +30,7 @@ pub use fixed::Fixed;
 pub use origin::{Admission, Origin, Origins};
 pub use plugin::{Operation, Plugin, Public};
 pub use target::{Credential, SecretText, Target, Targets};
-pub use tls::{CertificateFacts, bundled_roots, client_config, covers, provider, roots_of};
+pub use tls::{CertificateFacts, bundled_roots, covers, provider, roots_of};
 
 use crate::config::{Config, DeclaredToken, Limits, Require, Spanned};
 use crate::openapi;

@@ -71,11 +71,11 @@ fn is_loopback(name: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{Credential, Roots, Server, UpstreamHost};
+    use crate::config::{Credential, Roots, Scheme, Server, UpstreamHost};
 
     fn upstream(host: &str, base_path: &str) -> Upstream {
         Upstream {
-            tls: false,
+            scheme: Scheme::Http,
             servers: vec![Server {
                 host: host.to_owned(),
                 port: 8000,
@@ -85,6 +85,7 @@ mod tests {
             host_header: UpstreamHost::Upstream,
             credential: Credential::Nothing,
             roots: Roots::Bundled,
+            client_certificate: None,
             timeout: std::time::Duration::from_secs(1),
             total: None,
             resolve: std::time::Duration::from_secs(30),

@@ -26,6 +26,8 @@ pub struct Target {
     pub socket: Option<PathBuf>,
     /// TLS and the name to verify.
     pub tls: Option<(Arc<ClientConfig>, ServerName<'static>)>,
+    /// HTTP/2 by prior knowledge (RFC 9113 §3.3). With TLS the upstream chooses.
+    pub http2: bool,
     /// `limits.upstream_connect`
     pub connect: Duration,
     /// `upstream.timeout`: until the response head.
@@ -64,11 +66,18 @@ impl Target {
 
     /// As it is written in a configuration, with a path behind it.
     pub fn url(&self, path: &str) -> String {
+        let unix = if self.http2 { "unix+h2c" } else { "unix" };
+        let scheme = if self.http2 { "h2c" } else { self.scheme() };
         match &self.socket {
-            Some(socket) if path.is_empty() => format!("unix:{}", socket.display()),
-            Some(socket) => format!("unix:{}:{path}", socket.display()),
-            None => format!("{}://{}{path}", self.scheme(), self.authority()),
+            Some(socket) if path.is_empty() => format!("{unix}:{}", socket.display()),
+            Some(socket) => format!("{unix}:{}:{path}", socket.display()),
+            None => format!("{scheme}://{}{path}", self.authority()),
         }
+    }
+
+    /// Whether several requests may be under way on one connection.
+    pub fn may_share(&self) -> bool {
+        self.http2 || self.tls.is_some()
     }
 
     /// `http` or `https`.

@@ -7,7 +7,7 @@ use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::{ClientHello, ProducesTickets, ResolvesServerCert};
-use rustls::sign::CertifiedKey;
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
 use x509_parser::extensions::GeneralName;
 
@@ -143,7 +143,7 @@ fn certified(pair: &config::Certificate) -> Result<(CertifiedKey, Vec<String>, i
     Ok((key, names, not_before, not_after))
 }
 
-const PEM_HELP: &str = "a PEM chain, the server's own certificate first";
+const PEM_HELP: &str = "a PEM chain, the certificate of the key first";
 
 /// Subject alternative names; the common name only where there are none.
 fn names(certificate: &x509_parser::certificate::X509Certificate<'_>) -> Vec<String> {
@@ -225,13 +225,33 @@ pub fn covers(names: &[String], host: &str) -> bool {
     })
 }
 
-/// TLS towards an upstream.
-pub fn client_config(roots: Arc<RootCertStore>) -> Result<Arc<ClientConfig>, rustls::Error> {
-    let mut config = ClientConfig::builder_with_provider(provider())
+/// What is presented to an upstream; a problem if it can not be.
+pub(super) fn presented(pair: &config::Certificate, problems: &mut Problems) -> Option<Presented> {
+    match certified(pair) {
+        Ok((key, ..)) => Some(Arc::new(SingleCertAndKey::from(key))),
+        Err((message, help)) => {
+            problems.add(&pair.at, message).help(help);
+            None
+        }
+    }
+}
+
+/// A certificate with its key, for whoever asks.
+pub(super) type Presented = Arc<SingleCertAndKey>;
+
+/// TLS towards an upstream: HTTP/2 or HTTP/1.1, as it chooses.
+pub(super) fn client_config(
+    roots: Arc<RootCertStore>,
+    presented: Option<Presented>,
+) -> Result<Arc<ClientConfig>, rustls::Error> {
+    let builder = ClientConfig::builder_with_provider(provider())
         .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])?
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        .with_root_certificates(roots);
+    let mut config = match presented {
+        Some(presented) => builder.with_client_cert_resolver(presented),
+        None => builder.with_no_client_auth(),
+    };
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     Ok(Arc::new(config))
 }
 

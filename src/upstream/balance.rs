@@ -12,7 +12,8 @@ use std::time::Duration;
 use http::{Request, Response, header};
 use tokio::time::Instant;
 
-use super::{Channel, ResponseBody, UpstreamError, Upstreams, connect};
+use super::connect::{Connected, Speak, connect};
+use super::{Channel, ConnectError, ResponseBody, UpstreamError, Upstreams};
 use crate::body::RequestBody;
 use crate::snapshot::{Admission, Target, Targets};
 
@@ -116,7 +117,7 @@ impl Upstreams {
         self: &Rc<Self>,
         targets: &'t Targets,
         request: Request<RequestBody>,
-        again: impl Fn() -> Option<Request<RequestBody>>,
+        again: impl Fn(bool) -> Option<Request<RequestBody>>,
     ) -> Result<(Response<ResponseBody>, &'t Target), UpstreamError> {
         let only = targets.first();
         let deadline = only.total.map(|total| Instant::now() + total);
@@ -134,8 +135,8 @@ impl Upstreams {
             let under_way = chosen.begin(tried > 0);
             tried |= 1 << chosen.index;
             address(&mut request, target);
-            let again = || {
-                let mut request = again()?;
+            let again = |refused| {
+                let mut request = again(refused)?;
                 address(&mut request, target);
                 Some(request)
             };
@@ -168,7 +169,7 @@ impl Upstreams {
     ) -> Result<(Channel, &'t Target), UpstreamError> {
         let only = targets.first();
         if targets.all().len() == 1 {
-            let channel = connect(only, &self.names).await;
+            let channel = self.own(only).await;
             return channel
                 .map(|channel| (channel, only))
                 .map_err(UpstreamError::Unreachable);
@@ -179,7 +180,7 @@ impl Upstreams {
             let target = &targets.all()[chosen.index];
             let _under_way = chosen.begin(tried > 0);
             tried |= 1 << chosen.index;
-            let error = match connect(target, &self.names).await {
+            let error = match self.own(target).await {
                 Ok(channel) => {
                     target.origin.succeeded();
                     address(request, target);
@@ -191,6 +192,17 @@ impl Upstreams {
             if !self.balance.may_retry(targets, tried) {
                 return Err(error);
             }
+        }
+    }
+}
+
+impl Upstreams {
+    /// A new connection of HTTP/1.1.
+    async fn own(&self, target: &Target) -> Result<Channel, ConnectError> {
+        match connect(target, &self.names, Speak::Http1).await? {
+            Connected::Http1(channel) => Ok(channel),
+            // It chose what it was not offered, or `target` was not asked.
+            Connected::Http2(_) => Err(ConnectError::NotHttp1),
         }
     }
 }

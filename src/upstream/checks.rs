@@ -7,8 +7,7 @@ use http::{HeaderValue, Request, header};
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 
-use super::connect::connect;
-use super::names::Names;
+use super::line::Line;
 use crate::body::RequestBody;
 use crate::snapshot::{Checked, Condition, Target};
 
@@ -67,8 +66,8 @@ async fn watch(target: Target, checked: Checked) {
 
 /// Asks once, without any credential, on a connection of its own. Good is a status of 2xx.
 async fn ask(target: &Target, path: &str) -> Result<(), String> {
-    let connected = connect(target, &Names::default()).await;
-    let mut channel = connected.map_err(|error| error.to_string())?;
+    let line = Line::alone(target).await;
+    let mut line = line.map_err(|error| error.to_string())?;
     let own = || HeaderValue::try_from(target.authority()).ok();
     let host = target.host_sent.clone().or_else(own);
     let request = Request::get(path)
@@ -76,8 +75,10 @@ async fn ask(target: &Target, path: &str) -> Result<(), String> {
         .header(header::USER_AGENT, "plugway-health")
         .body(RequestBody::none());
     let request = request.map_err(|error| error.to_string())?;
-    let response = channel.sender.send_request(request).await;
-    let status = response.map_err(|error| error.to_string())?.status();
+    let response = line.send(request).await;
+    let status = response
+        .map_err(|failed| failed.error.to_string())?
+        .status();
     if status.is_success() {
         Ok(())
     } else {

@@ -2,9 +2,11 @@
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::uri::Scheme;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use rustls::pki_types::ServerName;
@@ -19,6 +21,7 @@ use tokio_rustls::TlsConnector;
 pub use crate::snapshot::Target;
 
 use super::Channel;
+use super::http2::Shared;
 use super::names::Names;
 use super::socket::{Counted, Socket, Traffic};
 use super::stream::Stream;
@@ -27,7 +30,7 @@ use crate::congestion;
 /// After how long the next address of a name is tried as well (RFC 8305 §5).
 const NEXT: Duration = Duration::from_millis(250);
 /// How long a connection that was given up may take for an orderly end.
-const FAREWELL: Duration = Duration::from_secs(1);
+pub(super) const FAREWELL: Duration = Duration::from_secs(1);
 
 /// A connection could not be made.
 #[derive(Debug, thiserror::Error)]
@@ -50,10 +53,41 @@ pub enum ConnectError {
     /// The codec refused to start.
     #[error("{0}")]
     Codec(#[from] hyper::Error),
+    /// It ended the connection before it had said that it speaks HTTP/2.
+    #[error("it does not speak HTTP/2")]
+    NotHttp2,
+    /// It speaks nothing else, where HTTP/1.1 is wanted.
+    #[error("it does not speak HTTP/1.1")]
+    NotHttp1,
+    /// One that others wait for as well.
+    #[error("{0}")]
+    Shared(Arc<ConnectError>),
+}
+
+/// What may be spoken on a new connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Speak {
+    /// What the target says, or, below TLS, what the upstream chooses.
+    Any,
+    /// HTTP/1.1, the only one that can be upgraded.
+    Http1,
+}
+
+/// A new connection.
+#[derive(Debug)]
+pub(super) enum Connected {
+    /// For one request after the other.
+    Http1(Channel),
+    /// For many at once.
+    Http2(Rc<Shared>),
 }
 
 /// Dials, within `target.connect`.
-pub(super) async fn connect(target: &Target, names: &Names) -> Result<Channel, ConnectError> {
+pub(super) async fn connect(
+    target: &Target,
+    names: &Names,
+    speak: Speak,
+) -> Result<Connected, ConnectError> {
     let deadline = Instant::now() + target.connect;
     let late = |_| ConnectError::TimedOut(target.connect);
     let stream = async {
@@ -74,22 +108,32 @@ pub(super) async fn connect(target: &Target, names: &Names) -> Result<Channel, C
         _ => None,
     };
     let socket = Socket::new(stream);
-    let mut channel = match &target.tls {
-        None => channel(socket.clone(), socket).await?,
-        Some((config, name)) => {
-            let connector = TlsConnector::from(Arc::clone(config));
-            let tls = timeout_at(
-                deadline,
-                connector.connect(ServerName::clone(name), socket.clone()),
-            )
-            .await
-            .map_err(late)?
-            .map_err(ConnectError::Tls)?;
-            channel(tls, socket).await?
+    let connected = async {
+        let Some((config, name)) = &target.tls else {
+            if target.http2 {
+                let shared = Shared::begin(socket.clone(), socket, peer, Scheme::HTTP).await?;
+                return Ok(Connected::Http2(shared));
+            }
+            let channel = channel(socket.clone(), socket, peer).await?;
+            return Ok(Connected::Http1(channel));
+        };
+        let connector = TlsConnector::from(Arc::clone(config));
+        let name = ServerName::clone(name);
+        let tls = match speak {
+            Speak::Any => connector.connect(name, socket.clone()).await,
+            Speak::Http1 => {
+                let connector = connector.with_alpn(vec![b"http/1.1".to_vec()]);
+                connector.connect(name, socket.clone()).await
+            }
+        };
+        let tls = tls.map_err(ConnectError::Tls)?;
+        if tls.get_ref().1.alpn_protocol() == Some(b"h2") {
+            let shared = Shared::begin(tls, socket, peer, Scheme::HTTPS).await?;
+            return Ok(Connected::Http2(shared));
         }
+        channel(tls, socket, peer).await.map(Connected::Http1)
     };
-    channel.peer = peer;
-    Ok(channel)
+    timeout_at(deadline, connected).await.map_err(late)?
 }
 
 /// Connects to one of the addresses.
@@ -141,7 +185,11 @@ fn prepare(stream: &TcpStream) -> io::Result<()> {
     stream.set_nodelay(true)
 }
 
-async fn channel<T>(io: T, socket: Socket) -> Result<Channel, ConnectError>
+async fn channel<T>(
+    io: T,
+    socket: Socket,
+    peer: Option<SocketAddr>,
+) -> Result<Channel, ConnectError>
 where
     T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
@@ -164,7 +212,8 @@ where
         sender,
         traffic,
         socket,
-        peer: None,
+        peer,
+        proven: false,
         _held: held,
     })
 }

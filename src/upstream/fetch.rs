@@ -7,8 +7,8 @@ use http::{HeaderMap, HeaderValue, Request, StatusCode, header};
 use http_body_util::{BodyExt, Limited};
 use tokio::time::timeout;
 
-use super::connect::{Target, connect};
-use super::names::Names;
+use super::connect::Target;
+use super::line::Line;
 use crate::body::RequestBody;
 
 /// Redirects to another path of the same upstream that are followed.
@@ -89,7 +89,7 @@ async fn get(
     limit: usize,
 ) -> Result<Fetched, FetchError> {
     for _ in 0..=REDIRECTS {
-        let mut channel = connect(target, &Names::default()).await?;
+        let mut line = Line::alone(target).await?;
         let mut request = Request::get(&path)
             .body(RequestBody::none())
             .map_err(|_| FetchError::Path(bare(&path)))?;
@@ -97,7 +97,7 @@ async fn get(
         if let Ok(host) = HeaderValue::try_from(target.authority()) {
             request.headers_mut().insert(header::HOST, host);
         }
-        let response = channel.sender.send_request(request).await?;
+        let response = line.send(request).await.map_err(|failed| failed.error)?;
         let asked = [header::IF_NONE_MATCH, header::IF_MODIFIED_SINCE];
         if response.status() == StatusCode::NOT_MODIFIED
             && asked.iter().any(|name| headers.contains_key(name))

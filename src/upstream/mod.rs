@@ -1,6 +1,7 @@
-//! The way to the upstream: one pool of connections per worker, one exchange at a time on each.
+//! The way to the upstream: one pool of connections per worker. On one of HTTP/1.1 there is one
+//! exchange at a time, one of HTTP/2 is shared by many.
 //!
-//! Dials and speaks HTTP/1.1; what a request says was settled before. Nothing here outlives a
+//! Dials and speaks; what a request says was settled before. Nothing here outlives a
 //! deadline: name look-up, TCP and TLS have `limits.upstream_connect`, the response head has the
 //! upstream's `timeout`, and each piece of the body has `limits.upstream_idle`.
 
@@ -8,7 +9,10 @@ mod balance;
 mod checks;
 mod connect;
 mod fetch;
+mod http2;
+mod line;
 mod names;
+mod peers;
 mod response;
 mod socket;
 mod stream;
@@ -38,8 +42,10 @@ pub use switch::{Answer, Switched};
 
 use crate::body::{BodyFault, RequestBody, Upload};
 use balance::{Balance, Undone};
-use connect::connect;
+use http2::Unanswered;
+use line::Line;
 use names::Names;
+use peers::Peers;
 use socket::{Socket, Traffic};
 
 /// Idle connections of one upstream that a worker keeps.
@@ -60,6 +66,9 @@ pub enum UpstreamError {
     /// What came is no response that can be passed on.
     #[error("the upstream broke the exchange: {0}")]
     Broken(#[source] Broken),
+    /// It is spoken to in HTTP/2 alone, which has no upgrade (RFC 9113 §8.6).
+    #[error("HTTP/2 has no upgrade")]
+    NoUpgrade,
     /// The client's part.
     #[error(transparent)]
     Client(#[from] BodyFault),
@@ -83,6 +92,7 @@ pub enum Broken {
 #[derive(Debug, Default)]
 pub struct Upstreams {
     idle: RefCell<HashMap<Arc<str>, Vec<Idle>>>,
+    peers: Peers,
     balance: Balance,
     names: Rc<Names>,
 }
@@ -93,7 +103,7 @@ struct Idle {
     since: Instant,
 }
 
-/// One connection.
+/// One connection of HTTP/1.1.
 #[derive(Debug)]
 struct Channel {
     sender: SendRequest<RequestBody>,
@@ -101,6 +111,8 @@ struct Channel {
     socket: Socket,
     /// Where it leads, if that was a matter of a name.
     peer: Option<SocketAddr>,
+    /// It has answered a request.
+    proven: bool,
     /// Dropped with the channel, which ends the connection's task.
     _held: oneshot::Sender<Infallible>,
 }
@@ -112,6 +124,8 @@ struct Failed {
     unsent: Option<Box<Request<RequestBody>>>,
     /// Not a byte of an answer came.
     silent: bool,
+    /// The upstream says that it did not act on the request.
+    refused: bool,
 }
 
 impl Upstreams {
@@ -120,36 +134,34 @@ impl Upstreams {
     /// A request that was not sent at all (its pooled connection had been closed) is sent again on
     /// another connection; one that may have been sent only if `again` gives it once more, which
     /// it does for a request that may be repeated, and only when not a byte of an answer came on a
-    /// connection that had been used before.
+    /// connection that had been used before, or the upstream says that it did not act on it (what
+    /// `again` is told).
     async fn send_to(
         self: &Rc<Self>,
         target: &Target,
         request: Request<RequestBody>,
-        again: impl Fn() -> Option<Request<RequestBody>>,
+        again: impl Fn(bool) -> Option<Request<RequestBody>>,
         deadline: Option<Instant>,
     ) -> Result<Response<ResponseBody>, Undone> {
         let upload = request.body().upload();
         let mut request = request;
         let mut retries = target.retries;
         loop {
-            let (channel, reused) = match self.checkout(&target.key).await {
-                Some(channel) => (channel, true),
-                // Boxed, since most requests need none.
-                None => match Box::pin(connect(target, &self.names)).await {
-                    Ok(channel) => (channel, false),
-                    Err(error) => {
-                        return Err(Undone {
-                            error: UpstreamError::Unreachable(error),
-                            unsent: Some(Box::new(request)),
-                            connection_failed: true,
-                        });
-                    }
-                },
+            let line = match self.line(target).await {
+                Ok(line) => line,
+                Err(error) => {
+                    return Err(Undone {
+                        error: UpstreamError::Unreachable(error),
+                        unsent: Some(Box::new(request)),
+                        connection_failed: true,
+                    });
+                }
             };
-            let failed = match exchange(target, channel, request, &upload, deadline).await {
-                Ok((channel, response)) => {
+            let reused = line.is_proven();
+            let failed = match exchange(target, line, request, &upload, deadline).await {
+                Ok((line, response)) => {
                     let pool = Rc::downgrade(self);
-                    let accepted = accept(target, channel, response, pool, &upload, deadline);
+                    let accepted = accept(target, line, response, pool, &upload, deadline);
                     return accepted.map_err(|error| Undone {
                         error,
                         unsent: None,
@@ -168,9 +180,9 @@ impl Upstreams {
             let connection_failed = !reused && failed.silent;
             let next = match failed.unsent {
                 Some(unsent) if reused => Some(*unsent),
-                None if reused && failed.silent && retries > 0 => {
+                None if (reused && failed.silent || failed.refused) && retries > 0 => {
                     retries -= 1;
-                    again()
+                    again(failed.refused)
                 }
                 _ => None,
             };
@@ -206,10 +218,11 @@ impl Upstreams {
         }
     }
 
-    fn give_back(&self, key: &Arc<str>, channel: Channel) {
+    fn give_back(&self, key: &Arc<str>, mut channel: Channel) {
         if channel.sender.is_closed() {
             return;
         }
+        channel.proven = true;
         let mut idle = self.idle.borrow_mut();
         let entry = Idle {
             channel,
@@ -228,6 +241,7 @@ impl Upstreams {
             list.retain(|idle| idle.since.elapsed() < IDLE && !idle.channel.sender.is_closed());
             !list.is_empty()
         });
+        self.peers.tick();
         self.balance.tick();
         self.names.tick();
     }
@@ -236,13 +250,12 @@ impl Upstreams {
 /// Sends a request and waits for the head of its response.
 async fn exchange(
     target: &Target,
-    mut channel: Channel,
+    mut line: Line,
     request: Request<RequestBody>,
     upload: &Rc<Upload>,
     deadline: Option<Instant>,
-) -> Result<(Channel, Response<Incoming>), Failed> {
-    channel.traffic.expect_head();
-    let mut answer = std::pin::pin!(channel.sender.try_send_request(request));
+) -> Result<(Line, Response<Incoming>), Failed> {
+    let mut answer = std::pin::pin!(line.send(request));
     let mut until = upload.progress().max(Instant::now()) + target.timeout;
     let result = loop {
         let wake = deadline.map_or(until, |deadline| deadline.min(until));
@@ -258,28 +271,27 @@ async fn exchange(
             upload.progress().max(until - target.timeout)
         } + target.timeout;
         if until <= now || deadline.is_some_and(|deadline| deadline <= now) {
+            line.doubt();
             let error = UpstreamError::TimedOut(target.timeout);
             return Err(Failed {
                 error,
                 unsent: None,
                 silent: false,
+                refused: false,
             });
         }
     };
     match result {
         Ok(response) => {
-            channel.traffic.head_came();
-            Ok((channel, response))
+            line.answered();
+            Ok((line, response))
         }
-        Err(mut failed) => {
-            let unsent = failed.take_message().map(Box::new);
-            let silent = !channel.traffic.spoke();
-            Err(Failed {
-                error: UpstreamError::Broken(failed.into_error().into()),
-                unsent,
-                silent,
-            })
-        }
+        Err(Unanswered { error, unsent }) => Err(Failed {
+            silent: line.is_silent(&error),
+            refused: http2::is_refused(&error),
+            error: UpstreamError::Broken(error.into()),
+            unsent,
+        }),
     }
 }
 
@@ -294,7 +306,7 @@ fn check(response: &Response<Incoming>) -> Result<(), Broken> {
 /// Checks a response's head and binds its body to the connection, which goes back to `pool`.
 fn accept(
     target: &Target,
-    channel: Channel,
+    line: Line,
     response: Response<Incoming>,
     pool: Weak<Upstreams>,
     upload: &Rc<Upload>,
@@ -305,7 +317,7 @@ fn accept(
         return Err(error.unwrap_or(UpstreamError::Broken(broken)));
     }
     let lease = response::Lease {
-        channel: Some(channel),
+        line: Some(line),
         pool,
         key: Arc::clone(&target.key),
         upload: Rc::clone(upload),

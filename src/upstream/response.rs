@@ -13,8 +13,9 @@ use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use tokio::time::{Instant, Sleep};
 
+use super::Upstreams;
 use super::balance::UnderWay;
-use super::{Channel, Upstreams};
+use super::line::Line;
 use crate::body::{Patience, Upload};
 
 /// Why a body ended early. The client sees its response cut, never presented as whole.
@@ -23,6 +24,9 @@ pub enum ResponseFault {
     /// Connection closed or reset, or broken framing.
     #[error("the upstream broke off: {0}")]
     Broken(#[from] hyper::Error),
+    /// HTTP/2: the stream was reset as if all were well, before its end.
+    #[error("the upstream broke off its answer")]
+    Cut,
     /// Nothing came for `limits.upstream_idle`.
     #[error("the upstream went silent")]
     Silent,
@@ -34,7 +38,7 @@ pub enum ResponseFault {
 /// The right to a connection until the response has been read.
 #[derive(Debug)]
 pub(super) struct Lease {
-    pub(super) channel: Option<Channel>,
+    pub(super) line: Option<Line>,
     pub(super) pool: Weak<Upstreams>,
     pub(super) key: Arc<str>,
     pub(super) upload: Rc<Upload>,
@@ -42,17 +46,22 @@ pub(super) struct Lease {
 
 impl Lease {
     /// The response was read to its end: the connection can serve another request, unless the
-    /// upstream answered before it had read all of this one.
+    /// upstream answered before it had read all of this one. A stream is over, and with it what is
+    /// left of the request.
     fn give_back(&mut self) {
-        if let (Some(channel), Some(pool)) = (self.channel.take(), self.pool.upgrade())
+        if let (Some(Line::Own(channel)), Some(pool)) = (self.line.take(), self.pool.upgrade())
             && self.upload.ended()
         {
             pool.give_back(&self.key, channel);
         }
     }
+
+    fn is_stream(&self) -> bool {
+        matches!(self.line, Some(Line::Stream(_)))
+    }
 }
 
-/// See the module. Dropped before its end, it closes the connection.
+/// See the module. Dropped before its end, it closes the connection, or resets the stream.
 #[derive(Debug)]
 pub struct ResponseBody {
     incoming: Incoming,
@@ -110,6 +119,10 @@ impl Body for ResponseBody {
             }
         };
         me.patience.progress();
+        // hyper takes a reset without an error for an end (RFC 9113 §8.1), also where there was none.
+        if frame.is_none() && me.lease.is_stream() && !me.incoming.is_end_stream() {
+            return Poll::Ready(Some(Err(ResponseFault::Cut)));
+        }
         if frame.is_none() || me.incoming.is_end_stream() {
             me.lease.give_back();
         }
@@ -126,6 +139,10 @@ impl Body for ResponseBody {
     }
 
     fn size_hint(&self) -> SizeHint {
+        // An answer to HEAD has the length of another one's content.
+        if self.incoming.is_end_stream() {
+            return SizeHint::with_exact(0);
+        }
         self.incoming.size_hint()
     }
 }

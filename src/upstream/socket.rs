@@ -9,6 +9,7 @@ use std::task::{Context, Poll};
 
 use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::sync::Notify;
 
 use super::stream::Stream;
 
@@ -90,9 +91,41 @@ pub(super) struct Traffic {
     head_due: AtomicBool,
     bytes: AtomicU64,
     switched: AtomicBool,
+    ear: Option<Ear>,
+}
+
+/// Told of each read while a head is due.
+#[derive(Debug, Default)]
+struct Ear {
+    read: Notify,
+    /// Why it was the last.
+    error: Mutex<Option<io::Error>>,
 }
 
 impl Traffic {
+    /// With somebody who listens.
+    pub(super) fn heard() -> Self {
+        Self {
+            ear: Some(Ear::default()),
+            ..Self::default()
+        }
+    }
+
+    /// Waits until something came, or the end. What it was has been handled then by who read it,
+    /// who is polled without a break.
+    pub(super) async fn hear(&self) {
+        match &self.ear {
+            Some(ear) => ear.read.notified().await,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// The error that ended the reads, which codecs keep to themselves.
+    pub(super) fn error(&self) -> Option<io::Error> {
+        let mut error = self.ear.as_ref()?.error.lock();
+        error.as_mut().ok()?.take()
+    }
+
     pub(super) fn expect_head(&self) {
         self.bytes.store(0, Relaxed);
         self.head_due.store(true, Relaxed);
@@ -144,6 +177,14 @@ impl<T: AsyncRead + Unpin> AsyncRead for Counted<T> {
             let bytes = self.traffic.bytes.fetch_add(length, Relaxed) + length;
             if bytes > BEFORE_HEAD {
                 return Poll::Ready(Err(io::Error::other("too much before the response head")));
+            }
+            if let Some(ear) = &self.traffic.ear {
+                if let Poll::Ready(Err(error)) = &result
+                    && let Ok(mut kept) = ear.error.lock()
+                {
+                    *kept = Some(io::Error::new(error.kind(), error.to_string()));
+                }
+                ear.read.notify_one();
             }
         }
         result

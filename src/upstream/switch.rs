@@ -7,6 +7,7 @@ use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
 use tokio::time::{Instant, timeout};
 
+use super::line::Line;
 use super::{Broken, Failed, ResponseBody, Target, UpstreamError, Upstreams, accept, exchange};
 use crate::body::RequestBody;
 use crate::snapshot::Targets;
@@ -34,13 +35,16 @@ impl Upstreams {
         mut request: Request<RequestBody>,
         protocol: &HeaderValue,
     ) -> Result<(Answer, &'t Target), UpstreamError> {
+        if targets.first().http2 {
+            return Err(UpstreamError::NoUpgrade);
+        }
         let upload = request.body().upload();
         let (channel, target) = self.open(targets, &mut request).await?;
         let deadline = target.total.map(|total| Instant::now() + total);
-        let sent = exchange(target, channel, request, &upload, deadline).await;
-        let (channel, response) = sent.map_err(|Failed { error, .. }| error)?;
+        let sent = exchange(target, Line::Own(channel), request, &upload, deadline).await;
+        let (line, response) = sent.map_err(|Failed { error, .. }| error)?;
         if response.status() != StatusCode::SWITCHING_PROTOCOLS {
-            let accepted = accept(target, channel, response, Weak::new(), &upload, deadline);
+            let accepted = accept(target, line, response, Weak::new(), &upload, deadline);
             return accepted.map(|response| (Answer::Response(response), target));
         }
         if !crate::headers::switches(response.headers(), protocol) {
@@ -52,7 +56,9 @@ impl Upstreams {
             .await
             .map_err(|_| UpstreamError::TimedOut(target.timeout))?
             .map_err(|error| UpstreamError::Broken(error.into()))?;
-        channel.traffic.switched();
+        if let Line::Own(channel) = &line {
+            channel.traffic.switched();
+        }
         let response = response.map(|()| TokioIo::new(stream));
         Ok((Answer::Switched(response), target))
     }

@@ -22,6 +22,7 @@ pub(super) fn target(port: u16) -> Target {
         port,
         socket: None,
         tls: None,
+        http2: false,
         connect: Duration::from_secs(5),
         timeout: Duration::from_secs(5),
         total: None,
@@ -74,7 +75,7 @@ async fn post(upstreams: &Rc<Upstreams>, target: &Target) -> Result<Bytes, Upstr
         .send(
             &Targets::new(vec![target.clone()]).unwrap(),
             request,
-            || None,
+            |_| None,
         )
         .await?
         .0;

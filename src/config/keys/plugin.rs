@@ -11,7 +11,7 @@ const URL_OR_FILE: Kind = Kind::Text("an http(s) URL or a file");
 /// The name of a header.
 const HEADER: Kind = Kind::Text("the name of a header");
 /// `upstream.url`
-const UPSTREAM_URL: Kind = Kind::Text("an http(s) URL, or `unix:PATH`");
+const UPSTREAM_URL: Kind = Kind::Text("an http, https or h2c URL, or `unix:PATH`");
 /// A URL for browsers.
 const URL: Kind = Kind::Text("an http(s) URL");
 
@@ -150,6 +150,18 @@ static UPSTREAM: Table = Table {
             "authorities that are believed: the system's, \"bundled\" (in the binary), or a PEM file",
         ),
         key(
+            "client_certificate",
+            PATH,
+            Absent::Unset,
+            "certificate chain that is presented to an https upstream, a PEM file",
+        ),
+        key(
+            "client_key",
+            PATH,
+            Absent::Unset,
+            "its private key: a PEM file, or a reference to one",
+        ),
+        key(
             "timeout",
             Kind::Duration {
                 min: ms(10),
@@ -189,7 +201,7 @@ static UPSTREAM: Table = Table {
             "how often a request that can not have been acted on is sent again",
         ),
     ],
-    later: &["client_certificate", "client_key"],
+    later: &[],
 };
 
 /// `upstream.health`

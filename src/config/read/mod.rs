@@ -16,6 +16,7 @@ pub(super) use self::token::tokens;
 use super::ServedFile;
 use super::expand::{Text, shown};
 use super::section::Reading;
+use crate::problems::Place;
 
 /// A file, read; a problem at the place where it is named if that is not possible.
 fn served_file(text: &Text, reading: &mut Reading<'_>) -> Option<ServedFile> {
@@ -50,6 +51,15 @@ fn file(path: &Path, named: &Text, reading: &mut Reading<'_>) -> Option<Arc<[u8]
             None
         }
     }
+}
+
+/// Half of a pair is missing.
+fn incomplete(missing: &str, at: &Place, reading: &mut Reading<'_>) {
+    let message = format!("`{missing}` is missing");
+    reading
+        .problems
+        .add(at, message)
+        .help("a certificate and its key are written together");
 }
 
 /// Whether a text is a URL rather than a path.

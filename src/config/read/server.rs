@@ -8,7 +8,7 @@ use std::sync::Arc;
 use ipnet::IpNet;
 use toml::de::DeValue;
 
-use super::file;
+use super::{file, incomplete};
 use crate::config::section::{Reading, Section};
 use crate::config::values::{self, Fault};
 use crate::config::{
@@ -257,15 +257,6 @@ fn certificates(
             .help("write `certificate` and `key` into [tls]");
     }
     pairs
-}
-
-/// Half of a pair is missing.
-fn incomplete(missing: &str, at: &Place, reading: &mut Reading<'_>) {
-    let message = format!("`{missing}` is missing");
-    reading
-        .problems
-        .add(at, message)
-        .help("a certificate and its key are written together");
 }
 
 /// One pair, read.

@@ -1,13 +1,17 @@
 //! `[plugins.NAME.upstream]`: where the fronted API is, and what it is told.
 
+use std::path::PathBuf;
+
 use toml::de::DeValue;
 
-use super::{is_url, served_file};
+use super::{file, file_path, incomplete, is_url, served_file};
 use crate::config::expand::Text;
 use crate::config::names;
 use crate::config::section::{Reading, Section, understood};
 use crate::config::values::{self, Fault, UpstreamUrl};
-use crate::config::{Credential, Health, Roots, Secret, Server, Upstream, UpstreamHost};
+use crate::config::{
+    Certificate, Credential, Health, Roots, Scheme, Secret, Server, Upstream, UpstreamHost,
+};
 
 /// Reads the table.
 pub(super) fn upstream(section: &Section<'_>, reading: &mut Reading<'_>) -> Upstream {
@@ -18,6 +22,7 @@ pub(super) fn upstream(section: &Section<'_>, reading: &mut Reading<'_>) -> Upst
             .unwrap_or(UpstreamHost::Upstream),
         credential: credential(section, reading),
         roots: roots(section, reading),
+        client_certificate: client_certificate(section, url.scheme, reading),
         timeout: section.duration("timeout", reading).unwrap_or_default(),
         total: section.duration("total", reading),
         resolve: section.duration("resolve", reading).unwrap_or_default(),
@@ -27,7 +32,7 @@ pub(super) fn upstream(section: &Section<'_>, reading: &mut Reading<'_>) -> Upst
             .and_then(|retries| u32::try_from(retries).ok())
             .unwrap_or_default(),
         servers,
-        tls: url.tls,
+        scheme: url.scheme,
         base_path: url.base_path,
     }
 }
@@ -48,7 +53,7 @@ fn urls(section: &Section<'_>, reading: &mut Reading<'_>) -> (UpstreamUrl, Vec<S
     };
     let mut servers = vec![first.server.clone()];
     for (url, at) in urls {
-        let fault = if url.tls != first.tls {
+        let fault = if url.scheme != first.scheme {
             "is not of the same scheme as the first URL"
         } else if url.base_path != first.base_path {
             "has not the same path as the first URL"
@@ -62,7 +67,7 @@ fn urls(section: &Section<'_>, reading: &mut Reading<'_>) -> (UpstreamUrl, Vec<S
         };
         reading
             .problems
-            .add(&at, format!("`{}` {fault}", url.server.key(url.tls)))
+            .add(&at, format!("`{}` {fault}", url.server.key(url.scheme)))
             .help("requests go to any of the URLs: scheme and path are the same for all");
     }
     (first, servers)
@@ -141,6 +146,57 @@ fn roots(section: &Section<'_>, reading: &mut Reading<'_>) -> Roots {
         _ => served_file(&text, reading).map_or(Roots::System, Roots::File),
     }
 }
+
+/// `client_certificate` and `client_key`: both or none.
+fn client_certificate(
+    section: &Section<'_>,
+    scheme: Scheme,
+    reading: &mut Reading<'_>,
+) -> Option<Certificate> {
+    let written = |key| section.written(key);
+    let at = match (written("client_certificate"), written("client_key")) {
+        (None, None) => return None,
+        (Some(at), Some(_)) => at,
+        (Some(at), None) => {
+            incomplete("client_key", &at, reading);
+            return None;
+        }
+        (None, Some(at)) => {
+            incomplete("client_certificate", &at, reading);
+            return None;
+        }
+    };
+    if scheme != Scheme::Https {
+        let message = "a client certificate is presented in TLS, and the URL is not https";
+        reading
+            .problems
+            .add(&at, message)
+            .help("write an https URL, or remove `client_certificate` and `client_key`");
+    }
+    let certificate = section.text("client_certificate", reading);
+    let key = section.text("client_key", reading);
+    let (certificate, key) = (certificate?, key?);
+    let certificate_path = file_path(&certificate.value);
+    let chain = file(&certificate_path, &certificate, reading);
+    let (key_path, private) = if key.referenced && key.value.contains(PEM) {
+        let private = Secret::new(key.value.as_bytes());
+        (PathBuf::from(&key.shown), Some(private))
+    } else {
+        let path = file_path(&key.value);
+        let bytes = file(&path, &key, reading);
+        (path, bytes.map(Secret::new))
+    };
+    Some(Certificate {
+        certificate: chain?,
+        key: private?,
+        certificate_path,
+        key_path,
+        at: certificate.at,
+    })
+}
+
+/// How a key begins that a reference gave itself, and not the path of its file.
+const PEM: &str = "-----BEGIN ";
 
 /// `credential`: `"pass"`, or a table with exactly one of its keys.
 fn credential(section: &Section<'_>, reading: &mut Reading<'_>) -> Credential {

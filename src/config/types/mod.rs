@@ -13,8 +13,8 @@ use ipnet::IpNet;
 
 pub use self::plugin::{
     Auth, Credential, DocumentAccess, HeaderChanges, HeaderRules, Health, OAuth, OpenApi,
-    OpenApiSource, OperationOverride, Plugin, Publish, Reference, Require, Roots, ServedFile,
-    Server, Spanned, Upstream, UpstreamHost,
+    OpenApiSource, OperationOverride, Plugin, Publish, Reference, Require, Roots, Scheme,
+    ServedFile, Server, Spanned, Upstream, UpstreamHost,
 };
 use crate::config::Selector;
 use crate::problems::Place;

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::config::{Secret, Selector};
+use crate::config::{Certificate, Secret, Selector};
 use crate::problems::Place;
 
 /// One wrapped API.
@@ -105,8 +105,8 @@ pub enum DocumentAccess {
 pub struct Upstream {
     /// Where it is: at least one, at most [`Upstream::MOST`].
     pub servers: Vec<Server>,
-    /// `http` or `https`, the same for all.
-    pub tls: bool,
+    /// The same for all.
+    pub scheme: Scheme,
     /// Path of the URLs without trailing slash; empty if they have none.
     pub base_path: String,
     /// The `Host` sent upstream.
@@ -115,6 +115,8 @@ pub struct Upstream {
     pub credential: Credential,
     /// Which authorities are believed (https).
     pub roots: Roots,
+    /// What is presented to it (https).
+    pub client_certificate: Option<Certificate>,
     /// Until the response head.
     pub timeout: Duration,
     /// For the whole exchange, if any.
@@ -137,6 +139,29 @@ impl Upstream {
     }
 }
 
+/// What `upstream.url` begins with.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Scheme {
+    /// HTTP/1.1.
+    #[default]
+    Http,
+    /// HTTP/2 by prior knowledge, without TLS.
+    H2c,
+    /// TLS, below which the upstream chooses between HTTP/2 and HTTP/1.1.
+    Https,
+}
+
+impl Scheme {
+    /// As in the configuration.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Http => "http",
+            Self::H2c => "h2c",
+            Self::Https => "https",
+        }
+    }
+}
+
 /// One of the places that `upstream.url` names.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Server {
@@ -151,16 +176,20 @@ pub struct Server {
 
 impl Server {
     /// What tells it from others.
-    pub fn key(&self, tls: bool) -> String {
+    pub fn key(&self, scheme: Scheme) -> String {
         match &self.socket {
+            Some(socket) if scheme == Scheme::H2c => format!("unix+h2c:{}", socket.display()),
             Some(socket) => format!("unix:{}", socket.display()),
-            None => self.origin(tls),
+            None => format!("{}://{}:{}", scheme.word(), self.host, self.port),
         }
     }
 
-    /// Scheme, host and port, the scheme's own port too.
-    pub fn origin(&self, tls: bool) -> String {
-        let scheme = if tls { "https" } else { "http" };
+    /// Scheme, host and port as addresses of the API have them, the scheme's own port too.
+    pub fn origin(&self, scheme: Scheme) -> String {
+        let scheme = match scheme {
+            Scheme::Https => "https",
+            Scheme::Http | Scheme::H2c => "http",
+        };
         format!("{scheme}://{}:{}", self.host, self.port)
     }
 }

@@ -6,7 +6,7 @@ use ipnet::IpNet;
 use url::{Host, Url};
 
 use super::Fault;
-use crate::config::Server;
+use crate::config::{Scheme, Server};
 
 /// A network in CIDR, or a plain address, which is a network of one. Host bits are cleared.
 pub(in crate::config) fn network(text: &str) -> Result<IpNet, Fault> {
@@ -107,7 +107,6 @@ fn absolute(text: &str) -> Result<Url, Fault> {
     }
     match url.scheme() {
         "http" | "https" => {}
-        "h2c" | "unix" => return Err(Fault::with("is not supported by this version yet", help)),
         _ => return Err(Fault::with("is not an http(s) URL", help)),
     }
     if !url.username().is_empty() || url.password().is_some() {
@@ -130,8 +129,8 @@ pub(in crate::config) fn web_url(text: &str) -> Result<String, Fault> {
 /// Where an upstream is.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(in crate::config) struct UpstreamUrl {
-    /// `https`.
-    pub tls: bool,
+    /// What is spoken.
+    pub scheme: Scheme,
     /// Its port is its own or the scheme's.
     pub server: Server,
     /// Without a slash at its end.
@@ -158,10 +157,20 @@ fn unix_url(text: &str) -> Result<UpstreamUrl, Fault> {
     Ok(url)
 }
 
-/// `http` or `https`, maybe a path, nothing behind it; or a unix socket.
+/// `http`, `https` or `h2c`, maybe a path, nothing behind it; or a unix socket.
 pub(in crate::config) fn upstream_url(text: &str) -> Result<UpstreamUrl, Fault> {
     if let Some(rest) = text.strip_prefix("unix:") {
         return unix_url(rest);
+    }
+    let over_http = |url| UpstreamUrl {
+        scheme: Scheme::H2c,
+        ..url
+    };
+    if let Some(rest) = text.strip_prefix("unix+h2c:") {
+        return unix_url(rest).map(over_http);
+    }
+    if let Some(rest) = text.strip_prefix("h2c://") {
+        return upstream_url(&format!("http://{rest}")).map(over_http);
     }
     let url = absolute(text)?;
     if url.query().is_some() || url.fragment().is_some() {
@@ -184,7 +193,10 @@ pub(in crate::config) fn upstream_url(text: &str) -> Result<UpstreamUrl, Fault> 
         return Err(Fault::new("has no port"));
     };
     Ok(UpstreamUrl {
-        tls: url.scheme() == "https",
+        scheme: match url.scheme() {
+            "https" => Scheme::Https,
+            _ => Scheme::Http,
+        },
         server: Server {
             host,
             port,

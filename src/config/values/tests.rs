@@ -103,26 +103,48 @@ fn hosts() {
 }
 
 #[test]
+fn upstream_urls_of_http2() {
+    let cut = |text: &str| {
+        upstream_url(text).map(|url| (url.scheme.word(), url.server.port, url.base_path))
+    };
+    check(cut, "h2c://H:50051/v1/", r#"("h2c", 50051, "/v1")"#);
+    check(cut, "h2c://h", r#"("h2c", 80, "")"#);
+    check(cut, "h2c://user@h", "has a user or a password in it");
+    let unix = "unix+h2c:/run/api.sock:/v1";
+    check(cut, unix, r#"("h2c", 80, "/v1")"#);
+}
+
+#[test]
 fn upstream_urls() {
     let cut = |text: &str| {
-        upstream_url(text).map(|url| (url.tls, url.server.host, url.server.port, url.base_path))
+        upstream_url(text).map(|url| {
+            (
+                url.scheme.word(),
+                url.server.host,
+                url.server.port,
+                url.base_path,
+            )
+        })
     };
     check(
         cut,
         "http://127.0.0.1:8000",
-        r#"(false, "127.0.0.1", 8000, "")"#,
+        r#"("http", "127.0.0.1", 8000, "")"#,
     );
     check(
         cut,
         "https://API.example.com/v1/",
-        r#"(true, "api.example.com", 443, "/v1")"#,
+        r#"("https", "api.example.com", 443, "/v1")"#,
     );
-    check(cut, "http://[::1]/a%20b", r#"(false, "::1", 80, "/a%20b")"#);
-    check(cut, "http://h/a/../b", r#"(false, "h", 80, "/b")"#);
+    check(
+        cut,
+        "http://[::1]/a%20b",
+        r#"("http", "::1", 80, "/a%20b")"#,
+    );
+    check(cut, "http://h/a/../b", r#"("http", "h", 80, "/b")"#);
     check(cut, "127.0.0.1:8000", "is not a URL");
     check(cut, "localhost:8000", "is not an http(s) URL");
     check(cut, "ftp://h", "is not an http(s) URL");
-    check(cut, "h2c://h", "is not supported by this version yet");
     let unix = |text: &str| {
         upstream_url(text).map(|url| (url.server.socket, url.server.host, url.base_path))
     };

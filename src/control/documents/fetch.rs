@@ -112,7 +112,7 @@ impl Upstream {
         Ok(Self {
             targets: snapshot::dial(plugin, limits, roots)?.all().to_vec(),
             credential: snapshot::credential(&upstream.credential),
-            origin: upstream.first().origin(upstream.tls),
+            origin: upstream.first().origin(upstream.scheme),
         })
     }
 

@@ -241,7 +241,7 @@ pub(super) fn identity(plugin: &config::Plugin) -> String {
             .to_string(),
         OpenApiSource::Url(url) => url.clone(),
         OpenApiSource::Upstream(path) => {
-            let origin = upstream.first().origin(upstream.tls);
+            let origin = upstream.first().origin(upstream.scheme);
             format!("{origin}{}{path}", upstream.base_path)
         }
     }

@@ -101,7 +101,7 @@ fn bare() -> Plugin {
 /// Where the API is.
 fn upstream() -> Upstream {
     Upstream {
-        tls: false,
+        scheme: Scheme::Http,
         servers: vec![Server {
             host: "127.0.0.1".to_owned(),
             port: 8000,
@@ -111,6 +111,7 @@ fn upstream() -> Upstream {
         host_header: UpstreamHost::Upstream,
         credential: Credential::Nothing,
         roots: Roots::System,
+        client_certificate: None,
         timeout: Duration::from_secs(40),
         total: None,
         resolve: Duration::from_secs(30),
