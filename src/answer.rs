@@ -9,10 +9,12 @@ use std::time::Instant;
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Method, Response, StatusCode, header};
 use http_body::{Body as HttpBody, Frame, SizeHint};
+use tokio_util::sync::CancellationToken;
 
 use crate::access;
 use crate::body::Upload;
 use crate::rejection::Rejection;
+use crate::server::Cut;
 use crate::streams::Stream;
 use crate::telemetry::{Counters, Outcome, Record};
 use crate::upstream::{ResponseBody, ResponseFault, Switched};
@@ -35,6 +37,10 @@ pub struct Recorder {
     pub record: Record,
     /// What the client sent of its body.
     pub upload: Option<Rc<Upload>>,
+    /// What ends the exchange before its time, until there is a stream.
+    pub cut: Option<Cut>,
+    /// Its place among the streams, from the moment that it is sent.
+    pub stream: Option<Stream>,
     begun: Instant,
     ledger: Rc<Ledger>,
 }
@@ -45,6 +51,8 @@ impl Recorder {
         Self {
             record,
             upload: None,
+            cut: None,
+            stream: None,
             begun: Instant::now(),
             ledger,
         }
@@ -55,6 +63,7 @@ impl Recorder {
         let (status, code) = rejection.kind();
         self.record.status = Some(status);
         self.record.code = Some(code);
+        self.stream = None;
     }
 
     /// Notes an attempt at the upstream that failed.
@@ -106,6 +115,9 @@ impl Recorder {
 impl Drop for Recorder {
     fn drop(&mut self) {
         self.record.total = self.begun.elapsed();
+        if let Some(reason) = self.stream.as_ref().and_then(Stream::reason) {
+            self.record.outcome = Outcome::Cut(reason);
+        }
         if let Some(upload) = &self.upload {
             self.record.request_bytes = upload.bytes();
         }
@@ -122,7 +134,7 @@ pub enum Content {
     /// What the upstream sends.
     Upstream(Box<ResponseBody>),
     /// Nothing: behind this head the upstream speaks another protocol.
-    Switched(Box<Switched>, Rc<Stream>),
+    Switched(Box<Switched>, CancellationToken),
 }
 
 /// A response body with its record.

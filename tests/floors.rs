@@ -62,13 +62,14 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("todo", &[]),
     ("upstream", &["body", "congestion", "headers", "snapshot"]),
     // the life of a request
-    ("streams", &["auth", "snapshot", "tokens"]),
+    ("streams", &["auth", "body", "server", "snapshot", "tokens"]),
     (
         "answer",
         &[
             "access",
             "body",
             "rejection",
+            "server",
             "streams",
             "telemetry",
             "upstream",
@@ -90,10 +91,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "upstream",
         ],
     ),
-    (
-        "tunnel",
-        &["answer", "server", "streams", "telemetry", "upstream"],
-    ),
+    ("tunnel", &["answer", "server", "telemetry", "upstream"]),
     (
         "gateway",
         &[

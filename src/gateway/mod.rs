@@ -28,9 +28,9 @@ use crate::local;
 use crate::network::Network;
 use crate::outbound::{Errand, Stamp, errand, refuse_repeated};
 use crate::rejection::Rejection;
-use crate::server::{Event, Handler, ListenerId, Peer, Settings};
+use crate::server::{Cut, Event, Handler, ListenerId, Peer, Settings};
 use crate::snapshot::{Plugin, Published, Snapshot, View};
-use crate::streams::Streams;
+use crate::streams::{Kind, Stream, Streams};
 use crate::telemetry::{Counters, Record};
 use crate::tunnel;
 use crate::upstream::{Answer, UpstreamError, Upstreams};
@@ -43,7 +43,7 @@ pub struct Gateway {
     shared: Arc<Shared>,
     upstreams: Rc<Upstreams>,
     ledger: Rc<Ledger>,
-    streams: Streams,
+    streams: Rc<Streams>,
     callers: Callers,
     ids: RequestIds,
 }
@@ -59,7 +59,7 @@ impl Gateway {
                 counters: RefCell::default(),
                 access,
             }),
-            streams: Streams::default(),
+            streams: Rc::default(),
             callers: Callers::default(),
             ids: RequestIds::default(),
         }
@@ -262,6 +262,14 @@ impl Gateway {
             body.map(|body| errand.request(&stamp, body))
         };
         let begun = recorder.elapsed();
+        if let Some(cut) = recorder.cut.take() {
+            let (plugin, head) = (errand.plugin, errand.head);
+            let request = (&head.method, &head.uri);
+            let call = (recorder.record.generation, errand.call());
+            let ends = (body.upload(), cut);
+            let stream = self.streams.begin(plugin, request, principal, call, ends);
+            recorder.stream = Some(stream);
+        }
         let (targets, request) = (&errand.plugin.targets, errand.request(&stamp, body));
         let sent = if let Some(protocol) = errand.upgrade {
             Box::pin(self.upstreams.switch(targets, request, protocol)).await
@@ -273,13 +281,16 @@ impl Gateway {
         let (answer, target) =
             sent.map_err(|error| upstream_failed(errand.plugin, &error, recorder))?;
         let response = match answer {
-            Answer::Response(response) => response.map(|body| Content::Upstream(Box::new(body))),
+            Answer::Response(response) => {
+                if let Some(stream) = &recorder.stream {
+                    stream.becomes(Kind::of(response.headers()));
+                }
+                response.map(|body| Content::Upstream(Box::new(body)))
+            }
             Answer::Switched(response) => {
-                let (plugin, head) = (errand.plugin, errand.head);
-                let call = (recorder.record.generation, errand.call());
-                let request = (&head.method, &head.uri);
-                let stream = self.streams.begin(plugin, request, principal, call);
-                response.map(|io| Content::Switched(Box::new(io), stream))
+                let stream = recorder.stream.as_ref();
+                let cut = stream.map(Stream::switches).unwrap_or_default();
+                response.map(|io| Content::Switched(Box::new(io), cut))
             }
         };
         recorder.record.upstream_status = Some(response.status());
@@ -305,7 +316,12 @@ impl Handler for Gateway {
     type Report = Counters;
 
     /// Always answers. What must happen for every request happens here.
-    async fn handle(self: Rc<Self>, request: Request<Incoming>, peer: Rc<Peer>) -> Response<Body> {
+    async fn handle(
+        self: Rc<Self>,
+        request: Request<Incoming>,
+        peer: Rc<Peer>,
+        cut: Cut,
+    ) -> Response<Body> {
         let snapshot = self.view.current(); // exactly one per request
         let ip: IpAddr = peer.remote.ip().to_canonical();
         let mut record = Record::new(
@@ -318,6 +334,7 @@ impl Handler for Gateway {
         record.tls = peer.tls;
         record.generation = snapshot.generation;
         let mut recorder = Box::new(Recorder::begin(record, Rc::clone(&self.ledger)));
+        recorder.cut = Some(cut);
         let (head, body) = request.into_parts();
         let mut body = Some(body);
         // Awaited where it is made: kept in a variable it would be there twice.
@@ -344,9 +361,9 @@ impl Handler for Gateway {
             response.headers_mut().insert(header::CONNECTION, close);
         }
         match response.into_parts() {
-            (head, Content::Switched(upstream, stream)) => {
+            (head, Content::Switched(upstream, cut)) => {
                 let head = Response::from_parts(head, ());
-                tunnel::open(recorder, head, (upstream, stream), &peer)
+                tunnel::open(recorder, head, (upstream, cut), &peer)
             }
             (head, content) => recorder.attach(Response::from_parts(head, content)),
         }
@@ -382,7 +399,9 @@ impl Handler for Gateway {
     }
 
     fn report(&self) -> Counters {
-        self.ledger.counters.borrow().clone()
+        let mut counters = self.ledger.counters.borrow().clone();
+        self.streams.count(|kind| counters.stream_is_open(kind));
+        counters
     }
 
     fn note(&self, event: Event) {
