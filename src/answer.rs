@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::access;
 use crate::body::Upload;
+use crate::held::HeldBody;
 use crate::rejection::Rejection;
 use crate::server::Cut;
 use crate::streams::Stream;
@@ -133,6 +134,8 @@ pub enum Content {
     Full(Bytes),
     /// What the upstream sends.
     Upstream(Box<ResponseBody>),
+    /// The same, looked at before.
+    Held(Box<HeldBody>),
     /// Nothing: behind this head the upstream speaks another protocol.
     Switched(Box<Switched>, CancellationToken),
 }
@@ -167,6 +170,7 @@ impl HttpBody for Body {
             Content::Full(bytes) if bytes.is_empty() => None,
             Content::Full(bytes) => Some(Ok(Frame::data(std::mem::take(bytes)))),
             Content::Upstream(body) => std::task::ready!(Pin::new(body.as_mut()).poll_frame(cx)),
+            Content::Held(body) => std::task::ready!(Pin::new(body.as_mut()).poll_frame(cx)),
             Content::Switched(..) => None,
         };
         let Some(recorder) = &mut me.recorder else {
@@ -198,6 +202,7 @@ impl HttpBody for Body {
         match &self.content {
             Content::Full(bytes) => bytes.is_empty(),
             Content::Upstream(body) => body.is_end_stream(),
+            Content::Held(body) => body.is_end_stream(),
             Content::Switched(..) => true,
         }
     }
@@ -206,6 +211,7 @@ impl HttpBody for Body {
         match &self.content {
             Content::Full(bytes) => SizeHint::with_exact(bytes.len() as u64),
             Content::Upstream(body) => body.size_hint(),
+            Content::Held(body) => body.size_hint(),
             Content::Switched(..) => SizeHint::with_exact(0),
         }
     }

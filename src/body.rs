@@ -126,13 +126,13 @@ const HELD: usize = 64 << 20;
 /// Bytes of [`HELD`] that are in use.
 static IN_USE: AtomicUsize = AtomicUsize::new(0);
 
-/// A part of [`HELD`], given back when it is dropped.
+/// A part of the memory for bodies that are held (64 MiB), given back when it is dropped.
 #[derive(Debug, Default)]
-struct Share(usize);
+pub struct Share(usize);
 
 impl Share {
     /// Takes so much more. False if there is not so much left.
-    fn grow(&mut self, more: usize) -> bool {
+    pub fn grow(&mut self, more: usize) -> bool {
         let fits = |used: usize| used.checked_add(more).filter(|sum| *sum <= HELD);
         let taken = IN_USE.fetch_update(Relaxed, Relaxed, fits).is_ok();
         if taken {

@@ -14,6 +14,7 @@ pub mod control;
 pub mod documents;
 pub mod gateway;
 pub mod headers;
+pub mod held;
 pub mod lines;
 pub mod local;
 pub mod log;

@@ -62,12 +62,14 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("todo", &[]),
     ("upstream", &["body", "congestion", "headers", "snapshot"]),
     // the life of a request
+    ("held", &["body", "upstream"]),
     ("streams", &["auth", "body", "server", "snapshot", "tokens"]),
     (
         "answer",
         &[
             "access",
             "body",
+            "held",
             "rejection",
             "server",
             "streams",
@@ -103,6 +105,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "control",
             "documents",
             "headers",
+            "held",
             "local",
             "network",
             "outbound",

@@ -14,7 +14,7 @@ const FLY: Kind = Kind::Choice(&[("fly", "the proxy of Fly.io")]);
 /// An address to listen on.
 const ADDRESS: Kind = Kind::Text("an address such as `0.0.0.0:8443`");
 /// The most that a size may say: 1 TiB.
-const TIB: u64 = 1 << 40;
+pub(super) const TIB: u64 = 1 << 40;
 
 /// The whole file.
 pub(in crate::config) static ROOT: Table = Table {
@@ -409,6 +409,15 @@ static LIMITS: Table = Table {
             Absent::Text("600/min"),
             "wrong credentials of one network (IPv4 /24, IPv6 /64)",
         ),
+        key(
+            "response_chars",
+            Kind::Integer {
+                min: 0,
+                max: 10_000_000,
+            },
+            Absent::Number(0),
+            "characters of an answer; beyond it the answer is to ask for less; 0: no bound (v1 plugins and Actions take 100000)",
+        ),
     ],
-    later: &["response_chars"],
+    later: &[],
 };

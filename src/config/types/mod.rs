@@ -265,6 +265,8 @@ pub struct Limits {
     pub connections_per_network: usize,
     /// Wrong credentials of one network; `None`: as many as it likes.
     pub failed_auth: Option<Rate>,
+    /// Characters of an answer; 0: as many as there are.
+    pub response_chars: u64,
 }
 
 impl Default for Limits {
@@ -287,6 +289,7 @@ impl Default for Limits {
                 count: NonZeroU32::MIN.saturating_add(599),
                 period: Duration::from_mins(1),
             }),
+            response_chars: 0,
         }
     }
 }
