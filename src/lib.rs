@@ -21,6 +21,7 @@ pub mod log;
 pub mod network;
 pub mod openapi;
 pub mod outbound;
+pub mod pace;
 pub mod problems;
 pub mod rejection;
 pub mod route;

@@ -21,8 +21,9 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("telemetry", &[]),
     ("config", &["problems", "tokens"]),
     ("openapi", &["config"]),
+    ("pace", &["config"]),
     ("auth", &["config", "network", "tokens"]),
-    ("body", &["headers"]),
+    ("body", &["config", "headers", "pace"]),
     // meaning
     ("documents", &["config", "openapi", "problems"]),
     (
@@ -165,6 +166,7 @@ const PURE: &[&str] = &[
     "tokens",
     "headers",
     "network",
+    "pace",
     "route",
     "telemetry",
     "config",

@@ -21,7 +21,8 @@ pub(super) fn bounded(
     check_length(&errand.head.headers, limit)?;
     Ok(body.take().map_or_else(RequestBody::none, |body| {
         let credential = errand.plugin.policy.header().clone();
-        RequestBody::new(body, limit, limits.body_idle, Some(credential))
+        let pace = (limits.body_idle, limits.body_rate);
+        RequestBody::new(body, limit, pace, Some(credential))
     }))
 }
 

@@ -269,6 +269,9 @@ impl Gateway {
         recorder.record.upstream = Some(recorder.elapsed().saturating_sub(begun));
         let (answer, target) =
             sent.map_err(|error| upstream_failed(errand.plugin, &error, recorder))?;
+        if let Some(upload) = &recorder.upload {
+            upload.answered();
+        }
         let response = match answer {
             Answer::Response(response) => response.map(|body| Content::Upstream(Box::new(body))),
             Answer::Switched(response) => {

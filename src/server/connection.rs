@@ -204,11 +204,16 @@ fn service<H: Handler>(
     let watch = Arc::clone(&context.watch);
     let peer = Rc::clone(peer);
     let task = Rc::clone(&context.task);
+    let limit = context.settings.limits.requests_per_connection;
     service_fn(move |mut request: Request<Incoming>| {
         let call = Call::begin(&watch);
         let timed = begun.is_some();
+        let last = watch.is_last(limit);
         if let Some(begun) = &begun {
             *begun.borrow_mut() = Some(Rc::clone(&call));
+            if last {
+                watch.spend();
+            }
         } else if let Some(task) = task.get() {
             call.owned_by(task.clone());
         }
@@ -228,7 +233,7 @@ fn service<H: Handler>(
                 .await
                 .unwrap_or_else(|()| handler.panicked());
             let switches = response.status() == StatusCode::SWITCHING_PROTOCOLS;
-            if peer.draining.get() && !peer.http2 && !switches {
+            if (last || peer.draining.get()) && !peer.http2 && !switches {
                 response
                     .headers_mut()
                     .insert(header::CONNECTION, HeaderValue::from_static("close"));
@@ -289,17 +294,20 @@ async fn run<H: Handler, C: Graceful>(
     mut connection: Pin<&mut C>,
 ) {
     let (watch, limits) = (&context.watch, &context.settings.limits);
-    let ended = tokio::select! {
-        biased;
-        ended = drive(watch, limits, connection.as_mut()) => Some(ended),
-        () = context.drain.cancelled() => None,
-    };
-    let ended = match ended {
-        Some(ended) => ended,
-        None => drain(context, peer, connection.as_mut()).await,
+    let ended = loop {
+        let ended = tokio::select! {
+            biased;
+            ended = drive(watch, limits, connection.as_mut()) => ended,
+            () = context.drain.cancelled() => drain(context, peer, connection.as_mut()).await,
+        };
+        match ended {
+            // What is under way goes on.
+            Err(Overdue::Spent) => connection.as_mut().graceful_shutdown(),
+            ended => break ended,
+        }
     };
     match ended {
-        Ok(Ok(())) => {}
+        Ok(Ok(())) | Err(Overdue::Spent) => {}
         Ok(Err(error)) => {
             if error.is_parse() || (peer.http2 && !is_closed(&error)) {
                 context.handler.note(Event::Unreadable);
@@ -332,6 +340,7 @@ async fn drain<H: Handler, C: Graceful>(
     loop {
         let step = drive(watch, limits, connection.as_mut());
         match tokio::time::timeout(DRAIN_LINGER / 4, step).await {
+            Ok(Err(Overdue::Spent)) => {}
             Ok(ended) => return ended,
             // An HTTP/2 client that is asleep does not answer the farewell: nothing of its own is
             // under way, so it is not waited for.

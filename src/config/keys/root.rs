@@ -410,6 +410,21 @@ static LIMITS: Table = Table {
             "wrong credentials of one network (IPv4 /24, IPv6 /64)",
         ),
         key(
+            "requests_per_connection",
+            Kind::Integer {
+                min: 1,
+                max: 1_000_000_000,
+            },
+            Absent::Number(10_000),
+            "requests of a connection, which then ends after what is under way",
+        ),
+        key(
+            "body_rate",
+            Kind::Rate,
+            Absent::Text("100/s"),
+            "least bytes of a request body that is waited for; `body_idle` is given in advance",
+        ),
+        key(
             "response_chars",
             Kind::Integer {
                 min: 0,
