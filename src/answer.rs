@@ -9,10 +9,13 @@ use std::time::Instant;
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Method, Response, StatusCode, header};
 use http_body::{Body as HttpBody, Frame, SizeHint};
+use tokio_util::sync::CancellationToken;
 
 use crate::access;
 use crate::body::Upload;
+use crate::held::HeldBody;
 use crate::rejection::Rejection;
+use crate::server::Cut;
 use crate::streams::Stream;
 use crate::telemetry::{Counters, Outcome, Record};
 use crate::upstream::{ResponseBody, ResponseFault, Switched};
@@ -35,6 +38,10 @@ pub struct Recorder {
     pub record: Record,
     /// What the client sent of its body.
     pub upload: Option<Rc<Upload>>,
+    /// What ends the exchange before its time, until there is a stream.
+    pub cut: Option<Cut>,
+    /// Its place among the streams, from the moment that it is sent.
+    pub stream: Option<Stream>,
     begun: Instant,
     ledger: Rc<Ledger>,
 }
@@ -45,6 +52,8 @@ impl Recorder {
         Self {
             record,
             upload: None,
+            cut: None,
+            stream: None,
             begun: Instant::now(),
             ledger,
         }
@@ -55,6 +64,7 @@ impl Recorder {
         let (status, code) = rejection.kind();
         self.record.status = Some(status);
         self.record.code = Some(code);
+        self.stream = None;
     }
 
     /// Notes an attempt at the upstream that failed.
@@ -106,6 +116,9 @@ impl Recorder {
 impl Drop for Recorder {
     fn drop(&mut self) {
         self.record.total = self.begun.elapsed();
+        if let Some(reason) = self.stream.as_ref().and_then(Stream::reason) {
+            self.record.outcome = Outcome::Cut(reason);
+        }
         if let Some(upload) = &self.upload {
             self.record.request_bytes = upload.bytes();
         }
@@ -121,8 +134,10 @@ pub enum Content {
     Full(Bytes),
     /// What the upstream sends.
     Upstream(Box<ResponseBody>),
+    /// The same, looked at before.
+    Held(Box<HeldBody>),
     /// Nothing: behind this head the upstream speaks another protocol.
-    Switched(Box<Switched>, Rc<Stream>),
+    Switched(Box<Switched>, CancellationToken),
 }
 
 /// A response body with its record.
@@ -155,6 +170,7 @@ impl HttpBody for Body {
             Content::Full(bytes) if bytes.is_empty() => None,
             Content::Full(bytes) => Some(Ok(Frame::data(std::mem::take(bytes)))),
             Content::Upstream(body) => std::task::ready!(Pin::new(body.as_mut()).poll_frame(cx)),
+            Content::Held(body) => std::task::ready!(Pin::new(body.as_mut()).poll_frame(cx)),
             Content::Switched(..) => None,
         };
         let Some(recorder) = &mut me.recorder else {
@@ -186,6 +202,7 @@ impl HttpBody for Body {
         match &self.content {
             Content::Full(bytes) => bytes.is_empty(),
             Content::Upstream(body) => body.is_end_stream(),
+            Content::Held(body) => body.is_end_stream(),
             Content::Switched(..) => true,
         }
     }
@@ -194,6 +211,7 @@ impl HttpBody for Body {
         match &self.content {
             Content::Full(bytes) => SizeHint::with_exact(bytes.len() as u64),
             Content::Upstream(body) => body.size_hint(),
+            Content::Held(body) => body.size_hint(),
             Content::Switched(..) => SizeHint::with_exact(0),
         }
     }

@@ -17,6 +17,9 @@ use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use tokio::time::{Instant, Sleep};
 
+use crate::config::Rate;
+use crate::pace::Credit;
+
 /// Waits for the next piece of something, and no longer than a limit.
 ///
 /// Costs nothing until it has to wait, and one timer from then on: the timer is moved when it
@@ -43,15 +46,28 @@ impl Patience {
         self.since = None;
     }
 
+    /// How long it has been waiting by now.
+    fn waited(&self) -> Duration {
+        self.since.map_or(Duration::ZERO, |since| since.elapsed())
+    }
+
     /// None came. Ready when the limit has passed since the last one.
     pub fn poll_overdue(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        self.poll_overdue_within(cx, Duration::MAX)
+    }
+
+    /// The same, or when `less` has.
+    fn poll_overdue_within(&mut self, cx: &mut Context<'_>, less: Duration) -> Poll<()> {
         let Some(limit) = self.limit else {
             return Poll::Pending;
         };
-        let end = *self.since.get_or_insert_with(Instant::now) + limit;
+        let end = *self.since.get_or_insert_with(Instant::now) + limit.min(less);
         let timer = self
             .timer
             .get_or_insert_with(|| Box::pin(tokio::time::sleep_until(end)));
+        if end < timer.deadline() {
+            timer.as_mut().reset(end);
+        }
         loop {
             std::task::ready!(timer.as_mut().poll(cx));
             if timer.deadline() >= end {
@@ -70,6 +86,8 @@ pub struct Upload {
     /// The upstream asked and the client has not given.
     waiting: Cell<bool>,
     progress: Cell<Instant>,
+    /// There is a head of a response: what still comes has its own pace.
+    answered: Cell<bool>,
     fault: Cell<Option<BodyFault>>,
 }
 
@@ -94,6 +112,12 @@ impl Upload {
         self.progress.get()
     }
 
+    /// The head of the response is there. From now on nothing hurries: the two may be speaking
+    /// with each other.
+    pub fn answered(&self) {
+        self.answered.set(true);
+    }
+
     /// What the client did wrong.
     pub fn fault(&self) -> Option<BodyFault> {
         self.fault.get()
@@ -109,7 +133,7 @@ pub enum BodyFault {
         /// The limit, bytes.
         limit: u64,
     },
-    /// Nothing came for `limits.body_idle`.
+    /// Nothing came for `limits.body_idle`, or less than `limits.body_rate`.
     #[error("the body did not arrive in time")]
     TooSlow,
     /// All bodies that are held have as much as they may together.
@@ -126,13 +150,13 @@ const HELD: usize = 64 << 20;
 /// Bytes of [`HELD`] that are in use.
 static IN_USE: AtomicUsize = AtomicUsize::new(0);
 
-/// A part of [`HELD`], given back when it is dropped.
+/// A part of the memory for bodies that are held (64 MiB), given back when it is dropped.
 #[derive(Debug, Default)]
-struct Share(usize);
+pub struct Share(usize);
 
 impl Share {
     /// Takes so much more. False if there is not so much left.
-    fn grow(&mut self, more: usize) -> bool {
+    pub fn grow(&mut self, more: usize) -> bool {
         let fits = |used: usize| used.checked_add(more).filter(|sum| *sum <= HELD);
         let taken = IN_USE.fetch_update(Relaxed, Relaxed, fits).is_ok();
         if taken {
@@ -182,22 +206,25 @@ pub struct RequestBody {
     share: Share,
     upload: Rc<Upload>,
     patience: Patience,
+    /// `limits.body_rate`
+    credit: Option<Credit>,
     limit: u64,
     credential: Option<HeaderName>,
 }
 
 impl RequestBody {
-    /// `limit` in bytes; `idle`: between two reads; `credential`: the header that no trailer may
-    /// bring in after all.
+    /// `limit` in bytes; `idle`: between two reads; `rate`: least bytes; `credential`: the header
+    /// that no trailer may bring in after all.
     pub fn new(
         incoming: Incoming,
         limit: u64,
-        idle: Duration,
+        (idle, rate): (Duration, Option<Rate>),
         credential: Option<HeaderName>,
     ) -> Self {
         let incoming = (!incoming.is_end_stream()).then_some(incoming);
         Self {
             credential,
+            credit: rate.map(|rate| Credit::new(rate, idle)),
             ..Self::from_parts(incoming, limit, Patience::new(Some(idle)))
         }
     }
@@ -218,9 +245,11 @@ impl RequestBody {
                 ended: Cell::new(empty),
                 waiting: Cell::new(false),
                 progress: Cell::new(Instant::now()),
+                answered: Cell::new(false),
                 fault: Cell::new(None),
             }),
             patience,
+            credit: None,
             limit,
             credential: None,
         }
@@ -234,6 +263,7 @@ impl RequestBody {
             share: Share::default(),
             upload: Rc::clone(&self.upload),
             patience: Patience::new(None),
+            credit: None,
             limit: self.limit,
             credential: None,
         })
@@ -300,12 +330,24 @@ impl Body for RequestBody {
             Poll::Ready(frame) => frame,
             Poll::Pending => {
                 me.upload.waiting.set(true);
-                std::task::ready!(me.patience.poll_overdue(cx));
+                if me.upload.answered.get() {
+                    me.credit = None;
+                }
+                let left = me.credit.as_ref().map_or(Duration::MAX, Credit::left);
+                std::task::ready!(me.patience.poll_overdue_within(cx, left));
                 return me.failed(BodyFault::TooSlow);
             }
         };
         me.upload.waiting.set(false);
         me.upload.progress.set(Instant::now());
+        let length = match &frame {
+            Some(Ok(frame)) => frame.data_ref().map_or(0, Buf::remaining) as u64,
+            _ => 0,
+        };
+        if let Some(credit) = &mut me.credit {
+            credit.spend(me.patience.waited());
+            credit.earn(length);
+        }
         me.patience.progress();
         match frame {
             None => {
@@ -315,7 +357,6 @@ impl Body for RequestBody {
             }
             Some(Err(_)) => me.failed(BodyFault::Broken),
             Some(Ok(frame)) => {
-                let length = frame.data_ref().map_or(0, Buf::remaining) as u64;
                 let bytes = me.upload.bytes.get() + length;
                 me.upload.bytes.set(bytes);
                 if bytes > me.limit {

@@ -124,6 +124,17 @@ impl Errand<'_> {
         self.operation.map_or(Call::Unpublished, Call::Operation)
     }
 
+    /// Most bytes of the request's body, where the operation has a bound of its own.
+    pub fn body_bytes(&self) -> Option<u64> {
+        self.plugin.operations[self.operation?].body_bytes
+    }
+
+    /// Parameters by which the operation's answer gets smaller.
+    pub fn narrowing(&self) -> &[String] {
+        let operation = self.operation.map(|index| &self.plugin.operations[index]);
+        operation.map_or(&[], |operation| &operation.narrowing)
+    }
+
     /// What is put in front of the path.
     fn prefix(&self) -> &str {
         self.operation.map_or(&self.plugin.base_path, |index| {
@@ -191,6 +202,11 @@ impl Errand<'_> {
         let mut headers = headers::outbound(&self.head.headers, &out);
         if let Some(index) = self.operation {
             self.plugin.operations[index].fixed.apply(&mut headers);
+        }
+        if self.plugin.response_chars > 0 {
+            // Of what is encoded nobody knows how many characters it has.
+            let plain = HeaderValue::from_static("identity");
+            headers.insert(header::ACCEPT_ENCODING, plain);
         }
         frame(&mut headers, &self.head.method, &body);
         let mut request = Request::new(body);

@@ -73,6 +73,9 @@ pub enum Rejection {
     /// An upgrade where the upstream is spoken to in HTTP/2 alone.
     #[error("the API is spoken to in HTTP/2, which has no upgrade to another protocol")]
     NoUpgrade,
+    /// Its answer is longer than `limits.response_chars`.
+    #[error(transparent)]
+    ResponseTooLarge(Box<Excess>),
     /// A connection that is not taken: `limits.connections_per_network`.
     #[error("your network has too many connections open")]
     TooManyConnections,
@@ -82,6 +85,53 @@ pub enum Rejection {
     /// A bug.
     #[error("the gateway failed")]
     Internal,
+}
+
+/// An answer that is too long to be of use, in words that help to get a shorter one.
+#[derive(Debug, thiserror::Error)]
+pub struct Excess {
+    /// Its length, where it was told.
+    pub bytes: Option<u64>,
+    /// `limits.response_chars`
+    pub limit: u64,
+    /// It is not the characters that were counted but the bytes, since it is encoded.
+    pub encoded: bool,
+    /// The request changed something all the same.
+    pub carried_out: bool,
+    /// The API's status, if it was not one of success.
+    pub status: Option<StatusCode>,
+    /// Parameters that may help.
+    pub narrowing: Vec<String>,
+}
+
+impl std::fmt::Display for Excess {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let unit = if self.encoded { "bytes" } else { "characters" };
+        let limit = self.limit;
+        f.write_str("the API's answer ")?;
+        if let Some(status) = self.status {
+            write!(f, "(status {}) ", status.as_u16())?;
+        }
+        match self.bytes {
+            Some(bytes) => write!(f, "has {bytes} bytes; at most {limit} {unit} are passed on")?,
+            None => write!(f, "has more than the {limit} {unit} that are passed on")?,
+        }
+        match self.narrowing.as_slice() {
+            [] => f.write_str(". Ask for less: fewer items, fewer fields, or a narrower search"),
+            [one] => write!(f, ". Ask for less, with the parameter `{one}`"),
+            [most @ .., last] => {
+                let most = most.join("`, `");
+                write!(
+                    f,
+                    ". Ask for less, with the parameters `{most}` or `{last}`"
+                )
+            }
+        }?;
+        if self.carried_out {
+            f.write_str(". The request itself was carried out: do not repeat it")?;
+        }
+        Ok(())
+    }
 }
 
 /// Seconds after which a document that could not be fetched may be there.
@@ -121,6 +171,7 @@ impl Rejection {
             Self::UpstreamTimeout { .. } => (StatusCode::GATEWAY_TIMEOUT, "upstream_timeout"),
             Self::UpstreamBroken => (StatusCode::BAD_GATEWAY, "upstream_broken"),
             Self::NoUpgrade => (StatusCode::NOT_IMPLEMENTED, "upgrade_unsupported"),
+            Self::ResponseTooLarge(_) => (StatusCode::BAD_GATEWAY, "response_too_large"),
             Self::TooManyConnections => (StatusCode::SERVICE_UNAVAILABLE, "too_many_connections"),
             Self::ForeignOrigin => (StatusCode::FORBIDDEN, "foreign_origin"),
             Self::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "internal"),

@@ -2,7 +2,6 @@
 
 use std::io;
 use std::pin::Pin;
-use std::rc::Rc;
 use std::task::{Context, Poll};
 
 use http::{Response, StatusCode};
@@ -11,7 +10,6 @@ use tokio_util::sync::CancellationToken;
 
 use crate::answer::{Body, Recorder};
 use crate::server::{End, Peer, Tunnel};
-use crate::streams::Stream;
 use crate::telemetry::Outcome;
 use crate::upstream::Switched;
 
@@ -20,7 +18,7 @@ use crate::upstream::Switched;
 pub fn open(
     mut recorder: Box<Recorder>,
     head: Response<()>,
-    (upstream, stream): (Box<Switched>, Rc<Stream>),
+    (upstream, cut): (Box<Switched>, CancellationToken),
     peer: &Peer,
 ) -> Response<Body> {
     let record = &mut recorder.record;
@@ -32,7 +30,7 @@ pub fn open(
     let tunnel = Recorded {
         upstream,
         recorder,
-        stream,
+        cut,
     };
     *peer.tunnel.borrow_mut() = Some(Box::new(tunnel));
     head.map(|()| Body::none())
@@ -43,7 +41,7 @@ pub fn open(
 struct Recorded {
     upstream: Box<Switched>,
     recorder: Box<Recorder>,
-    stream: Rc<Stream>,
+    cut: CancellationToken,
 }
 
 impl Recorded {
@@ -58,7 +56,7 @@ impl Recorded {
 
 impl Tunnel for Recorded {
     fn cut(&self) -> CancellationToken {
-        self.stream.cut()
+        self.cut.clone()
     }
 
     fn ended(&mut self, end: End) {
@@ -67,7 +65,8 @@ impl Tunnel for Recorded {
             End::ClientLeft => Outcome::ClientLeft,
             End::UpstreamBroken => Outcome::UpstreamBroken,
             End::HalfClosed => Outcome::Cut("half_closed"),
-            End::Cut => Outcome::Cut(self.stream.reason()),
+            // Its record knows why.
+            End::Cut => return,
         };
         if end == End::UpstreamBroken {
             self.recorder.upstream_failed("body");

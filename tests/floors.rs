@@ -21,8 +21,9 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("telemetry", &[]),
     ("config", &["problems", "tokens"]),
     ("openapi", &["config"]),
+    ("pace", &["config"]),
     ("auth", &["config", "network", "tokens"]),
-    ("body", &["headers"]),
+    ("body", &["config", "headers", "pace"]),
     // meaning
     ("documents", &["config", "openapi", "problems"]),
     (
@@ -62,13 +63,16 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("todo", &[]),
     ("upstream", &["body", "congestion", "headers", "snapshot"]),
     // the life of a request
-    ("streams", &["auth", "snapshot", "tokens"]),
+    ("held", &["body", "upstream"]),
+    ("streams", &["auth", "body", "server", "snapshot", "tokens"]),
     (
         "answer",
         &[
             "access",
             "body",
+            "held",
             "rejection",
+            "server",
             "streams",
             "telemetry",
             "upstream",
@@ -90,10 +94,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "upstream",
         ],
     ),
-    (
-        "tunnel",
-        &["answer", "server", "streams", "telemetry", "upstream"],
-    ),
+    ("tunnel", &["answer", "server", "telemetry", "upstream"]),
     (
         "gateway",
         &[
@@ -105,6 +106,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "control",
             "documents",
             "headers",
+            "held",
             "local",
             "network",
             "outbound",
@@ -164,6 +166,7 @@ const PURE: &[&str] = &[
     "tokens",
     "headers",
     "network",
+    "pace",
     "route",
     "telemetry",
     "config",

@@ -2,6 +2,8 @@
 //!
 //! [`Gateway::answer`] reads from top to bottom; the order of its steps is the product's policy.
 
+mod bodies;
+mod guard;
 mod origin;
 
 use std::cell::RefCell;
@@ -19,7 +21,7 @@ use jiff::Timestamp;
 use crate::access;
 use crate::answer::{Body, Content, Ledger, Recorder};
 use crate::auth::{AuthError, AuthFailure, Principal};
-use crate::body::{self, BodyFault, RequestBody, Upload};
+use crate::body::{RequestBody, Upload};
 use crate::callers::{Callers, RequestIds};
 use crate::control::Shared;
 use crate::documents::{self, Found};
@@ -28,12 +30,14 @@ use crate::local;
 use crate::network::Network;
 use crate::outbound::{Errand, Stamp, errand, refuse_repeated};
 use crate::rejection::Rejection;
-use crate::server::{Event, Handler, ListenerId, Peer, Settings};
+use crate::server::{Cut, Event, Handler, ListenerId, Peer, Settings};
 use crate::snapshot::{Plugin, Published, Snapshot, View};
-use crate::streams::Streams;
+use crate::streams::{Kind, Stream, Streams};
 use crate::telemetry::{Counters, Record};
 use crate::tunnel;
 use crate::upstream::{Answer, UpstreamError, Upstreams};
+use bodies::{bounded, is_read};
+use guard::guard;
 use origin::{origin, refuse_foreign_page};
 
 /// Serves the requests of one worker.
@@ -43,7 +47,7 @@ pub struct Gateway {
     shared: Arc<Shared>,
     upstreams: Rc<Upstreams>,
     ledger: Rc<Ledger>,
-    streams: Streams,
+    streams: Rc<Streams>,
     callers: Callers,
     ids: RequestIds,
 }
@@ -59,7 +63,7 @@ impl Gateway {
                 counters: RefCell::default(),
                 access,
             }),
-            streams: Streams::default(),
+            streams: Rc::default(),
             callers: Callers::default(),
             ids: RequestIds::default(),
         }
@@ -132,15 +136,7 @@ impl Gateway {
         let principal = self.admit(plugin, &head.headers, &errand, recorder)?;
 
         // 8. Do it.
-        check_length(&head.headers, snapshot.limits.body_bytes)?;
-        let mut body = body.take().map_or_else(RequestBody::none, |body| {
-            RequestBody::new(
-                body,
-                snapshot.limits.body_bytes,
-                snapshot.limits.body_idle,
-                Some(plugin.policy.header().clone()),
-            )
-        });
+        let mut body = bounded(&errand, body, snapshot)?;
         recorder.upload = Some(body.upload());
         refuse_repeated(&errand, &mut body).await?;
         self.forward(errand, body, &principal, recorder).await
@@ -258,6 +254,7 @@ impl Gateway {
             Some(errand.request(&stamp, body))
         };
         let begun = recorder.elapsed();
+        self.begin_stream(&errand, body.upload(), principal, recorder);
         let (targets, request) = (&errand.plugin.targets, errand.request(&stamp, body));
         let sent = if let Some(protocol) = errand.upgrade {
             Box::pin(self.upstreams.switch(targets, request, protocol)).await
@@ -268,14 +265,15 @@ impl Gateway {
         recorder.record.upstream = Some(recorder.elapsed().saturating_sub(begun));
         let (answer, target) =
             sent.map_err(|error| upstream_failed(errand.plugin, &error, recorder))?;
+        if let Some(upload) = &recorder.upload {
+            upload.answered();
+        }
         let response = match answer {
             Answer::Response(response) => response.map(|body| Content::Upstream(Box::new(body))),
             Answer::Switched(response) => {
-                let (plugin, head) = (errand.plugin, errand.head);
-                let call = (recorder.record.generation, errand.call());
-                let request = (&head.method, &head.uri);
-                let stream = self.streams.begin(plugin, request, principal, call);
-                response.map(|io| Content::Switched(Box::new(io), stream))
+                let stream = recorder.stream.as_ref();
+                let cut = stream.map(Stream::switches).unwrap_or_default();
+                response.map(|io| Content::Switched(Box::new(io), cut))
             }
         };
         recorder.record.upstream_status = Some(response.status());
@@ -283,7 +281,31 @@ impl Gateway {
             recorder.upstream_failed("replay");
             return Err(Rejection::UpstreamBroken);
         }
+        let response = guard(&errand, response, recorder).await?;
+        if let (Some(stream), Content::Upstream(_) | Content::Held(_)) =
+            (&recorder.stream, response.body())
+        {
+            stream.becomes(Kind::of(response.headers()));
+        }
         Ok(errand.response(&stamp, response, target))
+    }
+
+    /// From here on it may be cut.
+    fn begin_stream(
+        &self,
+        errand: &Errand<'_>,
+        upload: Rc<Upload>,
+        principal: &Principal,
+        recorder: &mut Recorder,
+    ) {
+        if let Some(cut) = recorder.cut.take() {
+            let (plugin, head) = (errand.plugin, errand.head);
+            let request = (&head.method, &head.uri);
+            let call = (recorder.record.generation, errand.call());
+            let ends = (upload, cut);
+            let stream = self.streams.begin(plugin, request, principal, call, ends);
+            recorder.stream = Some(stream);
+        }
     }
 
     /// Notes who called, for the record.
@@ -301,7 +323,12 @@ impl Handler for Gateway {
     type Report = Counters;
 
     /// Always answers. What must happen for every request happens here.
-    async fn handle(self: Rc<Self>, request: Request<Incoming>, peer: Rc<Peer>) -> Response<Body> {
+    async fn handle(
+        self: Rc<Self>,
+        request: Request<Incoming>,
+        peer: Rc<Peer>,
+        cut: Cut,
+    ) -> Response<Body> {
         let snapshot = self.view.current(); // exactly one per request
         let ip: IpAddr = peer.remote.ip().to_canonical();
         let mut record = Record::new(
@@ -314,6 +341,7 @@ impl Handler for Gateway {
         record.tls = peer.tls;
         record.generation = snapshot.generation;
         let mut recorder = Box::new(Recorder::begin(record, Rc::clone(&self.ledger)));
+        recorder.cut = Some(cut);
         let (head, body) = request.into_parts();
         let mut body = Some(body);
         // Awaited where it is made: kept in a variable it would be there twice.
@@ -340,9 +368,9 @@ impl Handler for Gateway {
             response.headers_mut().insert(header::CONNECTION, close);
         }
         match response.into_parts() {
-            (head, Content::Switched(upstream, stream)) => {
+            (head, Content::Switched(upstream, cut)) => {
                 let head = Response::from_parts(head, ());
-                tunnel::open(recorder, head, (upstream, stream), &peer)
+                tunnel::open(recorder, head, (upstream, cut), &peer)
             }
             (head, content) => recorder.attach(Response::from_parts(head, content)),
         }
@@ -378,7 +406,9 @@ impl Handler for Gateway {
     }
 
     fn report(&self) -> Counters {
-        self.ledger.counters.borrow().clone()
+        let mut counters = self.ledger.counters.borrow().clone();
+        self.streams.count(|kind| counters.stream_is_open(kind));
+        counters
     }
 
     fn note(&self, event: Event) {
@@ -427,30 +457,6 @@ fn refused(plugin: &Plugin, failure: AuthFailure, scope: Option<&str>) -> Reject
         failure,
         challenge: plugin.policy.challenge(failure, scope),
     }
-}
-
-/// Whether a request was read to its end, so that another can follow it. `body` is what nobody
-/// wanted: a little is read here, unless its sender waits to be asked for it.
-async fn is_read(head: &Parts, body: Option<Incoming>, upload: Option<&Upload>) -> bool {
-    match body {
-        None => upload.is_none_or(Upload::ended),
-        Some(body) => {
-            http_body::Body::is_end_stream(&body)
-                || (!head.headers.contains_key(header::EXPECT) && body::discard(body).await)
-        }
-    }
-}
-
-/// A body that is announced as too large is refused before the upstream hears of it.
-fn check_length(headers: &HeaderMap, limit: u64) -> Result<(), Rejection> {
-    let length = headers
-        .get(header::CONTENT_LENGTH)
-        .and_then(|value| value.to_str().ok())
-        .and_then(|value| value.parse::<u64>().ok());
-    if length.is_some_and(|length| length > limit) {
-        return Err(BodyFault::TooLarge { limit }.into());
-    }
-    Ok(())
 }
 
 /// What the log gets, and what the client gets.

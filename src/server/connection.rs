@@ -1,6 +1,6 @@
 //! The life of a connection: TLS, choice of the codec, requests, end.
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
@@ -18,6 +18,7 @@ use hyper::service::{HttpService, service_fn};
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::task::AbortHandle;
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
@@ -26,7 +27,7 @@ use super::h2frames::FrameWatch;
 use super::intake::Intake;
 use super::linger::Socket;
 use super::sniff::{Rewind, is_http2};
-use super::streams::{Call, StreamExecutor, Tracked};
+use super::streams::{Call, Cut, StreamExecutor, Tracked};
 use super::watch::{ConnectionWatch, Overdue, Phase, Watched, drive};
 use super::{Event, Handler, Kind, Peer, Settings, tunnel};
 
@@ -45,7 +46,11 @@ struct Context<H: Handler> {
     settings: Settings,
     watch: Arc<ConnectionWatch>,
     drain: CancellationToken,
+    task: Task,
 }
+
+/// The task that serves a connection, known once it is spawned.
+pub(super) type Task = Rc<OnceCell<AbortHandle>>;
 
 /// Serves a connection to its end.
 pub(crate) async fn serve<H: Handler>(
@@ -53,7 +58,7 @@ pub(crate) async fn serve<H: Handler>(
     kind: Kind,
     socket: Socket,
     (remote, local): (SocketAddr, SocketAddr),
-    drain: CancellationToken,
+    (drain, task): (CancellationToken, Task),
 ) {
     let settings = handler.settings();
     let watch = ConnectionWatch::new();
@@ -63,6 +68,7 @@ pub(crate) async fn serve<H: Handler>(
         settings,
         watch,
         drain,
+        task,
     };
     let peer = move |tls, http2| Peer {
         remote,
@@ -197,11 +203,19 @@ fn service<H: Handler>(
     let handler = Rc::clone(&context.handler);
     let watch = Arc::clone(&context.watch);
     let peer = Rc::clone(peer);
+    let task = Rc::clone(&context.task);
+    let limit = context.settings.limits.requests_per_connection;
     service_fn(move |mut request: Request<Incoming>| {
         let call = Call::begin(&watch);
         let timed = begun.is_some();
+        let last = watch.is_last(limit);
         if let Some(begun) = &begun {
             *begun.borrow_mut() = Some(Rc::clone(&call));
+            if last {
+                watch.spend();
+            }
+        } else if let Some(task) = task.get() {
+            call.owned_by(task.clone());
         }
         if let Some(asked) = &asked
             && let Some(upgrade) = request.extensions_mut().remove()
@@ -211,14 +225,15 @@ fn service<H: Handler>(
         let handler = Rc::clone(&handler);
         let peer = Rc::clone(&peer);
         // Boxed: the codec moves what it is given several times, and this is some kilobytes.
-        let mut answer = Box::pin(Rc::clone(&handler).handle(request, Rc::clone(&peer)));
+        let answer = Rc::clone(&handler).handle(request, Rc::clone(&peer), Cut::of(&call));
+        let mut answer = Box::pin(answer);
         async move {
             // A bug costs one request, not the connection with its other streams.
             let mut response = std::future::poll_fn(|cx| poll_caught(answer.as_mut(), cx))
                 .await
                 .unwrap_or_else(|()| handler.panicked());
             let switches = response.status() == StatusCode::SWITCHING_PROTOCOLS;
-            if peer.draining.get() && !peer.http2 && !switches {
+            if (last || peer.draining.get()) && !peer.http2 && !switches {
                 response
                     .headers_mut()
                     .insert(header::CONNECTION, HeaderValue::from_static("close"));
@@ -279,17 +294,20 @@ async fn run<H: Handler, C: Graceful>(
     mut connection: Pin<&mut C>,
 ) {
     let (watch, limits) = (&context.watch, &context.settings.limits);
-    let ended = tokio::select! {
-        biased;
-        ended = drive(watch, limits, connection.as_mut()) => Some(ended),
-        () = context.drain.cancelled() => None,
-    };
-    let ended = match ended {
-        Some(ended) => ended,
-        None => drain(context, peer, connection.as_mut()).await,
+    let ended = loop {
+        let ended = tokio::select! {
+            biased;
+            ended = drive(watch, limits, connection.as_mut()) => ended,
+            () = context.drain.cancelled() => drain(context, peer, connection.as_mut()).await,
+        };
+        match ended {
+            // What is under way goes on.
+            Err(Overdue::Spent) => connection.as_mut().graceful_shutdown(),
+            ended => break ended,
+        }
     };
     match ended {
-        Ok(Ok(())) => {}
+        Ok(Ok(())) | Err(Overdue::Spent) => {}
         Ok(Err(error)) => {
             if error.is_parse() || (peer.http2 && !is_closed(&error)) {
                 context.handler.note(Event::Unreadable);
@@ -322,6 +340,7 @@ async fn drain<H: Handler, C: Graceful>(
     loop {
         let step = drive(watch, limits, connection.as_mut());
         match tokio::time::timeout(DRAIN_LINGER / 4, step).await {
+            Ok(Err(Overdue::Spent)) => {}
             Ok(ended) => return ended,
             // An HTTP/2 client that is asleep does not answer the farewell: nothing of its own is
             // under way, so it is not waited for.

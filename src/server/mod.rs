@@ -32,6 +32,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::sync::CancellationToken;
 
 pub use listener::{BindError, Bound, Kind, bind, bind_unix, unbind_unix};
+pub use streams::Cut;
 pub use worker::{ListenerId, Workers};
 
 use crate::config::{Limits, ProxyProtocol};
@@ -45,11 +46,12 @@ pub trait Handler: 'static {
     /// What [`Handler::report`] gives.
     type Report: Send + 'static;
 
-    /// Always answers.
+    /// Always answers, unless it uses `cut`.
     fn handle(
         self: Rc<Self>,
         request: Request<Incoming>,
         peer: Rc<Peer>,
+        cut: Cut,
     ) -> impl Future<Output = Response<Self::Body>> + 'static;
 
     /// The answer when serving a request panicked; counts it.

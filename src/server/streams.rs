@@ -4,7 +4,7 @@
 //! stalls. On HTTP/1.1 the socket shows it; on HTTP/2 only the future that owns the stream can be
 //! ended, so it is timed here.
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::future::Future;
 use std::pin::Pin;
 use std::rc::Rc;
@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
+use tokio::task::AbortHandle;
 use tokio::time::{Instant, Sleep};
 
 use super::watch::ConnectionWatch;
@@ -24,6 +25,8 @@ pub(crate) struct Call {
     watch: Arc<ConnectionWatch>,
     /// Since when a piece of the body is in the codec's hands and no further one was asked for.
     given: Cell<Option<Instant>>,
+    /// What owns the response: the connection of HTTP/1.1, the stream's future of HTTP/2.
+    task: OnceCell<AbortHandle>,
 }
 
 impl Call {
@@ -32,7 +35,32 @@ impl Call {
         Rc::new(Self {
             watch: Arc::clone(watch),
             given: Cell::new(None),
+            task: OnceCell::new(),
         })
+    }
+
+    /// Names the task that [`Cut`] ends.
+    pub(super) fn owned_by(&self, task: AbortHandle) {
+        let _ = self.task.set(task);
+    }
+}
+
+/// Ends one exchange before its time, whether or not its client takes anything: a body is not
+/// polled meanwhile, so what owns it is dropped. HTTP/1.1: the connection is closed, without the
+/// end of the body. HTTP/2: the stream is reset, and the connection's others go on.
+#[derive(Debug)]
+pub struct Cut(Rc<Call>);
+
+impl Cut {
+    pub(super) fn of(call: &Rc<Call>) -> Self {
+        Self(Rc::clone(call))
+    }
+
+    /// Does it, as soon as the worker comes to it.
+    pub fn now(&self) {
+        if let Some(task) = self.0.task.get() {
+            task.abort();
+        }
     }
 }
 
@@ -129,13 +157,10 @@ pub(crate) struct StreamExecutor {
 
 impl<F: Future<Output = ()> + 'static> hyper::rt::Executor<F> for StreamExecutor {
     fn execute(&self, future: F) {
-        let call = self
-            .begun
-            .borrow_mut()
-            .take()
-            .map(|call| Rc::downgrade(&call));
+        let begun = self.begun.borrow_mut().take();
+        let call = begun.as_ref().map(Rc::downgrade);
         let (stall, stalled) = (self.stall, Rc::clone(&self.stalled));
-        tokio::task::spawn_local(async move {
+        let task = tokio::task::spawn_local(async move {
             let mut future = std::pin::pin!(future);
             let mut timer: Option<Pin<Box<Sleep>>> = None;
             std::future::poll_fn(|cx| {
@@ -163,5 +188,8 @@ impl<F: Future<Output = ()> + 'static> hyper::rt::Executor<F> for StreamExecutor
             })
             .await;
         });
+        if let Some(call) = begun {
+            call.owned_by(task.abort_handle());
+        }
     }
 }

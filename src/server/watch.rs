@@ -10,7 +10,7 @@ use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
@@ -33,6 +33,10 @@ pub(crate) struct ConnectionWatch {
     frame_open: AtomicU64,
     /// Requests whose response body has not been dropped.
     calls: AtomicU32,
+    /// All requests so far.
+    requests: AtomicU64,
+    /// It has had its `limits.requests_per_connection`, and is to be told so.
+    spent: AtomicBool,
 }
 
 /// What the connection is doing.
@@ -58,6 +62,8 @@ pub(crate) enum Overdue {
     Idle,
     /// The client takes no byte (`limits.write_stall`).
     Write,
+    /// None: it has had its `limits.requests_per_connection`.
+    Spent,
 }
 
 impl ConnectionWatch {
@@ -69,6 +75,8 @@ impl ConnectionWatch {
             write_blocked: AtomicU64::new(0),
             frame_open: AtomicU64::new(0),
             calls: AtomicU32::new(0),
+            requests: AtomicU64::new(0),
+            spent: AtomicBool::new(false),
         })
     }
 
@@ -90,6 +98,17 @@ impl ConnectionWatch {
     pub(crate) fn call_begins(&self) {
         self.calls.fetch_add(1, Relaxed);
         self.enter(Phase::Active);
+    }
+
+    /// Counts a request. True for the last that the connection may have, and for those that were
+    /// on their way meanwhile.
+    pub(crate) fn is_last(&self, limit: u64) -> bool {
+        self.requests.fetch_add(1, Relaxed) + 1 >= limit
+    }
+
+    /// Has [`drive`] return once, so that the client can be told to go elsewhere.
+    pub(crate) fn spend(&self) {
+        self.spent.store(true, Relaxed);
     }
 
     /// Its response is over, or was given up.
@@ -175,6 +194,10 @@ pub(crate) async fn drive<F: Future>(
     std::future::poll_fn(move |cx| {
         if let Poll::Ready(output) = connection.as_mut().poll(cx) {
             return Poll::Ready(Ok(output));
+        }
+        if watch.spent.load(Relaxed) {
+            watch.spent.store(false, Relaxed);
+            return Poll::Ready(Err(Overdue::Spent));
         }
         loop {
             let Some((at, kind)) = watch.deadline(limits) else {

@@ -4,7 +4,7 @@
 //! connections, itself first among equals: sockets queue in one place (nothing is lost when a
 //! worker is busy or a listener goes), and few connections spread evenly.
 
-use std::cell::Cell;
+use std::cell::{Cell, OnceCell};
 use std::net::{SocketAddr, TcpListener};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -415,14 +415,17 @@ impl<H: Handler> Worker<H> {
         let open = Arc::new(open);
         let socket = Socket::new(stream, open, lingering.clone());
         let counted = Counted::begin(&handler, (listener.kind, listener.asked));
-        tokio::task::spawn_local(async move {
+        let task = Rc::new(OnceCell::new());
+        let own = Rc::clone(&task);
+        let spawned = tokio::task::spawn_local(async move {
             let (kind, ends) = (listener.kind, (remote, local));
             let known = entrance::identify(&*handler, &networks, kind, socket, ends).await;
             if let Some((socket, ends)) = known {
-                connection::serve(handler, kind, socket, ends, drain).await;
+                connection::serve(handler, kind, socket, ends, (drain, own)).await;
             }
             drop(counted);
         });
+        let _ = task.set(spawned.abort_handle());
     }
 }
 

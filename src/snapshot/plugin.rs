@@ -53,6 +53,8 @@ pub struct Plugin {
     pub private_network: bool,
     /// What is the same in the head of every request that goes upstream.
     pub outbound: headers::Policy,
+    /// `limits.response_chars`; 0: as many as there are.
+    pub response_chars: u64,
     /// Changes to the headers of responses.
     pub response_rules: Rules,
     /// Where its requests go.
@@ -176,6 +178,10 @@ pub struct Operation {
     pub prefix: String,
     /// Its parameters with fixed values.
     pub fixed: Fixed,
+    /// Most bytes of a request's body, if it is not `limits.body_bytes`.
+    pub body_bytes: Option<u64>,
+    /// Parameters by which its answer gets smaller, where answers have a limit.
+    pub narrowing: Vec<String>,
     /// What its requests are recorded under.
     pub record: Arc<telemetry::Target>,
 }
@@ -194,7 +200,8 @@ pub(super) fn compile(
     let hides = loaded.as_ref().map(|api| api::hides(plugin, api));
     let name: Arc<str> = Arc::from(plugin.name.as_str());
     let callable = loaded.as_ref().map_or_else(Callable::nothing, |api| {
-        callable(plugin, api, material, problems)
+        let guarded = config.limits.response_chars > 0;
+        callable((plugin, guarded), api, material, problems)
     });
     let documents = papers::documents(
         plugin,
@@ -225,6 +232,7 @@ pub(super) fn compile(
         refuse_foreign_origins: material.dev && plugin.auth.require == Require::None,
         private_network: material.dev,
         outbound: outbound(plugin, &policy, &credential, problems)?,
+        response_chars: config.limits.response_chars,
         response_rules: rules(plugin, "response", &plugin.headers.response, problems)?,
         credential,
         base_path: plugin.upstream.base_path.clone(),
@@ -331,7 +339,7 @@ impl Callable {
 }
 
 fn callable(
-    plugin: &config::Plugin,
+    (plugin, guarded): (&config::Plugin, bool),
     api: &Api,
     material: &Material<'_>,
     problems: &mut Problems,
@@ -355,6 +363,12 @@ fn callable(
     let mut operation = |operation: &openapi::Operation| Operation {
         fixed: Fixed::compile(operation, plugin, problems),
         prefix: prefix::prefix(&plugin.upstream, operation).to_owned(),
+        body_bytes: body_bytes(plugin, operation),
+        narrowing: if guarded {
+            openapi::narrowing(&api.source, operation)
+        } else {
+            Vec::new()
+        },
         record: material
             .labels
             .target(&plugin.name, Some(&operation.id), Some(&operation.path)),
@@ -367,6 +381,15 @@ fn callable(
         scopes,
         report,
     }
+}
+
+/// `body_bytes` of an operation.
+fn body_bytes(plugin: &config::Plugin, operation: &openapi::Operation) -> Option<u64> {
+    let mut tables = plugin.operations.iter();
+    tables.find_map(|table| {
+        let bytes = table.body_bytes?;
+        openapi::matches(&table.selector, operation).then_some(bytes)
+    })
 }
 
 /// What the router has to know: also of what is not published, so that no template of a

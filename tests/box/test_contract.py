@@ -227,14 +227,18 @@ def test_r12_the_default_deadline_is_shorter_than_the_clients(world):
     assert re.fullmatch(r"\d+s", default) and int(default[:-1]) < 45, default
 
 
-def test_r13_large_responses_pass_until_there_is_a_guard(world, http2):
-    """The guard itself (`limits.response_chars`) is a later matter; without it nothing is cut."""
+def test_r13_large_responses_pass_unless_they_are_guarded(world, http2):
+    """Without `limits.response_chars` nothing is replaced; with it, a client of v1 or Actions gets no more than it takes."""
     large = ("0123456789abcdef" * 16384).encode()
     assert len(large) > 100_000
     world.upstream.on("GET", "/files/large", Reply(200, [("Content-Type", "text/plain")], large))
     world.start()
     got = world.session(http2=http2, token=world.service).get("/files/large")
     assert got.status_code == 200 and got.content == large
+    world.change({"limits": {"response_chars": 100_000}})
+    client = world.session(http2=http2, token=world.service)
+    eventually(lambda: client.get("/files/large").status_code == 502)
+    refusal(client.get("/files/large"), 502, "response_too_large")
 
 
 def test_r14_preflight_is_answered_here_and_without_a_token(world, http2):

@@ -16,7 +16,7 @@ from hostile import H2, PREFACE, Answer, Arena, Hostile, Peer, arena_of, at_once
 
 pytestmark = pytest.mark.timeout(60)
 
-LIMITS = {"limits": {"request_head": "500ms", "body_idle": "500ms", "write_stall": "500ms", "idle": "1s", "upstream_idle": "20s"}}
+LIMITS = {"limits": {"request_head": "500ms", "body_idle": "500ms", "body_rate": "10/s", "write_stall": "500ms", "idle": "1s", "upstream_idle": "20s"}}
 EARLY, LATE = 0.4, 2.5
 """Seconds before and after which a limit of half a second has not been kept."""
 

@@ -21,7 +21,7 @@ NAMES = {
     "plugway_requests", "plugway_request_duration_seconds", "plugway_upstream_duration_seconds", "plugway_request_bytes",
     "plugway_response_bytes", "plugway_connections", "plugway_upstream_failures", "plugway_generation", "plugway_generations_alive",
     "plugway_reload_last_success", "plugway_reload", "plugway_config_pending_rejected", "plugway_token_requests",
-    "plugway_tls_certificate_not_after_seconds", "plugway_panics",
+    "plugway_tls_certificate_not_after_seconds", "plugway_panics", "plugway_streams", "plugway_streams_cut",
 }
 
 

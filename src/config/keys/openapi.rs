@@ -1,6 +1,7 @@
 //! The keys of a plugin's OpenAPI document, and of its operations.
 
 use super::plugin::STRING;
+use super::root::TIB;
 use super::{Absent, Kind, Table, key, secs};
 
 /// A selector.
@@ -126,6 +127,12 @@ pub(super) static OPERATION: Table = Table {
             Absent::Unset,
             "parameters that are hidden from clients and always sent with this value",
         ),
+        key(
+            "body_bytes",
+            Kind::Size { min: 1, max: TIB },
+            Absent::Unset,
+            "bytes of a request body, more or less than `limits.body_bytes`",
+        ),
     ],
-    later: &["tool", "body_bytes"],
+    later: &["tool"],
 };

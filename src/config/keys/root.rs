@@ -14,7 +14,7 @@ const FLY: Kind = Kind::Choice(&[("fly", "the proxy of Fly.io")]);
 /// An address to listen on.
 const ADDRESS: Kind = Kind::Text("an address such as `0.0.0.0:8443`");
 /// The most that a size may say: 1 TiB.
-const TIB: u64 = 1 << 40;
+pub(super) const TIB: u64 = 1 << 40;
 
 /// The whole file.
 pub(in crate::config) static ROOT: Table = Table {
@@ -409,6 +409,30 @@ static LIMITS: Table = Table {
             Absent::Text("600/min"),
             "wrong credentials of one network (IPv4 /24, IPv6 /64)",
         ),
+        key(
+            "requests_per_connection",
+            Kind::Integer {
+                min: 1,
+                max: 1_000_000_000,
+            },
+            Absent::Number(10_000),
+            "requests of a connection, which then ends after what is under way",
+        ),
+        key(
+            "body_rate",
+            Kind::Rate,
+            Absent::Text("100/s"),
+            "least bytes of a request body that is waited for; `body_idle` is given in advance",
+        ),
+        key(
+            "response_chars",
+            Kind::Integer {
+                min: 0,
+                max: 10_000_000,
+            },
+            Absent::Number(0),
+            "characters of an answer; beyond it the answer is to ask for less; 0: no bound (v1 plugins and Actions take 100000)",
+        ),
     ],
-    later: &["response_chars"],
+    later: &[],
 };

@@ -124,6 +124,7 @@ fn operation(
         summary: words("summary", reading),
         description: words("description", reading),
         consequential: section.flag("consequential", reading),
+        body_bytes: Some(section.size("body_bytes", reading)).filter(|bytes| *bytes > 0),
         fixed: fixed.collect(),
         at,
     }

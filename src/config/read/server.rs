@@ -315,6 +315,8 @@ fn limits(section: &Section<'_>, reading: &mut Reading<'_>) -> Limits {
     let streams = count("streams");
     let connections = count("connections");
     let connections_per_network = count("connections_per_network");
+    let requests_per_connection = count("requests_per_connection");
+    let response_chars = count("response_chars");
     Limits {
         request_head,
         body_idle,
@@ -328,6 +330,9 @@ fn limits(section: &Section<'_>, reading: &mut Reading<'_>) -> Limits {
         body_bytes: section.size("body_bytes", reading),
         streams: u32::try_from(streams).unwrap_or(u32::MAX),
         failed_auth: section.rate("failed_auth", reading),
+        requests_per_connection,
+        body_rate: section.rate("body_rate", reading),
+        response_chars,
         connections: usize::try_from(connections).unwrap_or(usize::MAX),
         connections_per_network: usize::try_from(connections_per_network).unwrap_or(usize::MAX),
     }

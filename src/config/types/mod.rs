@@ -265,6 +265,12 @@ pub struct Limits {
     pub connections_per_network: usize,
     /// Wrong credentials of one network; `None`: as many as it likes.
     pub failed_auth: Option<Rate>,
+    /// Requests of a connection.
+    pub requests_per_connection: u64,
+    /// Least bytes of a request body; `None`: as few as it likes.
+    pub body_rate: Option<Rate>,
+    /// Characters of an answer; 0: as many as there are.
+    pub response_chars: u64,
 }
 
 impl Default for Limits {
@@ -287,6 +293,12 @@ impl Default for Limits {
                 count: NonZeroU32::MIN.saturating_add(599),
                 period: Duration::from_mins(1),
             }),
+            requests_per_connection: 10_000,
+            body_rate: Some(Rate {
+                count: NonZeroU32::MIN.saturating_add(99),
+                period: Duration::from_secs(1),
+            }),
+            response_chars: 0,
         }
     }
 }

@@ -305,6 +305,8 @@ pub struct OperationOverride {
     pub description: Option<String>,
     /// Whether clients ask before they call it.
     pub consequential: Option<bool>,
+    /// Most bytes of a request's body, instead of `limits.body_bytes`.
+    pub body_bytes: Option<u64>,
     /// Parameters that are hidden, by name, with their values.
     pub fixed: Vec<(Spanned<String>, String)>,
 }

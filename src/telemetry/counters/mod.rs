@@ -17,6 +17,8 @@ pub struct Counters {
     pub(super) tokens: Vec<Tally<(&'static str, StatusClass)>>,
     /// By [`ListenerId`].
     pub(super) listeners: Vec<Connections>,
+    /// What is under way, by kind: a copy for the page has them, counted when it is made.
+    pub(super) streams: Tally<&'static str>,
     /// Responses that the gateway cut, by reason.
     pub(super) streams_cut: Tally<&'static str>,
     /// Connections that were not taken, by reason.
@@ -103,6 +105,12 @@ impl Counters {
         self.unreadable.add(kind, 1);
     }
 
+    /// Counts a stream that is under way, in a copy for the page. `kind` is a word such as
+    /// `event_stream`.
+    pub fn stream_is_open(&mut self, kind: &'static str) {
+        self.streams.add(kind, 1);
+    }
+
     /// Counts a request that ended in a panic.
     pub fn panicked(&mut self) {
         self.panics += 1;
@@ -117,6 +125,7 @@ impl Counters {
             ours.opened += theirs.opened;
             ours.closed += theirs.closed;
         });
+        self.streams.merge(&other.streams);
         self.streams_cut.merge(&other.streams_cut);
         self.refused.merge(&other.refused);
         self.unreadable.merge(&other.unreadable);

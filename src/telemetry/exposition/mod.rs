@@ -142,6 +142,11 @@ fn process(counters: &Counters, names: &Names) -> Vec<Family> {
     for (reason, count) in counters.refused.iter() {
         refused.row(vec![("reason", reason.into())], Value::Count(count));
     }
+    let mut streams = Family::gauge("streams", "Bodies and other protocols under way");
+    for (kind, count) in counters.streams.iter() {
+        let count = i64::try_from(count).unwrap_or(i64::MAX);
+        streams.row(vec![("kind", kind.into())], Value::Gauge(count));
+    }
     let mut cut = Family::counter("streams_cut", "Responses that the gateway cut");
     for (reason, count) in counters.streams_cut.iter() {
         cut.row(vec![("reason", reason.into())], Value::Count(count));
@@ -152,7 +157,15 @@ fn process(counters: &Counters, names: &Names) -> Vec<Family> {
     }
     let mut panics = Family::counter("panics", "Requests that ended in a bug of the gateway");
     panics.row(Vec::new(), Value::Count(counters.panics));
-    vec![connections, opened, refused, cut, unreadable, panics]
+    vec![
+        connections,
+        opened,
+        refused,
+        streams,
+        cut,
+        unreadable,
+        panics,
+    ]
 }
 
 /// What control knows.

@@ -35,7 +35,11 @@ fn page() -> String {
         Event::Panic,
         Event::Unreadable,
     ];
-    encode(&count(&labels, &events), &labels, &gauges())
+    let mut counters = count(&labels, &events);
+    counters.stream_is_open("upgrade");
+    counters.stream_is_open("event_stream");
+    counters.stream_is_open("upgrade");
+    encode(&counters, &labels, &gauges())
 }
 
 #[test]
@@ -71,6 +75,7 @@ fn every_documented_name_is_on_the_first_page() {
             ("plugway_request_duration_seconds", "histogram"),
             ("plugway_requests", "counter"),
             ("plugway_response_bytes", "counter"),
+            ("plugway_streams", "gauge"),
             ("plugway_streams_cut", "counter"),
             ("plugway_tls_certificate_not_after_seconds", "gauge"),
             ("plugway_token_expiry_timestamp_seconds", "gauge"),
