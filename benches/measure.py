@@ -29,7 +29,7 @@ SMALL, BIG, BODY = 1 << 10, 1 << 20, 64 << 10
 
 def plugway() -> str:
     """The binary: `$PLUGWAY`, or what `cargo build --release` made."""
-    path = os.environ.get("PLUGWAY", str(Path(__file__).resolve().parents[1] / "target/release/plugway"))
+    path = os.path.abspath(os.environ.get("PLUGWAY", Path(__file__).resolve().parents[1] / "target/release/plugway"))
     if not os.access(path, os.X_OK):
         raise SystemExit(f"there is no {path}: build it, or name another with PLUGWAY")
     return path
