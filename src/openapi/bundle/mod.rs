@@ -17,6 +17,7 @@ mod walk;
 
 use crate::openapi::Value;
 
+use super::pointer;
 use super::read::MAX_DEPTH;
 use super::{Finding, Origins};
 use content::Content;
@@ -74,8 +75,13 @@ impl Bundler {
         if let Value::Object(map) = &mut root {
             // Ours.
             map.shift_remove(FILES);
+            // A description is no reference: pointers that lead nowhere must not go through it.
+            map.shift_remove("$ref");
         }
         let alone = !refers_elsewhere(&root);
+        if !alone {
+            disown(&mut root);
+        }
         let left = if alone {
             0
         } else {
@@ -105,7 +111,8 @@ impl Bundler {
         let Some(file) = self.links.expected(location) else {
             return;
         };
-        let fits = content.and_then(|value| {
+        let fits = content.and_then(|mut value| {
+            disown(&mut value);
             let nodes = measure(&value, MAX_FILE_DEPTH, self.left)?;
             Ok((value, nodes))
         });
@@ -181,6 +188,34 @@ fn refers_elsewhere(root: &Value) -> bool {
         }
     }
     false
+}
+
+/// Makes what refers to [`FILES`] dangle, as it does before that is there: nobody but us may know
+/// what comes to stand in it.
+fn disown(value: &mut Value) {
+    let mut open = vec![value];
+    while let Some(value) = open.pop() {
+        match value {
+            Value::Object(map) => {
+                for (key, inner) in map {
+                    match inner {
+                        Value::String(text) if key.starts_with('$') && names_files(text) => {
+                            text.insert_str("#/".len(), "not-");
+                        }
+                        inner => open.push(inner),
+                    }
+                }
+            }
+            Value::Array(list) => open.extend(list),
+            _ => {}
+        }
+    }
+}
+
+/// Whether a reference leads into [`FILES`], however it is written.
+fn names_files(reference: &str) -> bool {
+    reference.starts_with("#/")
+        && pointer::segments(reference).is_some_and(|path| path.first().is_some_and(|s| s == FILES))
 }
 
 /// How many values there are, if they are not too many and not nested too deep. The error is a

@@ -87,7 +87,13 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 600, ..ProptestConfig::default() })]
 
     #[test]
-    fn no_value_is_too_strange(a in any_value(), b in any_value(), c in any_value()) {
+    fn no_value_is_too_strange(mut a in any_value(), b in any_value(), c in any_value()) {
+        // Of a section of the root that is a reference and more, only the first is followed.
+        for section in a.as_object_mut().into_iter().flat_map(Map::values_mut) {
+            if let Some(section) = section.as_object_mut().filter(|map| map.len() > 1) {
+                section.shift_remove("$ref");
+            }
+        }
         let (bundled, asked) = bundle_all(&[("a.yaml", a), ("b.yaml", b), ("c.yaml", c)]);
         // What is bundled is one document: nothing more is wanted but what was missing.
         let mut again = Bundler::new(bundled.value.clone(), "a.yaml");
