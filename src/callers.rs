@@ -80,7 +80,15 @@ impl RequestIds {
     pub fn next(&self) -> HeaderValue {
         let count = self.next.get().wrapping_add(1);
         self.next.set(count);
-        let id = format!("{:016x}{count:016x}", self.base);
-        HeaderValue::try_from(id).unwrap_or(HeaderValue::from_static("0"))
+        let mut id = [0; 32];
+        for (half, number) in id.chunks_exact_mut(16).zip([self.base, count]) {
+            for (index, digit) in half.iter_mut().enumerate() {
+                *digit = DIGITS[(number >> (60 - 4 * index) & 15) as usize];
+            }
+        }
+        HeaderValue::from_bytes(&id).unwrap_or(HeaderValue::from_static("0"))
     }
 }
+
+/// Written by hand, since it is done for every request.
+const DIGITS: &[u8; 16] = b"0123456789abcdef";

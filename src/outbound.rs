@@ -155,7 +155,11 @@ impl Errand<'_> {
         let client = self.head.uri.query();
         let query = self.with_fixed(client);
         let query = self.plugin.credential.query(query.as_deref());
-        let mut text = format!("{}{}", self.prefix(), self.path);
+        let (prefix, path) = (self.prefix(), &*self.path);
+        let room = prefix.len() + path.len() + query.as_ref().map_or(0, |query| query.len() + 1);
+        let mut text = String::with_capacity(room);
+        text.push_str(prefix);
+        text.push_str(path);
         if let Some(query) = query {
             text.push('?');
             text.push_str(&query);

@@ -4,6 +4,8 @@
 //! One closed enum; what a variant becomes is decided once, exhaustively. The client gets a fixed
 //! sentence; what the upstream or the system said stays in the log.
 
+use std::fmt::Write as _;
+
 use bytes::Bytes;
 use http::{HeaderValue, Response, StatusCode, header};
 
@@ -196,7 +198,7 @@ impl Rejection {
         let (status, code) = self.kind();
         let mut response = Response::new(Bytes::from(problem(
             status,
-            &sentence(&self.to_string()),
+            &self.sentence(),
             code,
             request_id.to_str().unwrap_or_default(),
         )));
@@ -236,6 +238,21 @@ impl Rejection {
         response
     }
 
+    /// What it says: first letter large, a full stop at the end.
+    fn sentence(&self) -> String {
+        let mut text = String::with_capacity(128);
+        // Writing to a string does not fail.
+        let _ = write!(text, "{self}");
+        // All that is said here begins with a letter of ASCII.
+        if let Some(first) = text.get_mut(..1) {
+            first.make_ascii_uppercase();
+        }
+        if !text.ends_with('.') {
+            text.push('.');
+        }
+        text
+    }
+
     /// The answer as HTTP/1.1 writes it, for a connection that no codec gets.
     pub fn into_bytes(self, request_id: &HeaderValue) -> Bytes {
         let response = self.into_response(request_id, false);
@@ -264,19 +281,22 @@ impl Rejection {
 
 /// The body of a refusal (RFC 9457 §3). Written by hand: a refusal costs as little as can be.
 fn problem(status: StatusCode, detail: &str, code: &str, request_id: &str) -> String {
-    let mut text = String::with_capacity(192 + detail.len());
-    text.push_str("{\"type\":\"about:blank\",\"title\":");
-    quote(&mut text, status.canonical_reason().unwrap_or("Refused"));
-    text.push_str(",\"status\":");
-    text.push_str(status.as_str());
-    for (name, value) in [
-        (",\"detail\":", detail),
-        (",\"code\":", code),
-        (",\"request_id\":", request_id),
+    let mut text = String::with_capacity(224 + detail.len());
+    // Titles and codes are words.
+    for part in [
+        "{\"type\":\"about:blank\",\"title\":\"",
+        status.canonical_reason().unwrap_or("Refused"),
+        "\",\"status\":",
+        status.as_str(),
+        ",\"detail\":",
     ] {
-        text.push_str(name);
-        quote(&mut text, value);
+        text.push_str(part);
     }
+    quote(&mut text, detail);
+    for part in [",\"code\":\"", code, "\",\"request_id\":"] {
+        text.push_str(part);
+    }
+    quote(&mut text, request_id);
     text.push('}');
     text
 }
@@ -291,17 +311,6 @@ fn quote(text: &mut String, value: &str) {
     } else {
         text.push_str(&serde_json::Value::from(value).to_string());
     }
-}
-
-/// First letter large, a full stop at the end.
-fn sentence(text: &str) -> String {
-    let mut letters = text.chars();
-    let first: String = letters
-        .next()
-        .map(|first| first.to_uppercase().collect())
-        .unwrap_or_default();
-    let stop = if text.ends_with('.') { "" } else { "." };
-    format!("{first}{}{stop}", letters.as_str())
 }
 
 #[cfg(test)]

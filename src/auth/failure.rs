@@ -159,7 +159,8 @@ pub fn challenge(
     failure: AuthFailure,
     scope: Option<&str>,
 ) -> HeaderValue {
-    let mut text = String::from("Bearer");
+    let mut text = String::with_capacity(96);
+    text.push_str("Bearer");
     parameter(&mut text, "realm", realm);
     if *header != AUTHORIZATION {
         parameter(&mut text, "header", header.as_str());
@@ -185,10 +186,11 @@ fn parameter(text: &mut String, name: &str, value: &str) {
     text.push_str(name);
     text.push_str("=\"");
     let allowed = |char: char| matches!(char, ' '..='~') && !matches!(char, '"' | '\\');
-    text.extend(
-        value
-            .chars()
-            .map(|char| if allowed(char) { char } else { '?' }),
-    );
+    if value.bytes().all(|byte| allowed(byte.into())) {
+        text.push_str(value);
+    } else {
+        let chars = value.chars();
+        text.extend(chars.map(|char| if allowed(char) { char } else { '?' }));
+    }
     text.push('"');
 }

@@ -20,6 +20,15 @@ impl Authority<'_> {
         self.port.unwrap_or(if https { 443 } else { 80 })
     }
 
+    /// What `Display` writes, without its detours where it is a name alone.
+    pub fn to_text(&self) -> String {
+        if self.port.is_none() && !self.host.contains(':') {
+            self.host.as_ref().to_owned()
+        } else {
+            self.to_string()
+        }
+    }
+
     /// With its own copy of the host.
     pub fn into_owned(self) -> Authority<'static> {
         Authority {

@@ -1,6 +1,7 @@
 //! The head that goes upstream.
 
 use std::fmt::{self, Write as _};
+use std::net::IpAddr;
 
 use http::header::{AUTHORIZATION, CONNECTION, COOKIE, FORWARDED, HOST, TE, TRAILER, UPGRADE};
 use http::{HeaderMap, HeaderName, HeaderValue};
@@ -200,11 +201,30 @@ fn accepts_trailers(element: &[u8]) -> bool {
     element.eq_ignore_ascii_case(b"trailers")
 }
 
+/// Writes an address: what `Display` does, but in a fifth of the time where it is IPv4.
+fn push_address(text: &mut String, address: IpAddr) {
+    let IpAddr::V4(address) = address else {
+        // Writing to a string does not fail.
+        let _ = write!(text, "{address}");
+        return;
+    };
+    for (index, octet) in address.octets().into_iter().enumerate() {
+        if index > 0 {
+            text.push('.');
+        }
+        for (unit, least) in [(100, 100), (10, 10), (1, 0)] {
+            if octet >= least {
+                text.push(char::from(b'0' + octet / unit % 10));
+            }
+        }
+    }
+}
+
 /// Sets `X-Forwarded-For`, `-Host` and `-Proto`, and `Forwarded` (RFC 7239), where host and
 /// scheme stand in the element of the client, as the first proxy saw them.
 fn forwarded(head: &mut HeaderMap, client: &ClientView<'_>) {
     let scheme = if client.https { "https" } else { "http" };
-    let host = client.authority.to_string();
+    let host = client.authority.to_text();
     let mut addresses = String::with_capacity(40);
     let mut elements = String::with_capacity(96);
     for address in client.hops.iter().chain([&client.peer]) {
@@ -214,8 +234,7 @@ fn forwarded(head: &mut HeaderMap, client: &ClientView<'_>) {
             elements.push_str(", ");
         }
         let start = addresses.len();
-        // Writing to a string does not fail.
-        let _ = write!(addresses, "{address}");
+        push_address(&mut addresses, *address);
         let (before, after) = if address.is_ipv6() {
             ("\"[", "]\"")
         } else {
@@ -244,4 +263,30 @@ fn forwarded(head: &mut HeaderMap, client: &ClientView<'_>) {
         set_text(head, &X_FORWARDED_HOST, host);
     }
     set(head, &X_FORWARDED_PROTO, HeaderValue::from_static(scheme));
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn an_address_is_written_as_display_does(address: IpAddr) {
+            let mut text = String::new();
+            push_address(&mut text, address);
+            prop_assert_eq!(text, address.to_string());
+        }
+    }
+
+    #[test]
+    fn octets_have_no_leading_zeros() {
+        for octet in 0..=255 {
+            let address = IpAddr::from([octet, 0, 10, 100]);
+            let mut text = String::new();
+            push_address(&mut text, address);
+            assert_eq!(text, address.to_string());
+        }
+    }
 }
