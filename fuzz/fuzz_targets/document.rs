@@ -66,7 +66,7 @@ fn places(bytes: &[u8], api: &Api, breaks: u64) {
 fn published(api: &Api, target: Target) {
     let options = PublishOptions {
         origin: "https://plugin.example".to_owned(),
-        security: Some(("bearer".to_owned(), json!({ "type": "http", "scheme": "bearer" }))),
+        security: Some(("bearer".to_owned(), json!({ "type": "http", "scheme": "bearer" }).into())),
         ..PublishOptions::default()
     };
     let document = publish(api, target, &options);

@@ -121,7 +121,7 @@ fn seems(document: &Value) -> &'static str {
     match document {
         Value::Object(map) => SIGNS
             .iter()
-            .find(|(members, _)| members.iter().all(|member| map.contains_key(*member)))
+            .find(|(members, _)| members.iter().all(|member| map.contains_key(member)))
             .map_or("another kind of JSON or YAML", |(_, what)| *what),
         Value::Array(_) => "a list",
         Value::String(_) => "plain text",

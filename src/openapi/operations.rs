@@ -67,7 +67,7 @@ impl<'d> PathItem<'d> {
                     .filter(move |(name, _)| {
                         !self.layers[..depth]
                             .iter()
-                            .any(|(_, upper)| upper.contains_key(*name))
+                            .any(|(_, upper)| upper.contains_key(name))
                     })
                     .map(move |(name, value)| {
                         (

@@ -7,8 +7,9 @@ import socket
 import ssl
 import struct
 import threading
+from collections import deque
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import h2.config
 import h2.connection
@@ -196,6 +197,7 @@ class Frames:
 
     def __init__(self, gateway: Gateway):
         self.wire = Wire(gateway)
+        self.came: deque[h2.events.Event] = deque()
         _, self.port = gateway.address("http")
         self.h2 = h2.connection.H2Connection(h2.config.H2Configuration(client_side=True, header_encoding="utf-8"))
         self.h2.initiate_connection()
@@ -216,23 +218,31 @@ class Frames:
         self.flush()
 
     def events(self) -> Iterator[h2.events.Event]:
-        """What comes, until the other side closes."""
+        """What comes, until the other side closes. What is not taken is there for the next call."""
         while True:
+            while self.came:
+                yield self.came.popleft()
             try:
                 got = self.wire.sock.recv(65536)
             except ConnectionResetError:
                 return
             if not got:
                 return
-            yield from self.h2.receive_data(got)
-            self.flush()
+            self.came.extend(self.h2.receive_data(got))
+            with suppress(ConnectionError):  # the next read tells
+                self.flush()
 
     def until(self, kind: type, stream: int) -> list[h2.events.Event]:
-        """What comes for a stream, up to an event of this kind."""
-        seen = []
-        for event in self.events():
-            if getattr(event, "stream_id", None) == stream:
-                seen.append(event)
-                if isinstance(event, kind):
-                    return seen
+        """What comes for a stream, up to an event of this kind. What comes for others is theirs."""
+        seen, others = [], []
+        try:
+            for event in self.events():
+                if getattr(event, "stream_id", None) == stream:
+                    seen.append(event)
+                    if isinstance(event, kind):
+                        return seen
+                else:
+                    others.append(event)
+        finally:
+            self.came.extendleft(reversed(others))
         raise AssertionError(f"no {kind.__name__} in {seen}")

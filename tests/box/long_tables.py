@@ -56,6 +56,7 @@ token_files = ["tokens.jsonl"]
 listen = {{ https = "127.0.0.1:{self.port}" }}
 tls = {{ certificate = "../server.pem", key = "../server.key" }}
 log = {{ access = "off" }}
+limits = {{ requests_per_connection = 1000000000 }}
 """
         return start + "".join(f"""
 [plugins.p{number}]

@@ -63,12 +63,13 @@ def environment(extra: dict[str, str] | None = None) -> dict[str, str]:
 
 
 def descriptors_of(pid: int) -> int:
-    """Files and sockets that a process has open, but for those in reserve: an accept loop takes
-    one when it begins, which may be after the process said that it is ready."""
+    """Files and sockets that a process has open, but for what it makes for itself, which may be after
+    it said that it is ready: those in reserve, which an accept loop takes when it begins, and what it
+    waits with (epoll, inotify)."""
     folder, count = f"/proc/{pid}/fd", 0
     for number in os.listdir(folder):
         try:
-            count += os.readlink(f"{folder}/{number}") != "/dev/null"
+            count += not os.readlink(f"{folder}/{number}").startswith(("/dev/null", "anon_inode:"))
         except FileNotFoundError:
             pass  # closed meanwhile
     return count

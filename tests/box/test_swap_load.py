@@ -16,7 +16,8 @@ def swap(world, running_for: int, every: int, rest: float) -> tuple[load.Running
     how long each took to take effect."""
     with load.answering() as port:
         base = {
-            "limits": {"idle": "60s"}, "log": {"access": "off"},
+            # A connection that ends is a fault here, so that its own limit has to be far away.
+            "limits": {"idle": "60s", "requests_per_connection": 1_000_000_000}, "log": {"access": "off"},
             "plugins": {"todo": {"upstream": {"url": f"http://127.0.0.1:{port}"}, "openapi": {"source": f"{world.upstream.url}/openapi.json"}}},
         }
         world.start(base)

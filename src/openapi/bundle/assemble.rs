@@ -70,7 +70,7 @@ impl Assembly<'_> {
     /// Puts what references at the top of the document lead to in their place.
     fn embed(&mut self, root: &mut Map) {
         for name in ["paths", "components"].iter().chain(SECTIONS) {
-            if let Some(section) = root.get_mut(*name) {
+            if let Some(section) = root.get_mut(name) {
                 self.replace(section, &format!("#/{name}"), MAX_HOPS);
             }
         }
@@ -80,7 +80,7 @@ impl Assembly<'_> {
             } else {
                 1
             };
-            if let Some(section) = root.get_mut(*name) {
+            if let Some(section) = root.get_mut(name) {
                 self.replace_members(section, &format!("#/{name}"), hops);
             }
         }

@@ -71,7 +71,7 @@ fn part(of: &Map, name: &str, fields: &[&str]) -> Option<Map> {
         insert(
             &mut out,
             field,
-            member.get(*field).and_then(text).filter(usable),
+            member.get(field).and_then(text).filter(usable),
         );
     }
     (!out.is_empty()).then_some(out)

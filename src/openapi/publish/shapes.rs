@@ -9,7 +9,7 @@ use super::keywords::{is_annotation, types_of};
 pub(super) fn all_types(keywords: &Map, combined: bool) -> (Vec<String>, bool) {
     let (mut types, null) = written_types(keywords);
     let several = ["allOf", "anyOf", "oneOf", "not"];
-    let combined = combined || several.iter().any(|name| keywords.contains_key(*name));
+    let combined = combined || several.iter().any(|name| keywords.contains_key(name));
     let Some((listed, listed_null)) = types_of_values(keywords) else {
         return (types, null);
     };

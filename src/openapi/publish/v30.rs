@@ -160,7 +160,7 @@ fn tuple(keywords: &mut Map) {
     let length = alternatives.len();
     let ends = ["additionalItems", "unevaluatedItems"]
         .iter()
-        .any(|name| keywords.get(*name) == Some(&Value::Bool(false)));
+        .any(|name| keywords.get(name) == Some(&Value::Bool(false)));
     match keywords.shift_remove("items") {
         Some(items) if items == json!({ "not": {} }) => {
             keywords.entry("maxItems").or_insert(length);
@@ -215,7 +215,7 @@ fn patterns(keywords: &mut Map) {
 fn closed(keywords: &mut Map, reference: bool) {
     let combined = ["allOf", "anyOf", "oneOf"]
         .iter()
-        .any(|name| keywords.contains_key(*name));
+        .any(|name| keywords.contains_key(name));
     if keywords.get("unevaluatedProperties") == Some(&Value::Bool(false)) && !combined && !reference
     {
         keywords.entry("additionalProperties").or_insert(false);

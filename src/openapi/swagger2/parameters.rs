@@ -151,7 +151,7 @@ fn body(mut map: Map, at: &str, ledger: &mut Ledger) -> Body {
     }
     let example = ["x-examples", "x-example", "examples", "example"]
         .iter()
-        .find_map(|name| map.shift_remove(*name));
+        .find_map(|name| map.shift_remove(name));
     Body {
         old: at.to_owned(),
         schema_at: if inside {

@@ -46,7 +46,7 @@ impl Converter<'_> {
         }
         let lost: Vec<&str> = BY_POSITION
             .iter()
-            .filter(|name| body.shift_remove(**name).is_some())
+            .filter(|name| body.shift_remove(name).is_some())
             .copied()
             .collect();
         self.unsayable(&lost);
@@ -109,7 +109,7 @@ impl Converter<'_> {
         let lost: Vec<&str> = BY_POSITION
             .iter()
             .chain(&["encoding"])
-            .filter(|name| encoding.shift_remove(**name).is_some())
+            .filter(|name| encoding.shift_remove(name).is_some())
             .copied()
             .collect();
         self.unsayable(&lost);

@@ -103,7 +103,7 @@ impl Converter<'_> {
             _ => ["properties", "additionalProperties", "patternProperties"]
                 .iter()
                 .chain(&["allOf", "anyOf", "oneOf", "required"])
-                .any(|name| body.contains_key(*name)),
+                .any(|name| body.contains_key(name)),
         }
     }
 

@@ -113,6 +113,7 @@ impl Value {
     }
 
     /// The value; `null` stays in its place.
+    #[must_use]
     pub fn take(&mut self) -> Value {
         std::mem::take(self)
     }

@@ -48,7 +48,7 @@ impl Index {
         if let Ok(found) = self.places.find_entry(hash, |place| place.0 as usize == at) {
             found.remove();
         }
-        for place in self.places.iter_mut() {
+        for place in &mut self.places {
             if place.0 as usize > at {
                 place.0 -= 1;
             }

@@ -84,13 +84,11 @@ impl Map {
     /// Adds a member at the end, or replaces the value of the one that has this name, which is
     /// returned.
     pub fn insert(&mut self, key: String, value: Value) -> Option<Value> {
-        match self.position(&key) {
-            Some(at) => Some(std::mem::replace(&mut self.entries[at].1, value)),
-            None => {
-                self.push(key, value);
-                None
-            }
+        if let Some(at) = self.position(&key) {
+            return Some(std::mem::replace(&mut self.entries[at].1, value));
         }
+        self.push(key, value);
+        None
     }
 
     /// Puts a member at a place (at the end, if that is before it); one of this name is moved

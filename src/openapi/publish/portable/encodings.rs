@@ -23,7 +23,7 @@ pub(in super::super) fn drop_strays(document: &mut Value, report: &mut Vec<Findi
             return;
         };
         let known = properties(document, media.get("schema"));
-        let is_known = |name: &&String| known.iter().any(|map| map.contains_key(*name));
+        let is_known = |name: &&String| known.iter().any(|map| map.contains_key(name));
         let stray = encodings.keys().filter(|name| !is_known(name));
         let stray: Vec<String> = stray.cloned().collect();
         for name in &stray {

@@ -134,7 +134,7 @@ impl<T: Targets> Meet<'_, T> {
             let Some(to) = referred(&whole) else {
                 let more = ["$ref", "allOf"]
                     .iter()
-                    .any(|name| whole.contains_key(*name));
+                    .any(|name| whole.contains_key(name));
                 return if more { Err(Fail::Unclear) } else { Ok(whole) };
             };
             let mut target = self.targets.target(to.name, self.depth > 0)?;
@@ -349,8 +349,8 @@ impl<T: Targets> Meet<'_, T> {
     /// The properties of two schemas, which are put into the first and taken out of the second.
     fn objects(&mut self, a: &mut Schema, b: &mut Schema) -> Result<(), Fail> {
         const GROUP: [&str; 3] = ["properties", "patternProperties", "additionalProperties"];
-        let has = |schema: &Schema| GROUP.iter().any(|name| schema.contains_key(*name));
-        let same = GROUP.iter().all(|name| a.get(*name) == b.get(*name));
+        let has = |schema: &Schema| GROUP.iter().any(|name| schema.contains_key(name));
+        let same = GROUP.iter().all(|name| a.get(name) == b.get(name));
         if !has(a) || !has(b) || same {
             return Ok(());
         }

@@ -87,7 +87,7 @@ pub(super) fn is_structured(schema: &Schema) -> bool {
         "required",
     ]
     .iter()
-    .any(|name| schema.contains_key(*name))
+    .any(|name| schema.contains_key(name))
 }
 
 /// Alternatives, and what holds for all of them.
@@ -129,8 +129,8 @@ pub(super) fn apart(a: &Schema, b: &Schema) -> Result<(), Fail> {
         if group[0] == "prefixItems" && !a.contains_key(group[0]) && !b.contains_key(group[0]) {
             continue;
         }
-        let has = |schema: &Schema| group.iter().any(|name| schema.contains_key(*name));
-        if has(a) && has(b) && group.iter().any(|name| a.get(*name) != b.get(*name)) {
+        let has = |schema: &Schema| group.iter().any(|name| schema.contains_key(name));
+        if has(a) && has(b) && group.iter().any(|name| a.get(name) != b.get(name)) {
             return Err(Fail::Unclear);
         }
     }

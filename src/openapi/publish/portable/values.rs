@@ -158,6 +158,6 @@ pub(super) fn allows_null(schema: &Map) -> Option<bool> {
     let opaque = [
         "enum", "const", "not", "allOf", "anyOf", "oneOf", "if", "then", "else", "$ref",
     ];
-    let silent = !opaque.iter().any(|name| schema.contains_key(*name));
+    let silent = !opaque.iter().any(|name| schema.contains_key(name));
     silent.then_some(true)
 }
