@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use bytes::Bytes;
 use http::request::Parts;
-use http::{HeaderMap, HeaderValue, Method, Request, Response, Uri, header, uri};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri, header, uri};
 
 use crate::answer::Content;
 use crate::body::RequestBody;
@@ -251,8 +251,8 @@ impl Errand<'_> {
                 public: public.map_or(&client.authority, |public| &public.authority),
             },
             rules: &plugin.response_rules,
-            // The body goes on unchanged; behind a 101 there is none (RFC 9110 §8.6).
-            content_length: !switched,
+            // The body goes on unchanged; with 101 and 204 there is none, nor a length (RFC 9110 §8.6).
+            content_length: !switched && answer.status != StatusCode::NO_CONTENT,
             trailers: !switched && takes_trailers(self.head),
             upgrade: self.upgrade.filter(|_| switched),
         };

@@ -20,11 +20,11 @@ use tokio_rustls::TlsConnector;
 
 pub use crate::snapshot::Target;
 
-use super::Channel;
 use super::http2::Shared;
 use super::names::Names;
 use super::socket::{Counted, Socket, Traffic};
 use super::stream::Stream;
+use super::{Channel, told};
 use crate::congestion;
 
 /// After how long the next address of a name is tried as well (RFC 8305 §5).
@@ -51,7 +51,7 @@ pub enum ConnectError {
     #[error("no connection within {} s", .0.as_secs_f32())]
     TimedOut(Duration),
     /// The codec refused to start.
-    #[error("{0}")]
+    #[error("{}", told(.0))]
     Codec(#[from] hyper::Error),
     /// It ended the connection before it had said that it speaks HTTP/2.
     #[error("it does not speak HTTP/2")]

@@ -9,6 +9,7 @@ use tokio::time::timeout;
 
 use super::connect::Target;
 use super::line::Line;
+use super::told;
 use crate::body::RequestBody;
 
 /// Redirects to another path of the same upstream that are followed.
@@ -37,7 +38,7 @@ pub enum FetchError {
     #[error("{0}")]
     Connect(#[from] super::ConnectError),
     /// The exchange failed.
-    #[error("the connection broke: {0}")]
+    #[error("the connection broke: {}", told(.0))]
     Codec(#[from] hyper::Error),
     /// Not 200.
     #[error("it answered {0}")]

@@ -23,6 +23,7 @@ mod tests;
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::convert::Infallible;
+use std::error::Error;
 use std::net::SocketAddr;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
@@ -78,7 +79,7 @@ pub enum UpstreamError {
 #[derive(Debug, thiserror::Error)]
 pub enum Broken {
     /// Connection closed or reset, or a head that can not be parsed.
-    #[error("{0}")]
+    #[error("{}", told(.0))]
     Codec(#[from] hyper::Error),
     /// It switched protocols unasked, or to another one than was asked for.
     #[error("it switched to a protocol that it was not asked for")]
@@ -86,6 +87,23 @@ pub enum Broken {
     /// Framing that two readers could understand in two ways.
     #[error("{0}")]
     Framing(crate::headers::FramingError),
+}
+
+/// An error of the codec with its cause, which it leaves out itself. Of what HTTP/2 says, only the
+/// code: a GOAWAY may hold any text of the upstream's.
+fn told(error: &hyper::Error) -> String {
+    let Some(cause) = error.source() else {
+        return error.to_string();
+    };
+    match cause.downcast_ref::<h2::Error>() {
+        Some(h2) => match (h2.reason(), h2.get_io()) {
+            (Some(reason), _) if h2.is_remote() => format!("{error}: it said {reason:?}"),
+            (Some(reason), _) => format!("{error}: {reason:?}"),
+            (None, Some(io)) => format!("{error}: {io}"),
+            (None, None) => error.to_string(),
+        },
+        None => format!("{error}: {cause}"),
+    }
 }
 
 /// A worker's connections, by upstream. They outlive configurations.
@@ -325,8 +343,6 @@ fn accept(
     let (head, body) = response.into_parts();
     let endless = response::is_endless(&head.headers);
     let idle = (!endless).then_some(target.idle);
-    Ok(Response::from_parts(
-        head,
-        ResponseBody::new(body, lease, idle, deadline),
-    ))
+    let body = ResponseBody::new(body, lease, head.status, idle, deadline);
+    Ok(Response::from_parts(head, body))
 }

@@ -8,7 +8,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderMap, header};
+use http::{HeaderMap, StatusCode, header};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use tokio::time::{Instant, Sleep};
@@ -16,14 +16,17 @@ use tokio::time::{Instant, Sleep};
 use super::Upstreams;
 use super::balance::UnderWay;
 use super::line::Line;
+use super::told;
 use crate::body::{Patience, Upload};
 
 /// Why a body ended early. The client sees its response cut, never presented as whole.
 #[derive(Debug, thiserror::Error)]
 pub enum ResponseFault {
-    /// Connection closed or reset, or broken framing.
-    #[error("the upstream broke off: {0}")]
-    Broken(#[from] hyper::Error),
+    /// Connection closed or reset, or broken framing. It is no source: the codec towards the client
+    /// looks there for a code to reset its stream with, and the upstream's says something of
+    /// another connection. `REFUSED_STREAM` would have the client send its request once more.
+    #[error("the upstream broke off: {}", told(.0))]
+    Broken(hyper::Error),
     /// HTTP/2: the stream was reset as if all were well, before its end.
     #[error("the upstream broke off its answer")]
     Cut,
@@ -69,12 +72,15 @@ pub struct ResponseBody {
     patience: Patience,
     deadline: Option<Pin<Box<Sleep>>>,
     under_way: Option<UnderWay>,
+    /// Its status says that there is no content (RFC 9110 §15.3.5, §15.4.5).
+    bodiless: bool,
 }
 
 impl ResponseBody {
     pub(super) fn new(
         incoming: Incoming,
         mut lease: Lease,
+        status: StatusCode,
         idle: Option<Duration>,
         deadline: Option<Instant>,
     ) -> Self {
@@ -88,6 +94,7 @@ impl ResponseBody {
             patience: Patience::new(idle),
             deadline,
             under_way: None,
+            bodiless: matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED),
         }
     }
 
@@ -119,6 +126,10 @@ impl Body for ResponseBody {
             }
         };
         me.patience.progress();
+        // HTTP/2 has no framing that would keep it from sending some.
+        if me.bodiless && matches!(&frame, Some(Ok(frame)) if frame.is_data()) {
+            return Poll::Ready(None);
+        }
         // hyper takes a reset without an error for an end (RFC 9113 §8.1), also where there was none.
         if frame.is_none() && me.lease.is_stream() && !me.incoming.is_end_stream() {
             return Poll::Ready(Some(Err(ResponseFault::Cut)));
@@ -127,10 +138,14 @@ impl Body for ResponseBody {
             me.lease.give_back();
         }
         Poll::Ready(frame.map(|frame| {
-            Ok(match frame?.into_trailers() {
-                Ok(trailers) => Frame::trailers(crate::headers::clean_trailers(&trailers, None)),
-                Err(frame) => frame,
-            })
+            Ok(
+                match frame.map_err(ResponseFault::Broken)?.into_trailers() {
+                    Ok(trailers) => {
+                        Frame::trailers(crate::headers::clean_trailers(&trailers, None))
+                    }
+                    Err(frame) => frame,
+                },
+            )
         }))
     }
 
@@ -142,6 +157,10 @@ impl Body for ResponseBody {
         // An answer to HEAD has the length of another one's content.
         if self.incoming.is_end_stream() {
             return SizeHint::with_exact(0);
+        }
+        // Nor is there a length of what does not go on.
+        if self.bodiless {
+            return SizeHint::default();
         }
         self.incoming.size_hint()
     }

@@ -288,6 +288,60 @@ def test_a_response_that_is_reset_is_cut(world, plain, http2, code):
     assert client.get("/todos").status_code == 200
 
 
+@pytest.mark.parametrize("code", [1, 3, REFUSED, CANCEL, 11, 13])
+def test_a_code_of_the_upstream_is_not_the_clients(world, plain, code):
+    """It says something of another connection: REFUSED_STREAM would have a client send a request
+    once more that was acted on, HTTP_1_1_REQUIRED go on in another version."""
+    def cut(stream: Stream) -> None:
+        stream.head()
+        stream.data(b"half")
+        stream.reset(code)
+
+    plain.on("/slow", cut)
+    frames = Frames(world.gateway)
+    stream = frames.request("GET", "/slow", ("authorization", f"Bearer {world.service}"))
+    assert frames.until(h2.events.StreamReset, stream)[-1].error_code == INTERNAL
+
+
+@pytest.mark.parametrize("end", ["with its content", "behind it"])
+@pytest.mark.parametrize("status", [204, 304])
+def test_a_status_without_content_comes_without(world, plain, http2, status, end):
+    """Whatever the upstream sends with it: clients would take it for the beginning of the next
+    answer, or for a fault of the gateway."""
+    # With 304 a length is allowed, which the HTTP/2 library does not know.
+    length = [("content-length", "4")] if status == 204 or not http2 else []
+
+    def talk(stream: Stream) -> None:
+        stream.head(status, length)
+        stream.data(b"fine", end=end == "with its content")
+        if end == "behind it":
+            stream.end([("x-sum", "abc")])
+
+    plain.on("/slow", talk)
+    client = world.session(http2=http2, token=world.service)
+    for _ in range(3):
+        answer = client.get("/slow")
+        assert (answer.status_code, answer.content) == (status, b"")
+        assert answer.headers.get("content-length") == (None if status == 204 or not length else "4")
+        assert client.get("/todos").status_code == 200
+
+
+def test_an_empty_end_of_an_answer_without_content_is_no_fault(world, plain, http2):
+    """Many servers end each stream with a frame of its own."""
+    plain.on("/slow", lambda stream: (stream.head(204), stream.data(b"", end=True)))
+    client = world.session(http2=http2, token=world.service)
+    assert client.get("/slow").status_code == 204
+    assert client.get("/todos").status_code == 200
+    assert plain.seen("/slow")[0].error is None
+
+
+@pytest.mark.parametrize(("code", "word"), [(INTERNAL, "INTERNAL_ERROR"), (13, "HTTP_1_1_REQUIRED")])
+def test_the_log_says_what_the_upstream_said(world, plain, code, word):
+    plain.on("/slow", lambda stream: stream.reset(code))
+    refusal(world.session(token=world.service).get("/slow"), 502, "upstream_broken")
+    eventually(lambda: f"it said {word}" in world.gateway.stderr)
+
+
 @pytest.mark.parametrize("size", [10, 128 << 10])
 def test_an_answer_before_the_body_was_read(world, plain, http2, size):
     """The client gets it, and what is left of the body is not sent."""

@@ -99,8 +99,7 @@ fn dns(host: &Host<String>) -> bool {
 }
 
 /// An absolute http(s) URL, without user and password.
-fn absolute(text: &str) -> Result<Url, Fault> {
-    let help = "write an http(s) URL such as `https://api.example.com`";
+fn absolute(text: &str, help: &str) -> Result<Url, Fault> {
     let url = Url::parse(text).map_err(|_| Fault::with("is not a URL", help))?;
     if text.chars().any(|c| c.is_control() || c.is_whitespace()) || text.contains('\\') {
         return Err(Fault::with("has white space or a backslash", help));
@@ -123,7 +122,8 @@ fn absolute(text: &str) -> Result<Url, Fault> {
 
 /// An http(s) URL for people and browsers, as it was written.
 pub(in crate::config) fn web_url(text: &str) -> Result<String, Fault> {
-    absolute(text).map(|_| text.to_owned())
+    let help = "write an http(s) URL such as `https://api.example.com`";
+    absolute(text, help).map(|_| text.to_owned())
 }
 
 /// Where an upstream is.
@@ -172,7 +172,9 @@ pub(in crate::config) fn upstream_url(text: &str) -> Result<UpstreamUrl, Fault> 
     if let Some(rest) = text.strip_prefix("h2c://") {
         return upstream_url(&format!("http://{rest}")).map(over_http);
     }
-    let url = absolute(text)?;
+    let help = "write a URL such as `https://api.example.com` or `http://127.0.0.1:8000`, `h2c://` for HTTP/2 \
+                without TLS (with TLS the upstream chooses), or `unix:/run/api.sock`";
+    let url = absolute(text, help)?;
     if url.query().is_some() || url.fragment().is_some() {
         return Err(Fault::with(
             "has a query or a fragment",
@@ -210,7 +212,7 @@ pub(in crate::config) fn upstream_url(text: &str) -> Result<UpstreamUrl, Fault> 
 /// forgiven.
 pub(in crate::config) fn origin(text: &str) -> Result<String, Fault> {
     let help = "write scheme and host, and nothing behind them: `https://todo.example.com`";
-    let url = absolute(text).map_err(|fault| Fault::with(fault.what, help))?;
+    let url = absolute(text, help).map_err(|fault| Fault::with(fault.what, help))?;
     if url.path() != "/" || url.query().is_some() || url.fragment().is_some() {
         return Err(Fault::with("is more than an origin", help));
     }
