@@ -35,14 +35,19 @@ use crate::body::RequestBody;
 
 /// Streams on one connection at the most, however many more the upstream takes: what is lost with
 /// a connection is bounded, and so is what its streams wait for each other.
-const MOST: u32 = 100;
+const MOST: u32 = 32;
 /// [`MOST`] as a count of our own.
 pub(super) const STREAMS: usize = MOST as usize;
 /// Bytes of a response that may wait for a client, about as many as a connection of HTTP/1.1 holds.
-const STREAM_WINDOW: u32 = 512 << 10;
-/// All streams of a connection together: each has its whole window, so that clients which do not
-/// read can not stop the responses of others. Fixed: to adapt it, hyper would send pings.
-const CONNECTION_WINDOW: u32 = STREAM_WINDOW * MOST;
+const STREAM_WINDOW: u32 = 256 << 10;
+/// All streams of a connection together: far more than all their windows, so that clients which do
+/// not read can not stop the responses of others. h2 counts a data frame of fewer than 256 bytes as
+/// if it had them, until it is taken, and ends a connection on which those bytes come to half of
+/// this window. 32 streams full of frames of 8 bytes (the shortest event) stay below.
+/// Fixed: to adapt it, hyper would send pings.
+const CONNECTION_WINDOW: u32 = 512 << 20;
+/// See there.
+const _: () = assert!((STREAM_WINDOW / 8 * (256 - 8)) as u64 * MOST as u64 <= CONNECTION_WINDOW as u64 / 2);
 /// Bytes of a request body that wait for the upstream's window.
 const SEND_BUFFER: usize = 256 << 10;
 /// Bytes of a response's head, counted as RFC 9113 §6.5.2 does.

@@ -448,6 +448,27 @@ def test_clients_that_do_not_read_stop_nobody(world, plain):
     assert len({seen.conn.number for seen in plain.requests}) == 1
 
 
+def test_events_that_nobody_reads_stop_nobody(world, plain):
+    """Short frames cost more than they hold: the codec counts them, and ends a connection that has too many."""
+    def events(stream: Stream) -> None:
+        stream.head(headers=[("content-type", "text/event-stream")])
+        event = b"data: 0123456789ab\n\n"
+        frame = len(event).to_bytes(3, "big") + b"\0\0" + stream.id.to_bytes(4, "big") + event
+        with stream.conn.lock:  # by hand: the library would take a minute
+            stream.conn.sock.sendall(frame * ((200 << 10) // len(event)))
+
+    plain.on("/events", events)
+    client = world.session(token=world.service)
+    frames = Frames(world.gateway)
+    for _ in range(16):
+        frames.request("GET", "/events", ("authorization", f"Bearer {world.service}"))
+    plain.wait("/events", 16)
+    assert client.get("/todos").status_code == 200
+    # What came behind the events was read, and so were they.
+    assert {seen.conn.number for seen in plain.requests} == {plain.requests[0].conn.number}
+    assert not plain.requests[0].conn.closed
+
+
 def test_large_bodies_both_ways(world, plain, http2):
     client = world.session(http2=http2, token=world.service)
     body = bytes(range(256)) * (12 << 12)
