@@ -47,7 +47,8 @@ const STREAM_WINDOW: u32 = 256 << 10;
 /// Fixed: to adapt it, hyper would send pings.
 const CONNECTION_WINDOW: u32 = 512 << 20;
 /// See there.
-const _: () = assert!((STREAM_WINDOW / 8 * (256 - 8)) as u64 * MOST as u64 <= CONNECTION_WINDOW as u64 / 2);
+const _: () =
+    assert!((STREAM_WINDOW / 8 * (256 - 8)) as u64 * MOST as u64 <= CONNECTION_WINDOW as u64 / 2);
 /// Bytes of a request body that wait for the upstream's window.
 const SEND_BUFFER: usize = 256 << 10;
 /// Bytes of a response's head, counted as RFC 9113 §6.5.2 does.
