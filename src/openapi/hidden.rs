@@ -5,7 +5,6 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::location::Location;
 use super::operations::Candidate;
-use super::pointer::{self, Place};
 use super::{Hidden, Operation, template};
 
 /// What stands in a path segment as it is (RFC 3986 §3.3: unreserved characters).
@@ -67,18 +66,8 @@ pub(super) fn hide(
 
 /// Where the operation has a parameter of this name. One name in several places: the query wins.
 fn find(root: &Value, candidate: &Candidate<'_>, name: &str) -> Option<Location> {
-    let own = candidate.source.body.get("parameters");
-    let shared = candidate.source.item.field("parameters");
-    let lists = own.into_iter().chain(shared.map(|place| place.value));
     let mut found: Vec<Location> = Vec::new();
-    for parameter in lists.filter_map(Value::as_array).flatten() {
-        let place = Place {
-            pointer: String::new(),
-            value: parameter,
-        };
-        let Ok((_, parameter)) = pointer::follow(root, place) else {
-            continue;
-        };
+    for parameter in candidate.source.parameters(root) {
         let text = |key: &str| parameter.get(key).and_then(Value::as_str);
         let location = text("in").and_then(Location::parse);
         found.extend(location.filter(|l| text("name").is_some_and(|known| l.same(known, name))));

@@ -3,7 +3,6 @@
 use crate::openapi::Value;
 
 use super::operations::Source;
-use super::pointer::{self, Place};
 use super::{Location, Operation};
 
 /// Names of parameters that say how much, from where, or which part, without case and separators.
@@ -39,18 +38,8 @@ pub fn narrowing(root: &Value, operation: &Operation) -> Vec<String> {
     let Some(source) = Source::find(root, &operation.path_key, &operation.method) else {
         return Vec::new();
     };
-    let own = source.body.get("parameters");
-    let shared = source.item.field("parameters");
-    let lists = own.into_iter().chain(shared.map(|place| place.value));
     let mut found: Vec<String> = Vec::new();
-    for parameter in lists.filter_map(Value::as_array).flatten() {
-        let place = Place {
-            pointer: String::new(),
-            value: parameter,
-        };
-        let Ok((_, parameter)) = pointer::follow(root, place) else {
-            continue;
-        };
+    for parameter in source.parameters(root) {
         let text = |key: &str| parameter.get(key).and_then(Value::as_str);
         let (Some(name), Some(Location::Query)) =
             (text("name"), text("in").and_then(Location::parse))

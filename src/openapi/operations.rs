@@ -99,6 +99,19 @@ pub(super) struct Source<'d> {
 }
 
 impl<'d> Source<'d> {
+    /// Its parameters, its own before those of its path item, references followed. What leads
+    /// nowhere is left out.
+    pub(super) fn parameters(&self, root: &'d Value) -> impl Iterator<Item = &'d Map> + use<'d> {
+        let own = self.body.get("parameters");
+        let shared = self.item.field("parameters").map(|place| place.value);
+        let lists = own.into_iter().chain(shared).filter_map(Value::as_array);
+        lists.flatten().filter_map(move |value| {
+            let pointer = String::new();
+            let followed = pointer::follow(root, Place { pointer, value });
+            followed.ok().map(|(_, parameter)| parameter)
+        })
+    }
+
     /// The operation of a method under a key of `paths`.
     pub(super) fn find(root: &'d Value, key: &str, method: &Method) -> Option<Self> {
         let item = PathItem::find(root, key).ok()?;

@@ -17,6 +17,7 @@ mod streams;
 mod tunnel;
 mod watch;
 mod worker;
+mod writes;
 
 use std::cell::{Cell, RefCell};
 use std::future::Future;
