@@ -55,15 +55,15 @@ fn world() -> World {
             level,
             plugins: Plugins::All,
             scopes: Arc::new(ScopeList::new([Selector::All])),
-            current: SecretRecord {
-                fingerprint: Fingerprint::of(id.as_bytes()),
-                until: None,
-            },
+            current: SecretRecord::new(Fingerprint::of(id.as_bytes())),
             previous: None,
             not_before: None,
             expires: None,
             state: State::Active,
+            limits: None,
             note: None,
+            made: None,
+            ending: None,
         };
         with(&mut record);
         table.apply(entries(&record, &lists, &Arc::default()), Vec::new());
@@ -90,8 +90,8 @@ fn world() -> World {
     });
     put("new", Level::Service, &|record| {
         let secret = |text: &str, until| SecretRecord {
-            fingerprint: Fingerprint::of(text.as_bytes()),
             until,
+            ..SecretRecord::new(Fingerprint::of(text.as_bytes()))
         };
         record.current = secret("new", None);
         record.previous = Some(secret("replaced", before));

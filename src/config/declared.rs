@@ -12,8 +12,8 @@ impl TryFrom<&DeclaredToken> for TokenRecord {
 
     fn try_from(declared: &DeclaredToken) -> Result<Self, NoSecret> {
         let mut secrets = declared.secrets.iter().map(|secret| SecretRecord {
-            fingerprint: secret.fingerprint,
             until: secret.until,
+            ..SecretRecord::new(secret.fingerprint)
         });
         let current = secrets.next().ok_or(NoSecret)?;
         let id: Arc<str> = declared.id.as_str().into();
@@ -30,7 +30,10 @@ impl TryFrom<&DeclaredToken> for TokenRecord {
             not_before: declared.not_before,
             expires: declared.expires,
             state: State::Active,
+            limits: declared.limits.clone(),
             note: declared.note.as_deref().map(Arc::from),
+            made: None,
+            ending: None,
         })
     }
 }

@@ -32,10 +32,10 @@ pub use self::types::{
     AccessLog, Auth, Certificate, Config, Credential, DeclaredSecret, DeclaredToken,
     DocumentAccess, HeaderChanges, HeaderRules, Health, Limits, Listen, ListenerKind, Log,
     LogFormat, LogLevel, OAuth, OpenApi, OpenApiSource, OperationOverride, Plugin, ProxyProtocol,
-    Publish, Rate, Reference, Require, Roots, Scheme, Secret, ServedFile, Server, Spanned,
-    Upstream, UpstreamHost,
+    Publish, Reference, Require, Roots, Scheme, Secret, ServedFile, Server, Spanned, Upstream,
+    UpstreamHost,
 };
-pub use crate::tokens::{Selector, SelectorError};
+pub use crate::tokens::{Rate, Selector, SelectorError};
 
 /// Where text comes from while a configuration is read. Everything that is asked for here
 /// goes into the hash of the generation and is watched.

@@ -17,6 +17,7 @@
 
 mod file;
 mod format;
+mod limits;
 mod random;
 mod record;
 mod scopes;
@@ -31,8 +32,9 @@ use sha2::{Digest, Sha256};
 
 pub use file::{LineProblem, Origin, Seen, foreign_id, parse_file};
 pub use format::{FormatError, Parsed, PlainToken, contains_token, generate, parse, public_id};
+pub use limits::{Rate, RateError, TokenLimits};
 pub use random::generate_from_system;
-pub use record::{SecretRecord, TokenRecord, entries, rotate_declared};
+pub use record::{Ending, Making, SecretRecord, TokenRecord, entries, rotate_declared};
 pub use scopes::{Call, CompiledScopes, ScopeList, ScopeListId, ScopeLists};
 pub use selector::{Selector, SelectorError};
 pub use table::{Applied, TokenTable};

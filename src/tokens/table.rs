@@ -142,15 +142,15 @@ mod tests {
             level: Level::Service,
             plugins: Plugins::All,
             scopes: Arc::new(ScopeList::default()),
-            current: SecretRecord {
-                fingerprint: fingerprint(0),
-                until: None,
-            },
+            current: SecretRecord::new(fingerprint(0)),
             previous: None,
             not_before: None,
             expires: None,
             state: State::Active,
+            limits: None,
             note: None,
+            made: None,
+            ending: None,
         };
         let mut made = entries(&record, &ScopeLists::default(), &Arc::default());
         made.remove(0).1

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use jiff::Timestamp;
 use jiff::tz::Offset;
 
-use super::{Level, ScopeListId};
+use super::{Level, ScopeListId, TokenLimits};
 
 /// One secret of one token. Immutable: a change makes another one and puts it in its place.
 ///
@@ -35,6 +35,8 @@ pub struct Token {
     pub slot: Slot,
     /// The end of this secret, if it has one before that of the token.
     pub until: Option<Timestamp>,
+    /// What bounds its use.
+    pub limits: Option<Arc<TokenLimits>>,
     /// For people.
     pub note: Option<Arc<str>>,
     /// What an edited record and both secrets of a rotation have in common.
@@ -266,6 +268,7 @@ mod tests {
             state: State::Active,
             slot: Slot::Current,
             until: None,
+            limits: None,
             note: None,
             shared: Arc::default(),
         };

@@ -99,6 +99,7 @@ fn token(
         grace,
         not_before: not_before.map(|(time, _)| time),
         expires: expires.map(|(time, _)| time),
+        limits: None,
         note: section.text("note", reading).map(|note| note.value),
         id,
         at,

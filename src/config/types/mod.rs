@@ -16,8 +16,9 @@ pub use self::plugin::{
     OpenApiSource, OperationOverride, Plugin, Publish, Reference, Require, Roots, Scheme,
     ServedFile, Server, Spanned, Upstream, UpstreamHost,
 };
-use crate::config::Selector;
+use crate::config::{Rate, Selector};
 use crate::problems::Place;
+use crate::tokens::TokenLimits;
 
 /// A validated configuration.
 #[derive(Debug, Clone)]
@@ -212,6 +213,8 @@ pub struct DeclaredToken {
     pub not_before: Option<jiff::Timestamp>,
     /// Not valid from then on.
     pub expires: Option<jiff::Timestamp>,
+    /// What bounds its use.
+    pub limits: Option<Arc<TokenLimits>>,
     /// For people.
     pub note: Option<String>,
 }
@@ -223,15 +226,6 @@ pub struct DeclaredSecret {
     pub fingerprint: crate::tokens::Fingerprint,
     /// Its end, if it has one of its own.
     pub until: Option<jiff::Timestamp>,
-}
-
-/// So many in a time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Rate {
-    /// How many; all of them may come at once.
-    pub count: NonZeroU32,
-    /// In which time: a second, a minute, an hour or a day.
-    pub period: Duration,
 }
 
 /// `[limits]`: durations, bytes and counts. `Default` gives the documented defaults.

@@ -1,14 +1,13 @@
 //! Durations, sizes, times and fingerprints.
 
 use std::fmt::Write as _;
-use std::num::NonZeroU32;
 use std::time::Duration;
 
 use jiff::Timestamp;
 
 use super::Fault;
 use crate::config::Rate;
-use crate::tokens::Fingerprint;
+use crate::tokens::{Fingerprint, RateError};
 
 /// Units of a duration, in milliseconds, greatest first.
 const DURATIONS: [(&str, u64); 5] = [
@@ -31,9 +30,6 @@ const SIZES: [(&str, u64); 9] = [
     ("KB", 1000),
     ("B", 1),
 ];
-
-/// The most that a rate may name: it is kept in nanoseconds.
-const MOST: u32 = 1_000_000;
 
 /// `30s`, `250ms`, `5m`, `24h`, `90d`: a whole number and one unit.
 pub(in crate::config) fn duration(text: &str) -> Result<Duration, Fault> {
@@ -70,26 +66,12 @@ pub(in crate::config) fn rate(text: &str) -> Result<Option<Rate>, Fault> {
             "write a whole number and a time: `10/s`, `600/min`, `1000/h`, `1000/day`; or `off`",
         )
     };
-    let (count, period) = text.split_once('/').ok_or_else(fault)?;
-    let seconds = match period.trim_start() {
-        "s" => 1,
-        "min" => 60,
-        "h" => 3600,
-        "day" => 86_400,
-        _ => return Err(fault()),
-    };
-    let count = count.trim_end();
-    if count.is_empty() || !count.bytes().all(|byte| byte.is_ascii_digit()) {
-        return Err(fault());
-    }
-    match count.parse::<u32>().ok().and_then(NonZeroU32::new) {
-        Some(count) if count.get() <= MOST => Ok(Some(Rate {
-            count,
-            period: Duration::from_secs(seconds),
-        })),
-        _ => Err(Fault::with(
+    match Rate::parse(text) {
+        Ok(rate) => Ok(Some(rate)),
+        Err(RateError::Form) => Err(fault()),
+        Err(RateError::Bounds) => Err(Fault::with(
             "is out of bounds",
-            format!("at least 1 and at most {MOST} in this time"),
+            format!("at least 1 and at most {} in this time", Rate::MOST),
         )),
     }
 }

@@ -32,10 +32,32 @@ pub(super) enum Field {
     RevokedAt,
     /// `note`
     Note,
+    /// `created_at`
+    CreatedAt,
+    /// `created_by`
+    CreatedBy,
+    /// `revoked_by`
+    RevokedBy,
+    /// `revoked_reason`
+    RevokedReason,
+    /// `rate`
+    Rate,
+    /// `quota`
+    Quota,
+    /// `concurrency`
+    Concurrency,
+    /// `networks`
+    Networks,
     /// `until`
     Until,
     /// `slot`
     Slot,
+    /// `since`
+    Since,
+    /// `elsewhere`
+    Elsewhere,
+    /// `finish_when_idle_s`
+    FinishWhenIdle,
 }
 
 impl Field {
@@ -53,11 +75,26 @@ impl Field {
         Self::State,
         Self::RevokedAt,
         Self::Note,
+        Self::CreatedAt,
+        Self::CreatedBy,
+        Self::RevokedBy,
+        Self::RevokedReason,
+        Self::Rate,
+        Self::Quota,
+        Self::Concurrency,
+        Self::Networks,
     ];
     /// Those of a secret.
-    pub(super) const OF_SECRET: &[Self] = &[Self::Sha256, Self::Until, Self::Slot];
+    pub(super) const OF_SECRET: &[Self] = &[
+        Self::Sha256,
+        Self::Until,
+        Self::Slot,
+        Self::Since,
+        Self::Elsewhere,
+        Self::FinishWhenIdle,
+    ];
     /// How many there are.
-    const COUNT: usize = Self::Slot as usize + 1;
+    const COUNT: usize = Self::FinishWhenIdle as usize + 1;
 
     /// As it is written.
     pub(super) const fn name(self) -> &'static str {
@@ -76,6 +113,17 @@ impl Field {
             Self::Note => "note",
             Self::Until => "until",
             Self::Slot => "slot",
+            Self::CreatedAt => "created_at",
+            Self::CreatedBy => "created_by",
+            Self::RevokedBy => "revoked_by",
+            Self::RevokedReason => "revoked_reason",
+            Self::Rate => "rate",
+            Self::Quota => "quota",
+            Self::Concurrency => "concurrency",
+            Self::Networks => "networks",
+            Self::Since => "since",
+            Self::Elsewhere => "elsewhere",
+            Self::FinishWhenIdle => "finish_when_idle_s",
         }
     }
 }

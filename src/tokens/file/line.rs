@@ -3,13 +3,14 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use serde_json::value::RawValue;
 
 use super::super::{
-    Fingerprint, Level, Plugins, ScopeList, SecretRecord, Selector, Slot, State, TokenRecord,
-    contains_token,
+    Ending, Fingerprint, Level, Making, Plugins, ScopeList, SecretRecord, Selector, Slot, State,
+    TokenRecord, contains_token,
 };
 use super::fields::{Field, Fields, Strange};
 use super::foreign_id;
@@ -70,6 +71,9 @@ impl<'a> Reader<'a> {
         let not_before = line.time(fields, Field::NotBefore);
         let expires = line.time(fields, Field::Expires);
         let state = line.state(fields);
+        let limits = line.limits(fields);
+        let made = line.made(fields);
+        let ending = line.ending(fields, state);
         if not_before
             .zip(expires)
             .is_some_and(|(start, end)| end <= start)
@@ -92,7 +96,10 @@ impl<'a> Reader<'a> {
             not_before,
             expires,
             state,
+            limits,
             note,
+            made,
+            ending,
         })
     }
 
@@ -150,7 +157,7 @@ impl<'a> Reader<'a> {
 }
 
 /// A line and what was found wrong in it.
-struct Line<'a> {
+pub(super) struct Line<'a> {
     /// Without surrounding space.
     text: &'a str,
     /// So far.
@@ -159,7 +166,7 @@ struct Line<'a> {
 
 impl<'a> Line<'a> {
     /// Notes a fault at a value of this line.
-    fn fault(&mut self, at: Option<&RawValue>, message: impl Into<String>) {
+    pub(super) fn fault(&mut self, at: Option<&RawValue>, message: impl Into<String>) {
         let at = at.and_then(|raw| self.offset(raw.get()));
         self.faults.push(Fault {
             at,
@@ -247,7 +254,7 @@ impl<'a> Line<'a> {
     }
 
     /// A value that must be text.
-    fn text(&mut self, raw: &'a RawValue, field: Field) -> Option<Cow<'a, str>> {
+    pub(super) fn text(&mut self, raw: &'a RawValue, field: Field) -> Option<Cow<'a, str>> {
         let text = unquote(raw.get());
         if text.is_none() {
             self.fault(Some(raw), format!("`{}` must be text", field.name()));
@@ -256,7 +263,7 @@ impl<'a> Line<'a> {
     }
 
     /// A value that must be a list of texts, at least one.
-    fn list(&mut self, raw: &'a RawValue, field: Field) -> Option<Vec<String>> {
+    pub(super) fn list(&mut self, raw: &'a RawValue, field: Field) -> Option<Vec<String>> {
         let name = field.name();
         match serde_json::from_str::<Vec<String>>(raw.get()) {
             Ok(list) if list.is_empty() => {
@@ -342,6 +349,37 @@ impl<'a> Line<'a> {
         state
     }
 
+    /// `created_at` and `created_by`
+    fn made(&mut self, fields: &Fields<'a>) -> Option<Arc<Making>> {
+        let at = self.time(fields, Field::CreatedAt);
+        let by = self.label(fields, Field::CreatedBy, MAX_NAME);
+        if at.is_some() != by.is_some() {
+            let written = fields
+                .get(Field::CreatedAt)
+                .or(fields.get(Field::CreatedBy));
+            self.fault(written, "`created_at` and `created_by` need each other");
+        }
+        let (at, by) = at.zip(by)?;
+        Some(Arc::new(Making { at, by }))
+    }
+
+    /// `revoked_by` and `revoked_reason`
+    fn ending(&mut self, fields: &Fields<'a>, state: State) -> Option<Arc<Ending>> {
+        let by = self.label(fields, Field::RevokedBy, MAX_NAME);
+        let reason = self.label(fields, Field::RevokedReason, MAX_NOTE);
+        let written = fields
+            .get(Field::RevokedBy)
+            .or(fields.get(Field::RevokedReason));
+        if by.is_some() != reason.is_some() {
+            self.fault(written, "`revoked_by` and `revoked_reason` need each other");
+        }
+        if written.is_some() && !matches!(state, State::Revoked { .. }) {
+            self.fault(written, "`revoked_by` needs `state` to be revoked");
+        }
+        let (by, reason) = by.zip(reason)?;
+        Some(Arc::new(Ending { by, reason }))
+    }
+
     /// A hash.
     fn fingerprint(&mut self, fields: &Fields<'a>) -> Option<Fingerprint> {
         let raw = self.required(fields, Field::Sha256)?;
@@ -357,13 +395,7 @@ impl<'a> Line<'a> {
     fn secrets(&mut self, fields: &Fields<'a>) -> Option<(SecretRecord, Option<SecretRecord>)> {
         let Some(raw) = fields.get(Field::Secrets) else {
             let fingerprint = self.fingerprint(fields)?;
-            return Some((
-                SecretRecord {
-                    fingerprint,
-                    until: None,
-                },
-                None,
-            ));
+            return Some((SecretRecord::new(fingerprint), None));
         };
         if let Some(other) = fields.get(Field::Sha256) {
             self.fault(Some(other), "has both `sha256` and `secrets`");
@@ -419,8 +451,16 @@ impl<'a> Line<'a> {
                 }
             },
         };
-        let fingerprint = self.fingerprint(&fields)?;
-        Some((slot, SecretRecord { fingerprint, until }))
+        let secret = SecretRecord {
+            until,
+            since: self.time(&fields, Field::Since),
+            elsewhere: self.value(&fields, Field::Elsewhere, "true or false") == Some(true),
+            finish_when_idle: self
+                .value(&fields, Field::FinishWhenIdle, "a whole number of seconds")
+                .map(Duration::from_secs),
+            ..SecretRecord::new(self.fingerprint(&fields)?)
+        };
+        Some((slot, secret))
     }
 }
 

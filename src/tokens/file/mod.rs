@@ -15,10 +15,17 @@
 //! | `not_before`, `expires` | RFC 3339 | no bound |
 //! | `state` | `active`, `suspended` or `revoked` | `active` |
 //! | `revoked_at` | RFC 3339, of a revoked token | not known |
+//! | `rate`, `quota` | such as `10/s`, `1000/day` | no bound |
+//! | `concurrency` | a whole number above 0 | no bound |
+//! | `networks` | from where it may be used, such as `10.0.0.0/8` | from anywhere |
 //! | `note` | text for people, up to 1024 bytes | none |
+//! | `created_at`, `created_by` | RFC 3339; who made it | not known |
+//! | `revoked_by`, `revoked_reason` | of a revoked token | not known |
 //!
 //! In `secrets`, `until` is the end of that secret and `slot` is `current` or `previous`;
-//! where no slot is written the first is the current one.
+//! where no slot is written the first is the current one. `since` tells when it became the
+//! current one, `elsewhere` whether it was made on another machine, and `finish_when_idle_s`
+//! after how many seconds without a use a previous one ends.
 //!
 //! ```json
 //! {"id":"pls_ab12cd34","name":"chatgpt","level":"service","plugins":["todo"],"scopes":["*"],"sha256":"9f86…"}
@@ -27,6 +34,7 @@
 //! A message never repeats a value: somebody may have written a secret there.
 
 mod fields;
+mod limits;
 mod line;
 mod write;
 

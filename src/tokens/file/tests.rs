@@ -1,7 +1,10 @@
 use proptest::prelude::*;
 
+use std::time::Duration;
+
 use super::super::{
-    Level, Plugins, ScopeList, SecretRecord, Selector, State, generate_from_system,
+    Ending, Level, Making, Plugins, Rate, ScopeList, SecretRecord, Selector, State, TokenLimits,
+    generate_from_system,
 };
 use super::*;
 
@@ -253,7 +256,9 @@ fn what_secrets_must_be() {
     );
     check(
         &line(r##"[{"sha256":"#a","grace":"1h"}]"##),
-        &["1:136 `grace` is not known; there are sha256, until, slot"],
+        &[
+            "1:136 `grace` is not known; there are sha256, until, slot, since, elsewhere, finish_when_idle_s",
+        ],
     );
     check(
         &line(r##"[{"sha256":"#a","slot":"previous"}]"##),
@@ -272,7 +277,7 @@ fn what_secrets_must_be() {
 #[test]
 fn what_is_unknown_is_named() {
     let known = "there are id, name, level, plugins, scopes, sha256, secrets, not_before, \
-                 expires, state, revoked_at, note";
+                 expires, state, revoked_at, note, created_at, created_by, revoked_by, revoked_reason, rate, quota, concurrency, networks";
     check_fields(
         r#""expire":"x","#,
         &[&format!("1:2 `expire` is not known; {known}")],
@@ -417,7 +422,14 @@ fn any_record() -> impl Strategy<Value = TokenRecord> {
             time(),
             proptest::option::of((any::<[u8; 32]>(), time())),
         ),
-        (time(), time(), state, proptest::option::of("[ -~é]{1,60}")),
+        (
+            time(),
+            time(),
+            state,
+            proptest::option::of("[ -~é]{1,60}"),
+            limits(),
+            proptest::option::of(("[a-z:]{1,20}", "[ -~é]{1,60}")),
+        ),
     )
         .prop_map(|(names, lists, secrets, rest)| TokenRecord {
             id: names.0.into(),
@@ -428,17 +440,34 @@ fn any_record() -> impl Strategy<Value = TokenRecord> {
                 lists.1.iter().filter_map(|s| Selector::parse(s).ok()),
             )),
             current: SecretRecord {
-                fingerprint: Fingerprint(secrets.0),
                 until: secrets.1,
+                ..SecretRecord::new(Fingerprint(secrets.0))
             },
             previous: secrets.2.map(|(bytes, until)| SecretRecord {
-                fingerprint: Fingerprint(bytes),
                 until,
+                since: until,
+                elsewhere: bytes[0] & 1 == 1,
+                finish_when_idle: (bytes[0] & 2 == 2).then(|| Duration::from_secs(bytes[1].into())),
+                ..SecretRecord::new(Fingerprint(bytes))
             }),
             not_before: rest.0,
             expires: rest.1,
             state: rest.2,
-            note: rest.3.map(Arc::from),
+            limits: rest.4,
+            note: rest.3.clone().map(Arc::from),
+            made: rest
+                .0
+                .zip(rest.3)
+                .map(|(at, by)| Arc::new(Making { at, by: by.into() })),
+            ending: rest
+                .5
+                .filter(|_| matches!(rest.2, State::Revoked { .. }))
+                .map(|(by, reason)| {
+                    Arc::new(Ending {
+                        by: by.into(),
+                        reason: reason.into(),
+                    })
+                }),
         })
         .prop_filter("in order", |record| {
             record
@@ -447,6 +476,31 @@ fn any_record() -> impl Strategy<Value = TokenRecord> {
                 .is_none_or(|(start, end)| start < end)
                 && (record.level == Level::Admin || !record.scopes.selectors().is_empty())
         })
+}
+
+/// Bounds of every sort, or none.
+fn limits() -> impl Strategy<Value = Option<Arc<TokenLimits>>> {
+    let rate = || {
+        proptest::option::of(
+            (1..=Rate::MOST, 0..4_usize).prop_map(|(count, period)| Rate {
+                count: count.try_into().unwrap(),
+                period: Duration::from_secs([1, 60, 3600, 86_400][period]),
+            }),
+        )
+    };
+    let networks = proptest::collection::vec((any::<std::net::IpAddr>(), 0..=32_u8), 0..3);
+    (rate(), rate(), any::<u32>(), networks).prop_map(|(rate, quota, concurrency, networks)| {
+        let limits = TokenLimits {
+            rate,
+            quota,
+            concurrency: concurrency.try_into().ok(),
+            networks: networks
+                .into_iter()
+                .filter_map(|(address, bits)| ipnet::IpNet::new(address, bits).ok())
+                .collect(),
+        };
+        (!limits.is_empty()).then(|| Arc::new(limits))
+    })
 }
 
 proptest! {

@@ -1,9 +1,12 @@
 //! A record as a line.
 
+use std::num::NonZeroU32;
+
+use ipnet::IpNet;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::super::{State, TokenRecord};
+use super::super::{SecretRecord, State, TokenRecord};
 
 impl TokenRecord {
     /// The record as a line of a token file, without the line's end.
@@ -11,17 +14,22 @@ impl TokenRecord {
     /// # Panics
     /// Never: texts, lists of texts and times always have a JSON form.
     pub fn to_line(&self) -> String {
-        let rotates = self.current.until.is_some() || self.previous.is_some();
+        let plain = SecretRecord::new(self.current.fingerprint);
+        let rotates = self.current != plain || self.previous.is_some();
         let secrets = self.secrets().map(|(slot, secret)| Secret {
             sha256: secret.fingerprint.to_hex(),
             until: secret.until,
             slot: slot.as_str(),
+            since: secret.since,
+            elsewhere: secret.elsewhere,
+            finish_when_idle_s: secret.finish_when_idle.map(|idle| idle.as_secs()),
         });
         let (state, revoked_at) = match self.state {
             State::Active => (None, None),
             State::Suspended => (Some("suspended"), None),
             State::Revoked { at } => (Some("revoked"), at),
         };
+        let limits = self.limits.as_deref();
         let line = Line {
             id: &self.id,
             name: (self.name != self.id).then_some(&*self.name),
@@ -43,7 +51,19 @@ impl TokenRecord {
             expires: self.expires,
             state,
             revoked_at,
+            rate: limits
+                .and_then(|limits| limits.rate)
+                .map(|rate| rate.to_string()),
+            quota: limits
+                .and_then(|limits| limits.quota)
+                .map(|quota| quota.to_string()),
+            concurrency: limits.and_then(|limits| limits.concurrency),
+            networks: limits.map_or(&[], |limits| &limits.networks),
             note: self.note.as_deref(),
+            created_at: self.made.as_ref().map(|made| made.at),
+            created_by: self.made.as_ref().map(|made| &*made.by),
+            revoked_by: self.ending.as_ref().map(|ending| &*ending.by),
+            revoked_reason: self.ending.as_ref().map(|ending| &*ending.reason),
         };
         serde_json::to_string(&line).expect("texts, lists of texts and times into memory")
     }
@@ -82,9 +102,33 @@ struct Line<'a> {
     /// If revoked at a known time.
     #[serde(skip_serializing_if = "Option::is_none")]
     revoked_at: Option<Timestamp>,
+    /// If bounded.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rate: Option<String>,
+    /// If bounded.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    quota: Option<String>,
+    /// If bounded.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    concurrency: Option<NonZeroU32>,
+    /// If bounded.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    networks: &'a [IpNet],
     /// If there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     note: Option<&'a str>,
+    /// If known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    created_at: Option<Timestamp>,
+    /// If known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    created_by: Option<&'a str>,
+    /// If known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    revoked_by: Option<&'a str>,
+    /// If known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    revoked_reason: Option<&'a str>,
 }
 
 /// One entry of `secrets`.
@@ -97,4 +141,13 @@ struct Secret {
     until: Option<Timestamp>,
     /// Its word.
     slot: &'static str,
+    /// If known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    since: Option<Timestamp>,
+    /// If it was.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    elsewhere: bool,
+    /// If it does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    finish_when_idle_s: Option<u64>,
 }

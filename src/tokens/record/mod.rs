@@ -6,7 +6,10 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::{Fingerprint, Level, Plugins, ScopeList, ScopeLists, Slot, State, Token, TokenShared};
+use super::{
+    Fingerprint, Level, Plugins, ScopeList, ScopeLists, Slot, State, Token, TokenLimits,
+    TokenShared,
+};
 
 /// A token with its at most two secrets, by hash only. One line of a token file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,8 +34,32 @@ pub struct TokenRecord {
     pub expires: Option<Timestamp>,
     /// What its owners decided.
     pub state: State,
+    /// What bounds its use; `None`: nothing does.
+    pub limits: Option<Arc<TokenLimits>>,
     /// For people.
     pub note: Option<Arc<str>>,
+    /// How it came to be, if that is known.
+    pub made: Option<Arc<Making>>,
+    /// How a revoked one came to its end, if that is known.
+    pub ending: Option<Arc<Ending>>,
+}
+
+/// When a token was made, and by whom.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Making {
+    /// When.
+    pub at: Timestamp,
+    /// Such as `unix:root`, or the id of an admin token.
+    pub by: Arc<str>,
+}
+
+/// Who revoked a token, and why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ending {
+    /// Such as `unix:root`, or the id of an admin token.
+    pub by: Arc<str>,
+    /// In their words.
+    pub reason: Arc<str>,
 }
 
 /// One secret of a token.
@@ -42,11 +69,28 @@ pub struct SecretRecord {
     pub fingerprint: Fingerprint,
     /// Its end, if it has one of its own.
     pub until: Option<Timestamp>,
+    /// When it became the current one, if that is known.
+    pub since: Option<Timestamp>,
+    /// It was made elsewhere, so other machines may have it as well.
+    pub elsewhere: bool,
+    /// Of a previous one: it ends when nobody used it for so long.
+    pub finish_when_idle: Option<Duration>,
 }
 
 impl SecretRecord {
+    /// One without an end of its own, of which nothing else is known.
+    pub const fn new(fingerprint: Fingerprint) -> Self {
+        Self {
+            fingerprint,
+            until: None,
+            since: None,
+            elsewhere: false,
+            finish_when_idle: None,
+        }
+    }
+
     /// Whether it has not ended by itself.
-    fn lives(&self, now: Timestamp) -> bool {
+    pub fn lives(&self, now: Timestamp) -> bool {
         self.until.is_none_or(|end| now < end)
     }
 }
@@ -81,6 +125,7 @@ pub fn entries(
                 state: record.state,
                 slot,
                 until: secret.until,
+                limits: record.limits.clone(),
                 note: record.note.clone(),
                 shared: Arc::clone(shared),
             };
@@ -119,8 +164,8 @@ pub fn rotate_declared(
             .flatten()
             .fold(grace_end, Timestamp::min);
         Some(SecretRecord {
-            fingerprint: previous.current.fingerprint,
             until: Some(end),
+            ..previous.current
         })
     };
     result.previous = result

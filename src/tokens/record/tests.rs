@@ -21,15 +21,15 @@ fn record(text: &str) -> TokenRecord {
         level: Level::Service,
         plugins: Plugins::All,
         scopes: Arc::default(),
-        current: SecretRecord {
-            fingerprint: print('?'),
-            until: None,
-        },
+        current: SecretRecord::new(print('?')),
         previous: None,
         not_before: None,
         expires: None,
         state: State::Active,
+        limits: None,
         note: None,
+        made: None,
+        ending: None,
     };
     let mut secrets = Vec::new();
     for word in text.split(' ') {
@@ -42,7 +42,10 @@ fn record(text: &str) -> TokenRecord {
             .map_or((word, None), |(n, u)| (n, Some(u)));
         let until = until.map(|until| at(until.parse().unwrap()));
         let fingerprint = print(name.parse().unwrap());
-        secrets.push(SecretRecord { fingerprint, until });
+        secrets.push(SecretRecord {
+            until,
+            ..SecretRecord::new(fingerprint)
+        });
     }
     record.current = secrets[0];
     record.previous = secrets.get(1).copied();
@@ -157,6 +160,7 @@ fn a_declared_token_is_a_record() {
         grace: Duration::ZERO,
         not_before: None,
         expires: Some(at(900)),
+        limits: None,
         note: None,
     };
     let mut expected = record("b a@160 !900");
