@@ -59,15 +59,15 @@ fn table(size: usize) -> TokenTable {
             level: Level::Service,
             plugins: Plugins::All,
             scopes: Arc::clone(&scopes),
-            current: SecretRecord {
-                fingerprint: Fingerprint::of(secret(number).as_bytes()),
-                until: None,
-            },
+            current: SecretRecord::new(Fingerprint::of(secret(number).as_bytes())),
             previous: None,
             not_before: None,
             expires: None,
             state: State::Active,
+            limits: None,
             note: None,
+            made: None,
+            ending: None,
         };
         for (fingerprint, token) in entries(&record, &lists, &Arc::default()) {
             table.insert(fingerprint, token);

@@ -277,7 +277,8 @@ fn what_secrets_must_be() {
 #[test]
 fn what_is_unknown_is_named() {
     let known = "there are id, name, level, plugins, scopes, sha256, secrets, not_before, \
-                 expires, state, revoked_at, note, created_at, created_by, revoked_by, revoked_reason, rate, quota, concurrency, networks";
+                 expires, state, revoked_at, note, created_at, created_by, revoked_by, \
+                 revoked_reason, rate, quota, concurrency, networks";
     check_fields(
         r#""expire":"x","#,
         &[&format!("1:2 `expire` is not known; {known}")],
@@ -428,7 +429,7 @@ fn any_record() -> impl Strategy<Value = TokenRecord> {
             state,
             proptest::option::of("[ -~é]{1,60}"),
             limits(),
-            proptest::option::of(("[a-z:]{1,20}", "[ -~é]{1,60}")),
+            proptest::option::of(ending()),
         ),
     )
         .prop_map(|(names, lists, secrets, rest)| TokenRecord {
@@ -443,31 +444,14 @@ fn any_record() -> impl Strategy<Value = TokenRecord> {
                 until: secrets.1,
                 ..SecretRecord::new(Fingerprint(secrets.0))
             },
-            previous: secrets.2.map(|(bytes, until)| SecretRecord {
-                until,
-                since: until,
-                elsewhere: bytes[0] & 1 == 1,
-                finish_when_idle: (bytes[0] & 2 == 2).then(|| Duration::from_secs(bytes[1].into())),
-                ..SecretRecord::new(Fingerprint(bytes))
-            }),
+            previous: secrets.2.map(previous),
             not_before: rest.0,
             expires: rest.1,
             state: rest.2,
             limits: rest.4,
             note: rest.3.clone().map(Arc::from),
-            made: rest
-                .0
-                .zip(rest.3)
-                .map(|(at, by)| Arc::new(Making { at, by: by.into() })),
-            ending: rest
-                .5
-                .filter(|_| matches!(rest.2, State::Revoked { .. }))
-                .map(|(by, reason)| {
-                    Arc::new(Ending {
-                        by: by.into(),
-                        reason: reason.into(),
-                    })
-                }),
+            made: made(rest.0, rest.3),
+            ending: rest.5.filter(|_| matches!(rest.2, State::Revoked { .. })),
         })
         .prop_filter("in order", |record| {
             record
@@ -476,6 +460,33 @@ fn any_record() -> impl Strategy<Value = TokenRecord> {
                 .is_none_or(|(start, end)| start < end)
                 && (record.level == Level::Admin || !record.scopes.selectors().is_empty())
         })
+}
+
+/// A previous secret with all that can be known of one.
+fn previous((bytes, until): ([u8; 32], Option<jiff::Timestamp>)) -> SecretRecord {
+    SecretRecord {
+        until,
+        since: until,
+        elsewhere: bytes[0] & 1 == 1,
+        finish_when_idle: (bytes[0] & 2 == 2).then(|| Duration::from_secs(bytes[1].into())),
+        ..SecretRecord::new(Fingerprint(bytes))
+    }
+}
+
+/// When and by whom, if both are given.
+fn made(at: Option<jiff::Timestamp>, by: Option<String>) -> Option<Arc<Making>> {
+    at.zip(by)
+        .map(|(at, by)| Arc::new(Making { at, by: by.into() }))
+}
+
+/// By whom and why.
+fn ending() -> impl Strategy<Value = Arc<Ending>> {
+    ("[a-z:]{1,20}", "[ -~é]{1,60}").prop_map(|(by, reason)| {
+        Arc::new(Ending {
+            by: by.into(),
+            reason: reason.into(),
+        })
+    })
 }
 
 /// Bounds of every sort, or none.
