@@ -220,3 +220,5 @@ impl Seen {
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod written;
