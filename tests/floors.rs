@@ -44,7 +44,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     // edges: none of them names another
     ("lines", &[]),
     ("access", &["config", "lines", "telemetry"]),
-    ("admin", &[]),
+    ("admin", &["tokens"]),
     (
         "control",
         &[

@@ -1,14 +1,25 @@
-//! The admin API over a unix socket, and the metrics page.
+//! The admin API, over a unix socket and over loopback TCP, and the metrics page.
 //!
-//! Knows no configuration: a request becomes a [`Command`], which control answers.
+//! Knows no configuration and no database: a request becomes a [`Command`], which control
+//! answers. Over the socket its file's mode says who may speak, and the system who does; over TCP
+//! an admin token says both.
 
-use axum::Router;
+mod lines;
+mod peer;
+mod tokens;
+
 use axum::extract::{Query, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
+use axum::{Extension, Json, Router, middleware};
+use bytes::Bytes;
 use serde_json::{Value, json};
 use tokio::sync::{mpsc, oneshot};
+
+pub use peer::{Authenticate, NotAdmin, user_name};
+
+use crate::tokens::{Done, Fault, Flow, Look, Order, Who};
 
 /// What can be asked of control.
 #[derive(Debug)]
@@ -22,11 +33,42 @@ pub enum Command {
         /// The outcome.
         answer: oneshot::Sender<Value>,
     },
+    /// Makes or changes a token.
+    Order {
+        /// What is asked.
+        order: Order,
+        /// By whom.
+        who: Who,
+        /// What became of it. The only message that may hold a secret, which is why it has no
+        /// form for the log.
+        answer: oneshot::Sender<Result<Done, Fault>>,
+    },
+    /// Looks at tokens or at the audit.
+    Look {
+        /// At what.
+        look: Look,
+        /// Who looks.
+        who: Who,
+        /// What is seen.
+        answer: oneshot::Sender<Result<Value, Fault>>,
+    },
+    /// Gives many lines.
+    Flow {
+        /// Of what.
+        flow: Flow,
+        /// To whom.
+        who: Who,
+        /// The lines; an error ends them.
+        answer: oneshot::Sender<Result<Lines, Fault>>,
+    },
     /// The metrics page.
     Metrics(oneshot::Sender<String>),
     /// Whether every plugin can serve.
     Ready(oneshot::Sender<bool>),
 }
+
+/// Lines on their way: pieces of whole lines, or why there are no more.
+pub type Lines = mpsc::Receiver<Result<Bytes, String>>;
 
 /// How commands reach control.
 pub type Commands = mpsc::Sender<Command>;
@@ -34,18 +76,33 @@ pub type Commands = mpsc::Sender<Command>;
 /// Media type of the metrics page (`OpenMetrics` 1.0).
 const METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-/// Serves the admin API until `stop`.
+/// Serves the admin API on a unix socket until `stop`.
 pub async fn serve(
     listener: std::os::unix::net::UnixListener,
     commands: Commands,
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> std::io::Result<()> {
-    let routes = Router::new()
-        .route("/status", get(status))
-        .route("/reload", post(reload))
+    let routes = api()
+        .layer(middleware::from_fn(peer::by_user))
         .merge(health())
-        .with_state(commands);
+        .with_state(commands)
+        .into_make_service_with_connect_info::<peer::Peer>();
     let listener = tokio::net::UnixListener::from_std(listener)?;
+    axum::serve(listener, routes)
+        .with_graceful_shutdown(stop)
+        .await
+}
+
+/// Serves the admin API over TCP until `stop`: to holders of an admin token, and to nobody else.
+pub async fn serve_tcp(
+    listener: std::net::TcpListener,
+    commands: Commands,
+    authenticate: Authenticate,
+    stop: impl Future<Output = ()> + Send + 'static,
+) -> std::io::Result<()> {
+    let guard = middleware::from_fn_with_state(authenticate, peer::by_token);
+    let routes = api().layer(guard).merge(health()).with_state(commands);
+    let listener = tokio::net::TcpListener::from_std(listener)?;
     axum::serve(listener, routes)
         .with_graceful_shutdown(stop)
         .await
@@ -67,26 +124,91 @@ pub async fn serve_metrics(
         .await
 }
 
+/// What only admins may ask for.
+fn api() -> Router<Commands> {
+    Router::new()
+        .route("/status", get(status))
+        .route("/reload", post(reload))
+        .route("/openapi.json", get(openapi))
+        .merge(tokens::routes())
+        .fallback(nothing)
+}
+
 fn health() -> Router<Commands> {
     Router::new()
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/readyz", get(ready))
 }
 
+/// Why a request is not answered as it was meant, in the form of RFC 9457.
+#[derive(Debug)]
+struct Problem(u16, Value);
+
+impl Problem {
+    fn new(status: StatusCode, code: &str, detail: &str) -> Self {
+        let title = status.canonical_reason().unwrap_or("Refused");
+        let value = json!({
+            "type": "about:blank", "title": title, "status": status.as_u16(),
+            "detail": detail, "code": code,
+        });
+        Self(status.as_u16(), value)
+    }
+}
+
+impl From<Fault> for Problem {
+    fn from(fault: Fault) -> Self {
+        let (status, value) = fault.problem();
+        Self(status, value)
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let status = StatusCode::from_u16(self.0).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let mut response = (status, Json(self.1)).into_response();
+        let headers = response.headers_mut();
+        let media = header::HeaderValue::from_static("application/problem+json");
+        headers.insert(header::CONTENT_TYPE, media);
+        if status == StatusCode::SERVICE_UNAVAILABLE {
+            headers.insert(header::RETRY_AFTER, header::HeaderValue::from_static("1"));
+        }
+        response
+    }
+}
+
+/// Asks control.
 async fn ask<T>(
     commands: &Commands,
     command: impl FnOnce(oneshot::Sender<T>) -> Command,
-) -> Result<T, StatusCode> {
+) -> Result<T, Problem> {
+    let ending = || {
+        Problem::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "ending",
+            "the gateway is shutting down",
+        )
+    };
     let (answer, receiver) = oneshot::channel();
-    commands
-        .send(command(answer))
-        .await
-        .map_err(|_| StatusCode::SERVICE_UNAVAILABLE)?;
-    receiver.await.map_err(|_| StatusCode::SERVICE_UNAVAILABLE)
+    let sent = commands.send(command(answer)).await;
+    sent.map_err(|_| ending())?;
+    receiver.await.map_err(|_| ending())
 }
 
-async fn status(State(commands): State<Commands>) -> Result<axum::Json<Value>, StatusCode> {
-    ask(&commands, Command::Status).await.map(axum::Json)
+/// For what concerns all plugins.
+fn for_all(who: &Who) -> Result<(), Problem> {
+    if who.may_all() {
+        return Ok(());
+    }
+    let detail = "this needs an admin token for all plugins";
+    Err(Problem::new(StatusCode::FORBIDDEN, "forbidden", detail))
+}
+
+async fn status(
+    State(commands): State<Commands>,
+    Extension(who): Extension<Who>,
+) -> Result<Json<Value>, Problem> {
+    for_all(&who)?;
+    ask(&commands, Command::Status).await.map(Json)
 }
 
 #[derive(serde::Deserialize)]
@@ -97,29 +219,39 @@ struct ReloadQuery {
 
 async fn reload(
     State(commands): State<Commands>,
+    Extension(who): Extension<Who>,
     query: Result<Query<ReloadQuery>, axum::extract::rejection::QueryRejection>,
-) -> Result<axum::Json<Value>, (StatusCode, axum::Json<Value>)> {
+) -> Result<Json<Value>, Problem> {
+    for_all(&who)?;
     let Ok(Query(ReloadQuery { weaker })) = query else {
-        return Err((
+        let detail = "weaker is true or false";
+        return Err(Problem::new(
             StatusCode::BAD_REQUEST,
-            axum::Json(json!({"detail": "weaker is true or false"})),
+            "invalid_request",
+            detail,
         ));
     };
-    let asked = ask(&commands, |answer| Command::Reload { weaker, answer }).await;
-    asked.map(axum::Json).map_err(|status| {
-        (
-            status,
-            axum::Json(json!({"detail": "the gateway is shutting down"})),
-        )
-    })
+    let asked = ask(&commands, |answer| Command::Reload { weaker, answer });
+    asked.await.map(Json)
 }
 
-async fn metrics(State(commands): State<Commands>) -> Result<Response, StatusCode> {
+/// The API's own document.
+async fn openapi() -> Response {
+    const DOCUMENT: &str = include_str!("openapi.json");
+    ([(header::CONTENT_TYPE, "application/json")], DOCUMENT).into_response()
+}
+
+async fn nothing() -> Problem {
+    let detail = "there is nothing at this path; /openapi.json says what there is";
+    Problem::new(StatusCode::NOT_FOUND, "no_route", detail)
+}
+
+async fn metrics(State(commands): State<Commands>) -> Result<Response, Problem> {
     let page = ask(&commands, Command::Metrics).await?;
     Ok(([(header::CONTENT_TYPE, METRICS)], page).into_response())
 }
 
-async fn ready(State(commands): State<Commands>) -> Result<Response, StatusCode> {
+async fn ready(State(commands): State<Commands>) -> Result<Response, Problem> {
     Ok(if ask(&commands, Command::Ready).await? {
         "ready\n".into_response()
     } else {

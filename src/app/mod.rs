@@ -1,5 +1,6 @@
 //! The composition: makes the parts, hands the edges each other's functions, runs and ends them.
 
+mod answers;
 mod world;
 
 use std::path::PathBuf;
@@ -134,12 +135,13 @@ impl App {
         let world = World {
             workers: None,
             early: Vec::new(),
-            metrics: Vec::new(),
+            own: Vec::new(),
             access: access.clone(),
             commands: sender.clone(),
             log,
             descriptors: usize::try_from(descriptors).unwrap_or(usize::MAX),
             stop: stop.clone(),
+            shared: Arc::clone(&shared),
         };
         let shared = Arc::new(Shared {
             tokens: TokenTable::with_capacity(1024),
@@ -302,12 +304,14 @@ impl App {
             }
             self.deliver_orders();
             let due = self.control.due();
+            let desk = after(self.control.desk_due());
             tokio::select! {
                 _ = signals.terminate.recv() => break,
                 _ = signals.interrupt.recv() => break,
                 _ = signals.hangup.recv() => self.attempt(Trigger::Command { weaker: false }, None, &mut waiting).await,
                 Some(()) = changes.recv() => self.attempt(Trigger::File, None, &mut waiting).await,
                 Some(delivery) = self.deliveries.1.recv() => self.delivered(delivery, &mut waiting),
+                () = until(desk) => self.control.desk_tick(jiff::Timestamp::now()),
                 () = until(due) => self.attempt(Trigger::Document, None, &mut waiting).await,
                 Some(command) = self.commands.recv() => self.answer(command, &mut waiting).await,
             }
@@ -366,28 +370,6 @@ impl App {
         }
     }
 
-    async fn answer(&mut self, command: admin::Command, waiting: &mut Waiting) {
-        match command {
-            admin::Command::Status(answer) => drop(answer.send(self.control.status())),
-            admin::Command::Ready(answer) => drop(answer.send(self.control.ready())),
-            admin::Command::Reload { weaker, answer } => {
-                let trigger = Trigger::Command { weaker };
-                self.attempt(trigger, Some(answer), waiting).await;
-            }
-            admin::Command::Metrics(answer) => {
-                let mut counters = Counters::default();
-                for report in self.control.edges().reports().await {
-                    counters.merge(&report);
-                }
-                let _ = answer.send(telemetry::encode(
-                    &counters,
-                    &self.shared.labels,
-                    &self.control.gauges(),
-                ));
-            }
-        }
-    }
-
     async fn drain(mut self) {
         let deadline = self
             .control
@@ -397,6 +379,8 @@ impl App {
             });
         tracing::info!(deadline_s = deadline.as_secs_f32(), "draining");
         self.stop.cancel();
+        // A successor may wait for it.
+        self.control.close_state(jiff::Timestamp::now());
         // Now, and not at the end: a successor may have its own there by then.
         server::unbind_unix(&self.admin, self.admin_identity);
         if let Some(workers) = self.control.edges().end()
@@ -419,6 +403,13 @@ struct Waiting {
     answers: Vec<Answer>,
 }
 
+/// A moment of the clock as one of the runtime's.
+fn after(at: Option<jiff::Timestamp>) -> Option<tokio::time::Instant> {
+    let wait = at?.duration_since(jiff::Timestamp::now());
+    let wait = Duration::try_from(wait).unwrap_or(Duration::ZERO);
+    Some(tokio::time::Instant::now() + wait)
+}
+
 async fn until(at: Option<tokio::time::Instant>) {
     match at {
         Some(at) => tokio::time::sleep_until(at).await,
@@ -437,12 +428,13 @@ pub fn rehearse(source: Source) -> anyhow::Result<(Option<crate::snapshot::Snaps
         let world = World {
             workers: None,
             early: Vec::new(),
-            metrics: Vec::new(),
+            own: Vec::new(),
             access: access::Writer::start()?,
             commands,
             log: Rc::new(|_| {}),
             descriptors: usize::MAX,
             stop: CancellationToken::new(),
+            shared: Arc::clone(&shared),
         };
         let shared = Arc::new(Shared {
             tokens: TokenTable::with_capacity(16),

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
@@ -9,9 +10,10 @@ use tokio_util::sync::CancellationToken;
 use crate::access;
 use crate::admin;
 use crate::config::{Limits, ListenerKind, Log};
-use crate::control::{Edges, Fetched, Fetching, Listening, Order};
+use crate::control::{Edges, Fetched, Fetching, Listening, Order, Shared};
 use crate::server::{self, Bound, Workers};
 use crate::telemetry::Counters;
+use crate::tokens::{Fingerprint, Level, Status, Who};
 use crate::upstream;
 
 /// Descriptors that are not for connections: listeners, files, the admin socket, a reserve.
@@ -24,12 +26,14 @@ pub(super) struct World {
     pub(super) workers: Option<Workers<Counters>>,
     /// Bound before there were workers.
     pub(super) early: Vec<Bound>,
-    pub(super) metrics: Vec<(SocketAddr, SocketAddr, CancellationToken)>,
+    /// Listeners of control itself: as asked and as bound.
+    pub(super) own: Vec<(ListenerKind, SocketAddr, SocketAddr, CancellationToken)>,
     pub(super) access: access::Writer,
     pub(super) commands: admin::Commands,
     pub(super) log: Rc<dyn Fn(Log)>,
     pub(super) descriptors: usize,
     pub(super) stop: CancellationToken,
+    pub(super) shared: Arc<Shared>,
 }
 
 impl std::fmt::Debug for World {
@@ -77,16 +81,21 @@ impl Edges for World {
     }
 
     fn listen(&mut self, bound: Bound) {
-        if bound.kind == ListenerKind::Metrics {
+        if is_own(bound.kind) {
             let stop = self.stop.child_token();
-            self.metrics
-                .push((bound.asked, bound.address, stop.clone()));
+            let (kind, asked, address) = (bound.kind, bound.asked, bound.address);
+            self.own.push((kind, asked, address, stop.clone()));
             let commands = self.commands.clone();
+            let authenticate = authenticate(&self.shared);
             tokio::task::spawn_local(async move {
-                if let Err(error) =
-                    admin::serve_metrics(bound.socket, commands, stop.cancelled_owned()).await
-                {
-                    tracing::error!(%error, "the metrics listener");
+                let stop = stop.cancelled_owned();
+                let served = if kind == ListenerKind::Admin {
+                    admin::serve_tcp(bound.socket, commands, authenticate, stop).await
+                } else {
+                    admin::serve_metrics(bound.socket, commands, stop).await
+                };
+                if let Err(error) = served {
+                    tracing::error!(%error, "the {} listener", kind.name());
                 }
             });
             return;
@@ -98,9 +107,9 @@ impl Edges for World {
     }
 
     fn unlisten(&mut self, kind: ListenerKind, asked: SocketAddr) {
-        if kind == ListenerKind::Metrics {
-            self.metrics.retain(|(other, _, stop)| {
-                let keep = *other != asked;
+        if is_own(kind) {
+            self.own.retain(|(other, address, _, stop)| {
+                let keep = (*other, *address) != (kind, asked);
                 if !keep {
                     stop.cancel();
                 }
@@ -118,8 +127,8 @@ impl Edges for World {
             address: bound.address,
             connections: 0,
         });
-        let metrics = self.metrics.iter().map(|(asked, address, _)| Listening {
-            kind: ListenerKind::Metrics,
+        let own = self.own.iter().map(|(kind, asked, address, _)| Listening {
+            kind: *kind,
             asked: *asked,
             address: *address,
             connections: 0,
@@ -134,7 +143,7 @@ impl Edges for World {
                     connections,
                 })
         });
-        early.chain(workers).chain(metrics).collect()
+        early.chain(workers).chain(own).collect()
     }
 
     fn configure(&self, limits: &Limits, log: Log) {
@@ -170,4 +179,32 @@ impl Edges for World {
             }
         })
     }
+}
+
+/// Whether control itself listens, and not the workers.
+fn is_own(kind: ListenerKind) -> bool {
+    matches!(kind, ListenerKind::Metrics | ListenerKind::Admin)
+}
+
+/// Who holds a secret, for the admin API over TCP.
+fn authenticate(shared: &Arc<Shared>) -> admin::Authenticate {
+    let shared = Arc::clone(shared);
+    Arc::new(move |secret| {
+        let now = jiff::Timestamp::now();
+        let refused = |reason: &str| admin::NotAdmin(reason.to_owned());
+        let token = shared.tokens.get(&Fingerprint::of(secret));
+        let token = token.ok_or_else(|| refused("The token is not known."))?;
+        match (token.status(now), token.level) {
+            (Status::Ended(reason), _) => {
+                Err(refused(&format!("The token is not valid: {reason}.")))
+            }
+            (Status::Live, Level::Admin) => Ok(Who {
+                by: Arc::clone(&token.id),
+                plugins: token.plugins.clone(),
+            }),
+            (Status::Live, Level::Service | Level::User) => Err(refused(
+                "This is no admin token: `plugway token create --level admin` makes one.",
+            )),
+        }
+    })
 }

@@ -34,6 +34,23 @@ pub(super) enum Command {
     Status(Gateway),
     /// Exit with 0 when the running gateway is ready to serve, else with 1.
     Health(Gateway),
+    /// Make, rotate, end and find tokens.
+    Token {
+        #[command(subcommand)]
+        command: super::token::TokenCommand,
+    },
+    /// Say which operation a request is, who may call it, and why a token may not.
+    Explain(super::explain::Explain),
+    /// Who changed which token, when and how.
+    Audit {
+        #[command(subcommand)]
+        command: super::audit::AuditCommand,
+    },
+    /// Save everything that the state database holds, or put it back.
+    State {
+        #[command(subcommand)]
+        command: super::state::StateCommand,
+    },
     /// Print the JSON Schema of the configuration.
     Schema,
     /// Print a completion script.
@@ -206,7 +223,8 @@ pub(super) struct Gateway {
         default_value = "config/plugway.toml"
     )]
     pub(super) config: PathBuf,
-    /// Its admin socket, such as `unix:state/admin.sock`.
+    /// Its admin address, such as `unix:state/admin.sock` or `127.0.0.1:9091` (then with an admin
+    /// token in `$PLUGWAY_ADMIN_TOKEN`).
     #[arg(long, value_name = "ADDR", env = "PLUGWAY_ADMIN")]
     pub(super) admin: Option<String>,
 }

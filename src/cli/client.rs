@@ -1,14 +1,18 @@
-//! Speaks to a running gateway over its admin socket.
+//! Speaks to a running gateway over its admin socket or its admin address.
 
-use std::path::{Path, PathBuf};
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
 use bytes::Bytes;
-use http::Request;
-use http_body_util::{BodyExt, Empty};
+use http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue};
+use http::{Request, StatusCode};
+use http_body_util::{BodyExt, Full};
 use hyper_util::rt::TokioIo;
 use serde_json::Value;
+use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::args::Gateway;
 use crate::control;
@@ -16,55 +20,163 @@ use crate::control;
 /// How long an answer may take: a reload fetches documents.
 const PATIENCE: Duration = Duration::from_mins(1);
 
-/// Where the admin socket is: as said, or as the configuration says.
-pub(super) fn socket(gateway: &Gateway) -> anyhow::Result<PathBuf> {
-    match &gateway.admin {
-        Some(address) => match address.strip_prefix("unix:") {
-            Some(path) => Ok(PathBuf::from(path)),
-            None => bail!("`{address}` is no admin address: write unix:PATH"),
-        },
-        None => Ok(control::admin_socket(&gateway.config)),
+/// Where a gateway's admin API is.
+#[derive(Debug, Clone)]
+pub(super) enum Address {
+    /// A socket in the file system.
+    Unix(PathBuf),
+    /// An address, and the credential for it.
+    Tcp(SocketAddr, HeaderValue),
+}
+
+/// A request that a gateway answered, whatever it said.
+#[derive(Debug)]
+pub(super) struct Reply {
+    pub(super) status: StatusCode,
+    pub(super) body: Bytes,
+}
+
+/// Why there is no answer.
+#[derive(Debug)]
+pub(super) enum NoReply {
+    /// Nobody listens there.
+    NoGateway(String),
+    /// Anything else.
+    Failed(anyhow::Error),
+}
+
+impl From<NoReply> for anyhow::Error {
+    fn from(reason: NoReply) -> Self {
+        match reason {
+            NoReply::NoGateway(sentence) => Self::msg(sentence),
+            NoReply::Failed(error) => error,
+        }
     }
 }
 
-/// Asks, and gives the answer's JSON.
-pub(super) fn ask(socket: &Path, method: &str, path: &str) -> anyhow::Result<Value> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
-    let asked = runtime
-        .block_on(async { tokio::time::timeout(PATIENCE, exchange(socket, method, path)).await });
-    asked.context("the gateway does not answer")?
+/// Where the admin API is: as said, or as the configuration says.
+pub(super) fn address(gateway: &Gateway) -> anyhow::Result<Address> {
+    let Some(text) = &gateway.admin else {
+        return Ok(Address::Unix(control::admin_socket(&gateway.config)));
+    };
+    if let Some(path) = text.strip_prefix("unix:") {
+        return Ok(Address::Unix(PathBuf::from(path)));
+    }
+    let bare = text.strip_prefix("http://").unwrap_or(text);
+    let Ok(address) = bare.trim_end_matches('/').parse() else {
+        bail!(
+            "`{text}` is no admin address: write unix:PATH, or an address such as 127.0.0.1:9091"
+        );
+    };
+    let secret = std::env::var("PLUGWAY_ADMIN_TOKEN")
+        .context("an admin address wants an admin token in $PLUGWAY_ADMIN_TOKEN")?;
+    let mut credential = HeaderValue::try_from(format!("Bearer {}", secret.trim()))
+        .map_err(|_| anyhow::anyhow!("$PLUGWAY_ADMIN_TOKEN is no token"))?;
+    credential.set_sensitive(true);
+    Ok(Address::Tcp(address, credential))
 }
 
-async fn exchange(socket: &Path, method: &str, path: &str) -> anyhow::Result<Value> {
-    let stream = tokio::net::UnixStream::connect(socket).await.with_context(|| {
-        let shown = std::path::absolute(socket).unwrap_or_else(|_| socket.to_owned());
-        format!("no gateway answers at unix:{} (is it running? --admin or --config says where it listens)", shown.display())
-    })?;
-    let (mut sender, connection) =
-        hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
-    let request = Request::builder()
-        .method(method)
-        .uri(path)
-        .header("host", "plugway")
-        .body(Empty::<Bytes>::new())?;
+/// Asks, and gives the answer's JSON; an answer that is none of success is an error.
+pub(super) fn ask(address: &Address, method: &str, path: &str) -> anyhow::Result<Value> {
+    let reply = send(address, method, path, None)?;
+    if !reply.status.is_success() {
+        let problem: Value = serde_json::from_slice(&reply.body).unwrap_or_default();
+        let detail = problem["detail"].as_str().unwrap_or("no reason is given");
+        bail!("the gateway answered {}: {detail}", reply.status);
+    }
+    Ok(serde_json::from_slice(&reply.body)?)
+}
+
+/// A body and its media type.
+pub(super) type Sent = (&'static str, Vec<u8>);
+
+/// Sends, and gives what came back.
+pub(super) fn send(
+    address: &Address,
+    method: &str,
+    path: &str,
+    body: Option<Sent>,
+) -> Result<Reply, NoReply> {
+    let failed = |error: anyhow::Error| NoReply::Failed(error);
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| failed(error.into()))?;
+    let exchanged = async {
+        let mut request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header("host", "plugway");
+        if let Some((media, _)) = &body {
+            request = request.header(CONTENT_TYPE, *media);
+        }
+        if let Address::Tcp(_, credential) = address {
+            request = request.header(AUTHORIZATION, credential);
+        }
+        let bytes = body.map_or_else(Bytes::new, |(_, bytes)| bytes.into());
+        let request = request
+            .body(Full::new(bytes))
+            .map_err(|error| failed(error.into()))?;
+        match address {
+            Address::Unix(path) => {
+                let shown = std::path::absolute(path).unwrap_or_else(|_| path.clone());
+                let stream = tokio::net::UnixStream::connect(path).await;
+                let place = format!("unix:{}", shown.display());
+                exchange(stream.map_err(|error| unreached(&place, error))?, request).await
+            }
+            Address::Tcp(address, _) => {
+                let stream = tokio::net::TcpStream::connect(address).await;
+                let place = address.to_string();
+                exchange(stream.map_err(|error| unreached(&place, error))?, request).await
+            }
+        }
+    };
+    runtime.block_on(async {
+        match tokio::time::timeout(PATIENCE, exchanged).await {
+            Ok(reply) => reply,
+            Err(_) => Err(NoReply::Failed(anyhow::anyhow!(
+                "the gateway does not answer"
+            ))),
+        }
+    })
+}
+
+fn unreached(place: &str, error: io::Error) -> NoReply {
+    let sentence = format!(
+        "no gateway answers at {place} (is it running? --admin or --config says where it listens)"
+    );
+    match error.kind() {
+        io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => NoReply::NoGateway(sentence),
+        _ => {
+            NoReply::Failed(anyhow::Error::new(error).context(format!("the admin API at {place}")))
+        }
+    }
+}
+
+async fn exchange(
+    stream: impl AsyncRead + AsyncWrite + Unpin,
+    request: Request<Full<Bytes>>,
+) -> Result<Reply, NoReply> {
+    let failed = |error: hyper::Error| NoReply::Failed(error.into());
+    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
+        .await
+        .map_err(failed)?;
     let answer = async {
-        let response = sender.send_request(request).await?;
+        let response = sender.send_request(request).await.map_err(failed)?;
         let status = response.status();
-        let body = response.into_body().collect().await?.to_bytes();
-        anyhow::ensure!(
-            status.is_success(),
-            "the gateway answered {status}: {}",
-            String::from_utf8_lossy(&body)
-        );
-        Ok(serde_json::from_slice(&body)?)
+        let body = response
+            .into_body()
+            .collect()
+            .await
+            .map_err(failed)?
+            .to_bytes();
+        Ok(Reply { status, body })
     };
     tokio::select! {
         answer = answer => answer,
         ended = connection => {
-            ended?;
-            bail!("the gateway closed the connection")
+            ended.map_err(failed)?;
+            Err(NoReply::Failed(anyhow::anyhow!("the gateway closed the connection")))
         }
     }
 }

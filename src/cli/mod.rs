@@ -1,15 +1,19 @@
 //! The command line.
 
 mod args;
+mod audit;
 mod check;
 mod client;
 mod dev;
+mod explain;
 mod linting;
 mod output;
 mod print;
 mod running;
 mod serve;
 mod served;
+mod state;
+mod token;
 
 use std::process::ExitCode;
 
@@ -31,6 +35,8 @@ enum Exit {
     Partly,
     /// 4: the configuration is invalid.
     Invalid,
+    /// 5: something else is in the way.
+    Conflict,
 }
 
 impl From<Exit> for ExitCode {
@@ -41,6 +47,7 @@ impl From<Exit> for ExitCode {
             Exit::Usage => 2,
             Exit::Partly => 3,
             Exit::Invalid => 4,
+            Exit::Conflict => 5,
         })
     }
 }
@@ -68,6 +75,10 @@ pub fn main() -> ExitCode {
         Command::Reload(reload) => running::reload(&reload, &mut output),
         Command::Status(gateway) => running::status(&gateway, &mut output),
         Command::Health(gateway) => running::health(&gateway, &mut output),
+        Command::Token { command } => token::run(command, &mut output),
+        Command::Explain(explain) => explain::run(&explain, &mut output),
+        Command::Audit { command } => audit::run(command, &mut output),
+        Command::State { command } => state::run(command, &mut output),
         Command::Schema => output.json(&crate::config::schema()).map(|()| Exit::Done),
         Command::Completions { shell } => {
             let mut script = Vec::new();

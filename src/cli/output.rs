@@ -27,6 +27,11 @@ impl Output {
         }
     }
 
+    /// A secret, alone on its line of standard output.
+    pub(super) fn secret(&mut self, secret: &str) -> anyhow::Result<()> {
+        self.text(&format!("{secret}\n"))
+    }
+
     /// A value on standard output.
     pub(super) fn json(&mut self, value: &Value) -> anyhow::Result<()> {
         self.text(&format!("{value:#}\n"))

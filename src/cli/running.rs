@@ -10,7 +10,7 @@ use super::{Exit, client};
 
 /// `plugway reload`: returns when the new generation serves, or has been refused.
 pub(super) fn reload(reload: &Reload, output: &mut Output) -> anyhow::Result<Exit> {
-    let socket = client::socket(&reload.gateway)?;
+    let socket = client::address(&reload.gateway)?;
     let outcome = client::ask(
         &socket,
         "POST",
@@ -47,7 +47,7 @@ pub(super) fn reload(reload: &Reload, output: &mut Output) -> anyhow::Result<Exi
 
 /// `plugway status`
 pub(super) fn status(gateway: &Gateway, output: &mut Output) -> anyhow::Result<Exit> {
-    let status = client::ask(&client::socket(gateway)?, "GET", "/status")?;
+    let status = client::ask(&client::address(gateway)?, "GET", "/status")?;
     if output.as_json {
         output.json(&status)?;
     } else {
@@ -62,7 +62,7 @@ pub(super) fn status(gateway: &Gateway, output: &mut Output) -> anyhow::Result<E
 
 /// `plugway health`
 pub(super) fn health(gateway: &Gateway, output: &mut Output) -> anyhow::Result<Exit> {
-    let status = client::ask(&client::socket(gateway)?, "GET", "/status")?;
+    let status = client::ask(&client::address(gateway)?, "GET", "/status")?;
     let ready = status["ready"].as_bool().unwrap_or(false);
     if output.as_json {
         output.json(&serde_json::json!({ "ready": ready }))?;

@@ -64,7 +64,8 @@ pub(super) fn start(
 /// The one line that says that it serves, and where.
 fn ready_line(started: &Started) -> String {
     let mut line = "plugway is ready:".to_owned();
-    for listener in &started.listeners {
+    let shown = |listener: &&Listening| listener.kind != ListenerKind::Admin;
+    for listener in started.listeners.iter().filter(shown) {
         let scheme = if listener.kind == ListenerKind::Https {
             "https"
         } else {

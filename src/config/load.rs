@@ -46,25 +46,42 @@ pub fn load(path: &Path, inputs: &mut dyn Inputs, now: Timestamp) -> (Option<Con
 /// Where a configuration has its admin socket, without proving the rest of it: a broken file must
 /// not keep its operator from asking what runs. What can not be read is as if it was not written.
 pub fn admin_socket(path: &Path, inputs: &mut dyn Inputs) -> PathBuf {
+    let written = written(path, "listen", "admin", inputs);
+    let socket = written
+        .iter()
+        .find_map(|address| address.strip_prefix("unix:"));
+    socket.map_or_else(
+        || state_directory(path, inputs).join("admin.sock"),
+        PathBuf::from,
+    )
+}
+
+/// Where a configuration has its state, read in the same way.
+pub fn state_directory(path: &Path, inputs: &mut dyn Inputs) -> PathBuf {
+    let written = written(path, "state", "directory", inputs);
+    PathBuf::from(
+        written
+            .into_iter()
+            .next()
+            .unwrap_or_else(|| "state".to_owned()),
+    )
+}
+
+/// The texts of a key, which has one or a list of them.
+fn written(path: &Path, table: &str, key: &str, inputs: &mut dyn Inputs) -> Vec<String> {
     let bytes = inputs.file(path).unwrap_or_default();
     let (parsed, _) = DeTable::parse_recoverable(std::str::from_utf8(&bytes).unwrap_or_default());
-    let text = |table: &str, key: &str| {
-        let value = parsed
-            .get_ref()
-            .get(table)?
-            .get_ref()
-            .as_table()?
-            .get(key)?
-            .get_ref()
-            .as_str()?;
-        Some(value.to_owned())
+    let value = parsed
+        .get_ref()
+        .get(table)
+        .and_then(|table| table.get_ref().as_table()?.get(key));
+    let Some(value) = value else {
+        return Vec::new();
     };
-    let written = text("listen", "admin")
-        .and_then(|address| address.strip_prefix("unix:").map(PathBuf::from));
-    written.unwrap_or_else(|| {
-        PathBuf::from(text("state", "directory").unwrap_or_else(|| "state".to_owned()))
-            .join("admin.sock")
-    })
+    let one = value.get_ref().as_str().map(str::to_owned);
+    let list = value.get_ref().as_array().into_iter().flatten();
+    let list = list.filter_map(|item| item.get_ref().as_str().map(str::to_owned));
+    one.into_iter().chain(list).collect()
 }
 
 /// Reads a configuration whose main file is `text`; `name` is what problems call it.

@@ -26,7 +26,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 pub use self::declared::NoSecret;
-pub use self::load::{admin_socket, load, load_text};
+pub use self::load::{admin_socket, load, load_text, state_directory};
 pub use self::schema::schema;
 pub use self::types::{
     AccessLog, Auth, Certificate, Config, Credential, DeclaredSecret, DeclaredToken,

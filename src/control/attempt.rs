@@ -112,6 +112,7 @@ impl<E: Edges> Control<E> {
         if problems.has_problems() {
             return refuse(Stage::Validate, problems, digest);
         }
+        self.open_state(&config.state_directory, now);
         let tokens = self.tokens.next(&config, lines, &self.shared.scopes, now);
         let apis = self.documents.apis();
         let material = self.material(&apis, digest, text, now);
@@ -285,7 +286,9 @@ fn wanted(config: &Config) -> Vec<(ListenerKind, std::net::SocketAddr)> {
         .metrics
         .iter()
         .map(|address| (ListenerKind::Metrics, *address));
-    https.chain(http).chain(metrics).collect()
+    let admin = listen.admin_addresses.iter();
+    let admin = admin.map(|address| (ListenerKind::Admin, *address));
+    https.chain(http).chain(metrics).chain(admin).collect()
 }
 
 /// Hexadecimal, for people.

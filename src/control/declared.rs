@@ -203,6 +203,20 @@ impl Tokens {
         retired
     }
 
+    /// All of them, with what their use changes.
+    pub(super) fn all(&self) -> Vec<(TokenRecord, Arc<TokenShared>)> {
+        let known = self.known.values();
+        known
+            .map(|known| (known.record.clone(), Arc::clone(&known.shared)))
+            .collect()
+    }
+
+    /// One of them.
+    pub(super) fn find(&self, id: &str) -> Option<(TokenRecord, Arc<TokenShared>)> {
+        let known = self.known.get(id)?;
+        Some((known.record.clone(), Arc::clone(&known.shared)))
+    }
+
     /// When service tokens end.
     pub(super) fn expiry(&self) -> BTreeMap<Arc<str>, Timestamp> {
         let service = self

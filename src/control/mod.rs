@@ -6,8 +6,11 @@ mod declared;
 pub mod devcerts;
 mod documents;
 mod edges;
+mod explain;
 mod inputs;
+mod orders;
 mod selftest;
+mod state;
 mod status;
 #[cfg(test)]
 mod tests;
@@ -36,6 +39,8 @@ use crate::tokens::{ScopeLists, TokenTable};
 use declared::Tokens;
 use documents::{Ask, Library};
 pub use documents::{Delivering, Delivery};
+pub use orders::{FOR_ALL, Offline, View};
+pub use state::{BackupError, StoreError, fleeting, restore};
 
 /// Where the configuration is.
 #[derive(Debug, Clone)]
@@ -146,6 +151,8 @@ pub struct Control<E: Edges> {
     fly_app: Option<String>,
     documents: Library,
     tokens: Tokens,
+    /// The state database; `None` before the first configuration, and when the process ends.
+    desk: Option<state::Desk>,
     published: Option<Arc<Published>>,
     /// Hash of what the running generation was made of, and of its configuration files alone.
     digest: [u8; 32],
@@ -181,6 +188,7 @@ impl<E: Edges> Control<E> {
                 .filter(|name| !name.is_empty()),
             documents: Library::default(),
             tokens: Tokens::default(),
+            desk: None,
             published: None,
             digest: [0; 32],
             text: None,
@@ -326,12 +334,14 @@ impl<E: Edges> Control<E> {
 
     /// Whether every plugin can serve.
     pub fn ready(&self) -> bool {
+        let known = self.knows_tokens();
         self.published.as_ref().is_some_and(|published| {
-            published
-                .current()
-                .plugins
-                .iter()
-                .all(|plugin| plugin.unavailable.is_none())
+            known
+                && published
+                    .current()
+                    .plugins
+                    .iter()
+                    .all(|plugin| plugin.unavailable.is_none())
         })
     }
 
@@ -393,4 +403,10 @@ pub fn system_roots() -> RootCertStore {
 pub fn admin_socket(path: &Path) -> PathBuf {
     let mut inputs = Inputs::default();
     config::admin_socket(path, &mut inputs)
+}
+
+/// Where a configuration has its state, read in the same way.
+pub fn state_directory(path: &Path) -> PathBuf {
+    let mut inputs = Inputs::default();
+    config::state_directory(path, &mut inputs)
 }

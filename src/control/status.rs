@@ -50,6 +50,7 @@ pub(super) fn status<E: Edges>(control: &Control<E>) -> Value {
         "connections_limit": snapshot.as_ref().map(|snapshot| snapshot.limits.connections),
         "plugins": plugins,
         "tokens": control.shared.tokens.len(),
+        "state_error": control.state_error(),
         "certificates": snapshot.iter().flat_map(|snapshot| &snapshot.certificates).map(|facts| json!({
             "file": absolute(&facts.path),
             "names": facts.names,

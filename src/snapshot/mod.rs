@@ -12,6 +12,7 @@ mod origin;
 mod papers;
 mod plugin;
 mod prefix;
+mod reach;
 mod target;
 mod tls;
 

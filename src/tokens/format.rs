@@ -13,7 +13,7 @@ use zeroize::{Zeroize, Zeroizing};
 use super::Level;
 
 /// Prefix, id, secret and checksum: 50 bytes.
-const LENGTH: usize = PREFIX + ID + SECRET + CHECKSUM;
+pub(super) const LENGTH: usize = PREFIX + ID + SECRET + CHECKSUM;
 /// `pls_`
 const PREFIX: usize = 4;
 /// Characters of the public id.
@@ -47,12 +47,42 @@ impl fmt::Debug for PlainToken {
     }
 }
 
+/// Whether a text is the public part that a token of this level begins with.
+pub(super) fn is_public_id(text: &str, level: Level) -> bool {
+    let rest = text.strip_prefix(prefix(level));
+    rest.is_some_and(|rest| {
+        rest.len() == ID && rest.bytes().all(|byte| byte.is_ascii_alphanumeric())
+    })
+}
+
+/// Makes another secret for the token with this public id; with another id where that is none.
+/// See [`generate`].
+pub(super) fn generate_again(
+    id: &str,
+    level: Level,
+    random: &mut dyn FnMut(&mut [u8]),
+) -> PlainToken {
+    generate_from(
+        if is_public_id(id, level) {
+            id
+        } else {
+            prefix(level)
+        },
+        random,
+    )
+}
+
 /// Makes a token. `random` fills what it is given; it is asked again until enough of its bytes
 /// were usable, so it must not return the same unusable bytes (248 to 255) for ever.
 pub fn generate(level: Level, random: &mut dyn FnMut(&mut [u8])) -> PlainToken {
+    generate_from(prefix(level), random)
+}
+
+/// Makes what follows on `begin`.
+fn generate_from(begin: &str, random: &mut dyn FnMut(&mut [u8])) -> PlainToken {
     // The whole capacity from the start: a string that grows leaves copies behind.
     let mut text = Zeroizing::new(String::with_capacity(LENGTH));
-    text.push_str(prefix(level));
+    text.push_str(begin);
     let mut pool = Zeroizing::new([0_u8; 64]);
     while text.len() < PREFIX + ID + SECRET {
         random(pool.as_mut());

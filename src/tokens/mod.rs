@@ -16,10 +16,15 @@
 //! every list for its own operations ([`CompiledScopes`]).
 
 mod file;
+mod filter;
 mod format;
+mod lifecycle;
 mod limits;
+mod order;
 mod random;
 mod record;
+mod request;
+mod scan;
 mod scopes;
 mod selector;
 mod table;
@@ -30,11 +35,16 @@ use std::hash::{Hash, Hasher};
 
 use sha2::{Digest, Sha256};
 
-pub use file::{LineProblem, Origin, Seen, foreign_id, parse_file};
+pub use file::{LineProblem, Origin, Seen, foreign_id, parse_file, parse_records};
+pub use filter::{Filter, SORTS, Wanted};
 pub use format::{FormatError, Parsed, PlainToken, contains_token, generate, parse, public_id};
+pub use lifecycle::{Changed, Phase, Refusal, Rotation};
 pub use limits::{Rate, RateError, TokenLimits};
-pub use random::generate_from_system;
+pub use order::{Done, Fault, Flow, Look, Order, Question, Who};
+pub use random::{generate_from_system, regenerate_from_system};
 pub use record::{Ending, Making, SecretRecord, TokenRecord, entries, rotate_declared};
+pub use request::{CreateRequest, Draft, FieldFault, RotateRequest, SetRequest, duration};
+pub use scan::{Hit, Scanner};
 pub use scopes::{Call, CompiledScopes, ScopeList, ScopeListId, ScopeLists};
 pub use selector::{Selector, SelectorError};
 pub use table::{Applied, TokenTable};

@@ -3,6 +3,8 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use arc_swap::ArcSwap;
+
 use super::Selector;
 
 /// The operations that a token may call, as written; sorted, each selector once.
@@ -72,10 +74,16 @@ impl ScopeLists {
 
     /// All of them, for [`CompiledScopes::compile`].
     pub fn all(&self) -> Vec<(ScopeListId, Arc<ScopeList>)> {
+        self.since(0)
+    }
+
+    /// Those that came after the first `known`, for [`CompiledScopes::learn`].
+    pub fn since(&self, known: usize) -> Vec<(ScopeListId, Arc<ScopeList>)> {
         let interned = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         (0..)
             .map(ScopeListId)
             .zip(interned.lists.iter().map(Arc::clone))
+            .skip(known)
             .collect()
     }
 }
@@ -90,10 +98,13 @@ pub enum Call {
 }
 
 /// What each scope list allows among the operations of one plugin in one generation.
-#[derive(Debug, Clone, Default)]
+///
+/// A list that a token brings while the generation serves is [learned](Self::learn): what the
+/// others allow does not change by that.
+#[derive(Debug, Default)]
 pub struct CompiledScopes {
     /// By the number of the list.
-    lists: Vec<Allowed>,
+    lists: ArcSwap<Vec<Allowed>>,
 }
 
 /// What one list allows.
@@ -117,10 +128,27 @@ impl CompiledScopes {
         operations: usize,
         matches: impl Fn(&Selector, usize) -> bool,
     ) -> Self {
+        let compiled = Self::default();
+        compiled.learn(lists, operations, matches);
+        compiled
+    }
+
+    /// How many lists it knows: those with the first numbers.
+    pub fn known(&self) -> usize {
+        self.lists.load().len()
+    }
+
+    /// Compiles further lists, as [`Self::compile`] does. Only one thread may do so at a time.
+    pub fn learn(
+        &self,
+        lists: &[(ScopeListId, Arc<ScopeList>)],
+        operations: usize,
+        matches: impl Fn(&Selector, usize) -> bool,
+    ) {
         let words = operations.div_ceil(64);
         let mut selected: HashMap<&Selector, Vec<u64>> = HashMap::new();
         let mut sets: HashMap<Vec<u64>, Arc<[u64]>> = HashMap::new();
-        let mut compiled = Self::default();
+        let mut compiled = Vec::clone(&self.lists.load());
         for (id, list) in lists {
             let allowed = if list.selectors().contains(&Selector::All) {
                 Allowed::Everything
@@ -139,14 +167,14 @@ impl CompiledScopes {
                     .or_insert_with_key(|bits| bits.as_slice().into());
                 Allowed::These(Arc::clone(set))
             };
-            compiled.set(*id, allowed);
+            set(&mut compiled, *id, allowed);
         }
-        compiled
+        self.lists.store(Arc::new(compiled));
     }
 
     /// Whether a token with this list may make this call.
     pub fn allows(&self, id: ScopeListId, call: Call) -> bool {
-        match (self.lists.get(index(id)), call) {
+        match (self.lists.load().get(index(id)), call) {
             (Some(Allowed::Everything), Call::Operation(_) | Call::Unpublished) => true,
             (Some(Allowed::These(bits)), Call::Operation(operation)) => bits
                 .get(operation / 64)
@@ -155,14 +183,14 @@ impl CompiledScopes {
             | (Some(Allowed::Nothing) | None, Call::Operation(_) | Call::Unpublished) => false,
         }
     }
+}
 
-    /// Puts a list where its id finds it.
-    fn set(&mut self, id: ScopeListId, allowed: Allowed) {
-        if self.lists.len() <= index(id) {
-            self.lists.resize(index(id) + 1, Allowed::Nothing);
-        }
-        self.lists[index(id)] = allowed;
+/// Puts a list where its id finds it.
+fn set(lists: &mut Vec<Allowed>, id: ScopeListId, allowed: Allowed) {
+    if lists.len() <= index(id) {
+        lists.resize(index(id) + 1, Allowed::Nothing);
     }
+    lists[index(id)] = allowed;
 }
 
 /// A set of operations as bits.

@@ -107,9 +107,12 @@ static LISTEN: Table = Table {
         key("metrics", ADDRESS, Absent::Unset, "Prometheus"),
         key(
             "admin",
-            Kind::Text("a socket such as `unix:state/admin.sock`"),
+            Kind::OneOrMany(&Kind::Text(
+                "a socket such as `unix:state/admin.sock`, or a loopback address",
+            )),
             Absent::Unset,
-            "the admin socket; `admin.sock` in the state directory by default",
+            "the admin socket (`admin.sock` in the state directory by default), and loopback \
+             addresses for holders of an admin token",
         ),
         key(
             "proxy_protocol",

@@ -141,34 +141,70 @@ fn listen(section: &Section<'_>, state: &Path, reading: &mut Reading<'_>) -> Lis
     if let (Some(address), Some(at)) = (metrics, section.written("metrics")) {
         take(address, &at, &mut taken, reading);
     }
-    let admin = section.parsed("admin", reading, |text| match text.strip_prefix("unix:") {
-        Some("") => Err(Fault::new("has an empty path")),
-        // 108 bytes hold the path of a socket on Linux, 104 on macOS, with a zero at its end.
-        Some(path) if path.len() > 100 => Err(Fault::with(
-            "is too long for the path of a socket",
-            "at most 100 bytes",
-        )),
-        Some(path) => Ok(PathBuf::from(path)),
-        None if values::addresses(text).is_ok() => Err(Fault::with(
-            "is not supported by this version yet",
-            "write a socket: `unix:state/admin.sock`",
-        )),
-        None => Err(Fault::with(
-            "is not a socket",
-            "write `unix:` and a path: `unix:state/admin.sock`",
-        )),
-    });
+    let mut socket = None;
+    let mut admin_addresses = Vec::new();
+    for (place, at) in section.list("admin", reading, admin) {
+        match place {
+            Admin::Socket(path) if socket.is_none() => socket = Some(path),
+            Admin::Socket(_) => {
+                reading
+                    .problems
+                    .add(&at, "there is one admin socket at the most");
+            }
+            Admin::Addresses(addresses) => {
+                for address in addresses {
+                    take(address, &at, &mut taken, reading);
+                    admin_addresses.push(address);
+                }
+            }
+        }
+    }
     Listen {
         https,
         http,
         metrics,
-        admin: admin.unwrap_or_else(|| state.join("admin.sock")),
+        admin: socket.unwrap_or_else(|| state.join("admin.sock")),
+        admin_addresses,
         proxy_protocol: match section.choice("proxy_protocol", reading) {
             Some("optional") => ProxyProtocol::Optional,
             Some("required") => ProxyProtocol::Required,
             _ => ProxyProtocol::Off,
         },
     }
+}
+
+/// A place of the admin API.
+enum Admin {
+    Socket(PathBuf),
+    Addresses(Vec<SocketAddr>),
+}
+
+/// A socket, or loopback addresses: admin tokens do not cross a network in the clear.
+fn admin(text: &str) -> Result<Admin, Fault> {
+    if let Some(path) = text.strip_prefix("unix:") {
+        return match path.len() {
+            0 => Err(Fault::new("has an empty path")),
+            // 108 bytes hold the path of a socket on Linux, 104 on macOS, with a zero at its end.
+            101.. => Err(Fault::with(
+                "is too long for the path of a socket",
+                "at most 100 bytes",
+            )),
+            _ => Ok(Admin::Socket(PathBuf::from(path))),
+        };
+    }
+    let addresses = values::addresses(text).map_err(|_| {
+        Fault::with(
+            "is neither a socket nor an address",
+            "write `unix:` and a path, such as `unix:state/admin.sock`, or a loopback address, such as `127.0.0.1:9091`",
+        )
+    })?;
+    if addresses.iter().all(|address| address.ip().is_loopback()) {
+        return Ok(Admin::Addresses(addresses));
+    }
+    Err(Fault::with(
+        "is not a loopback address, and the admin API speaks without TLS",
+        "write `127.0.0.1:9091` and reach it through an SSH tunnel, or use the socket",
+    ))
 }
 
 /// The addresses of one key.

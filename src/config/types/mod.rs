@@ -56,6 +56,8 @@ pub enum ListenerKind {
     Http,
     /// Prometheus.
     Metrics,
+    /// The admin API over TCP.
+    Admin,
 }
 
 impl ListenerKind {
@@ -65,6 +67,7 @@ impl ListenerKind {
             Self::Https => "https",
             Self::Http => "http",
             Self::Metrics => "metrics",
+            Self::Admin => "admin",
         }
     }
 }
@@ -80,6 +83,8 @@ pub struct Listen {
     pub metrics: Option<SocketAddr>,
     /// Path of the admin socket (default: `admin.sock` in the state directory).
     pub admin: PathBuf,
+    /// Loopback addresses of the admin API, for holders of an admin token.
+    pub admin_addresses: Vec<SocketAddr>,
     /// Whether trusted proxies tell by the PROXY protocol whose connections they pass on.
     pub proxy_protocol: ProxyProtocol,
 }

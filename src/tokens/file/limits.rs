@@ -11,7 +11,7 @@ use super::fields::{Field, Fields};
 use super::line::Line;
 
 /// Most networks of one token.
-const MAX_NETWORKS: usize = 100;
+pub(in crate::tokens) const MAX_NETWORKS: usize = 100;
 
 impl<'a> Line<'a> {
     /// `rate`, `quota`, `concurrency` and `networks`

@@ -16,13 +16,13 @@ use super::fields::{Field, Fields, Strange};
 use super::foreign_id;
 
 /// Most plugins, and most scopes, of one token.
-const MAX_LIST: usize = 1000;
+pub(in crate::tokens) const MAX_LIST: usize = 1000;
 /// Most bytes of an id.
-const MAX_ID: usize = 64;
+pub(in crate::tokens) const MAX_ID: usize = 64;
 /// Most bytes of a name.
-const MAX_NAME: usize = 128;
+pub(in crate::tokens) const MAX_NAME: usize = 128;
 /// Most bytes of a note.
-const MAX_NOTE: usize = 1024;
+pub(in crate::tokens) const MAX_NOTE: usize = 1024;
 
 /// One fault of a line.
 #[derive(Debug)]
@@ -297,14 +297,10 @@ impl<'a> Line<'a> {
         let text = self.text(raw, field)?;
         let name = field.name();
         let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte);
-        let message = if text.is_empty() || text.len() > max {
-            format!("`{name}` must have 1 to {max} bytes")
-        } else if contains_token(&text) {
-            format!("`{name}` holds a secret")
+        let message = if let Some(fault) = label_fault(&text, max) {
+            format!("`{name}` {fault}")
         } else if field == Field::Id && !text.bytes().all(allowed) {
             "`id` may have letters, digits, `_`, `.` and `-` only".to_owned()
-        } else if text.chars().any(char::is_control) {
-            format!("`{name}` holds a control character")
         } else {
             return Some(text.into());
         };
@@ -461,6 +457,19 @@ impl<'a> Line<'a> {
             ..SecretRecord::new(self.fingerprint(&fields)?)
         };
         Some((slot, secret))
+    }
+}
+
+/// Why a text can not be shown to everybody as a name or a note.
+pub(in crate::tokens) fn label_fault(text: &str, max: usize) -> Option<String> {
+    if text.is_empty() || text.len() > max {
+        Some(format!("must have 1 to {max} bytes"))
+    } else if contains_token(text) {
+        Some("holds a secret".to_owned())
+    } else if text.chars().any(char::is_control) {
+        Some("holds a control character".to_owned())
+    } else {
+        None
     }
 }
 

@@ -45,7 +45,9 @@ use std::sync::Arc;
 
 use super::format::base62;
 use super::{Fingerprint, TokenRecord};
+pub(super) use limits::MAX_NETWORKS;
 use line::Reader;
+pub(super) use line::{MAX_ID, MAX_LIST, MAX_NAME, MAX_NOTE, label_fault};
 
 /// Most bytes of one line.
 const MAX_LINE: usize = 64 << 10;
@@ -104,6 +106,22 @@ pub fn parse_file(
             }
             Err(faults) => faults.into_iter().for_each(|fault| {
                 problems.add(number, fault.at.map(|at| indent + at + 1), fault.message);
+            }),
+        }
+    }
+    (records, problems.finish())
+}
+
+/// Reads lines that were compared with all others when they were written.
+pub fn parse_records(text: &str) -> (Vec<TokenRecord>, Vec<LineProblem>) {
+    let mut records = Vec::new();
+    let mut problems = Problems::default();
+    let mut reader = Reader::default();
+    for (number, line) in (1..).zip(text.lines()) {
+        match reader.read(line) {
+            Ok(record) => records.push(record),
+            Err(faults) => faults.into_iter().for_each(|fault| {
+                problems.add(number, fault.at.map(|at| at + 1), fault.message);
             }),
         }
     }

@@ -1,0 +1,127 @@
+//! Who speaks to the admin API.
+
+use std::fs;
+use std::sync::Arc;
+
+use axum::extract::connect_info::Connected;
+use axum::extract::{ConnectInfo, Request, State};
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use axum::serve::IncomingStream;
+use tokio::net::UnixListener;
+
+use super::Problem;
+use crate::tokens::{Plugins, Who};
+
+/// A process on this machine, by its user (`SO_PEERCRED`, unix(7)).
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Peer {
+    user: Option<u32>,
+}
+
+impl Connected<IncomingStream<'_, UnixListener>> for Peer {
+    fn connect_info(stream: IncomingStream<'_, UnixListener>) -> Self {
+        Self {
+            user: stream.io().peer_cred().ok().map(|peer| peer.uid()),
+        }
+    }
+}
+
+impl Peer {
+    /// For the audit.
+    fn name(self) -> Arc<str> {
+        let Some(id) = self.user else {
+            return "unix:?".into();
+        };
+        match user_name(id) {
+            Some(name) => format!("unix:{name}").into(),
+            None => format!("unix:{id}").into(),
+        }
+    }
+}
+
+/// The name of a user of this system (passwd(5)).
+pub fn user_name(user: u32) -> Option<String> {
+    let users = fs::read_to_string("/etc/passwd").ok()?;
+    users.lines().find_map(|line| {
+        let mut fields = line.split(':');
+        let name = fields.next()?;
+        let id = fields.nth(1)?;
+        let good =
+            (1..=64).contains(&name.len()) && name.bytes().all(|byte| byte.is_ascii_graphic());
+        (id.parse() == Ok(user) && good).then(|| name.to_owned())
+    })
+}
+
+/// Whoever can open the socket may do all.
+pub(super) async fn by_user(
+    ConnectInfo(peer): ConnectInfo<Peer>,
+    mut request: Request,
+    next: Next,
+) -> Response {
+    let who = Who {
+        by: peer.name(),
+        plugins: Plugins::All,
+    };
+    request.extensions_mut().insert(who);
+    next.run(request).await
+}
+
+/// Who holds this secret, if it is that of an admin token.
+pub type Authenticate = Arc<dyn Fn(&[u8]) -> Result<Who, NotAdmin> + Send + Sync>;
+
+/// Why a credential opens nothing here. Its `Display` is for its holder.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct NotAdmin(pub String);
+
+/// Whoever holds an admin token may do what it is for.
+pub(super) async fn by_token(
+    State(authenticate): State<Authenticate>,
+    mut request: Request,
+    next: Next,
+) -> Response {
+    let mut fields = request.headers().get_all(header::AUTHORIZATION).iter();
+    let presented = match (fields.next(), fields.next()) {
+        (Some(one), None) => bearer(one),
+        _ => None,
+    };
+    let Some(secret) = presented else {
+        return refused(
+            "missing_token",
+            "This needs an admin token: `Authorization: Bearer pla_…`.",
+        );
+    };
+    match authenticate(secret) {
+        Ok(who) => {
+            request.headers_mut().remove(header::AUTHORIZATION);
+            request.extensions_mut().insert(who);
+            next.run(request).await
+        }
+        Err(reason) => refused("invalid_token", &reason.to_string()),
+    }
+}
+
+/// The credential of RFC 6750 §2.1.
+fn bearer(value: &HeaderValue) -> Option<&[u8]> {
+    let bytes = value.as_bytes();
+    let (scheme, secret) = bytes.split_at_checked(7)?;
+    scheme
+        .eq_ignore_ascii_case(b"bearer ")
+        .then(|| secret.trim_ascii())
+}
+
+fn refused(code: &str, detail: &str) -> Response {
+    let mut response = Problem::new(StatusCode::UNAUTHORIZED, code, detail).into_response();
+    let challenge = if code == "missing_token" {
+        "Bearer realm=\"plugway admin\""
+    } else {
+        "Bearer realm=\"plugway admin\", error=\"invalid_token\""
+    };
+    let challenge = HeaderValue::from_static(challenge);
+    response
+        .headers_mut()
+        .insert(header::WWW_AUTHENTICATE, challenge);
+    response
+}

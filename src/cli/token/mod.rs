@@ -1,0 +1,238 @@
+//! `plugway token`: makes, rotates, ends and finds tokens.
+//!
+//! A secret goes to standard output, alone, once; everything else that is said beside it goes to
+//! standard error.
+
+pub(super) mod args;
+pub(super) mod reach;
+mod scan;
+mod show;
+mod strength;
+
+use std::io::Read;
+use std::path::Path;
+
+use serde_json::{Value, json};
+use zeroize::Zeroizing;
+
+use super::Exit;
+use super::output::Output;
+use crate::tokens::{Fault, FieldFault, Fingerprint, Flow, Look, Order, generate_from_system};
+pub(super) use args::TokenCommand;
+use reach::Reach;
+
+/// Runs one of them.
+pub(super) fn run(command: TokenCommand, output: &mut Output) -> anyhow::Result<Exit> {
+    match command {
+        TokenCommand::Generate(generate) => self::generate(&generate, output),
+        TokenCommand::Scan(scan) => scan::run(&scan.paths, output),
+        TokenCommand::Create(create) => {
+            let request = create
+                .purpose
+                .request(create.sha256.clone(), create.id.clone());
+            order(
+                &create.gateway,
+                &Order::Create(request),
+                output,
+                show::created,
+            )
+        }
+        TokenCommand::Set(set) => {
+            let order = Order::Set(set.token.clone(), set.request());
+            self::order(&set.gateway, &order, output, |value| {
+                show::changed(value, "changed")
+            })
+        }
+        TokenCommand::List(list) => {
+            let reach = Reach::new(&list.gateway)?;
+            answer(
+                reach.look(&Look::List(list.filter()))?,
+                output,
+                |tokens, output| output.text(&show::table(tokens)),
+            )
+        }
+        TokenCommand::Show(one) => {
+            let order = Order::Show(one.token.clone());
+            let reach = Reach::new(&one.gateway)?;
+            answer(reach.order(&order)?, output, |token, output| {
+                output.text(&show::whole(token))
+            })
+        }
+        TokenCommand::Rotate(rotate) => self::rotate(&rotate, output),
+        TokenCommand::Suspend(one) => {
+            let order = Order::Suspend(one.token.clone());
+            self::order(&one.gateway, &order, output, |value| {
+                show::changed(value, "suspended")
+            })
+        }
+        TokenCommand::Resume(one) => {
+            let order = Order::Resume(one.token.clone());
+            self::order(&one.gateway, &order, output, |value| {
+                show::changed(value, "active again")
+            })
+        }
+        TokenCommand::Revoke(revoke) => {
+            let order = Order::Revoke(revoke.token.clone(), revoke.reason.clone());
+            self::order(&revoke.gateway, &order, output, |value| {
+                show::changed(value, "revoked, for ever")
+            })
+        }
+        TokenCommand::Import(import) => self::import(&import, output),
+        TokenCommand::Export(export) => {
+            let reach = Reach::new(&export.gateway)?;
+            match reach.flow(Flow::Export, &mut |line| output.text(line))? {
+                Ok(()) => Ok(Exit::Done),
+                Err(fault) => refused(&fault, output),
+            }
+        }
+    }
+}
+
+/// Prints a secret and its hash, and touches nothing.
+fn generate(generate: &args::Generate, output: &mut Output) -> anyhow::Result<Exit> {
+    let secret = generate_from_system(generate.level.level())?;
+    let sha256 = Fingerprint::of(secret.expose().as_bytes()).to_hex();
+    if output.as_json {
+        output.json(&json!({ "id": secret.id(), "secret": secret.expose(), "sha256": sha256 }))?;
+    } else {
+        output.secret(secret.expose())?;
+        output.remark(&format!("id      {}\nsha256  {sha256}", secret.id()));
+    }
+    Ok(Exit::Done)
+}
+
+fn rotate(rotate: &args::Rotate, output: &mut Output) -> anyhow::Result<Exit> {
+    let token = rotate.token.clone();
+    if rotate.status {
+        let reach = Reach::new(&rotate.gateway)?;
+        return answer(
+            reach.order(&Order::Show(token))?,
+            output,
+            |token, output| output.text(&show::rotation(token)),
+        );
+    }
+    let order = if rotate.finish {
+        Order::Finish(token)
+    } else if rotate.undo {
+        Order::Undo(token)
+    } else {
+        Order::Rotate(token, rotate.request())
+    };
+    let told = match order {
+        Order::Finish(_) => |value: &Value| show::changed(value, "rotated: the old secret ended"),
+        Order::Undo(_) => |value: &Value| {
+            show::changed(
+                value,
+                "back: the old secret is the current one again, the new one ended",
+            )
+        },
+        _ => show::rotated,
+    };
+    self::order(&rotate.gateway, &order, output, told)
+}
+
+fn import(import: &args::Import, output: &mut Output) -> anyhow::Result<Exit> {
+    let reach = Reach::new(&import.gateway)?;
+    if let Some(path) = &import.jsonl {
+        let order = Order::Import(text_of(path)?, import.replace);
+        return answer(reach.order(&order)?, output, |done, output| {
+            output.text(&format!(
+                "{} added, {} replaced, {} as they were\n",
+                done["added"], done["replaced"], done["unchanged"]
+            ))
+        });
+    }
+    let sha256 = match (&import.sha256, &import.value) {
+        (Some(hash), _) => hash.clone(),
+        (None, Some(_)) => {
+            let mut secret = Zeroizing::new(String::new());
+            std::io::stdin()
+                .lock()
+                .take(1 << 16)
+                .read_to_string(&mut secret)?;
+            let secret = secret.trim_end_matches(['\r', '\n']);
+            if let Err(reason) = strength::check(secret, import.weak) {
+                let fault = FieldFault {
+                    field: "secret",
+                    message: reason,
+                };
+                return refused(&Fault::Invalid(vec![fault]), output);
+            }
+            Fingerprint::of(secret.as_bytes()).to_hex()
+        }
+        (None, None) => {
+            output.remark("plugway: say what to import: `-` for a secret on standard input, --sha256 HEX, or --jsonl FILE");
+            return Ok(Exit::Usage);
+        }
+    };
+    let order = Order::Create(import.request(sha256));
+    answer(reach.order(&order)?, output, |value, output| {
+        output.remark(&show::created(value));
+        Ok(())
+    })
+}
+
+/// What a file holds, or standard input.
+fn text_of(path: &Path) -> anyhow::Result<String> {
+    if path == Path::new("-") {
+        let mut text = String::new();
+        std::io::stdin().lock().read_to_string(&mut text)?;
+        return Ok(text);
+    }
+    std::fs::read_to_string(path).map_err(|error| anyhow::anyhow!("{}: {error}", path.display()))
+}
+
+/// Gives an order, prints the secret if there is one, and says what became of it.
+fn order(
+    gateway: &super::args::Gateway,
+    order: &Order,
+    output: &mut Output,
+    told: impl FnOnce(&Value) -> String,
+) -> anyhow::Result<Exit> {
+    let reach = Reach::new(gateway)?;
+    answer(reach.order(order)?, output, |value, output| {
+        if let Some(secret) = value["secret"].as_str() {
+            output.secret(secret)?;
+        }
+        output.remark(&told(value));
+        Ok(())
+    })
+}
+
+/// Prints what became of it: as JSON, as `told`, or why not.
+pub(super) fn answer(
+    result: Result<Value, Fault>,
+    output: &mut Output,
+    told: impl FnOnce(&Value, &mut Output) -> anyhow::Result<()>,
+) -> anyhow::Result<Exit> {
+    let value = match result {
+        Ok(value) => value,
+        Err(fault) => return refused(&fault, output),
+    };
+    if output.as_json {
+        output.json(&value)?;
+    } else {
+        told(&value, output)?;
+    }
+    for warning in value["warnings"].as_array().into_iter().flatten() {
+        output.remark(&format!(
+            "warning: {}",
+            warning.as_str().unwrap_or_default()
+        ));
+    }
+    Ok(Exit::Done)
+}
+
+/// Says why not, and with which exit code.
+pub(super) fn refused(fault: &Fault, output: &mut Output) -> anyhow::Result<Exit> {
+    if output.as_json {
+        output.json(&fault.problem().1)?;
+    } else {
+        output.remark(&format!("plugway: {}", fault.detail()));
+    }
+    Ok(match fault {
+        Fault::Invalid(_) => Exit::Usage,
+        Fault::Ambiguous(_) | Fault::Conflict(_) => Exit::Conflict,
+        Fault::Unknown | Fault::Forbidden(_) | Fault::Store(_) | Fault::Remote(_) => Exit::Failed,
+    })
+}

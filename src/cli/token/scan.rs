@@ -1,0 +1,105 @@
+//! `plugway token scan`: finds tokens where they should not be.
+
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value, json};
+
+use super::super::Exit;
+use super::super::output::{Output, on_one_line};
+use crate::tokens::Scanner;
+
+/// Bytes that are read at a time.
+const PIECE: usize = 1 << 18;
+
+/// Looks through all of them. Exit 1 when there is a token, or something could not be read.
+pub(super) fn run(paths: &[PathBuf], output: &mut Output) -> anyhow::Result<Exit> {
+    let mut found = Vec::new();
+    let mut unread = false;
+    for path in paths {
+        let mut fail = |path: &Path, error: &io::Error, output: &mut Output| {
+            output.remark(&format!(
+                "plugway: {}: {error}",
+                on_one_line(&path.display().to_string())
+            ));
+            unread = true;
+        };
+        if path == Path::new("-") {
+            if let Err(error) = through(path, io::stdin().lock(), &mut found) {
+                fail(path, &error, output);
+            }
+            continue;
+        }
+        let mut waiting = vec![path.clone()];
+        while let Some(path) = waiting.pop() {
+            if let Err(error) = visit(&path, &mut waiting, &mut found) {
+                fail(&path, &error, output);
+            }
+        }
+    }
+    if output.as_json {
+        output.json(&Value::Array(found.clone()))?;
+    } else {
+        for hit in &found {
+            let word = |name: &str| hit[name].as_str().unwrap_or_default();
+            output.text(&format!(
+                "{}:{}:{}: {} ({} token)\n",
+                on_one_line(word("path")),
+                hit["line"],
+                hit["column"],
+                word("id"),
+                word("level"),
+            ))?;
+        }
+        if !found.is_empty() {
+            output.remark("replace what is found: `plugway token rotate ID --grace 0s`, or `plugway token revoke ID --reason leaked`");
+        }
+    }
+    Ok(if found.is_empty() && !unread {
+        Exit::Done
+    } else {
+        Exit::Failed
+    })
+}
+
+/// A file is looked through, a folder's entries are put on the list. Symbolic links inside of
+/// folders are not followed, and what is neither is left alone: a FIFO would never end.
+fn visit(path: &Path, waiting: &mut Vec<PathBuf>, found: &mut Vec<Value>) -> io::Result<()> {
+    let kind = fs::metadata(path)?;
+    if kind.is_file() {
+        return through(path, File::open(path)?, found);
+    }
+    if kind.is_dir() {
+        let mut entries = Vec::new();
+        for entry in fs::read_dir(path)? {
+            let entry = entry?;
+            let kind = entry.file_type()?;
+            if kind.is_file() || kind.is_dir() {
+                entries.push(entry.path());
+            }
+        }
+        entries.sort_by(|one, other| other.cmp(one));
+        waiting.extend(entries);
+    }
+    Ok(())
+}
+
+fn through(path: &Path, mut from: impl Read, found: &mut Vec<Value>) -> io::Result<()> {
+    let mut scanner = Scanner::default();
+    let mut piece = vec![0; PIECE];
+    loop {
+        let got = match from.read(&mut piece) {
+            Ok(0) => return Ok(()),
+            Ok(got) => got,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) => return Err(error),
+        };
+        scanner.feed(&piece[..got], |hit| {
+            found.push(json!({
+                "path": path.display().to_string(), "line": hit.line, "column": hit.column,
+                "id": hit.id, "level": hit.level.as_str(),
+            }));
+        });
+    }
+}

@@ -1,0 +1,200 @@
+//! What becomes of a request: which operation it is, who may call it, and why a token may not.
+
+use std::sync::Arc;
+
+use http::{Method, Uri};
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use super::Shared;
+use super::state::Reader;
+use crate::auth::Denied;
+use crate::route::Miss;
+use crate::snapshot::{Plugin, Snapshot};
+use crate::tokens::{
+    Call, Fault, FieldFault, Question, Status, TokenRecord, TokenShared, Who, entries,
+};
+
+/// Tokens that are named; the rest is counted.
+const NAMED: usize = 50;
+
+/// Answers.
+///
+/// # Errors
+/// It is no request, or it is not clear to which plugin.
+pub(super) fn explain(
+    question: &Question,
+    snapshot: &Snapshot,
+    token: Option<&TokenRecord>,
+    reader: &Reader,
+    (who, shared, now): (&Who, &Shared, Timestamp),
+) -> Result<Value, Fault> {
+    let (method, target) = request(&question.request)?;
+    let plugin = plugin(question, snapshot)?;
+    let (call, place) = match call(plugin, &method, &target) {
+        Ok(call) => call,
+        Err((code, reason)) => {
+            return Ok(json!({
+                "request": question.request, "plugin": &*plugin.name,
+                "published": false, "allowed": false, "code": code, "reason": reason,
+            }));
+        }
+    };
+    let mut answer = json!({
+        "request": question.request,
+        "plugin": &*plugin.name,
+        "published": true,
+        "operation": place,
+        "require": plugin.require.word(),
+    });
+    if let Some(record) = token {
+        let verdict = verdict(plugin, record, call, shared, now);
+        answer["token"] = (&*record.id).into();
+        answer["allowed"] = verdict.is_ok().into();
+        if let Err((code, reason)) = verdict {
+            answer["code"] = code.into();
+            answer["reason"] = reason.into();
+        }
+    }
+    let (mut callers, mut count) = (Vec::new(), 0_usize);
+    reader.each_visible(who, |record| {
+        if verdict(plugin, record, call, shared, now).is_ok() {
+            count += 1;
+            if callers.len() < NAMED {
+                callers.push(json!({ "id": &*record.id, "name": &*record.name, "level": record.level.as_str() }));
+            }
+        }
+    })?;
+    answer["callers"] = callers.into();
+    answer["callers_total"] = count.into();
+    Ok(answer)
+}
+
+/// Whether the current secret of a token may make a call, or the code and the reason.
+fn verdict(
+    plugin: &Plugin,
+    record: &TokenRecord,
+    call: Call,
+    shared: &Shared,
+    now: Timestamp,
+) -> Result<(), (&'static str, String)> {
+    let current = TokenRecord {
+        previous: None,
+        ..record.clone()
+    };
+    let mut made = entries(&current, &shared.scopes, &Arc::new(TokenShared::default()));
+    let Some((_, token)) = made.pop() else {
+        return Err(("invalid_token", "it has no secret".to_owned()));
+    };
+    if let Status::Ended(reason) = token.status(now) {
+        return Err(("invalid_token", format!("the token is not valid: {reason}")));
+    }
+    plugin
+        .policy
+        .permits(&token, &plugin.scopes, call)
+        .map_err(|denied| match denied {
+            Denied::Scope => (
+                "insufficient_scope",
+                format!("the token's scopes do not cover it: {}", list(record)),
+            ),
+            other => (
+                crate::auth::AuthFailure::Denied(other).code(),
+                lower(&other.to_string()),
+            ),
+        })
+}
+
+/// The scopes as they are written.
+fn list(record: &TokenRecord) -> String {
+    let scopes: Vec<String> = record
+        .scopes
+        .selectors()
+        .iter()
+        .map(ToString::to_string)
+        .collect();
+    scopes.join(", ")
+}
+
+/// A sentence as a part of one.
+fn lower(sentence: &str) -> String {
+    let mut text = sentence.trim_end_matches('.').to_owned();
+    if let Some(first) = text.get_mut(..1) {
+        first.make_ascii_lowercase();
+    }
+    text
+}
+
+/// `POST /todos`
+fn request(text: &str) -> Result<(Method, Uri), Fault> {
+    let fault = || {
+        Fault::Invalid(vec![FieldFault {
+            field: "request",
+            message: "must be a method and a path, such as `POST /todos`".to_owned(),
+        }])
+    };
+    let (method, path) = text.trim().split_once(' ').ok_or_else(fault)?;
+    let method = Method::from_bytes(method.to_ascii_uppercase().as_bytes()).map_err(|_| fault())?;
+    let path = path.trim();
+    if !path.starts_with('/') {
+        return Err(fault());
+    }
+    Ok((method, path.parse().map_err(|_| fault())?))
+}
+
+fn plugin<'a>(question: &Question, snapshot: &'a Snapshot) -> Result<&'a Plugin, Fault> {
+    let names: Vec<&str> = snapshot
+        .plugins
+        .iter()
+        .map(|plugin| &*plugin.name)
+        .collect();
+    let fault = |message: String| {
+        Fault::Invalid(vec![FieldFault {
+            field: "plugin",
+            message,
+        }])
+    };
+    match (&question.plugin, snapshot.plugins.as_slice()) {
+        (None, [only]) => Ok(only),
+        (None, _) => Err(fault(format!(
+            "must be said, there are several: {}",
+            names.join(", ")
+        ))),
+        (Some(name), plugins) => plugins
+            .iter()
+            .find(|plugin| *plugin.name == **name)
+            .map(AsRef::as_ref)
+            .ok_or_else(|| {
+                fault(format!(
+                    "there is none with this name; there are: {}",
+                    names.join(", ")
+                ))
+            }),
+    }
+}
+
+/// Which call it is, and what that is for people; else the code and the reason of the refusal.
+fn call(
+    plugin: &Plugin,
+    method: &Method,
+    target: &Uri,
+) -> Result<(Call, Value), (&'static str, String)> {
+    if let Some(reason) = &plugin.unavailable {
+        return Err(("document_unavailable", reason.clone()));
+    }
+    match plugin.router.find(method, target.path(), target.query()) {
+        Ok(found) => {
+            let meaning = &plugin.operations[found.operation].meaning;
+            let place = json!({ "id": meaning.id, "method": meaning.method.as_str(), "path": meaning.path, "tags": meaning.tags });
+            Ok((Call::Operation(found.operation), place))
+        }
+        Err(_) if plugin.forward_unpublished => Ok((Call::Unpublished, Value::Null)),
+        Err(Miss::NotFound) => Err(("no_route", "nothing is published at this path".to_owned())),
+        Err(Miss::MethodNotAllowed { allow }) => Err((
+            "method_not_allowed",
+            format!("this method is not published at this path; published: {allow}"),
+        )),
+        Err(Miss::Ambiguous(reason)) => {
+            Err(("ambiguous_path", format!("the path is refused: {reason}")))
+        }
+    }
+}

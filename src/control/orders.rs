@@ -1,0 +1,243 @@
+//! Orders about tokens and looks at them, as the admin API and the command line give them.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use super::declared::Tokens;
+use super::state::{Desk, Reader, Scene, StoreError};
+use super::{Control, Edges, Shared, explain};
+use crate::tokens::{Done, Fault, Flow, Look, Order, Token, Who};
+
+/// A look or a flow that is ready to be taken on another thread: it may go through a million
+/// tokens.
+#[derive(Debug)]
+pub struct View {
+    reader: Reader,
+    shared: Arc<Shared>,
+    who: Who,
+    now: Timestamp,
+}
+
+impl View {
+    /// What is looked at.
+    pub fn look(&self, look: &Look) -> Result<Value, Fault> {
+        match look {
+            Look::List(filter) => {
+                let tokens = self
+                    .reader
+                    .list(filter, &self.who, &self.shared, self.now)?;
+                Ok(tokens.into())
+            }
+            Look::Audit(id, most) => {
+                self.of_all()?;
+                Ok(self.reader.audit(id.as_deref(), *most)?.into())
+            }
+            Look::Verify(head) => {
+                self.of_all()?;
+                let verdict = self.reader.verify(head.as_deref())?;
+                Ok(json!({
+                    "whole": verdict.fault.is_none(),
+                    "entries": verdict.entries,
+                    "head": verdict.head,
+                    "fault": verdict.fault,
+                }))
+            }
+            Look::Explain(_) => Err(Fault::Forbidden("is explained where it is routed")),
+        }
+    }
+
+    /// Line by line, each with its end.
+    pub fn flow(&self, flow: Flow, mut line: impl FnMut(String)) -> Result<(), Fault> {
+        match flow {
+            Flow::Export => self.reader.export(&self.who, |text| line(text + "\n")),
+            Flow::Audit => {
+                self.of_all()?;
+                self.reader.audit_lines(line)
+            }
+            Flow::Backup => {
+                self.of_all()?;
+                self.reader.backup(self.now, line)
+            }
+        }
+    }
+
+    /// The audit and the backup hold what other plugins' tokens are.
+    fn of_all(&self) -> Result<(), Fault> {
+        if self.who.may_all() {
+            Ok(())
+        } else {
+            Err(FOR_ALL)
+        }
+    }
+}
+
+/// Of an admin token that is for some plugins only.
+pub const FOR_ALL: Fault =
+    Fault::Forbidden("this needs an admin token for all plugins (`--plugin '*'`)");
+
+impl<E: Edges> Control<E> {
+    /// Does what is asked of a token.
+    ///
+    /// # Errors
+    /// Why nothing changed.
+    pub fn order(&mut self, order: &Order, who: &Who, now: Timestamp) -> Result<Done, Fault> {
+        self.with_desk(|desk, scene| desk.perform(order, who, scene, now))?
+    }
+
+    /// For whoever looks at many tokens.
+    pub fn view(&mut self, who: Who, now: Timestamp) -> Result<View, Fault> {
+        let reader = self.with_desk(|desk, scene| desk.reader(scene, now))??;
+        let shared = Arc::clone(&self.shared);
+        Ok(View {
+            reader,
+            shared,
+            who,
+            now,
+        })
+    }
+
+    /// What becomes of a request.
+    pub fn explain(
+        &mut self,
+        question: &crate::tokens::Question,
+        who: &Who,
+        now: Timestamp,
+    ) -> Result<Value, Fault> {
+        let snapshot = self.published.as_ref().map(|published| published.current());
+        let snapshot =
+            snapshot.ok_or_else(|| Fault::Conflict("nothing is published yet".to_owned()))?;
+        let view = self.view(who.clone(), now)?;
+        let token = match &question.token {
+            Some(key) => Some(self.with_desk(|desk, scene| desk.record(key, who, scene, now))??),
+            None => None,
+        };
+        explain::explain(
+            question,
+            &snapshot,
+            token.as_ref(),
+            &view.reader,
+            (who, &self.shared, now),
+        )
+    }
+
+    /// When the desk has something to do by itself.
+    pub fn desk_due(&self) -> Option<Timestamp> {
+        self.desk.as_ref().and_then(Desk::due)
+    }
+
+    /// Does it.
+    pub fn desk_tick(&mut self, now: Timestamp) {
+        let _ = self.with_desk(|desk, scene| desk.tick(scene, now));
+    }
+
+    /// Notes that a secret is in use.
+    pub fn used(&mut self, token: &Arc<Token>, now: Timestamp) {
+        if let Some(desk) = &mut self.desk {
+            desk.used(token, now);
+        }
+    }
+
+    /// Gives the state database up: a successor may want it.
+    pub fn close_state(&mut self, now: Timestamp) {
+        let _ = self.with_desk(|desk, scene| desk.close(scene, now));
+        self.desk = None;
+    }
+
+    /// Opens the state of a directory, once: another one needs a restart.
+    pub(super) fn open_state(&mut self, directory: &Path, now: Timestamp) {
+        if self.desk.is_some() || self.rehearsal {
+            return;
+        }
+        self.desk = Some(Desk::new(directory, now));
+        let opened = self.with_desk(|desk, scene| desk.open(scene, now));
+        if let Ok(Err(error)) = opened {
+            tracing::error!(%error, "the tokens in it can not be judged until it is there: requests with them get 503");
+        }
+    }
+
+    /// Why tokens can not be changed, if they can not.
+    pub(super) fn state_error(&self) -> Option<String> {
+        self.desk.as_ref()?.error().map(ToString::to_string)
+    }
+
+    /// Whether every token that is stored is known.
+    pub(super) fn knows_tokens(&self) -> bool {
+        self.desk.as_ref().is_none_or(Desk::is_complete)
+    }
+
+    fn with_desk<T>(&mut self, work: impl FnOnce(&mut Desk, &Scene<'_>) -> T) -> Result<T, Fault> {
+        let snapshot = self.published.as_ref().map(|published| published.current());
+        let scene = Scene {
+            shared: &self.shared,
+            snapshot: snapshot.as_deref(),
+            declared: &self.tokens,
+        };
+        let desk = self.desk.as_mut().ok_or_else(|| {
+            Fault::Store("the gateway is ending and has given the state database up".to_owned())
+        })?;
+        Ok(work(desk, &scene))
+    }
+}
+
+/// The desk without a gateway: for the command line, where none runs.
+#[derive(Debug)]
+pub struct Offline {
+    desk: Desk,
+    shared: Arc<Shared>,
+    declared: Tokens,
+}
+
+impl Offline {
+    /// The state database in this directory. Made when something is to be written.
+    ///
+    /// # Errors
+    /// It is there and can not be used.
+    pub fn open(directory: &Path, now: Timestamp) -> Result<Self, StoreError> {
+        let (shared, _) = Shared::new(16, std::time::Instant::now());
+        let mut offline = Self {
+            desk: Desk::new(directory, now),
+            shared,
+            declared: Tokens::default(),
+        };
+        let (desk, scene) = offline.parts();
+        desk.open(&scene, now)?;
+        Ok(offline)
+    }
+
+    /// Does what is asked of a token.
+    ///
+    /// # Errors
+    /// Why nothing changed.
+    pub fn order(&mut self, order: &Order, who: &Who, now: Timestamp) -> Result<Done, Fault> {
+        let (desk, scene) = self.parts();
+        desk.perform(order, who, &scene, now)
+    }
+
+    /// For whoever looks at many tokens.
+    ///
+    /// # Errors
+    /// The database can not be read.
+    pub fn view(&mut self, who: Who, now: Timestamp) -> Result<View, Fault> {
+        let shared = Arc::clone(&self.shared);
+        let (desk, scene) = self.parts();
+        let reader = desk.reader(&scene, now)?;
+        Ok(View {
+            reader,
+            shared,
+            who,
+            now,
+        })
+    }
+
+    fn parts(&mut self) -> (&mut Desk, Scene<'_>) {
+        let scene = Scene {
+            shared: &self.shared,
+            snapshot: None,
+            declared: &self.declared,
+        };
+        (&mut self.desk, scene)
+    }
+}

@@ -1,0 +1,222 @@
+//! A backup: all that the state database holds, as lines of text that any later plugway can read.
+//!
+//! The first line says what it is; then tokens (as lines of a token file), last uses, and the
+//! audit, byte by byte; the last line counts them and has the hash of all lines before, so that
+//! half a backup is never taken for a whole one. Secrets are in it by hash only.
+
+use std::io::BufRead;
+use std::path::Path;
+
+use jiff::Timestamp;
+use redb::ReadableTable;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use super::StoreError;
+use super::change::put;
+use super::db::{AUDIT, Db, Outcome, USES};
+use super::reader::{Reader, failed};
+use crate::tokens::{Fault, Fingerprint, parse_records};
+
+/// The form of what follows.
+const FORMAT: u32 = 1;
+/// Bytes of one line that are read at the most.
+const LONGEST: u64 = 1 << 20;
+
+/// One line.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Line {
+    /// The first.
+    PlugwayBackup { format: u32, at: Timestamp },
+    /// As in a token file.
+    Token(String),
+    /// An id, and what is stored of its uses.
+    Used(String, String),
+    /// A number, and an entry as it is stored.
+    Audit(u64, String),
+    /// The last.
+    End {
+        tokens: u64,
+        audit: u64,
+        sha256: String,
+    },
+}
+
+/// Why a backup was not restored.
+#[derive(Debug, thiserror::Error)]
+pub enum BackupError {
+    /// It can not be read.
+    #[error("line {line}: {reason}")]
+    Line {
+        /// From 1.
+        line: u64,
+        /// What is wrong.
+        reason: String,
+    },
+    /// There is something already.
+    #[error(
+        "{0} holds a state database already: restore into an empty state directory, or move that one away"
+    )]
+    Occupied(String),
+    /// The database.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl Reader {
+    /// Writes a backup, line by line.
+    ///
+    /// # Errors
+    /// The database can not be read. Then the last line is missing, and nobody can restore it.
+    pub fn backup(&self, now: Timestamp, mut write: impl FnMut(String)) -> Result<(), Fault> {
+        let mut hash = Sha256::new();
+        let mut line = |line: &Line, hash: &mut Sha256| {
+            let mut text = serde_json::to_string(line).unwrap_or_default();
+            text.push('\n');
+            hash.update(&text);
+            write(text);
+        };
+        line(
+            &Line::PlugwayBackup {
+                format: FORMAT,
+                at: now,
+            },
+            &mut hash,
+        );
+        let (mut tokens, mut audit) = (0, 0);
+        self.each(|record| {
+            line(&Line::Token(record.to_line()), &mut hash);
+            tokens += 1;
+        })?;
+        if let Some(read) = &self.read {
+            let rest: Outcome<()> = (|| {
+                for entry in read.open_table(USES)?.iter()? {
+                    let (id, used) = entry?;
+                    let used = String::from_utf8_lossy(used.value()).into_owned();
+                    line(&Line::Used(id.value().to_owned(), used), &mut hash);
+                }
+                for entry in read.open_table(AUDIT)?.iter()? {
+                    let (number, body) = entry?;
+                    let body = String::from_utf8_lossy(body.value()).into_owned();
+                    line(&Line::Audit(number.value(), body), &mut hash);
+                    audit += 1;
+                }
+                Ok(())
+            })();
+            rest.map_err(failed)?;
+        }
+        let sha256 = Fingerprint(hash.clone().finalize().into()).to_hex();
+        line(
+            &Line::End {
+                tokens,
+                audit,
+                sha256,
+            },
+            &mut hash,
+        );
+        Ok(())
+    }
+}
+
+/// Fills an empty state directory from a backup: all of it or nothing.
+///
+/// # Errors
+/// It is no whole backup, or there is a database already.
+pub fn restore(
+    directory: &Path,
+    backup: impl BufRead,
+    now: Timestamp,
+) -> Result<(u64, u64), BackupError> {
+    let mut db = Db::new(directory);
+    if db.exists() {
+        return Err(BackupError::Occupied(directory.display().to_string()));
+    }
+    let lines = read(backup)?;
+    let existed = directory.exists();
+    db.open(true, now)?;
+    let written = db.write(now, |write| {
+        let (mut tokens, mut entries) = (0, 0);
+        for line in &lines {
+            match line {
+                Line::Token(text) => {
+                    for record in parse_records(text).0 {
+                        put(write, None, &record)?;
+                        tokens += 1;
+                    }
+                }
+                Line::Used(id, used) => {
+                    write.open_table(USES)?.insert(&**id, used.as_bytes())?;
+                }
+                Line::Audit(number, body) => {
+                    write.open_table(AUDIT)?.insert(*number, body.as_bytes())?;
+                    entries += 1;
+                }
+                Line::PlugwayBackup { .. } | Line::End { .. } => {}
+            }
+        }
+        Ok((tokens, entries))
+    });
+    if written.is_err() {
+        db.discard(!existed);
+    }
+    Ok(written?)
+}
+
+/// All lines, proven whole.
+fn read(mut backup: impl BufRead) -> Result<Vec<Line>, BackupError> {
+    let mut lines = Vec::new();
+    let (mut hash, mut number) = (Sha256::new(), 0);
+    let mut text = String::new();
+    loop {
+        number += 1;
+        let fault = |reason: &str| BackupError::Line {
+            line: number,
+            reason: reason.to_owned(),
+        };
+        text.clear();
+        let got = std::io::Read::take(&mut backup, LONGEST).read_line(&mut text);
+        if got.map_err(|error| fault(&error.to_string()))? == 0 {
+            return Err(fault("the backup ends too early: its last line is missing"));
+        }
+        let line: Line =
+            serde_json::from_str(&text).map_err(|_| fault("is no line of a backup"))?;
+        match &line {
+            Line::PlugwayBackup { format: FORMAT, .. } if number == 1 => {}
+            Line::PlugwayBackup { format, .. } if number == 1 => {
+                return Err(fault(&format!(
+                    "the backup has format {format}, which this plugway does not know: use the one that wrote it, or a newer one"
+                )));
+            }
+            _ if number == 1 => return Err(fault("is not the first line of a backup")),
+            Line::PlugwayBackup { .. } => return Err(fault("begins another backup")),
+            Line::Token(text) => {
+                if let Some(problem) = parse_records(text).1.first() {
+                    return Err(fault(&problem.message));
+                }
+            }
+            Line::End {
+                tokens,
+                audit,
+                sha256,
+            } => {
+                let count = |wanted: fn(&Line) -> bool| {
+                    lines.iter().filter(|line| wanted(line)).count() as u64
+                };
+                let whole = *sha256 == Fingerprint(hash.finalize().into()).to_hex()
+                    && *tokens == count(|line| matches!(line, Line::Token(_)))
+                    && *audit == count(|line| matches!(line, Line::Audit(..)));
+                return if whole {
+                    Ok(lines)
+                } else {
+                    Err(fault(
+                        "the hash does not fit: a line before is altered or missing",
+                    ))
+                };
+            }
+            Line::Used(..) | Line::Audit(..) => {}
+        }
+        hash.update(&text);
+        lines.push(line);
+    }
+}

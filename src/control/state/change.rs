@@ -1,0 +1,523 @@
+//! Changes of tokens: what they need, what they write, what is told of them.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use redb::WriteTransaction;
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+
+use super::audit::{self, Deed};
+use super::db::{NAMES, Outcome, SECRETS, TOKENS};
+use super::desk::{Desk, Found, Scene, reveal};
+use super::place;
+use super::view::{self, Source};
+use crate::tokens::{
+    Changed, CreateRequest, Done, Fault, FieldFault, Fingerprint, Level, Making, PlainToken,
+    Plugins, RotateRequest, Rotation, ScopeList, Seen, SetRequest, State, TokenRecord, Who,
+    generate_from_system, parse_file, regenerate_from_system,
+};
+
+/// Tokens of one import of which each gets an entry of its own in the audit.
+const TOLD: usize = 1000;
+
+/// A change on its way.
+pub(super) struct Write<'a> {
+    pub(super) desk: &'a mut Desk,
+    pub(super) who: &'a Who,
+    pub(super) scene: &'a Scene<'a>,
+    pub(super) now: Timestamp,
+}
+
+impl Write<'_> {
+    /// The token with this id or name.
+    pub(super) fn find(&mut self, key: &str) -> Result<Found, Fault> {
+        self.desk.lookup(key, self.who, self.scene, self.now)
+    }
+
+    /// As it is.
+    pub(super) fn unchanged(&self, found: &Found) -> Done {
+        Done {
+            value: view::token(
+                &found.record,
+                found.shared.as_deref(),
+                found.source,
+                self.now,
+            ),
+            changed: false,
+        }
+    }
+
+    /// Makes a token.
+    pub(super) fn create(&mut self, request: &CreateRequest) -> Result<Done, Fault> {
+        let draft = request.draft(self.now)?;
+        let mut record = draft.record.clone();
+        self.check_reach(&record.plugins, &record.scopes)?;
+        let secret = if draft.given {
+            let secret = record.current.fingerprint;
+            if let Some(id) = self.desk.holder(&secret, self.scene, self.now)? {
+                return self.given_again(&draft, &id, &secret);
+            }
+            if self.desk.is_taken(&record.id, self.scene, self.now)? {
+                return Err(Fault::Conflict(format!(
+                    "the id {} is taken by another token",
+                    record.id
+                )));
+            }
+            None
+        } else {
+            let secret = self.generate(record.level)?;
+            record.id = secret.id().into();
+            record.current.fingerprint = Fingerprint::of(secret.expose().as_bytes());
+            Some(secret)
+        };
+        record.made = Some(Arc::new(Making {
+            at: self.now,
+            by: Arc::clone(&self.who.by),
+        }));
+        self.commit("create", None, &record)?;
+        Ok(self.done(&record, secret.as_ref()))
+    }
+
+    /// The same create again, with a secret that was made elsewhere.
+    fn given_again(
+        &mut self,
+        draft: &crate::tokens::Draft,
+        id: &Arc<str>,
+        secret: &Fingerprint,
+    ) -> Result<Done, Fault> {
+        let found = self.desk.by_id(id, self.scene, self.now)?;
+        let theirs = found.filter(|found| self.who.has(&found.record.plugins));
+        let Some(found) = theirs else {
+            return Err(Fault::Conflict(
+                "the secret belongs to another token already".to_owned(),
+            ));
+        };
+        let live = found.record.current.fingerprint == *secret
+            && !matches!(found.record.state, State::Revoked { .. });
+        if live && found.source == Source::State && draft.is(&found.record) {
+            return Ok(self.unchanged(&found));
+        }
+        let how = if live {
+            "with other settings: `plugway token set` changes those"
+        } else {
+            "and is not its current one, or it is revoked"
+        };
+        Err(Fault::Conflict(format!(
+            "the secret belongs to token {id} already, {how}"
+        )))
+    }
+
+    /// A secret whose id nobody has.
+    fn generate(&mut self, level: Level) -> Result<PlainToken, Fault> {
+        for _ in 0..100 {
+            let secret = generate_from_system(level).map_err(no_randomness)?;
+            if !self.desk.is_taken(secret.id(), self.scene, self.now)? {
+                return Ok(secret);
+            }
+        }
+        Err(Fault::Store(
+            "no id could be found that is not taken".to_owned(),
+        ))
+    }
+
+    /// Changes what was said when it was made.
+    pub(super) fn set(&mut self, key: &str, request: &SetRequest) -> Result<Done, Fault> {
+        if request.is_empty() {
+            return Err(Fault::Invalid(vec![FieldFault {
+                field: "request",
+                message: "says nothing that is to be changed".to_owned(),
+            }]));
+        }
+        let found = self.owned(key, "set")?;
+        if matches!(found.record.state, State::Revoked { .. }) {
+            return Err(crate::tokens::Refusal::Revoked.into());
+        }
+        let next = request.apply(&found.record, self.now)?;
+        if request.plugins.is_some() || request.scopes.is_some() {
+            self.check_reach(&next.plugins, &next.scopes)?;
+        }
+        if next == found.record {
+            return Ok(self.unchanged(&found));
+        }
+        self.commit("set", Some(&found.record), &next)?;
+        Ok(self.done(&next, None))
+    }
+
+    /// Another secret; or, without one, another way for a rotation that is under way to end.
+    pub(super) fn rotate(&mut self, key: &str, request: &RotateRequest) -> Result<Done, Fault> {
+        let (given, grace, idle) = request.read()?;
+        let found = self.owned(key, "rotate")?;
+        let before = found.record.clone();
+        if let (Some(idle), None, None, true) = (
+            idle,
+            given,
+            &request.grace,
+            before.live_previous(self.now).is_some(),
+        ) {
+            return self.changed(
+                "finish_when_idle",
+                &found,
+                before.finish_when_idle(idle, self.now),
+            );
+        }
+        let secret = match given {
+            Some(_) => None,
+            None => Some(regenerate_from_system(&before.id, before.level).map_err(no_randomness)?),
+        };
+        let fingerprint = given.unwrap_or_else(|| {
+            Fingerprint::of(secret.as_ref().map_or("", PlainToken::expose).as_bytes())
+        });
+        if let Some(id) = self.desk.holder(&fingerprint, self.scene, self.now)?
+            && before
+                .secrets()
+                .all(|(_, known)| known.fingerprint != fingerprint)
+        {
+            let whose = if id == before.id {
+                "it was the secret of this token before".to_owned()
+            } else {
+                "it belongs to another token".to_owned()
+            };
+            return Err(Fault::Conflict(format!(
+                "the secret can not be used: {whose}"
+            )));
+        }
+        let rotation = Rotation {
+            fingerprint,
+            elsewhere: given.is_some(),
+            grace,
+            finish_when_idle: idle,
+        };
+        let Some(next) = before.rotate(rotation, self.now)? else {
+            return Ok(self.unchanged(&found));
+        };
+        let cut_short = before.live_previous(self.now).is_some();
+        self.commit("rotate", Some(&before), &next)?;
+        let mut done = self.done(&next, secret.as_ref());
+        if cut_short {
+            done.value["remark"] = "the secret before the previous one was still in its grace period and ended now: at most two live".into();
+        }
+        Ok(done)
+    }
+
+    /// Another state.
+    pub(super) fn change(
+        &mut self,
+        key: &str,
+        action: &'static str,
+        change: impl FnOnce(&TokenRecord, Timestamp) -> Changed,
+    ) -> Result<Done, Fault> {
+        let found = self.owned(key, action)?;
+        let changed = change(&found.record, self.now);
+        self.changed(action, &found, changed)
+    }
+
+    fn changed(
+        &mut self,
+        action: &'static str,
+        found: &Found,
+        changed: Changed,
+    ) -> Result<Done, Fault> {
+        let Some(next) = changed? else {
+            return Ok(self.unchanged(found));
+        };
+        self.commit(action, Some(&found.record), &next)?;
+        Ok(self.done(&next, None))
+    }
+
+    /// Why somebody revokes: shown to everybody who may list tokens.
+    pub(super) fn check_reason(&self, reason: &str) -> Result<(), Fault> {
+        let note = SetRequest {
+            note: Some(reason.to_owned()),
+            ..SetRequest::default()
+        };
+        if reason.trim().is_empty() {
+            return Err(Fault::Invalid(vec![FieldFault {
+                field: "reason",
+                message: "must be written: whoever looks later has to know why".to_owned(),
+            }]));
+        }
+        note.check_note().map_err(|message| {
+            Fault::Invalid(vec![FieldFault {
+                field: "reason",
+                message,
+            }])
+        })
+    }
+
+    /// A token that commands may change.
+    fn owned(&mut self, key: &str, action: &str) -> Result<Found, Fault> {
+        let found = self.find(key)?;
+        if found.source == Source::State {
+            return Ok(found);
+        }
+        let id = &found.record.id;
+        let config = self.scene.snapshot.map(|snapshot| &snapshot.config);
+        let declared =
+            config.and_then(|config| config.tokens.iter().find(|token| *token.id == **id));
+        let (place, how) = match declared {
+            Some(token) => (
+                format!("declared at {}", token.at),
+                "the file or the environment variable that its `secret` refers to, or `secrets`; a changed file is a rotation with the token's `grace`",
+            ),
+            None => (
+                "a line of a token file".to_owned(),
+                "that line: with `secrets` it holds the new hash and the old one with its `until`",
+            ),
+        };
+        let what = match action {
+            "rotate" | "finish" | "undo" => format!("its secret comes from there. Change {how}"),
+            _ => "change it there: the gateway follows within a second".to_owned(),
+        };
+        Err(Fault::Conflict(format!("token {id} is {place}; {what}")))
+    }
+
+    /// Plugins that exist and are theirs, and scopes that match something there.
+    fn check_reach(&self, plugins: &Plugins, scopes: &ScopeList) -> Result<(), Fault> {
+        if !self.who.has(plugins) {
+            return Err(Fault::Forbidden(
+                "this admin token is not for all of these plugins",
+            ));
+        }
+        let Some(snapshot) = self.scene.snapshot else {
+            return Ok(());
+        };
+        let mut faults = Vec::new();
+        let known: Vec<&str> = snapshot
+            .plugins
+            .iter()
+            .map(|plugin| &*plugin.name)
+            .collect();
+        for name in plugins
+            .names()
+            .filter(|name| *name != "*" && !known.contains(name))
+        {
+            let message = format!("there is no plugin {name}; there are: {}", known.join(", "));
+            faults.push(FieldFault {
+                field: "plugins",
+                message,
+            });
+        }
+        if faults.is_empty() {
+            for selector in snapshot.unmatched(plugins, scopes) {
+                let message = format!("`{selector}` matches no operation of these plugins");
+                faults.push(FieldFault {
+                    field: "scopes",
+                    message,
+                });
+            }
+        }
+        if faults.is_empty() {
+            Ok(())
+        } else {
+            Err(Fault::Invalid(faults))
+        }
+    }
+
+    /// Takes lines of a token file, all or none.
+    pub(super) fn import(&mut self, lines: &str, replace: bool) -> Result<Done, Fault> {
+        let (records, problems) = parse_file(&"the import".into(), lines, &mut Seen::default());
+        if let Some(first) = problems.first() {
+            let more = problems.len() - 1;
+            let column = first
+                .column
+                .map_or(String::new(), |column| format!(", column {column}"));
+            let rest = if more == 0 {
+                String::new()
+            } else {
+                format!(" (and {more} more problems)")
+            };
+            let message = format!("line {}{column}: {}{rest}", first.line, first.message);
+            return Err(Fault::Invalid(vec![FieldFault {
+                field: "lines",
+                message,
+            }]));
+        }
+        let mut changes = Vec::new();
+        let mut unchanged = 0_usize;
+        for mut record in records {
+            if !self.who.has(&record.plugins) {
+                return Err(Fault::Forbidden(
+                    "this admin token is not for all of the plugins of these tokens",
+                ));
+            }
+            let before = self.desk.by_id(&record.id, self.scene, self.now)?;
+            if before
+                .as_ref()
+                .is_some_and(|found| found.source == Source::Declared)
+            {
+                return Err(Fault::Conflict(format!(
+                    "token {} is declared in the configuration or in a token file",
+                    record.id
+                )));
+            }
+            let before = before.map(|found| found.record);
+            if record.made.is_none() {
+                let known = before.as_ref().and_then(|before| before.made.clone());
+                record.made = Some(known.unwrap_or_else(|| {
+                    Arc::new(Making {
+                        at: self.now,
+                        by: Arc::clone(&self.who.by),
+                    })
+                }));
+            }
+            if before.as_ref() == Some(&record) {
+                unchanged += 1;
+                continue;
+            }
+            if before.is_some() && !replace {
+                return Err(Fault::Conflict(format!(
+                    "token {} is there already and differs: `--replace` takes the imported one",
+                    record.id
+                )));
+            }
+            for (slot, secret) in record.secrets() {
+                let holder = self
+                    .desk
+                    .holder(&secret.fingerprint, self.scene, self.now)?;
+                if holder.is_some_and(|holder| holder != record.id) {
+                    return Err(Fault::Conflict(format!(
+                        "the {slot} secret of token {} belongs to another token",
+                        record.id
+                    )));
+                }
+            }
+            changes.push((before, record));
+        }
+        let (added, replaced) = (
+            changes
+                .iter()
+                .filter(|(before, _)| before.is_none())
+                .count(),
+            changes
+                .iter()
+                .filter(|(before, _)| before.is_some())
+                .count(),
+        );
+        if !changes.is_empty() {
+            self.commit_all(&changes, lines)?;
+        }
+        Ok(Done {
+            value: json!({ "added": added, "replaced": replaced, "unchanged": unchanged }),
+            changed: !changes.is_empty(),
+        })
+    }
+
+    /// Writes a record and its entry of the audit, then brings it into force.
+    fn commit(
+        &mut self,
+        action: &'static str,
+        before: Option<&TokenRecord>,
+        after: &TokenRecord,
+    ) -> Result<(), Fault> {
+        let deed = Deed {
+            action,
+            id: &after.id,
+            by: &self.who.by,
+            before: before.map_or(Value::Null, view::audited),
+            after: view::audited(after),
+        };
+        let now = self.now;
+        let written = self.desk.db.write(now, |write| {
+            put(write, before, after)?;
+            audit::append(write, &deed, now)
+        });
+        let head = written.inspect_err(|_| self.desk.doubts(&after.id))?;
+        self.desk.enter(before, after, self.scene, now);
+        tracing::info!(action, token = %after.id, by = %self.who.by, audit = head, "token changed");
+        Ok(())
+    }
+
+    fn commit_all(
+        &mut self,
+        changes: &[(Option<TokenRecord>, TokenRecord)],
+        lines: &str,
+    ) -> Result<(), Fault> {
+        let (now, by) = (self.now, Arc::clone(&self.who.by));
+        let written = self.desk.db.write(now, |write| {
+            for (before, after) in changes {
+                put(write, before.as_ref(), after)?;
+            }
+            let mut head = String::new();
+            if changes.len() <= TOLD {
+                for (before, after) in changes {
+                    let before = before.as_ref().map_or(Value::Null, view::audited);
+                    let deed = Deed {
+                        action: "import",
+                        id: &after.id,
+                        by: &by,
+                        before,
+                        after: view::audited(after),
+                    };
+                    head = audit::append(write, &deed, now)?;
+                }
+            } else {
+                let digest = Fingerprint(Sha256::digest(lines).into()).to_hex();
+                let after = json!({ "tokens": changes.len(), "lines_sha256": digest });
+                let deed = Deed {
+                    action: "import",
+                    id: "*",
+                    by: &by,
+                    before: Value::Null,
+                    after,
+                };
+                head = audit::append(write, &deed, now)?;
+            }
+            Ok(head)
+        });
+        let head = written.inspect_err(|_| {
+            changes
+                .iter()
+                .for_each(|(_, after)| self.desk.doubts(&after.id))
+        })?;
+        for (before, after) in changes {
+            self.desk.enter(before.as_ref(), after, self.scene, now);
+        }
+        tracing::info!(action = "import", tokens = changes.len(), by = %self.who.by, audit = head, "tokens imported");
+        Ok(())
+    }
+
+    /// What is told of a change. The secret is in it once, here.
+    fn done(&self, record: &TokenRecord, secret: Option<&PlainToken>) -> Done {
+        let held = self.scene.shared.tokens.get(&record.current.fingerprint);
+        let shared = held.map(|token| Arc::clone(&token.shared));
+        let mut value = view::token(record, shared.as_deref(), Source::State, self.now);
+        if let Some(secret) = secret {
+            value["secret"] = reveal(secret);
+        }
+        if let Some(warning) = place::fleeting(self.desk.directory()) {
+            value["warnings"] = json!([warning]);
+        }
+        Done {
+            value,
+            changed: true,
+        }
+    }
+}
+
+/// A record in all tables.
+pub(super) fn put(
+    write: &WriteTransaction,
+    before: Option<&TokenRecord>,
+    after: &TokenRecord,
+) -> Outcome<()> {
+    write
+        .open_table(TOKENS)?
+        .insert(&*after.id, after.to_line().as_bytes())?;
+    let mut secrets = write.open_table(SECRETS)?;
+    for (_, secret) in after.secrets() {
+        secrets.insert(secret.fingerprint.0.as_slice(), &*after.id)?;
+    }
+    if before.is_none_or(|before| before.name != after.name) {
+        let mut names = write.open_multimap_table(NAMES)?;
+        if let Some(before) = before {
+            names.remove(&*before.name, &*before.id)?;
+        }
+        names.insert(&*after.name, &*after.id)?;
+    }
+    Ok(())
+}
+
+fn no_randomness(error: getrandom::Error) -> Fault {
+    Fault::Store(format!("the system has no randomness to give: {error}"))
+}

@@ -1,0 +1,321 @@
+//! The state database: one file, one process at a time, every commit durable before it is told.
+//!
+//! `redb` refuses all work after an I/O error until it is opened again; that is done here, with
+//! back-off, and what an error left in the dark is looked up then.
+
+use std::fs::{self, OpenOptions};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use redb::backends::FileBackend;
+use redb::{
+    Database, DatabaseError, MultimapTableDefinition, ReadTransaction, ReadableDatabase,
+    StorageError, TableDefinition, WriteTransaction,
+};
+
+/// Tokens by id, as lines of a token file.
+pub(super) const TOKENS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("tokens");
+/// Ids by the fingerprint of a secret, live or not.
+pub(super) const SECRETS: TableDefinition<'_, &[u8], &str> = TableDefinition::new("secrets");
+/// Ids by name.
+pub(super) const NAMES: MultimapTableDefinition<'_, &str, &str> =
+    MultimapTableDefinition::new("names");
+/// Last uses and used quotas by id.
+pub(super) const USES: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("uses");
+/// The audit, by number from 1.
+pub(super) const AUDIT: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("audit");
+/// What the file is.
+const META: TableDefinition<'_, &str, u64> = TableDefinition::new("meta");
+
+/// Its name in the state directory.
+const FILE: &str = "plugway.redb";
+/// The form of what is stored.
+const FORMAT: u64 = 1;
+/// Memory that `redb` may fill with pages; a million tokens need no more to be written to.
+const CACHE: usize = 16 << 20;
+/// The first and the longest pause between two attempts to open it again.
+const PAUSES: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(15));
+
+/// Why the database can not be used now.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("the state database {path} {reason}")]
+pub struct StoreError {
+    path: String,
+    reason: String,
+}
+
+/// The file, open or not.
+#[derive(Debug)]
+pub(super) struct Db {
+    path: PathBuf,
+    open: Option<Database>,
+    /// Why it is not open, and when it is tried again.
+    broken: Option<(StoreError, Timestamp, Duration)>,
+}
+
+/// What went wrong in a transaction.
+pub(super) type Outcome<T> = Result<T, redb::Error>;
+
+impl Db {
+    /// In this directory; nothing is touched yet.
+    pub(super) fn new(directory: &Path) -> Self {
+        Self {
+            path: directory.join(FILE),
+            open: None,
+            broken: None,
+        }
+    }
+
+    /// The directory.
+    pub(super) fn directory(&self) -> &Path {
+        self.path.parent().unwrap_or(&self.path)
+    }
+
+    /// Whether there is a file.
+    pub(super) fn exists(&self) -> bool {
+        self.path.exists()
+    }
+
+    /// Whether it can be used, as far as is known.
+    pub(super) fn is_open(&self) -> bool {
+        self.open.is_some()
+    }
+
+    /// Why not.
+    pub(super) fn error(&self) -> Option<&StoreError> {
+        self.broken.as_ref().map(|(error, ..)| error)
+    }
+
+    /// When it should be tried again.
+    pub(super) fn due(&self) -> Option<Timestamp> {
+        self.broken.as_ref().map(|(_, at, _)| *at)
+    }
+
+    /// Gives the file up.
+    pub(super) fn close(&mut self) {
+        self.open = None;
+        self.broken = None;
+    }
+
+    /// Removes what was made and could not be filled; its directory too, if that was made.
+    pub(super) fn discard(&mut self, directory: bool) {
+        self.close();
+        let _ = fs::remove_file(&self.path);
+        if directory {
+            let _ = fs::remove_dir(self.directory());
+        }
+    }
+
+    /// Opens it unless it is open; makes it if `create`. Whether it was opened just now.
+    pub(super) fn open(&mut self, create: bool, now: Timestamp) -> Result<bool, StoreError> {
+        if self.open.is_some() {
+            return Ok(false);
+        }
+        if let Some((error, at, _)) = &self.broken
+            && now < *at
+        {
+            return Err(error.clone());
+        }
+        match self.opened(create) {
+            Ok(database) => {
+                self.open = Some(database);
+                self.broken = None;
+                Ok(true)
+            }
+            Err(reason) => Err(self.breaks(reason, now)),
+        }
+    }
+
+    fn opened(&self, create: bool) -> Result<Database, String> {
+        let directory = self.directory();
+        if create && !directory.exists() {
+            let made = fs::DirBuilder::new()
+                .recursive(true)
+                .mode(0o700)
+                .create(directory);
+            made.map_err(|error| format!("can not be made: {}", plain(&error)))?;
+        }
+        let file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(create)
+            .truncate(false)
+            .mode(0o600)
+            .open(&self.path)
+            .map_err(|error| format!("can not be opened: {}", plain(&error)))?;
+        let backend = FileBackend::new(file).map_err(|error| describe_open(&error))?;
+        let mut builder = Database::builder();
+        builder.set_cache_size(CACHE);
+        // A damaged file must not take the process with it.
+        let opened = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            builder.create_with_backend(backend)
+        }));
+        let database = opened
+            .map_err(|_| DAMAGED.to_owned())?
+            .map_err(|error| describe_open(&error))?;
+        self.check_format(&database)
+            .map_err(|reason| reason.unwrap_or_else(|error| describe(&error)))?;
+        Ok(database)
+    }
+
+    /// That the file is ours, and not one of a newer plugway.
+    fn check_format(&self, database: &Database) -> Result<(), Result<String, redb::Error>> {
+        let fail = |error: redb::Error| Err(error);
+        // Also one whose maker was killed before it got any further.
+        let new: Outcome<bool> = (|| Ok(database.begin_read()?.list_tables()?.next().is_none()))();
+        let new = new.map_err(fail)?;
+        if new {
+            let write = begin(database).map_err(fail)?;
+            let made: Outcome<()> = (|| {
+                let mut meta = write.open_table(META)?;
+                meta.insert("format", FORMAT)?;
+                drop(meta);
+                write.open_table(TOKENS)?;
+                write.open_table(SECRETS)?;
+                write.open_multimap_table(NAMES)?;
+                write.open_table(USES)?;
+                write.open_table(AUDIT)?;
+                Ok(())
+            })();
+            made.map_err(fail)?;
+            write.commit().map_err(|error| Err(error.into()))?;
+            // The name of a new file has to last as well.
+            let _ = fs::File::open(self.directory()).and_then(|folder| folder.sync_all());
+            return Ok(());
+        }
+        let format: Outcome<Option<u64>> = (|| {
+            let read = database.begin_read()?;
+            Ok(read
+                .open_table(META)?
+                .get("format")?
+                .map(|value| value.value()))
+        })();
+        match format.map_err(fail)? {
+            Some(FORMAT) => Ok(()),
+            Some(other) => Err(Ok(format!(
+                "was written by a newer plugway (format {other}, this one knows {FORMAT}): use that one, or `plugway state restore` a backup into another directory"
+            ))),
+            None => Err(Ok("is no state database of plugway".to_owned())),
+        }
+    }
+
+    /// Reads.
+    pub(super) fn read(&mut self, now: Timestamp) -> Result<ReadTransaction, StoreError> {
+        let Some(database) = &self.open else {
+            return Err(self.closed());
+        };
+        match database.begin_read() {
+            Ok(read) => Ok(read),
+            Err(error) => Err(self.breaks(describe(&error.into()), now)),
+        }
+    }
+
+    /// Changes, all or nothing; durable when it returns. After an error nobody knows whether it
+    /// was done: the file is closed, and opened again later.
+    pub(super) fn write<T>(
+        &mut self,
+        now: Timestamp,
+        change: impl FnOnce(&WriteTransaction) -> Outcome<T>,
+    ) -> Result<T, StoreError> {
+        let Some(database) = &self.open else {
+            return Err(self.closed());
+        };
+        let done: Outcome<T> = (|| {
+            let write = begin(database)?;
+            let result = change(&write)?;
+            write.commit()?;
+            Ok(result)
+        })();
+        done.map_err(|error| self.breaks(describe(&error), now))
+    }
+
+    /// For a result of reading.
+    pub(super) fn checked<T>(&mut self, done: Outcome<T>, now: Timestamp) -> Result<T, StoreError> {
+        done.map_err(|error| self.breaks(describe(&error), now))
+    }
+
+    fn closed(&self) -> StoreError {
+        self.error().cloned().unwrap_or_else(|| StoreError {
+            path: self.path.display().to_string(),
+            reason: "is not open".to_owned(),
+        })
+    }
+
+    /// Closes it for a while.
+    fn breaks(&mut self, reason: String, now: Timestamp) -> StoreError {
+        self.open = None;
+        let error = StoreError {
+            path: self.path.display().to_string(),
+            reason,
+        };
+        let pause = self
+            .broken
+            .as_ref()
+            .map_or(PAUSES.0, |(.., pause)| (*pause * 2).min(PAUSES.1));
+        let at = now.saturating_add(pause).unwrap_or(Timestamp::MAX);
+        self.broken = Some((error.clone(), at, pause));
+        error
+    }
+}
+
+/// A write that survives a kill at any moment, and after which a million tokens open as quickly
+/// as ten.
+fn begin(database: &Database) -> Outcome<WriteTransaction> {
+    let mut write = database.begin_write()?;
+    write.set_quick_repair(true);
+    Ok(write)
+}
+
+/// What is said of a file that does not hold what it should.
+const DAMAGED: &str = "is damaged or is no database: put it aside and `plugway state restore` a \
+                       backup, or restore the file itself";
+
+fn describe_open(error: &DatabaseError) -> String {
+    match error {
+        DatabaseError::DatabaseAlreadyOpen | DatabaseError::LockProtocolMismatch => {
+            "is in use by another process: one plugway at a time can have it".to_owned()
+        }
+        DatabaseError::UpgradeRequired(_) => {
+            "has an old file format that this plugway can not read".to_owned()
+        }
+        DatabaseError::Storage(error) => describe_storage(error),
+        other => format!("can not be opened: {other}"),
+    }
+}
+
+fn describe(error: &redb::Error) -> String {
+    match error {
+        redb::Error::Io(error) => io_reason(error),
+        redb::Error::PreviousIo => "failed before and is opened again".to_owned(),
+        redb::Error::Corrupted(_) | redb::Error::TableTypeMismatch { .. } => DAMAGED.to_owned(),
+        redb::Error::TableDoesNotExist(_) => "is no state database of plugway".to_owned(),
+        other => format!("failed: {other}"),
+    }
+}
+
+fn describe_storage(error: &StorageError) -> String {
+    match error {
+        StorageError::Io(error) => io_reason(error),
+        StorageError::Corrupted(_) => DAMAGED.to_owned(),
+        other => format!("failed: {other}"),
+    }
+}
+
+fn io_reason(error: &std::io::Error) -> String {
+    match error.kind() {
+        std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => {
+            "can not be written: the disk is full".to_owned()
+        }
+        std::io::ErrorKind::InvalidData => DAMAGED.to_owned(),
+        _ => format!("can not be read or written: {}", plain(error)),
+    }
+}
+
+/// Without Rust's `(os error 2)`.
+fn plain(error: &std::io::Error) -> String {
+    let text = error.to_string();
+    text.find(" (os error")
+        .map_or(text.clone(), |at| text[..at].to_owned())
+}

@@ -1,0 +1,31 @@
+//! The state: tokens that commands made, their last use, and the audit, in one database.
+//!
+//! A change is durable before it is told, and in the table before it is told: no request that
+//! starts after a command returned sees what was before. The desk is used by the control thread
+//! of a running gateway, and by the command line where none runs.
+
+mod audit;
+mod backup;
+mod change;
+mod db;
+mod desk;
+mod load;
+mod place;
+mod reader;
+mod uses;
+mod view;
+
+pub use audit::Verdict;
+pub use backup::{BackupError, restore};
+pub use db::StoreError;
+pub use desk::{Desk, Scene};
+pub use place::fleeting;
+pub use reader::Reader;
+
+use crate::tokens::Fault;
+
+impl From<StoreError> for Fault {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error.to_string())
+    }
+}

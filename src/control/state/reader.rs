@@ -1,0 +1,118 @@
+//! Looks at many tokens, or at the audit: a view of one moment, for another thread.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use redb::ReadTransaction;
+use serde_json::Value;
+
+use super::audit::{self, Verdict};
+use super::load;
+use super::view::{self, Source};
+use crate::control::Shared;
+use crate::tokens::{Fault, Filter, TokenRecord, TokenShared, Who};
+
+/// What the database and the declared tokens were at one moment.
+#[derive(Debug)]
+pub struct Reader {
+    pub(super) read: Option<ReadTransaction>,
+    declared: Vec<(TokenRecord, Arc<TokenShared>)>,
+}
+
+impl Reader {
+    pub(super) fn new(
+        read: Option<ReadTransaction>,
+        declared: Vec<(TokenRecord, Arc<TokenShared>)>,
+    ) -> Self {
+        Self { read, declared }
+    }
+
+    /// The tokens that are wanted and theirs, sorted.
+    pub fn list(
+        &self,
+        filter: &Filter,
+        who: &Who,
+        shared: &Shared,
+        now: Timestamp,
+    ) -> Result<Vec<Value>, Fault> {
+        let wanted = filter.read(now)?;
+        let mut tokens = Vec::new();
+        let mut take = |record: &TokenRecord, shared: Option<&TokenShared>, source| {
+            if who.has(&record.plugins) && wanted.record(record, now) && wanted.is_idle(shared) {
+                tokens.push(view::token(record, shared, source, now));
+            }
+        };
+        for (record, shared) in &self.declared {
+            take(record, Some(shared), Source::Declared);
+        }
+        self.each(|record| {
+            let held = shared.tokens.get(&record.current.fingerprint);
+            take(
+                record,
+                held.as_ref().map(|token| &*token.shared),
+                Source::State,
+            );
+        })?;
+        wanted.sort(&mut tokens);
+        Ok(tokens)
+    }
+
+    /// The stored tokens as lines of a token file.
+    pub fn export(&self, who: &Who, mut line: impl FnMut(String)) -> Result<(), Fault> {
+        self.each(|record| {
+            if who.has(&record.plugins) {
+                line(record.to_line());
+            }
+        })
+    }
+
+    /// Entries of the audit, the newest first.
+    pub fn audit(&self, id: Option<&str>, most: usize) -> Result<Vec<Value>, Fault> {
+        let Some(read) = &self.read else {
+            return Ok(Vec::new());
+        };
+        audit::newest(read, id, most).map_err(failed)
+    }
+
+    /// Whether the audit is whole.
+    pub fn verify(&self, head: Option<&str>) -> Result<Verdict, Fault> {
+        match &self.read {
+            Some(read) => audit::verify(read, head).map_err(failed),
+            None => Err(Fault::Store(
+                "there is no state database yet, and so no audit".to_owned(),
+            )),
+        }
+    }
+
+    /// Every record that is theirs, declared ones first.
+    pub fn each_visible(&self, who: &Who, mut show: impl FnMut(&TokenRecord)) -> Result<(), Fault> {
+        let mut theirs = |record: &TokenRecord| {
+            if who.has(&record.plugins) {
+                show(record);
+            }
+        };
+        self.declared.iter().for_each(|(record, _)| theirs(record));
+        self.each(theirs)
+    }
+
+    /// The audit from its first entry on, each as a line, with its hash.
+    pub fn audit_lines(&self, mut line: impl FnMut(String)) -> Result<(), Fault> {
+        let Some(read) = &self.read else {
+            return Ok(());
+        };
+        audit::each(read, |body| line(format!("{}\n", audit::shown(body)))).map_err(failed)
+    }
+
+    /// Every stored record.
+    pub(super) fn each(&self, show: impl FnMut(&TokenRecord)) -> Result<(), Fault> {
+        match &self.read {
+            Some(read) => load::each(read, show).map_err(failed),
+            None => Ok(()),
+        }
+    }
+}
+
+/// The reason is reported once more, with its file, when the database is used next.
+pub(super) fn failed(error: redb::Error) -> Fault {
+    Fault::Store(format!("the state database can not be read: {error}"))
+}

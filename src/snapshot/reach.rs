@@ -1,0 +1,52 @@
+//! What tokens reach in a snapshot that serves.
+
+use super::{Plugin, Snapshot};
+use crate::openapi;
+use crate::tokens::{Plugins, ScopeList, ScopeLists, Selector};
+
+impl Snapshot {
+    /// Compiles the scope lists that came since: to be called before a token that brings one
+    /// enters the table, and by one thread only.
+    pub fn learn(&self, lists: &ScopeLists) {
+        for plugin in &self.plugins {
+            let new = lists.since(plugin.scopes.known());
+            if !new.is_empty() {
+                plugin
+                    .scopes
+                    .learn(&new, plugin.operations.len(), |selector, index| {
+                        plugin.means(selector, index)
+                    });
+            }
+        }
+    }
+
+    /// The selectors that match no operation of these plugins: most likely a mistake. Where a
+    /// document is not there yet nothing can be judged.
+    pub fn unmatched<'a>(&self, plugins: &Plugins, scopes: &'a ScopeList) -> Vec<&'a Selector> {
+        let reach: Vec<&Plugin> = self
+            .plugins
+            .iter()
+            .map(AsRef::as_ref)
+            .filter(|plugin| plugins.covers(&plugin.name))
+            .collect();
+        if reach.iter().any(|plugin| plugin.unavailable.is_some()) {
+            return Vec::new();
+        }
+        let matches = |selector: &Selector| {
+            *selector == Selector::All
+                || reach.iter().any(|plugin| {
+                    (0..plugin.operations.len()).any(|index| plugin.means(selector, index))
+                })
+        };
+        let selectors = scopes.selectors().iter();
+        selectors.filter(|selector| !matches(selector)).collect()
+    }
+}
+
+impl Plugin {
+    /// Whether a selector means one of its operations.
+    fn means(&self, selector: &Selector, index: usize) -> bool {
+        let operation = self.operations.get(index);
+        operation.is_some_and(|operation| openapi::matches(selector, &operation.meaning))
+    }
+}

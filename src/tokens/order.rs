@@ -1,0 +1,197 @@
+//! Orders about tokens, and what becomes of them: the words that the admin API, the command line
+//! and the state database have in common.
+
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use super::{CreateRequest, FieldFault, Filter, Plugins, Refusal, RotateRequest, SetRequest};
+
+/// Who asks, and what they may see and change.
+#[derive(Debug, Clone)]
+pub struct Who {
+    /// For the audit: `unix:root`, or the id of an admin token.
+    pub by: Arc<str>,
+    /// Tokens of these plugins.
+    pub plugins: Plugins,
+}
+
+impl Who {
+    /// Whether a token is theirs to see and to change: all of its plugins are.
+    pub fn has(&self, plugins: &Plugins) -> bool {
+        match (&self.plugins, plugins) {
+            (Plugins::All, _) => true,
+            (Plugins::Only(_), Plugins::All) => false,
+            (own, Plugins::Only(names)) => names.iter().all(|name| own.covers(name)),
+        }
+    }
+
+    /// Whether they may ask for what is not about tokens of some plugins.
+    pub fn may_all(&self) -> bool {
+        self.plugins == Plugins::All
+    }
+}
+
+/// What is asked of the desk. A token is named by its id, or by its name where that is clear.
+#[derive(Debug, Clone)]
+pub enum Order {
+    /// Makes one.
+    Create(CreateRequest),
+    /// Changes what was said when it was made.
+    Set(String, SetRequest),
+    /// Another secret, or another end of the one before.
+    Rotate(String, RotateRequest),
+    /// Ends the previous secret.
+    Finish(String),
+    /// Takes the previous secret back.
+    Undo(String),
+    /// Opens nothing until it is resumed.
+    Suspend(String),
+    /// Back from that.
+    Resume(String),
+    /// Ends it for ever, and why.
+    Revoke(String, String),
+    /// Lines of a token file; `true`: those that are there already are replaced.
+    Import(String, bool),
+    /// Shows one.
+    Show(String),
+}
+
+/// What was done.
+#[derive(Debug)]
+pub struct Done {
+    /// For whoever asked. After a create or a rotation it has the secret: the only time.
+    pub value: Value,
+    /// Whether anything changed.
+    pub changed: bool,
+}
+
+/// Why nothing was done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Fault {
+    /// There is no such token, or it is not theirs to know.
+    Unknown,
+    /// Several have the name.
+    Ambiguous(Vec<Arc<str>>),
+    /// Fields say what can not be.
+    Invalid(Vec<FieldFault>),
+    /// The token, or another one, is in the way.
+    Conflict(String),
+    /// Not theirs to do.
+    Forbidden(&'static str),
+    /// The database can not be used now.
+    Store(String),
+    /// A gateway elsewhere says no for a reason of its own.
+    Remote(String),
+}
+
+impl Fault {
+    /// A word for programs.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Unknown => "unknown_token",
+            Self::Ambiguous(_) => "ambiguous_name",
+            Self::Invalid(_) => "invalid_request",
+            Self::Conflict(_) => "conflict",
+            Self::Forbidden(_) => "forbidden",
+            Self::Store(_) => "store_unavailable",
+            Self::Remote(_) => "refused",
+        }
+    }
+
+    /// Sentences for people.
+    pub fn detail(&self) -> String {
+        match self {
+            Self::Unknown => {
+                "there is no token with this id or name; `plugway token list` shows what there is"
+                    .to_owned()
+            }
+            Self::Ambiguous(ids) => {
+                let ids: Vec<&str> = ids.iter().map(AsRef::as_ref).collect();
+                format!(
+                    "several tokens have this name; name one by its id: {}",
+                    ids.join(", ")
+                )
+            }
+            Self::Invalid(faults) => {
+                let faults: Vec<String> = faults.iter().map(ToString::to_string).collect();
+                faults.join("; ")
+            }
+            Self::Conflict(reason) | Self::Store(reason) | Self::Remote(reason) => reason.clone(),
+            Self::Forbidden(reason) => (*reason).to_owned(),
+        }
+    }
+
+    /// As the admin API and `--json` give it (RFC 9457), with its status.
+    pub fn problem(&self) -> (u16, Value) {
+        let (status, title) = match self {
+            Self::Unknown => (404, "Not Found"),
+            Self::Ambiguous(_) | Self::Conflict(_) => (409, "Conflict"),
+            Self::Invalid(_) => (400, "Bad Request"),
+            Self::Forbidden(_) => (403, "Forbidden"),
+            Self::Store(_) => (503, "Service Unavailable"),
+            Self::Remote(_) => (502, "Bad Gateway"),
+        };
+        let mut problem = json!({
+            "type": "about:blank",
+            "title": title,
+            "status": status,
+            "detail": self.detail(),
+            "code": self.code(),
+        });
+        if let Self::Invalid(faults) = self {
+            problem["errors"] = json!(faults);
+        }
+        (status, problem)
+    }
+}
+
+impl From<Refusal> for Fault {
+    fn from(refusal: Refusal) -> Self {
+        Self::Conflict(refusal.to_string())
+    }
+}
+
+impl From<Vec<FieldFault>> for Fault {
+    fn from(faults: Vec<FieldFault>) -> Self {
+        Self::Invalid(faults)
+    }
+}
+
+/// What is looked at, without a change.
+#[derive(Debug, Clone)]
+pub enum Look {
+    /// Tokens.
+    List(Filter),
+    /// Entries of the audit, the newest first: of this token, so many at the most.
+    Audit(Option<String>, usize),
+    /// Whether the audit is whole, and has an entry with this hash.
+    Verify(Option<String>),
+    /// What becomes of a request.
+    Explain(Question),
+}
+
+/// A request that somebody asks about.
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Question {
+    /// Method and path, such as `POST /todos`.
+    pub request: String,
+    /// With which token: its id or its name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token: Option<String>,
+    /// To which plugin; may be left out when there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plugin: Option<String>,
+}
+
+/// What comes line by line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Flow {
+    /// Stored tokens, as lines of a token file.
+    Export,
+    /// The audit, from the first entry on.
+    Audit,
+    /// Everything that the state database holds.
+    Backup,
+}

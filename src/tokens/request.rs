@@ -1,0 +1,652 @@
+//! What is asked for when a token is made or changed, as the admin API and the command line say
+//! it, and what it means.
+
+use std::fmt;
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ipnet::IpNet;
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+use jiff::{Span, SpanRelativeTo, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use super::file::{MAX_ID, MAX_LIST, MAX_NAME, MAX_NETWORKS, MAX_NOTE, label_fault};
+use super::{
+    Fingerprint, Level, Plugins, Rate, RateError, ScopeList, SecretRecord, Selector, State,
+    TokenLimits, TokenRecord,
+};
+
+/// A token that is to be made.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CreateRequest {
+    /// For people.
+    pub name: String,
+    /// `service`, `user` or `admin`
+    pub level: String,
+    /// Where it is valid; `["*"]` is everywhere.
+    pub plugins: Vec<String>,
+    /// What it may call; `["*"]` is everything. An admin token has none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub scopes: Vec<String>,
+    /// Its end: `90d`, `2027-01-31` or a time (RFC 3339).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires: Option<String>,
+    /// Its begin, written alike.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub not_before: Option<String>,
+    /// Such as `10/s`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rate: Option<String>,
+    /// Such as `1000/day`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quota: Option<String>,
+    /// Requests at the same time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub concurrency: Option<u32>,
+    /// From where it may be used.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub networks: Vec<String>,
+    /// For people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
+    /// The hash of a secret that was made elsewhere; without it one is made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sha256: Option<String>,
+    /// With `sha256`: the id that the secret itself names, such as `pls_ab12cd34`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
+}
+
+/// What is to be changed of a token; what is not said stays.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct SetRequest {
+    /// For people.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// Where it is valid.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub plugins: Option<Vec<String>>,
+    /// What it may call.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scopes: Option<Vec<String>>,
+    /// Its end; `never`: none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expires: Option<String>,
+    /// Its begin; `never`: none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub not_before: Option<String>,
+    /// `off`: none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rate: Option<String>,
+    /// `off`: none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub quota: Option<String>,
+    /// 0: no bound.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub concurrency: Option<u32>,
+    /// Empty: from anywhere.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub networks: Option<Vec<String>>,
+    /// Empty: none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
+}
+
+/// How a secret is to be replaced, or a replacement ended.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RotateRequest {
+    /// The hash of the new secret, made elsewhere; without it one is made.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sha256: Option<String>,
+    /// How long the old one stays valid; 24 hours if it is not said.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub grace: Option<String>,
+    /// The old one ends when nobody used it for so long. Without a new secret: of the rotation
+    /// that is under way.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub finish_when_idle: Option<String>,
+}
+
+/// A field that says nothing that can be done.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct FieldFault {
+    /// Which.
+    pub field: &'static str,
+    /// What is wrong, without the value: somebody may have written a secret there.
+    pub message: String,
+}
+
+impl fmt::Display for FieldFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.field, self.message)
+    }
+}
+
+/// A token that can be made, but for its secret.
+#[derive(Debug, Clone)]
+pub struct Draft {
+    /// Everything; its fingerprint and id mean nothing unless `given`.
+    pub record: TokenRecord,
+    /// The secret was made elsewhere and is in the record.
+    pub given: bool,
+    /// Its end was said as a time from now, so that it differs when it is said again.
+    pub relative: bool,
+}
+
+/// A grace period that nobody said.
+const GRACE: Duration = Duration::from_hours(24);
+
+/// The longest that can be said: 100 years.
+const LONGEST: Duration = Duration::from_hours(24 * 36_525);
+
+impl CreateRequest {
+    /// What it means, at this time.
+    ///
+    /// # Errors
+    /// Every field that is wrong.
+    pub fn draft(&self, now: Timestamp) -> Result<Draft, Vec<FieldFault>> {
+        let mut reading = Reading {
+            now,
+            faults: Vec::new(),
+        };
+        let level = reading
+            .take("level", level(&self.level))
+            .unwrap_or(Level::Service);
+        let name = reading.label("name", &self.name, MAX_NAME);
+        let plugins = reading.plugins(&self.plugins);
+        let scopes = reading.scopes(&self.scopes, level);
+        let expires = reading.when("expires", self.expires.as_deref());
+        let not_before = reading.when("not_before", self.not_before.as_deref());
+        reading.order(not_before, expires);
+        if expires.is_some_and(|end| end <= now) {
+            reading.fault("expires", "is in the past");
+        }
+        let limits = TokenLimits {
+            rate: reading.rate("rate", self.rate.as_deref()),
+            quota: reading.rate("quota", self.quota.as_deref()),
+            concurrency: self.concurrency.and_then(NonZeroU32::new),
+            networks: reading.networks(&self.networks),
+        };
+        if self.concurrency == Some(0) {
+            reading.fault(
+                "concurrency",
+                "must be at least 1; leave it out for no bound",
+            );
+        }
+        let note = reading.note(self.note.as_deref());
+        let given = reading.hash(self.sha256.as_deref());
+        let id = self
+            .id
+            .as_deref()
+            .map(|id| reading.id(id, level, given.is_some()));
+        if !reading.faults.is_empty() {
+            return Err(reading.faults);
+        }
+        let fingerprint = given.unwrap_or(Fingerprint([0; 32]));
+        let id = match id {
+            Some(id) => id.into(),
+            None => super::foreign_id(&fingerprint),
+        };
+        let record = TokenRecord {
+            id,
+            name: name.into(),
+            level,
+            plugins,
+            scopes,
+            current: SecretRecord {
+                elsewhere: given.is_some(),
+                since: Some(now),
+                ..SecretRecord::new(fingerprint)
+            },
+            previous: None,
+            not_before,
+            expires,
+            state: State::Active,
+            limits: (!limits.is_empty()).then(|| Arc::new(limits)),
+            note,
+            made: None,
+            ending: None,
+        };
+        let relative = self
+            .expires
+            .as_deref()
+            .is_some_and(|text| duration(text).is_some());
+        Ok(Draft {
+            record,
+            given: given.is_some(),
+            relative,
+        })
+    }
+}
+
+impl Draft {
+    /// Whether a token that exists is what is asked for.
+    pub fn is(&self, known: &TokenRecord) -> bool {
+        let (new, same_end) = (&self.record, self.record.expires == known.expires);
+        let end = same_end || (self.relative && known.expires.is_some());
+        end && new.name == known.name
+            && new.level == known.level
+            && new.plugins == known.plugins
+            && new.scopes == known.scopes
+            && new.not_before == known.not_before
+            && new.limits == known.limits
+            && new.note == known.note
+    }
+}
+
+impl SetRequest {
+    /// The record as it is asked for. A grace period ends no later than the token.
+    ///
+    /// # Errors
+    /// Every field that is wrong.
+    pub fn apply(
+        &self,
+        record: &TokenRecord,
+        now: Timestamp,
+    ) -> Result<TokenRecord, Vec<FieldFault>> {
+        let mut reading = Reading {
+            now,
+            faults: Vec::new(),
+        };
+        let mut next = record.clone();
+        if let Some(name) = &self.name {
+            next.name = reading.label("name", name, MAX_NAME).into();
+        }
+        if let Some(plugins) = &self.plugins {
+            next.plugins = reading.plugins(plugins);
+        }
+        if let Some(scopes) = &self.scopes {
+            next.scopes = reading.scopes(scopes, record.level);
+        }
+        if let Some(text) = &self.expires {
+            next.expires = reading.when(
+                "expires",
+                Some(text)
+                    .filter(|text| *text != "never")
+                    .map(String::as_str),
+            );
+            if next.expires.is_some_and(|end| end <= now) {
+                reading.fault("expires", "is in the past: `token revoke` ends a token now");
+            }
+        }
+        if let Some(text) = &self.not_before {
+            next.not_before = reading.when(
+                "not_before",
+                Some(text)
+                    .filter(|text| *text != "never")
+                    .map(String::as_str),
+            );
+        }
+        reading.order(next.not_before, next.expires);
+        let mut limits = record.limits.as_deref().cloned().unwrap_or_default();
+        let bound = |text: &String| (text != "off").then(|| text.clone());
+        if let Some(rate) = &self.rate {
+            limits.rate = reading.rate("rate", bound(rate).as_deref());
+        }
+        if let Some(quota) = &self.quota {
+            limits.quota = reading.rate("quota", bound(quota).as_deref());
+        }
+        if let Some(concurrency) = self.concurrency {
+            limits.concurrency = NonZeroU32::new(concurrency);
+        }
+        if let Some(networks) = &self.networks {
+            limits.networks = reading.networks(networks);
+        }
+        next.limits = (!limits.is_empty()).then(|| Arc::new(limits));
+        if let Some(note) = &self.note {
+            next.note = reading.note(
+                Some(note)
+                    .filter(|note| !note.is_empty())
+                    .map(String::as_str),
+            );
+        }
+        if let (Some(previous), Some(end)) = (&mut next.previous, next.expires) {
+            previous.until = previous.until.map(|until| until.min(end));
+        }
+        if reading.faults.is_empty() {
+            Ok(next)
+        } else {
+            Err(reading.faults)
+        }
+    }
+
+    /// Whether the note alone can be shown.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn check_note(&self) -> Result<(), String> {
+        let fault = self
+            .note
+            .as_deref()
+            .and_then(|note| label_fault(note, MAX_NOTE));
+        fault.map_or(Ok(()), Err)
+    }
+
+    /// Whether it says nothing.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+impl RotateRequest {
+    /// The hash, the grace period and the idle time that it says.
+    ///
+    /// # Errors
+    /// Every field that is wrong.
+    pub fn read(
+        &self,
+    ) -> Result<(Option<Fingerprint>, Duration, Option<Duration>), Vec<FieldFault>> {
+        let mut reading = Reading {
+            now: Timestamp::UNIX_EPOCH,
+            faults: Vec::new(),
+        };
+        let given = reading.hash(self.sha256.as_deref());
+        let grace = self
+            .grace
+            .as_deref()
+            .map_or(GRACE, |text| reading.duration("grace", text));
+        let idle = self
+            .finish_when_idle
+            .as_deref()
+            .map(|text| reading.duration("finish_when_idle", text));
+        if idle == Some(Duration::ZERO) {
+            reading.fault(
+                "finish_when_idle",
+                "must be longer than nothing; `--finish` ends it now",
+            );
+        }
+        if reading.faults.is_empty() {
+            Ok((given, grace, idle))
+        } else {
+            Err(reading.faults)
+        }
+    }
+}
+
+/// Reads fields; what is wrong in any is kept.
+struct Reading {
+    now: Timestamp,
+    faults: Vec<FieldFault>,
+}
+
+impl Reading {
+    fn fault(&mut self, field: &'static str, message: impl Into<String>) {
+        self.faults.push(FieldFault {
+            field,
+            message: message.into(),
+        });
+    }
+
+    fn take<T>(&mut self, field: &'static str, read: Result<T, String>) -> Option<T> {
+        read.map_err(|message| self.fault(field, message)).ok()
+    }
+
+    fn label(&mut self, field: &'static str, text: &str, most: usize) -> String {
+        if let Some(fault) = label_fault(text, most) {
+            self.fault(field, fault);
+        }
+        text.to_owned()
+    }
+
+    fn note(&mut self, text: Option<&str>) -> Option<Arc<str>> {
+        text.map(|text| self.label("note", text, MAX_NOTE).into())
+    }
+
+    fn plugins(&mut self, names: &[String]) -> Plugins {
+        let good = |name: &String| {
+            let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
+            name == "*" || ((1..=50).contains(&name.len()) && name.bytes().all(plain))
+        };
+        if names.is_empty() {
+            self.fault("plugins", "must be written; `*` is every plugin");
+        } else if names.len() > MAX_LIST {
+            self.fault("plugins", format!("has more than {MAX_LIST} entries"));
+        } else if !names.iter().all(good) {
+            self.fault("plugins", "has an entry that is no plugin's name");
+        }
+        Plugins::new(names.iter().map(String::as_str))
+    }
+
+    fn scopes(&mut self, texts: &[String], level: Level) -> Arc<ScopeList> {
+        if texts.is_empty() && level != Level::Admin {
+            self.fault("scopes", "must be written; `*` is every operation");
+        }
+        if !texts.is_empty() && level == Level::Admin {
+            self.fault(
+                "scopes",
+                "mean nothing for an admin token, which calls no operations: its plugins bound it",
+            );
+        }
+        if texts.len() > MAX_LIST {
+            self.fault("scopes", format!("has more than {MAX_LIST} entries"));
+        }
+        let mut selectors = Vec::with_capacity(texts.len());
+        for (number, text) in (1..).zip(texts) {
+            match Selector::parse(text) {
+                Ok(selector) => selectors.push(selector),
+                Err(error) => self.fault("scopes", format!("entry {number} {error}")),
+            }
+        }
+        Arc::new(ScopeList::new(selectors))
+    }
+
+    fn when(&mut self, field: &'static str, text: Option<&str>) -> Option<Timestamp> {
+        let read = when(text?, self.now);
+        self.take(field, read)
+    }
+
+    fn order(&mut self, start: Option<Timestamp>, end: Option<Timestamp>) {
+        if start.zip(end).is_some_and(|(start, end)| end <= start) {
+            self.fault("expires", "is not after `not_before`");
+        }
+    }
+
+    fn rate(&mut self, field: &'static str, text: Option<&str>) -> Option<Rate> {
+        let read = Rate::parse(text?).map_err(|error| match error {
+            RateError::Form => "must be such as 10/s, 600/min, 1000/h or 1000/day".to_owned(),
+            RateError::Bounds => format!("must be 1 to {} in its time", Rate::MOST),
+        });
+        self.take(field, read)
+    }
+
+    fn networks(&mut self, texts: &[String]) -> Vec<IpNet> {
+        if texts.len() > MAX_NETWORKS {
+            self.fault("networks", format!("has more than {MAX_NETWORKS} entries"));
+        }
+        let mut networks = Vec::with_capacity(texts.len());
+        for (number, text) in (1..).zip(texts) {
+            let address = text.parse::<std::net::IpAddr>().map(IpNet::from);
+            match text.parse().or(address) {
+                Ok(network) => networks.push(network),
+                Err(_) => self.fault(
+                    "networks",
+                    format!("entry {number} is no network such as 10.0.0.0/8 or 2001:db8::/32"),
+                ),
+            }
+        }
+        networks.sort_unstable();
+        networks.dedup();
+        networks
+    }
+
+    fn hash(&mut self, text: Option<&str>) -> Option<Fingerprint> {
+        let read = Fingerprint::from_hex(text?);
+        let read = read.ok_or_else(|| {
+            "must be 64 hexadecimal digits: the SHA-256 of the secret, not the secret".to_owned()
+        });
+        self.take("sha256", read)
+    }
+
+    fn id(&mut self, id: &str, level: Level, given: bool) -> String {
+        let own = super::format::is_public_id(id, level);
+        if !given {
+            self.fault(
+                "id",
+                "goes with `sha256` only: a secret that is made here brings its own",
+            );
+        } else if !own || id.len() > MAX_ID {
+            self.fault("id", "must be the first 12 characters of the secret, such as pls_ab12cd34, of the same level");
+        }
+        id.to_owned()
+    }
+
+    fn duration(&mut self, field: &'static str, text: &str) -> Duration {
+        let read = duration(text).ok_or_else(|| {
+            "must be a time such as 30m, 24h, 7d or 0s, at most 100 years".to_owned()
+        });
+        self.take(field, read).unwrap_or_default()
+    }
+}
+
+/// A word for a level.
+fn level(word: &str) -> Result<Level, String> {
+    Level::from_word(word).ok_or_else(|| "must be service, user or admin".to_owned())
+}
+
+/// `90d`, `24h`, `1h 30m`: what has the same length everywhere, so no months.
+pub fn duration(text: &str) -> Option<Duration> {
+    let span: Span = text.trim().parse().ok()?;
+    let length = span.to_duration(SpanRelativeTo::days_are_24_hours()).ok()?;
+    Duration::try_from(length)
+        .ok()
+        .filter(|length| *length <= LONGEST)
+}
+
+/// A moment: a time from now, a day (its begin, UTC), or a time with its offset.
+fn when(text: &str, now: Timestamp) -> Result<Timestamp, String> {
+    if let Some(length) = duration(text) {
+        return now
+            .checked_add(length)
+            .map_err(|_| "is too far away".to_owned());
+    }
+    if let Ok(moment) = text.parse::<Timestamp>() {
+        return Ok(moment);
+    }
+    let day = text.parse::<Date>().ok().filter(|_| text.len() == 10);
+    day.and_then(|day| day.to_zoned(TimeZone::UTC).ok())
+        .map(|day| day.timestamp())
+        .ok_or_else(|| "must be such as 90d, 2027-01-31 or 2027-01-31T14:00:00Z".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn now() -> Timestamp {
+        "2026-11-20T12:00:00Z".parse().unwrap()
+    }
+
+    fn request() -> CreateRequest {
+        CreateRequest {
+            name: "ChatGPT".to_owned(),
+            level: "service".to_owned(),
+            plugins: vec!["todo".to_owned()],
+            scopes: vec!["listTodos".to_owned()],
+            ..CreateRequest::default()
+        }
+    }
+
+    #[track_caller]
+    fn check(change: impl FnOnce(&mut CreateRequest), expected: &[&str]) {
+        let mut request = request();
+        change(&mut request);
+        let faults = request.draft(now()).err().unwrap_or_default();
+        let shown: Vec<String> = faults.iter().map(ToString::to_string).collect();
+        assert_eq!(shown, expected);
+    }
+
+    #[test]
+    fn every_fault_is_told_at_once() {
+        check(|_| {}, &[]);
+        check(
+            |request| {
+                request.level = "root".to_owned();
+                request.name = String::new();
+                request.plugins.clear();
+                request.scopes = vec!["tag:".to_owned()];
+                request.expires = Some("soon".to_owned());
+                request.rate = Some("fast".to_owned());
+                request.concurrency = Some(0);
+                request.networks = vec!["10.0.0.0/33".to_owned()];
+                request.sha256 = Some("pls_".to_owned());
+            },
+            &[
+                "level: must be service, user or admin",
+                "name: must have 1 to 128 bytes",
+                "plugins: must be written; `*` is every plugin",
+                "scopes: entry 1 has no name after `tag:`",
+                "expires: must be such as 90d, 2027-01-31 or 2027-01-31T14:00:00Z",
+                "rate: must be such as 10/s, 600/min, 1000/h or 1000/day",
+                "networks: entry 1 is no network such as 10.0.0.0/8 or 2001:db8::/32",
+                "concurrency: must be at least 1; leave it out for no bound",
+                "sha256: must be 64 hexadecimal digits: the SHA-256 of the secret, not the secret",
+            ],
+        );
+        check(
+            |request| {
+                request.expires = Some("2026-11-20".to_owned());
+                request.not_before = Some("1h".to_owned());
+            },
+            &[
+                "expires: is not after `not_before`",
+                "expires: is in the past",
+            ],
+        );
+    }
+
+    #[test]
+    fn moments() {
+        for (text, expected) in [
+            ("90d", "2027-02-18T12:00:00Z"),
+            ("1h 30m", "2026-11-20T13:30:00Z"),
+            ("2027-01-31", "2027-01-31T00:00:00Z"),
+            ("2027-01-31T14:00:00+02:00", "2027-01-31T12:00:00Z"),
+        ] {
+            assert_eq!(
+                when(text, now()).unwrap(),
+                expected.parse().unwrap(),
+                "{text}"
+            );
+        }
+        for text in ["", "3 months", "1y", "2027-13-01", "90", "-5d", "999999d"] {
+            assert!(when(text, now()).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_set_back() {
+        let mut full = request();
+        full.expires = Some("1d".to_owned());
+        full.rate = Some("10/s".to_owned());
+        full.networks = vec!["10.0.0.1".to_owned()];
+        full.note = Some("for tests".to_owned());
+        let record = full.draft(now()).unwrap().record;
+        let set = SetRequest {
+            expires: Some("never".to_owned()),
+            rate: Some("off".to_owned()),
+            networks: Some(Vec::new()),
+            note: Some(String::new()),
+            ..SetRequest::default()
+        };
+        let bare = set.apply(&record, now()).unwrap();
+        assert_eq!(bare, request().draft(now()).unwrap().record);
+        assert_eq!(SetRequest::default().apply(&record, now()).unwrap(), record);
+    }
+
+    #[test]
+    fn the_same_asked_again_is_the_same() {
+        let mut asked = request();
+        asked.sha256 = Some("ab".repeat(32));
+        asked.expires = Some("90d".to_owned());
+        let first = asked.draft(now()).unwrap().record;
+        let later = now() + Duration::from_secs(60);
+        assert!(asked.draft(later).unwrap().is(&first));
+        asked.note = Some("another".to_owned());
+        assert!(!asked.draft(later).unwrap().is(&first));
+    }
+}
