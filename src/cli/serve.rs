@@ -9,6 +9,7 @@ use super::output::Output;
 use super::{Exit, dev};
 use crate::app::{self, StartError, Started};
 use crate::config::ListenerKind;
+use crate::control::Listening;
 use crate::control::Source;
 
 pub(super) fn run(serve: &Serve, output: &mut Output) -> anyhow::Result<Exit> {

@@ -7,12 +7,11 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use redb::ReadableMultimapTable;
 
 use super::change::Write;
 use super::db::{Db, NAMES, Outcome, SECRETS, TOKENS};
 use super::reader::Reader;
-use super::view::{self, Source};
+use super::view::Source;
 use super::{StoreError, load, uses};
 use crate::control::Shared;
 use crate::control::declared::Tokens;

@@ -15,7 +15,6 @@ mod reader;
 mod uses;
 mod view;
 
-pub use audit::Verdict;
 pub use backup::{BackupError, restore};
 pub use db::StoreError;
 pub use desk::{Desk, Scene};

@@ -55,7 +55,7 @@ pub(super) struct Used {
     previous: Option<(i64, Option<String>)>,
     /// Number of the period, and requests in it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    quota: Option<(u32, u32)>,
+    quota: Option<(u64, u32)>,
 }
 
 impl Used {
@@ -68,7 +68,7 @@ impl Used {
         Self {
             current: of(Slot::Current),
             previous: of(Slot::Previous),
-            quota: shared.quota_used(),
+            quota: Some(shared.quota_used()).filter(|(_, count)| *count > 0),
         }
     }
 
