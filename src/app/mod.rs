@@ -16,16 +16,13 @@ use tokio_util::sync::CancellationToken;
 
 use crate::access;
 use crate::admin;
-use crate::auth::Failures;
 use crate::control::{
     Control, Delivery, Edges, Listening, Outcome, Shared, Source, Stage, Trigger, Watch,
 };
 use crate::gateway::Gateway;
 use crate::problems::Problems;
 use crate::server::{self, Workers};
-use crate::snapshot::Origins;
-use crate::telemetry::{self, Counters, Labels};
-use crate::tokens::{ScopeLists, TokenTable};
+use crate::tokens::Token;
 use crate::upstream;
 use world::World;
 
@@ -120,6 +117,7 @@ struct App {
     admin_identity: (u64, u64),
     warnings: Problems,
     shared: Arc<Shared>,
+    uses: mpsc::UnboundedReceiver<Arc<Token>>,
     access: access::Writer,
 }
 
@@ -132,6 +130,7 @@ impl App {
         let access = access::Writer::start().context("the access log")?;
         let (sender, commands) = mpsc::channel(64);
         let stop = CancellationToken::new();
+        let (shared, uses) = Shared::new(1024, Instant::now());
         let world = World {
             workers: None,
             early: Vec::new(),
@@ -143,13 +142,6 @@ impl App {
             stop: stop.clone(),
             shared: Arc::clone(&shared),
         };
-        let shared = Arc::new(Shared {
-            tokens: TokenTable::with_capacity(1024),
-            scopes: ScopeLists::default(),
-            labels: Labels::new(),
-            origins: Origins::default(),
-            failures: Failures::new(Instant::now()),
-        });
         let control =
             Control::new(source, world, Arc::clone(&shared)).map_err(anyhow::Error::msg)?;
         let mut app = Self {
@@ -161,6 +153,7 @@ impl App {
             admin_identity: (0, 0),
             warnings: Problems::new(),
             shared,
+            uses,
             access,
         };
         app.first().await?;
@@ -314,6 +307,7 @@ impl App {
                 () = until(desk) => self.control.desk_tick(jiff::Timestamp::now()),
                 () = until(due) => self.attempt(Trigger::Document, None, &mut waiting).await,
                 Some(command) = self.commands.recv() => self.answer(command, &mut waiting).await,
+                Some(token) = self.uses.recv() => self.control.used(&token, jiff::Timestamp::now()),
             }
         }
         tokio::select! {
@@ -425,6 +419,7 @@ pub fn rehearse(source: Source) -> anyhow::Result<(Option<crate::snapshot::Snaps
     let set = LocalSet::new();
     set.block_on(&runtime, async {
         let (commands, _) = mpsc::channel(1);
+        let (shared, _) = Shared::new(16, Instant::now());
         let world = World {
             workers: None,
             early: Vec::new(),
@@ -436,13 +431,6 @@ pub fn rehearse(source: Source) -> anyhow::Result<(Option<crate::snapshot::Snaps
             stop: CancellationToken::new(),
             shared: Arc::clone(&shared),
         };
-        let shared = Arc::new(Shared {
-            tokens: TokenTable::with_capacity(16),
-            scopes: ScopeLists::default(),
-            labels: Labels::new(),
-            origins: Origins::default(),
-            failures: Failures::new(Instant::now()),
-        });
         let mut control = Control::new(source, world, shared).map_err(anyhow::Error::msg)?;
         loop {
             if let Some(result) = control.rehearse() {

@@ -105,13 +105,7 @@ impl Scene {
     fn empty() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let edges = FakeEdges::default();
-        let shared = Arc::new(Shared {
-            tokens: TokenTable::with_capacity(16),
-            scopes: ScopeLists::default(),
-            labels: Labels::new(),
-            origins: crate::snapshot::Origins::default(),
-            failures: Failures::new(Instant::now()),
-        });
+        let (shared, _) = Shared::new(16, Instant::now());
         let source = Source::File(folder.path().join("p.toml"));
         let control = Control::new(source, edges.clone(), Arc::clone(&shared)).unwrap();
         Self {

@@ -103,7 +103,7 @@ pub(crate) async fn serve<H: Handler>(
             }
         }
         (Kind::Https, None) => {}
-        (Kind::Http | Kind::Metrics, _) => {
+        (Kind::Http | Kind::Metrics | Kind::Admin, _) => {
             let mut io = Rewind::new(io);
             let sniffed = {
                 let sniff = std::pin::pin!(is_http2(&mut io));

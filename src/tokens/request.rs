@@ -12,7 +12,7 @@ use jiff::tz::TimeZone;
 use jiff::{Span, SpanRelativeTo, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::file::{MAX_ID, MAX_LIST, MAX_NAME, MAX_NETWORKS, MAX_NOTE, label_fault};
+use super::file::{MAX_ID, MAX_LIST, MAX_NAME, MAX_NOTE, label_fault};
 use super::{
     Fingerprint, Level, Plugins, Rate, RateError, ScopeList, SecretRecord, Selector, State,
     TokenLimits, TokenRecord,
@@ -455,8 +455,9 @@ impl Reading {
     }
 
     fn networks(&mut self, texts: &[String]) -> Vec<IpNet> {
-        if texts.len() > MAX_NETWORKS {
-            self.fault("networks", format!("has more than {MAX_NETWORKS} entries"));
+        let most = TokenLimits::MOST_NETWORKS;
+        if texts.len() > most {
+            self.fault("networks", format!("has more than {most} entries"));
         }
         let mut networks = Vec::with_capacity(texts.len());
         for (number, text) in (1..).zip(texts) {

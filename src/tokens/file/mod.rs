@@ -45,7 +45,6 @@ use std::sync::Arc;
 
 use super::format::base62;
 use super::{Fingerprint, TokenRecord};
-pub(super) use limits::MAX_NETWORKS;
 use line::Reader;
 pub(super) use line::{MAX_ID, MAX_LIST, MAX_NAME, MAX_NOTE, label_fault};
 
