@@ -93,6 +93,12 @@ fn describe(answer: &Value) -> String {
             )
         };
     }
+    describe_callers(answer, &mut text);
+    text
+}
+
+/// Who may.
+fn describe_callers(answer: &Value, text: &mut String) {
     let callers: Vec<String> = answer["callers"]
         .as_array()
         .into_iter()
@@ -115,5 +121,4 @@ fn describe(answer: &Value) -> String {
             }
         ),
     };
-    text
 }

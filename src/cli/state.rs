@@ -1,6 +1,6 @@
 //! `plugway state`: saves everything that the state database holds, and puts it back.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{BufReader, Write};
 use std::path::{Path, PathBuf};
 
@@ -70,7 +70,7 @@ fn backup(asked: &Named, output: &mut Output) -> anyhow::Result<Exit> {
     written
         .persist(&asked.file)
         .with_context(|| format!("{shown} can not be written"))?;
-    fs::File::open(folder)?.sync_all()?;
+    File::open(folder)?.sync_all()?;
     if output.as_json {
         output.json(&json!({ "file": asked.file, "bytes": bytes, "lines": lines }))?;
     } else {

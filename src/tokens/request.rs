@@ -150,10 +150,7 @@ impl CreateRequest {
     /// # Errors
     /// Every field that is wrong.
     pub fn draft(&self, now: Timestamp) -> Result<Draft, Vec<FieldFault>> {
-        let mut reading = Reading {
-            now,
-            faults: Vec::new(),
-        };
+        let mut reading = Reading::new(now);
         let level = reading
             .take("level", level(&self.level))
             .unwrap_or(Level::Service);
@@ -166,61 +163,56 @@ impl CreateRequest {
         if expires.is_some_and(|end| end <= now) {
             reading.fault("expires", "is in the past");
         }
-        let limits = TokenLimits {
-            rate: reading.rate("rate", self.rate.as_deref()),
-            quota: reading.rate("quota", self.quota.as_deref()),
-            concurrency: self.concurrency.and_then(NonZeroU32::new),
-            networks: reading.networks(&self.networks),
-        };
-        if self.concurrency == Some(0) {
-            reading.fault(
-                "concurrency",
-                "must be at least 1; leave it out for no bound",
-            );
-        }
+        let limits = self.limits(&mut reading);
         let note = reading.note(self.note.as_deref());
         let given = reading.hash(self.sha256.as_deref());
         let id = self
             .id
             .as_deref()
             .map(|id| reading.id(id, level, given.is_some()));
-        if !reading.faults.is_empty() {
-            return Err(reading.faults);
-        }
         let fingerprint = given.unwrap_or(Fingerprint([0; 32]));
-        let id = match id {
-            Some(id) => id.into(),
-            None => super::foreign_id(&fingerprint),
-        };
-        let record = TokenRecord {
-            id,
-            name: name.into(),
-            level,
-            plugins,
-            scopes,
-            current: SecretRecord {
-                elsewhere: given.is_some(),
-                since: Some(now),
-                ..SecretRecord::new(fingerprint)
+        reading.finish(Draft {
+            record: TokenRecord {
+                id: id.map_or_else(|| super::foreign_id(&fingerprint), Arc::from),
+                name: name.into(),
+                level,
+                plugins,
+                scopes,
+                current: SecretRecord {
+                    elsewhere: given.is_some(),
+                    since: Some(now),
+                    ..SecretRecord::new(fingerprint)
+                },
+                previous: None,
+                not_before,
+                expires,
+                state: State::Active,
+                limits: (!limits.is_empty()).then(|| Arc::new(limits)),
+                note,
+                made: None,
+                ending: None,
             },
-            previous: None,
-            not_before,
-            expires,
-            state: State::Active,
-            limits: (!limits.is_empty()).then(|| Arc::new(limits)),
-            note,
-            made: None,
-            ending: None,
-        };
-        let relative = self
-            .expires
-            .as_deref()
-            .is_some_and(|text| duration(text).is_some());
-        Ok(Draft {
-            record,
             given: given.is_some(),
-            relative,
+            relative: self
+                .expires
+                .as_deref()
+                .is_some_and(|text| duration(text).is_some()),
         })
+    }
+
+    fn limits(&self, reading: &mut Reading) -> TokenLimits {
+        if self.concurrency == Some(0) {
+            reading.fault(
+                "concurrency",
+                "must be at least 1; leave it out for no bound",
+            );
+        }
+        TokenLimits {
+            rate: reading.rate("rate", self.rate.as_deref()),
+            quota: reading.rate("quota", self.quota.as_deref()),
+            concurrency: self.concurrency.and_then(NonZeroU32::new),
+            networks: reading.networks(&self.networks),
+        }
     }
 }
 
@@ -249,10 +241,7 @@ impl SetRequest {
         record: &TokenRecord,
         now: Timestamp,
     ) -> Result<TokenRecord, Vec<FieldFault>> {
-        let mut reading = Reading {
-            now,
-            faults: Vec::new(),
-        };
+        let mut reading = Reading::new(now);
         let mut next = record.clone();
         if let Some(name) = &self.name {
             next.name = reading.label("name", name, MAX_NAME).into();
@@ -264,25 +253,26 @@ impl SetRequest {
             next.scopes = reading.scopes(scopes, record.level);
         }
         if let Some(text) = &self.expires {
-            next.expires = reading.when(
-                "expires",
-                Some(text)
-                    .filter(|text| *text != "never")
-                    .map(String::as_str),
-            );
+            next.expires = reading.when("expires", unless(text, "never"));
             if next.expires.is_some_and(|end| end <= now) {
                 reading.fault("expires", "is in the past: `token revoke` ends a token now");
             }
         }
         if let Some(text) = &self.not_before {
-            next.not_before = reading.when(
-                "not_before",
-                Some(text)
-                    .filter(|text| *text != "never")
-                    .map(String::as_str),
-            );
+            next.not_before = reading.when("not_before", unless(text, "never"));
         }
         reading.order(next.not_before, next.expires);
+        next.limits = self.limits(record, &mut reading);
+        if let Some(note) = &self.note {
+            next.note = reading.note(unless(note, ""));
+        }
+        if let (Some(previous), Some(end)) = (&mut next.previous, next.expires) {
+            previous.until = previous.until.map(|until| until.min(end));
+        }
+        reading.finish(next)
+    }
+
+    fn limits(&self, record: &TokenRecord, reading: &mut Reading) -> Option<Arc<TokenLimits>> {
         let mut limits = record.limits.as_deref().cloned().unwrap_or_default();
         let bound = |text: &String| (text != "off").then(|| text.clone());
         if let Some(rate) = &self.rate {
@@ -297,22 +287,7 @@ impl SetRequest {
         if let Some(networks) = &self.networks {
             limits.networks = reading.networks(networks);
         }
-        next.limits = (!limits.is_empty()).then(|| Arc::new(limits));
-        if let Some(note) = &self.note {
-            next.note = reading.note(
-                Some(note)
-                    .filter(|note| !note.is_empty())
-                    .map(String::as_str),
-            );
-        }
-        if let (Some(previous), Some(end)) = (&mut next.previous, next.expires) {
-            previous.until = previous.until.map(|until| until.min(end));
-        }
-        if reading.faults.is_empty() {
-            Ok(next)
-        } else {
-            Err(reading.faults)
-        }
+        (!limits.is_empty()).then(|| Arc::new(limits))
     }
 
     /// Whether the note alone can be shown.
@@ -341,10 +316,7 @@ impl RotateRequest {
     pub fn read(
         &self,
     ) -> Result<(Option<Fingerprint>, Duration, Option<Duration>), Vec<FieldFault>> {
-        let mut reading = Reading {
-            now: Timestamp::UNIX_EPOCH,
-            faults: Vec::new(),
-        };
+        let mut reading = Reading::new(Timestamp::UNIX_EPOCH);
         let given = reading.hash(self.sha256.as_deref());
         let grace = self
             .grace
@@ -360,11 +332,7 @@ impl RotateRequest {
                 "must be longer than nothing; `--finish` ends it now",
             );
         }
-        if reading.faults.is_empty() {
-            Ok((given, grace, idle))
-        } else {
-            Err(reading.faults)
-        }
+        reading.finish((given, grace, idle))
     }
 }
 
@@ -375,6 +343,22 @@ struct Reading {
 }
 
 impl Reading {
+    fn new(now: Timestamp) -> Self {
+        Self {
+            now,
+            faults: Vec::new(),
+        }
+    }
+
+    /// What was read, unless something was wrong.
+    fn finish<T>(self, read: T) -> Result<T, Vec<FieldFault>> {
+        if self.faults.is_empty() {
+            Ok(read)
+        } else {
+            Err(self.faults)
+        }
+    }
+
     fn fault(&mut self, field: &'static str, message: impl Into<String>) {
         self.faults.push(FieldFault {
             field,
@@ -502,6 +486,11 @@ impl Reading {
         });
         self.take(field, read).unwrap_or_default()
     }
+}
+
+/// A text, unless it is the word for none.
+fn unless<'a>(text: &'a str, none: &str) -> Option<&'a str> {
+    Some(text).filter(|text| *text != none)
 }
 
 /// A word for a level.

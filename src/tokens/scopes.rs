@@ -133,9 +133,18 @@ impl CompiledScopes {
         compiled
     }
 
+    /// The lists, for as long as a look at them takes: nothing is awaited meanwhile.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the guard never leaves this type"
+    )]
+    fn lists(&self) -> arc_swap::Guard<Arc<Vec<Allowed>>> {
+        self.lists.load()
+    }
+
     /// How many lists it knows: those with the first numbers.
     pub fn known(&self) -> usize {
-        self.lists.load().len()
+        self.lists().len()
     }
 
     /// Compiles further lists, as [`Self::compile`] does. Only one thread may do so at a time.
@@ -148,7 +157,7 @@ impl CompiledScopes {
         let words = operations.div_ceil(64);
         let mut selected: HashMap<&Selector, Vec<u64>> = HashMap::new();
         let mut sets: HashMap<Vec<u64>, Arc<[u64]>> = HashMap::new();
-        let mut compiled = Vec::clone(&self.lists.load());
+        let mut compiled = Vec::clone(&self.lists());
         for (id, list) in lists {
             let allowed = if list.selectors().contains(&Selector::All) {
                 Allowed::Everything
@@ -174,7 +183,7 @@ impl CompiledScopes {
 
     /// Whether a token with this list may make this call.
     pub fn allows(&self, id: ScopeListId, call: Call) -> bool {
-        match (self.lists.load().get(index(id)), call) {
+        match (self.lists().get(index(id)), call) {
             (Some(Allowed::Everything), Call::Operation(_) | Call::Unpublished) => true,
             (Some(Allowed::These(bits)), Call::Operation(operation)) => bits
                 .get(operation / 64)

@@ -144,7 +144,7 @@ pub(in crate::cli) struct Create {
     /// changes nothing, so one secret can be given to many machines.
     #[arg(long, value_name = "HEX")]
     pub(in crate::cli) sha256: Option<String>,
-    /// With --sha256: the id that the secret begins with, such as pls_ab12cd34.
+    /// With --sha256: the id that the secret begins with, such as `pls_ab12cd34`.
     #[arg(long, value_name = "ID", requires = "sha256")]
     pub(in crate::cli) id: Option<String>,
     #[command(flatten)]
@@ -243,7 +243,6 @@ pub(in crate::cli) struct One {
 }
 
 #[derive(Debug, Args)]
-#[expect(clippy::struct_excessive_bools, reason = "flags, as typed")]
 pub(in crate::cli) struct Rotate {
     /// Its id, or its name where only one has it.
     pub(in crate::cli) token: String,

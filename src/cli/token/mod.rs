@@ -61,31 +61,38 @@ pub(super) fn run(command: TokenCommand, output: &mut Output) -> anyhow::Result<
         TokenCommand::Rotate(rotate) => self::rotate(&rotate, output),
         TokenCommand::Suspend(one) => {
             let order = Order::Suspend(one.token.clone());
-            self::order(&one.gateway, &order, output, |value| {
-                show::changed(value, "suspended")
-            })
+            in_state(&one.gateway, &order, "suspended", output)
         }
         TokenCommand::Resume(one) => {
             let order = Order::Resume(one.token.clone());
-            self::order(&one.gateway, &order, output, |value| {
-                show::changed(value, "active again")
-            })
+            in_state(&one.gateway, &order, "active again", output)
         }
         TokenCommand::Revoke(revoke) => {
             let order = Order::Revoke(revoke.token.clone(), revoke.reason.clone());
-            self::order(&revoke.gateway, &order, output, |value| {
-                show::changed(value, "revoked, for ever")
-            })
+            in_state(&revoke.gateway, &order, "revoked, for ever", output)
         }
         TokenCommand::Import(import) => self::import(&import, output),
-        TokenCommand::Export(export) => {
-            let reach = Reach::new(&export.gateway)?;
-            match reach.flow(Flow::Export, &mut |line| output.text(line))? {
-                Ok(()) => Ok(Exit::Done),
-                Err(fault) => refused(&fault, output),
-            }
-        }
+        TokenCommand::Export(export) => self::export(&export, output),
     }
+}
+
+/// All lines of the state database.
+fn export(export: &args::Export, output: &mut Output) -> anyhow::Result<Exit> {
+    let reach = Reach::new(&export.gateway)?;
+    match reach.flow(Flow::Export, &mut |line| output.text(line))? {
+        Ok(()) => Ok(Exit::Done),
+        Err(fault) => refused(&fault, output),
+    }
+}
+
+/// Brings a token into another state.
+fn in_state(
+    gateway: &super::args::Gateway,
+    order: &Order,
+    state: &str,
+    output: &mut Output,
+) -> anyhow::Result<Exit> {
+    self::order(gateway, order, output, |value| show::changed(value, state))
 }
 
 /// Prints a secret and its hash, and touches nothing.

@@ -61,15 +61,15 @@ pub(super) fn hash(body: &[u8]) -> String {
 
 /// What a look at the whole chain found.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Verdict {
+pub(in crate::control) struct Verdict {
     /// Entries.
-    pub entries: u64,
+    pub(in crate::control) entries: u64,
     /// Hash of the last.
-    pub head: String,
+    pub(in crate::control) head: String,
     /// The first fault, in a sentence.
-    pub fault: Option<String>,
+    pub(in crate::control) fault: Option<String>,
     /// Whether the hash that was asked for is one of the chain's.
-    pub found: Option<bool>,
+    pub(in crate::control) found: Option<bool>,
 }
 
 /// Goes through all entries. `wanted`: a hash that must be that of one of them.

@@ -69,7 +69,11 @@ impl Reader {
     ///
     /// # Errors
     /// The database can not be read. Then the last line is missing, and nobody can restore it.
-    pub fn backup(&self, now: Timestamp, mut write: impl FnMut(String)) -> Result<(), Fault> {
+    pub(in crate::control) fn backup(
+        &self,
+        now: Timestamp,
+        mut write: impl FnMut(String),
+    ) -> Result<(), Fault> {
         let mut hash = Sha256::new();
         let mut line = |line: &Line, hash: &mut Sha256| {
             let mut text = serde_json::to_string(line).unwrap_or_default();

@@ -226,7 +226,7 @@ impl Write<'_> {
     }
 
     /// Why somebody revokes: shown to everybody who may list tokens.
-    pub(super) fn check_reason(&self, reason: &str) -> Result<(), Fault> {
+    pub(super) fn check_reason(reason: &str) -> Result<(), Fault> {
         let note = SetRequest {
             note: Some(reason.to_owned()),
             ..SetRequest::default()
@@ -318,14 +318,12 @@ impl Write<'_> {
     pub(super) fn import(&mut self, lines: &str, replace: bool) -> Result<Done, Fault> {
         let (records, problems) = parse_file(&"the import".into(), lines, &mut Seen::default());
         if let Some(first) = problems.first() {
-            let more = problems.len() - 1;
             let column = first
                 .column
                 .map_or(String::new(), |column| format!(", column {column}"));
-            let rest = if more == 0 {
-                String::new()
-            } else {
-                format!(" (and {more} more problems)")
+            let rest = match problems.len() - 1 {
+                0 => String::new(),
+                more => format!(" (and {more} more problems)"),
             };
             let message = format!("line {}{column}: {}{rest}", first.line, first.message);
             return Err(Fault::Invalid(vec![FieldFault {
@@ -333,74 +331,82 @@ impl Write<'_> {
                 message,
             }]));
         }
+        let asked = records.len();
         let mut changes = Vec::new();
-        let mut unchanged = 0_usize;
-        for mut record in records {
-            if !self.who.has(&record.plugins) {
-                return Err(Fault::Forbidden(
-                    "this admin token is not for all of the plugins of these tokens",
-                ));
-            }
-            let before = self.desk.by_id(&record.id, self.scene, self.now)?;
-            if before
-                .as_ref()
-                .is_some_and(|found| found.source == Source::Declared)
-            {
-                return Err(Fault::Conflict(format!(
-                    "token {} is declared in the configuration or in a token file",
-                    record.id
-                )));
-            }
-            let before = before.map(|found| found.record);
-            if record.made.is_none() {
-                let known = before.as_ref().and_then(|before| before.made.clone());
-                record.made = Some(known.unwrap_or_else(|| {
-                    Arc::new(Making {
-                        at: self.now,
-                        by: Arc::clone(&self.who.by),
-                    })
-                }));
-            }
-            if before.as_ref() == Some(&record) {
-                unchanged += 1;
-                continue;
-            }
-            if before.is_some() && !replace {
-                return Err(Fault::Conflict(format!(
-                    "token {} is there already and differs: `--replace` takes the imported one",
-                    record.id
-                )));
-            }
-            for (slot, secret) in record.secrets() {
-                let holder = self
-                    .desk
-                    .holder(&secret.fingerprint, self.scene, self.now)?;
-                if holder.is_some_and(|holder| holder != record.id) {
-                    return Err(Fault::Conflict(format!(
-                        "the {slot} secret of token {} belongs to another token",
-                        record.id
-                    )));
-                }
-            }
-            changes.push((before, record));
+        for record in records {
+            changes.extend(self.imported(record, replace)?);
         }
-        let (added, replaced) = (
-            changes
-                .iter()
-                .filter(|(before, _)| before.is_none())
-                .count(),
-            changes
-                .iter()
-                .filter(|(before, _)| before.is_some())
-                .count(),
-        );
+        let replaced = changes
+            .iter()
+            .filter(|(before, _)| before.is_some())
+            .count();
         if !changes.is_empty() {
             self.commit_all(&changes, lines)?;
         }
         Ok(Done {
-            value: json!({ "added": added, "replaced": replaced, "unchanged": unchanged }),
+            value: json!({
+                "added": changes.len() - replaced,
+                "replaced": replaced,
+                "unchanged": asked - changes.len(),
+            }),
             changed: !changes.is_empty(),
         })
+    }
+
+    /// What one imported record changes: what was, and what is to be.
+    fn imported(
+        &mut self,
+        mut record: TokenRecord,
+        replace: bool,
+    ) -> Result<Option<(Option<TokenRecord>, TokenRecord)>, Fault> {
+        if !self.who.has(&record.plugins) {
+            return Err(Fault::Forbidden(
+                "this admin token is not for all of the plugins of these tokens",
+            ));
+        }
+        let id = Arc::clone(&record.id);
+        let before = self.desk.by_id(&id, self.scene, self.now)?;
+        if let Some(found) = &before {
+            if found.source == Source::Declared {
+                return Err(Fault::Conflict(format!(
+                    "token {id} is declared in the configuration or in a token file"
+                )));
+            }
+            if !self.who.has(&found.record.plugins) {
+                return Err(Fault::Forbidden(
+                    "this admin token is not for all of the plugins of the tokens that are there",
+                ));
+            }
+        }
+        let before = before.map(|found| found.record);
+        if record.made.is_none() {
+            let known = before.as_ref().and_then(|before| before.made.clone());
+            record.made = Some(known.unwrap_or_else(|| {
+                Arc::new(Making {
+                    at: self.now,
+                    by: Arc::clone(&self.who.by),
+                })
+            }));
+        }
+        if before.as_ref() == Some(&record) {
+            return Ok(None);
+        }
+        if before.is_some() && !replace {
+            return Err(Fault::Conflict(format!(
+                "token {id} is there already and differs: `--replace` takes the imported one"
+            )));
+        }
+        for (slot, secret) in record.secrets() {
+            let holder = self
+                .desk
+                .holder(&secret.fingerprint, self.scene, self.now)?;
+            if holder.is_some_and(|holder| holder != id) {
+                return Err(Fault::Conflict(format!(
+                    "the {slot} secret of token {id} belongs to another token"
+                )));
+            }
+        }
+        Ok(Some((before, record)))
     }
 
     /// Writes a record and its entry of the audit, then brings it into force.
@@ -466,9 +472,9 @@ impl Write<'_> {
             Ok(head)
         });
         let head = written.inspect_err(|_| {
-            changes
-                .iter()
-                .for_each(|(_, after)| self.desk.doubts(&after.id))
+            for (_, after) in changes {
+                self.desk.doubts(&after.id);
+            }
         })?;
         for (before, after) in changes {
             self.desk.enter(before.as_ref(), after, self.scene, now);

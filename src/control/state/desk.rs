@@ -23,7 +23,7 @@ use crate::tokens::{
 
 /// What orders are about beside the database.
 #[derive(Debug, Clone, Copy)]
-pub struct Scene<'a> {
+pub(in crate::control) struct Scene<'a> {
     /// The table, and the scope lists.
     pub(in crate::control) shared: &'a Shared,
     /// What serves; `None` on the command line, where nothing can be compared with it.
@@ -34,7 +34,7 @@ pub struct Scene<'a> {
 
 /// The state database and what is to be done with it.
 #[derive(Debug)]
-pub struct Desk {
+pub(in crate::control) struct Desk {
     pub(super) db: Db,
     /// Whether what is stored is in the table.
     loaded: bool,
@@ -62,7 +62,7 @@ pub(super) struct Found {
 
 impl Desk {
     /// Of this directory; nothing is touched yet.
-    pub fn new(directory: &Path, now: Timestamp) -> Self {
+    pub(in crate::control) fn new(directory: &Path, now: Timestamp) -> Self {
         Self {
             db: Db::new(directory),
             loaded: false,
@@ -75,34 +75,33 @@ impl Desk {
     }
 
     /// The directory.
-    pub fn directory(&self) -> &Path {
+    pub(in crate::control) fn directory(&self) -> &Path {
         self.db.directory()
     }
 
-    /// Whether there is a database.
-    pub fn exists(&self) -> bool {
-        self.db.exists()
-    }
-
     /// Why it can not be used, if it can not.
-    pub fn error(&self) -> Option<&StoreError> {
+    pub(in crate::control) fn error(&self) -> Option<&StoreError> {
         self.db.error()
     }
 
     /// Whether every token that is stored is in the table.
-    pub fn is_complete(&self) -> bool {
+    pub(in crate::control) fn is_complete(&self) -> bool {
         self.loaded || !self.db.exists()
     }
 
     /// Gives the file up, so that a successor can have it.
-    pub fn close(&mut self, scene: &Scene<'_>, now: Timestamp) {
+    pub(in crate::control) fn close(&mut self, scene: &Scene<'_>, now: Timestamp) {
         self.flush(scene, now);
         self.db.close();
     }
 
     /// Opens what is there, without making anything, and fills the table from it. While it fails,
     /// a secret that is not in the table is one that nobody can judge.
-    pub fn open(&mut self, scene: &Scene<'_>, now: Timestamp) -> Result<(), StoreError> {
+    pub(in crate::control) fn open(
+        &mut self,
+        scene: &Scene<'_>,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
         if !self.db.exists() && !self.db.is_open() {
             scene.shared.undecided.store(false, Ordering::Relaxed);
             return Ok(());
@@ -158,7 +157,11 @@ impl Desk {
     }
 
     /// For whoever looks at many: on another thread.
-    pub fn reader(&mut self, scene: &Scene<'_>, now: Timestamp) -> Result<Reader, StoreError> {
+    pub(in crate::control) fn reader(
+        &mut self,
+        scene: &Scene<'_>,
+        now: Timestamp,
+    ) -> Result<Reader, StoreError> {
         let read = if self.db.exists() || self.db.is_open() {
             self.ready(false, scene, now)?;
             Some(self.db.read(now)?)
@@ -173,7 +176,7 @@ impl Desk {
     /// # Errors
     /// Then nothing changed, as far as is known; after [`Fault::Store`] it is looked up as soon
     /// as the database can be read again.
-    pub fn perform(
+    pub(in crate::control) fn perform(
         &mut self,
         order: &Order,
         who: &Who,
@@ -199,13 +202,13 @@ impl Desk {
             }
             Order::Set(key, request) => desk.set(key, request),
             Order::Rotate(key, request) => desk.rotate(key, request),
-            Order::Finish(key) => desk.change(key, "finish", |record, now| record.finish(now)),
-            Order::Undo(key) => desk.change(key, "undo", |record, now| record.undo(now)),
+            Order::Finish(key) => desk.change(key, "finish", TokenRecord::finish),
+            Order::Undo(key) => desk.change(key, "undo", TokenRecord::undo),
             Order::Suspend(key) => desk.change(key, "suspend", |record, _| record.suspend()),
             Order::Resume(key) => desk.change(key, "resume", |record, _| record.resume()),
             Order::Revoke(key, reason) => {
                 let by = Arc::clone(&who.by);
-                desk.check_reason(reason)?;
+                Write::check_reason(reason)?;
                 desk.change(key, "revoke", |record, now| {
                     Ok(record.revoke(&by, reason, now))
                 })
@@ -214,7 +217,7 @@ impl Desk {
     }
 
     /// The record of a token, by its id or its name.
-    pub fn record(
+    pub(in crate::control) fn record(
         &mut self,
         key: &str,
         who: &Who,
@@ -379,9 +382,9 @@ impl Desk {
                 .previous
                 .is_some_and(|previous| previous.fingerprint == record.current.fingerprint);
             if back {
-                shared.exchanged()
+                shared.exchanged();
             } else {
-                shared.rotated()
+                shared.rotated();
             }
         }
         let table = &scene.shared.tokens;
@@ -407,7 +410,7 @@ impl Desk {
     }
 
     /// When it has something to do by itself.
-    pub fn due(&self) -> Option<Timestamp> {
+    pub(in crate::control) fn due(&self) -> Option<Timestamp> {
         let idle = (!self.idle.is_empty()).then_some(self.look);
         [self.db.due(), idle, self.uses.due()]
             .into_iter()
@@ -417,7 +420,7 @@ impl Desk {
 
     /// Does what is due: opens the database again, ends rotations that nobody uses any more,
     /// writes last uses.
-    pub fn tick(&mut self, scene: &Scene<'_>, now: Timestamp) {
+    pub(in crate::control) fn tick(&mut self, scene: &Scene<'_>, now: Timestamp) {
         if self.db.due().is_some_and(|due| due <= now) {
             match self.open(scene, now) {
                 Ok(()) => tracing::info!("the state database is there again"),
@@ -451,7 +454,7 @@ impl Desk {
             let used = found
                 .shared
                 .and_then(|shared| shared.last_use(Slot::Previous));
-            let used = used.map(|(at, _)| at.saturating_add(Duration::from_secs(60)).unwrap_or(at));
+            let used = used.map(|(at, _)| at.saturating_add(Duration::from_mins(1)).unwrap_or(at));
             let since = [used, found.record.current.since, Some(self.begun)]
                 .into_iter()
                 .flatten()
@@ -467,12 +470,12 @@ impl Desk {
     }
 
     /// Notes that a token is in use, to be written within a minute.
-    pub fn used(&mut self, token: &Arc<Token>, now: Timestamp) {
+    pub(in crate::control) fn used(&mut self, token: &Arc<Token>, now: Timestamp) {
         self.uses.note(token, now);
     }
 
     /// Writes the last uses that are not written yet.
-    pub fn flush(&mut self, scene: &Scene<'_>, now: Timestamp) {
+    pub(in crate::control) fn flush(&mut self, scene: &Scene<'_>, now: Timestamp) {
         if self.db.is_open() {
             uses::flush(self, scene, now);
         }

@@ -17,9 +17,9 @@ mod view;
 
 pub use backup::{BackupError, restore};
 pub use db::StoreError;
-pub use desk::{Desk, Scene};
+pub(super) use desk::{Desk, Scene};
 pub use place::fleeting;
-pub use reader::Reader;
+pub(super) use reader::Reader;
 
 use crate::tokens::Fault;
 

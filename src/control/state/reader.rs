@@ -14,7 +14,7 @@ use crate::tokens::{Fault, Filter, TokenRecord, TokenShared, Who};
 
 /// What the database and the declared tokens were at one moment.
 #[derive(Debug)]
-pub struct Reader {
+pub(in crate::control) struct Reader {
     pub(super) read: Option<ReadTransaction>,
     declared: Vec<(TokenRecord, Arc<TokenShared>)>,
 }
@@ -28,7 +28,7 @@ impl Reader {
     }
 
     /// The tokens that are wanted and theirs, sorted.
-    pub fn list(
+    pub(in crate::control) fn list(
         &self,
         filter: &Filter,
         who: &Who,
@@ -58,7 +58,11 @@ impl Reader {
     }
 
     /// The stored tokens as lines of a token file.
-    pub fn export(&self, who: &Who, mut line: impl FnMut(String)) -> Result<(), Fault> {
+    pub(in crate::control) fn export(
+        &self,
+        who: &Who,
+        mut line: impl FnMut(String),
+    ) -> Result<(), Fault> {
         self.each(|record| {
             if who.has(&record.plugins) {
                 line(record.to_line());
@@ -67,7 +71,11 @@ impl Reader {
     }
 
     /// Entries of the audit, the newest first.
-    pub fn audit(&self, id: Option<&str>, most: usize) -> Result<Vec<Value>, Fault> {
+    pub(in crate::control) fn audit(
+        &self,
+        id: Option<&str>,
+        most: usize,
+    ) -> Result<Vec<Value>, Fault> {
         let Some(read) = &self.read else {
             return Ok(Vec::new());
         };
@@ -75,7 +83,7 @@ impl Reader {
     }
 
     /// Whether the audit is whole.
-    pub fn verify(&self, head: Option<&str>) -> Result<Verdict, Fault> {
+    pub(in crate::control) fn verify(&self, head: Option<&str>) -> Result<Verdict, Fault> {
         match &self.read {
             Some(read) => audit::verify(read, head).map_err(failed),
             None => Err(Fault::Store(
@@ -85,7 +93,11 @@ impl Reader {
     }
 
     /// Every record that is theirs, declared ones first.
-    pub fn each_visible(&self, who: &Who, mut show: impl FnMut(&TokenRecord)) -> Result<(), Fault> {
+    pub(in crate::control) fn each_visible(
+        &self,
+        who: &Who,
+        mut show: impl FnMut(&TokenRecord),
+    ) -> Result<(), Fault> {
         let mut theirs = |record: &TokenRecord| {
             if who.has(&record.plugins) {
                 show(record);
@@ -96,7 +108,10 @@ impl Reader {
     }
 
     /// The audit from its first entry on, each as a line, with its hash.
-    pub fn audit_lines(&self, mut line: impl FnMut(String)) -> Result<(), Fault> {
+    pub(in crate::control) fn audit_lines(
+        &self,
+        mut line: impl FnMut(String),
+    ) -> Result<(), Fault> {
         let Some(read) = &self.read else {
             return Ok(());
         };
@@ -113,6 +128,7 @@ impl Reader {
 }
 
 /// The reason is reported once more, with its file, when the database is used next.
+#[expect(clippy::needless_pass_by_value, reason = "it is what `map_err` gives")]
 pub(super) fn failed(error: redb::Error) -> Fault {
     Fault::Store(format!("the state database can not be read: {error}"))
 }

@@ -13,7 +13,7 @@ use super::desk::{Desk, Scene};
 use crate::tokens::{Slot, Token, TokenShared};
 
 /// Between two writes.
-const EVERY: Duration = Duration::from_secs(60);
+const EVERY: Duration = Duration::from_mins(1);
 
 /// Tokens that were used since the last write.
 #[derive(Debug)]

@@ -7,7 +7,7 @@ use crate::tokens::{Slot, State, TokenRecord, TokenShared};
 
 /// Where a token comes from, in a word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Source {
+pub(in crate::control) enum Source {
     /// The state database: commands change it.
     State,
     /// `[tokens.*]` or a token file: whoever writes that changes it.
@@ -16,7 +16,7 @@ pub enum Source {
 
 impl Source {
     /// The word.
-    pub fn word(self) -> &'static str {
+    pub(in crate::control) fn word(self) -> &'static str {
         match self {
             Self::State => "state",
             Self::Declared => "declared",
