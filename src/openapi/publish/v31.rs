@@ -20,7 +20,8 @@ pub(super) fn finish(draft: Draft) -> Value {
     exclusive(&mut keywords, "maximum", "exclusiveMaximum");
     let (types, null) = all_types(&keywords, reference.is_some());
     let typed = !types.is_empty();
-    if reference.is_none() && ((!typed && null) || shapes::values_are_null(&keywords)) {
+    // A type that is written holds beside a reference too.
+    if (!typed && null) || (reference.is_none() && shapes::values_are_null(&keywords)) {
         let mut out = take_annotations(&mut keywords);
         out.insert("type".to_owned(), "null".into());
         return Value::Object(out);

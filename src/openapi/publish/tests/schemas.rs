@@ -74,6 +74,15 @@ fn null_is_an_alternative_in_3_1_and_a_flag_in_3_0() {
         json!({ "enum": [null] }),
         json!({ "nullable": true, "enum": [null] }),
     );
+    // What is beside can not make more of null.
+    for beside in ["#/components/schemas/A", "#/info", "#/nowhere"] {
+        check(
+            "3.1.0",
+            json!({ "type": "null", "$ref": beside, "title": "n" }),
+            json!({ "title": "n", "enum": [null] }),
+            json!({ "title": "n", "nullable": true, "enum": [null] }),
+        );
+    }
     same(
         "3.0.3",
         json!({ "nullable": true, "description": "any" }),
