@@ -21,6 +21,8 @@ const TYPES: [&str; 7] = [
 pub(super) struct Draft {
     /// `$ref`, in its published form.
     pub(super) reference: Option<String>,
+    /// `$ref`, as the original has it.
+    pub(super) original: Option<String>,
     /// What `$ref` stands for, if it is to be written out where it has a schema of its own.
     pub(super) written: Option<Value>,
     /// All other keywords, in their order. `type` is a text or a list.
@@ -113,6 +115,15 @@ impl<'d> Renderer<'d> {
                 draft.keywords.insert(name.to_owned(), value);
             }
         }
+        // What stood beside the reference and came to nothing does not keep it from being written
+        // out: it will not be there when the published document is read.
+        let alone = self.from_3_0 || draft.keywords.keys().all(|name| is_annotation(name));
+        if let Some(original) = draft.original.take()
+            && draft.written.is_none()
+            && alone
+        {
+            draft.written = self.written(&original);
+        }
         if let Some(required) = flagged_required(map) {
             let mut names = match draft.keywords.get("required") {
                 Some(Value::Array(names)) => names.clone(),
@@ -139,6 +150,11 @@ impl<'d> Renderer<'d> {
             Keyword::Reference => {
                 if draft.reference.is_none() {
                     draft.reference = self.schema_reference(value);
+                    draft.original = draft
+                        .reference
+                        .as_ref()
+                        .and(value.as_str())
+                        .map(str::to_owned);
                     // 3.0 has schemas beside it, and 3.1 has null.
                     let apart = map.get("nullable") == Some(&Value::Bool(true));
                     if apart || self.target == Target::V3_0_1 {

@@ -48,6 +48,7 @@ pub(super) fn finish(draft: Draft) -> Value {
         reference,
         written,
         mut keywords,
+        ..
     } = draft;
     let mut nullable = take_flag(&mut keywords, "nullable");
     translate(&mut keywords, reference.is_some());

@@ -239,6 +239,30 @@ fn what_stands_beside_a_reference() {
 }
 
 #[test]
+fn what_means_nothing_beside_a_reference_does_not_keep_it() {
+    for (version, beside) in [
+        ("3.1.0", json!({ "type": true })),
+        ("3.1.0", json!({ "$comment": "c", "unknown": 1 })),
+        ("3.1.0", json!({ "$dynamicRef": "#nowhere" })),
+        ("3.0.3", json!({ "maxProperties": 3 })),
+    ] {
+        let mut schema = beside.clone();
+        schema["$ref"] = json!("#/components/schemas/A");
+        schema["description"] = json!("d");
+        let document = json!({ "openapi": version,
+            "paths": { "/s": { "post": { "requestBody": { "content": { "a/b": { "schema": schema } } } } } },
+            "components": { "schemas": { "A": { "type": "object", "description": "a" } } } });
+        for target in [Target::V3_1_0, Target::V3_0_1] {
+            let document = published(document.clone(), target);
+            let schema =
+                &document["paths"]["/s"]["post"]["requestBody"]["content"]["a/b"]["schema"];
+            let expected = json!({ "type": "object", "description": "d" });
+            assert_eq!(*schema, expected, "{beside} of {version} as {target:?}");
+        }
+    }
+}
+
+#[test]
 fn data_is_never_touched() {
     let data = json!({ "$ref": "#/nowhere", "nullable": true, "type": ["a", "null"] });
     same(
