@@ -6,7 +6,7 @@ use crate::openapi::{Map, Value, json};
 use super::components::{Renderer, Section};
 use super::info::external_docs;
 use super::keywords::{Keyword, Kind, coerce, has_reference, is_annotation, keyword};
-use super::{Action, Target, patterns, v30, v31};
+use super::{Action, Target, patterns, shapes, v30, v31};
 
 /// Deepest schema. What is read is less deep; what is made by hand may not be.
 const MAX_DEPTH: usize = 200;
@@ -96,7 +96,7 @@ impl<'d> Renderer<'d> {
         if draft.keywords.get("default") == Some(&Value::Null) {
             draft.keywords.shift_remove("default");
         }
-        only_empty(&mut draft.keywords);
+        shapes::only_empty(&mut draft.keywords);
         match self.target {
             Target::V3_1_0 => v31::finish(draft),
             Target::V3_0_1 => v30::finish(draft),
@@ -276,16 +276,6 @@ impl<'d> Renderer<'d> {
             out.insert("mapping".to_owned(), Value::Object(mapping));
         }
         Some(Value::Object(out))
-    }
-}
-
-/// A list of the empty object alone, as Swagger documents write sets, is an object without
-/// members: generators know no other lists than of plain values.
-fn only_empty(keywords: &mut Map) {
-    if keywords.get("enum") == Some(&json!([{}])) {
-        keywords.shift_remove("enum");
-        keywords.insert("type".to_owned(), "object".into());
-        keywords.insert("maxProperties".to_owned(), 0.into());
     }
 }
 

@@ -304,6 +304,26 @@ fn careless_schemas_are_mended() {
         json!({ "type": "object", "enum": [{}], "default": null }),
         json!({ "type": "object", "maxProperties": 0 }),
     );
+    for multiple in [json!(-1), json!(0), json!("0.0")] {
+        let schema = json!({ "type": "integer", "multipleOf": multiple });
+        same("3.1.0", schema, json!({ "type": "integer" }));
+    }
+    same(
+        "3.1.0",
+        json!({ "const": {} }),
+        json!({ "type": "object", "maxProperties": 0 }),
+    );
+    check(
+        "3.1.0",
+        json!({ "enum": [{}, null] }),
+        json!({ "anyOf": [{ "type": "object", "maxProperties": 0 }, { "type": "null" }] }),
+        json!({ "type": "object", "maxProperties": 0, "nullable": true }),
+    );
+    same(
+        "3.1.0",
+        json!({ "enum": ["a", {}] }),
+        json!({ "anyOf": [{ "type": "string", "enum": ["a"] }, { "type": "object", "maxProperties": 0 }] }),
+    );
     same(
         "3.0.3",
         json!({ "type": "file" }),
