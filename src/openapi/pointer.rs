@@ -104,6 +104,11 @@ pub(super) fn reference_of(value: &Value) -> Option<&str> {
     value.as_object()?.get("$ref")?.as_str()
 }
 
+/// Whether an object is a reference: a `$ref` that is no text is only a key like others.
+pub(super) fn is_reference(map: &Map) -> bool {
+    map.get("$ref").is_some_and(Value::is_string)
+}
+
 /// The object that stands there, or that its chain of references leads to. The error is a
 /// reason.
 pub(super) fn follow<'d>(

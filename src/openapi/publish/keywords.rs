@@ -34,6 +34,8 @@ pub(super) enum Kind {
     Text,
     /// A number.
     Number,
+    /// A number above 0.
+    Positive,
     /// A number, or a boolean as in 3.0.
     Bound,
     /// A number from 0 without fraction.
@@ -71,7 +73,8 @@ pub(super) fn keyword(name: &str) -> Keyword {
         "title" | "description" | "format" | "pattern" | "contentEncoding" | "contentMediaType" => {
             Keyword::Data(Kind::Text)
         }
-        "multipleOf" | "maximum" | "minimum" => Keyword::Data(Kind::Number),
+        "multipleOf" => Keyword::Data(Kind::Positive),
+        "maximum" | "minimum" => Keyword::Data(Kind::Number),
         "exclusiveMaximum" | "exclusiveMinimum" => Keyword::Data(Kind::Bound),
         "maxLength" | "minLength" | "maxItems" | "minItems" | "maxProperties" | "minProperties"
         | "minContains" | "maxContains" => Keyword::Data(Kind::Count),
@@ -137,7 +140,7 @@ pub(super) fn types_of(name: &str) -> &'static [&'static str] {
 pub(super) fn coerce(kind: Kind, value: &Value) -> Option<Value> {
     let fits = match kind {
         Kind::Text => return text(value).map(Value::String),
-        Kind::Number | Kind::Count | Kind::Bound if value.is_string() => {
+        Kind::Number | Kind::Positive | Kind::Count | Kind::Bound if value.is_string() => {
             let number: serde_json::Number = value.as_str()?.trim().parse().ok()?;
             return coerce(kind, &Value::Number(number));
         }
@@ -147,6 +150,7 @@ pub(super) fn coerce(kind: Kind, value: &Value) -> Option<Value> {
             _ => false,
         },
         Kind::Number => value.is_number(),
+        Kind::Positive => value.as_f64().is_some_and(|number| number > 0.0),
         Kind::Bound => value.is_number() || value.is_boolean(),
         Kind::Count => {
             // 10.0 is 10; digits beyond u64 are kept.

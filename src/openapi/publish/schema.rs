@@ -6,7 +6,7 @@ use crate::openapi::{Map, Value, json};
 use super::components::{Renderer, Section};
 use super::info::external_docs;
 use super::keywords::{Keyword, Kind, coerce, has_reference, is_annotation, keyword};
-use super::{Action, Target, patterns, v30, v31};
+use super::{Action, Target, patterns, shapes, v30, v31};
 
 /// Deepest schema. What is read is less deep; what is made by hand may not be.
 const MAX_DEPTH: usize = 200;
@@ -21,6 +21,8 @@ const TYPES: [&str; 7] = [
 pub(super) struct Draft {
     /// `$ref`, in its published form.
     pub(super) reference: Option<String>,
+    /// `$ref`, as the original has it.
+    pub(super) original: Option<String>,
     /// What `$ref` stands for, if it is to be written out where it has a schema of its own.
     pub(super) written: Option<Value>,
     /// All other keywords, in their order. `type` is a text or a list.
@@ -94,7 +96,7 @@ impl<'d> Renderer<'d> {
         if draft.keywords.get("default") == Some(&Value::Null) {
             draft.keywords.shift_remove("default");
         }
-        only_empty(&mut draft.keywords);
+        shapes::only_empty(&mut draft.keywords);
         match self.target {
             Target::V3_1_0 => v31::finish(draft),
             Target::V3_0_1 => v30::finish(draft),
@@ -112,6 +114,15 @@ impl<'d> Renderer<'d> {
                 let name = if tuple { "prefixItems" } else { name.as_str() };
                 draft.keywords.insert(name.to_owned(), value);
             }
+        }
+        // What stood beside the reference and came to nothing does not keep it from being written
+        // out: it will not be there when the published document is read.
+        let alone = self.from_3_0 || draft.keywords.keys().all(|name| is_annotation(name));
+        if let Some(original) = draft.original.take()
+            && draft.written.is_none()
+            && alone
+        {
+            draft.written = self.written(&original);
         }
         if let Some(required) = flagged_required(map) {
             let mut names = match draft.keywords.get("required") {
@@ -139,6 +150,11 @@ impl<'d> Renderer<'d> {
             Keyword::Reference => {
                 if draft.reference.is_none() {
                     draft.reference = self.schema_reference(value);
+                    draft.original = draft
+                        .reference
+                        .as_ref()
+                        .and(value.as_str())
+                        .map(str::to_owned);
                     // 3.0 has schemas beside it, and 3.1 has null.
                     let apart = map.get("nullable") == Some(&Value::Bool(true));
                     if apart || self.target == Target::V3_0_1 {
@@ -260,16 +276,6 @@ impl<'d> Renderer<'d> {
             out.insert("mapping".to_owned(), Value::Object(mapping));
         }
         Some(Value::Object(out))
-    }
-}
-
-/// A list of the empty object alone, as Swagger documents write sets, is an object without
-/// members: generators know no other lists than of plain values.
-fn only_empty(keywords: &mut Map) {
-    if keywords.get("enum") == Some(&json!([{}])) {
-        keywords.shift_remove("enum");
-        keywords.insert("type".to_owned(), "object".into());
-        keywords.insert("maxProperties".to_owned(), 0.into());
     }
 }
 

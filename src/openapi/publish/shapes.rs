@@ -156,8 +156,32 @@ pub(super) fn split(keywords: &mut Map, types: &[String]) -> Vec<Map> {
         }
         // A type without any of the values is impossible.
         alternatives.retain(|alternative| alternative.get("enum") != Some(&json!([])));
+        alternatives.iter_mut().for_each(only_empty);
     }
     alternatives
+}
+
+/// A list of the empty object alone, as Swagger documents write sets, is an object without
+/// members: generators know no other lists than of plain values. Null beside it is a type.
+pub(super) fn only_empty(keywords: &mut Map) {
+    let values = match (keywords.get("const"), keywords.get("enum")) {
+        (Some(only), _) => std::slice::from_ref(only),
+        (None, Some(Value::Array(values))) => values.as_slice(),
+        _ => return,
+    };
+    let empty = |value: &Value| value.as_object().is_some_and(Map::is_empty);
+    if !values.iter().any(empty) || !values.iter().all(|value| empty(value) || value.is_null()) {
+        return;
+    }
+    let listed = values.iter().any(Value::is_null);
+    let (types, null) = written_types(keywords);
+    if listed && (null || types.is_empty()) {
+        keywords.insert("nullable".to_owned(), true.into());
+    }
+    keywords.shift_remove("enum");
+    keywords.shift_remove("const");
+    keywords.insert("type".to_owned(), "object".into());
+    keywords.insert("maxProperties".to_owned(), 0.into());
 }
 
 /// Types that a format restricts.

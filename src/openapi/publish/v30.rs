@@ -48,6 +48,7 @@ pub(super) fn finish(draft: Draft) -> Value {
         reference,
         written,
         mut keywords,
+        ..
     } = draft;
     let mut nullable = take_flag(&mut keywords, "nullable");
     translate(&mut keywords, reference.is_some());
@@ -57,7 +58,8 @@ pub(super) fn finish(draft: Draft) -> Value {
     nullable |= take_flag(&mut keywords, "nullable");
     let (types, null) = all_types(&keywords, reference.is_some());
     nullable |= null;
-    if reference.is_none() && ((types.is_empty() && null) || shapes::values_are_null(&keywords)) {
+    // A type that is written holds beside a reference too.
+    if (types.is_empty() && null) || (reference.is_none() && shapes::values_are_null(&keywords)) {
         let mut out = take_annotations(&mut keywords);
         out.insert("nullable".to_owned(), true.into());
         out.insert("enum".to_owned(), json!([null]));

@@ -5,6 +5,7 @@
 
 use crate::openapi::{Map, Value, json};
 
+use super::keywords::is_annotation;
 use super::schema::Draft;
 use super::shapes::{self, all_types, split, take_annotations, take_flag};
 
@@ -14,17 +15,27 @@ pub(super) fn finish(draft: Draft) -> Value {
         reference,
         written,
         mut keywords,
+        ..
     } = draft;
     let nullable = take_flag(&mut keywords, "nullable");
     exclusive(&mut keywords, "minimum", "exclusiveMinimum");
     exclusive(&mut keywords, "maximum", "exclusiveMaximum");
     let (types, null) = all_types(&keywords, reference.is_some());
     let typed = !types.is_empty();
-    if reference.is_none() && ((!typed && null) || shapes::values_are_null(&keywords)) {
+    // A type that is written holds beside a reference too.
+    if (!typed && null) || (reference.is_none() && shapes::values_are_null(&keywords)) {
         let mut out = take_annotations(&mut keywords);
         out.insert("type".to_owned(), "null".into());
         return Value::Object(out);
     }
+    let said = !typed && keywords.keys().all(|name| is_annotation(name));
+    let written = match written {
+        Some(Value::Object(mut written)) if said && !nullable && !null => {
+            written.extend(keywords);
+            return Value::Object(written);
+        }
+        written => written,
+    };
     if let (false, false, [] | [_]) = (nullable, null, types.as_slice()) {
         if let Some(only) = types.first() {
             keywords.insert("type".to_owned(), only.as_str().into());

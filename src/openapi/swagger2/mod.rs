@@ -139,7 +139,7 @@ impl Conversion<'_> {
     /// A parameter that stands outside of operations, in its new form at its new place.
     fn shared_parameter(&mut self, value: Value, old: &str, new: &str) -> Value {
         let map = match value {
-            Value::Object(map) if !map.contains_key("$ref") => map,
+            Value::Object(map) if !pointer::is_reference(&map) => map,
             other => return other,
         };
         let own_schema = map.contains_key("schema");

@@ -189,7 +189,7 @@ fn field(mut map: Map, at: &str, ledger: &mut Ledger) -> Field {
         schema.insert("type".to_owned(), "string".into());
     }
     let file = schema.get("type").and_then(Value::as_str) == Some("file");
-    if !schema.contains_key("$ref") {
+    if !pointer::is_reference(&schema) {
         for name in ["description", "title", "example"] {
             if let Some(value) = map.shift_remove(name) {
                 schema.entry(name).or_insert(value);
@@ -302,7 +302,7 @@ impl Conversion<'_> {
                     .map(|(index, value)| (index.to_string(), value))
                     .collect()
             }
-            Value::Object(map) if !map.contains_key("$ref") && !map.contains_key("in") => {
+            Value::Object(map) if !pointer::is_reference(&map) && !map.contains_key("in") => {
                 let reason = "parameters by name are read as a list";
                 self.ledger.note(at, Action::Repaired, reason);
                 map.into_iter().collect()

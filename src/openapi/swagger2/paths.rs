@@ -54,7 +54,7 @@ impl Conversion<'_> {
         let Value::Object(map) = value else {
             return;
         };
-        if map.contains_key("$ref") {
+        if pointer::is_reference(map) {
             return;
         }
         let mut types = |map: &mut Map, name: &str, document: &[String]| {

@@ -53,7 +53,7 @@ impl Conversion<'_> {
         let Value::Object(map) = value else {
             return;
         };
-        if map.contains_key("$ref") {
+        if pointer::is_reference(map) {
             return;
         }
         if let Some(Value::Object(headers)) = map.get_mut("headers") {
@@ -140,7 +140,7 @@ impl Conversion<'_> {
             return;
         };
         let own = map.contains_key("schema") || map.contains_key("content");
-        if own || map.contains_key("$ref") {
+        if own || pointer::is_reference(map) {
             return;
         }
         if !map.contains_key("example")

@@ -29,7 +29,7 @@ pub(super) fn convert(schemes: &mut Map, ledger: &mut Ledger) {
             }
             // What only 3.0 knows.
             "oauth2" | "http" | "openidconnect" => {}
-            _ if scheme.contains_key("$ref") => {}
+            _ if pointer::is_reference(scheme) => {}
             other => {
                 let reason = format!("`{other}` is no type of security scheme");
                 ledger.note(&at, Action::Simplified, reason);

@@ -2,7 +2,7 @@
 
 use crate::openapi::{Map, Value};
 
-use super::{Converter, Kind};
+use super::{Converter, Kind, pointer};
 
 impl Converter<'_> {
     /// A schema and those in it.
@@ -61,7 +61,8 @@ impl Converter<'_> {
             Some(Value::Array(kinds)) => kinds.iter().any(|kind| kind == "array"),
             _ => false,
         };
-        let refers = schema.contains_key("$ref") || schema.contains_key("$dynamicRef");
+        let dynamic = schema.get("$dynamicRef").is_some_and(Value::is_string);
+        let refers = dynamic || pointer::is_reference(schema);
         let Some(Value::Object(xml)) = schema.get_mut("xml") else {
             return;
         };

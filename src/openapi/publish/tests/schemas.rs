@@ -74,6 +74,15 @@ fn null_is_an_alternative_in_3_1_and_a_flag_in_3_0() {
         json!({ "enum": [null] }),
         json!({ "nullable": true, "enum": [null] }),
     );
+    // What is beside can not make more of null.
+    for beside in ["#/components/schemas/A", "#/info", "#/nowhere"] {
+        check(
+            "3.1.0",
+            json!({ "type": "null", "$ref": beside, "title": "n" }),
+            json!({ "title": "n", "enum": [null] }),
+            json!({ "title": "n", "nullable": true, "enum": [null] }),
+        );
+    }
     same(
         "3.0.3",
         json!({ "nullable": true, "description": "any" }),
@@ -230,6 +239,30 @@ fn what_stands_beside_a_reference() {
 }
 
 #[test]
+fn what_means_nothing_beside_a_reference_does_not_keep_it() {
+    for (version, beside) in [
+        ("3.1.0", json!({ "type": true })),
+        ("3.1.0", json!({ "$comment": "c", "unknown": 1 })),
+        ("3.1.0", json!({ "$dynamicRef": "#nowhere" })),
+        ("3.0.3", json!({ "maxProperties": 3 })),
+    ] {
+        let mut schema = beside.clone();
+        schema["$ref"] = json!("#/components/schemas/A");
+        schema["description"] = json!("d");
+        let document = json!({ "openapi": version,
+            "paths": { "/s": { "post": { "requestBody": { "content": { "a/b": { "schema": schema } } } } } },
+            "components": { "schemas": { "A": { "type": "object", "description": "a" } } } });
+        for target in [Target::V3_1_0, Target::V3_0_1] {
+            let document = published(document.clone(), target);
+            let schema =
+                &document["paths"]["/s"]["post"]["requestBody"]["content"]["a/b"]["schema"];
+            let expected = json!({ "type": "object", "description": "d" });
+            assert_eq!(*schema, expected, "{beside} of {version} as {target:?}");
+        }
+    }
+}
+
+#[test]
 fn data_is_never_touched() {
     let data = json!({ "$ref": "#/nowhere", "nullable": true, "type": ["a", "null"] });
     same(
@@ -270,6 +303,26 @@ fn careless_schemas_are_mended() {
         "3.0.3",
         json!({ "type": "object", "enum": [{}], "default": null }),
         json!({ "type": "object", "maxProperties": 0 }),
+    );
+    for multiple in [json!(-1), json!(0), json!("0.0")] {
+        let schema = json!({ "type": "integer", "multipleOf": multiple });
+        same("3.1.0", schema, json!({ "type": "integer" }));
+    }
+    same(
+        "3.1.0",
+        json!({ "const": {} }),
+        json!({ "type": "object", "maxProperties": 0 }),
+    );
+    check(
+        "3.1.0",
+        json!({ "enum": [{}, null] }),
+        json!({ "anyOf": [{ "type": "object", "maxProperties": 0 }, { "type": "null" }] }),
+        json!({ "type": "object", "maxProperties": 0, "nullable": true }),
+    );
+    same(
+        "3.1.0",
+        json!({ "enum": ["a", {}] }),
+        json!({ "anyOf": [{ "type": "string", "enum": ["a"] }, { "type": "object", "maxProperties": 0 }] }),
     );
     same(
         "3.0.3",

@@ -151,3 +151,26 @@ fn values_of_the_wrong_kind_are_reported_and_cost_nothing_else() {
         convert(value);
     }
 }
+
+#[test]
+fn a_reference_is_a_text() {
+    // An empty `$ref` is what some generators leave; what stands beside it is meant.
+    for strange in [json!(null), json!({ "type": "string" }), json!(7)] {
+        let (operation, _) = operation(
+            json!({ "$ref": strange, "produces": ["a/b"], "responses": { "200": {
+                "$ref": strange, "description": "d", "schema": { "type": "integer" },
+                "headers": { "h": { "$ref": strange, "type": "boolean" } },
+            } } }),
+            json!({}),
+        );
+        let response = &operation["responses"]["200"];
+        assert_eq!(
+            response["content"],
+            json!({ "a/b": { "schema": { "type": "integer" } } })
+        );
+        assert_eq!(
+            response["headers"]["h"]["schema"],
+            json!({ "type": "boolean" })
+        );
+    }
+}
