@@ -120,6 +120,8 @@ struct App {
     warnings: Problems,
     shared: Arc<Shared>,
     access: access::Writer,
+    /// Until there is somebody to wait for it.
+    watch: Option<Watch>,
 }
 
 impl App {
@@ -148,6 +150,10 @@ impl App {
             origins: Origins::default(),
             failures: Failures::new(Instant::now()),
         });
+        let mut watch = Watch::new();
+        if let Source::File(path) = &source {
+            watch.early(path);
+        }
         let control =
             Control::new(source, world, Arc::clone(&shared)).map_err(anyhow::Error::msg)?;
         let mut app = Self {
@@ -160,6 +166,7 @@ impl App {
             warnings: Problems::new(),
             shared,
             access,
+            watch: Some(watch),
         };
         app.first().await?;
         app.start_workers()?;
@@ -265,8 +272,8 @@ impl App {
     async fn run(mut self, mut signals: Signals) {
         let (changed, mut changes) = mpsc::channel(1);
         let (watched, mut what) = mpsc::unbounded_channel::<(Vec<PathBuf>, Vec<PathBuf>)>();
+        let mut watch = std::mem::take(&mut self.watch).unwrap_or_else(Watch::new);
         tokio::task::spawn_local(async move {
-            let mut watch = Watch::new();
             loop {
                 tokio::select! {
                     biased;

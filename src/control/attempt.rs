@@ -70,7 +70,7 @@ impl<E: Edges> Control<E> {
         };
         for path in config.iter().flat_map(|config| &config.token_files) {
             // Read, so that it is in the hash and watched; what it says is looked at below.
-            let _ = inputs.file(path);
+            let _ = inputs.lines(path);
         }
         let mut written = inputs.digest();
         let text = inputs.digest_of(|path| is_configuration(path, &self.source));
@@ -107,12 +107,17 @@ impl<E: Edges> Control<E> {
         if self.published.is_some() && digest == self.digest {
             return Err(Outcome::Unchanged);
         }
-        let lines = declared::read_files(&config, &mut inputs, &mut problems);
+        let tokens = self.tokens.next(
+            &config,
+            &mut inputs,
+            &self.shared.scopes,
+            now,
+            &mut problems,
+        );
         drop(inputs);
-        if problems.has_problems() {
+        let Some(tokens) = tokens else {
             return refuse(Stage::Validate, problems, digest);
-        }
-        let tokens = self.tokens.next(&config, lines, &self.shared.scopes, now);
+        };
         let apis = self.documents.apis();
         let material = self.material(&apis, digest, text, now);
         match Snapshot::compile(config, &material, &mut problems) {

@@ -30,11 +30,13 @@ use std::hash::{Hash, Hasher};
 
 use sha2::{Digest, Sha256};
 
-pub use file::{LineProblem, Origin, Seen, foreign_id, parse_file};
+pub use file::{Blocks, Cut, LineProblem, Origin, Seen, cut, foreign_id, parse_file};
 pub use format::{FormatError, Parsed, PlainToken, contains_token, generate, parse, public_id};
 pub use limits::{Rate, RateError, TokenLimits};
 pub use random::generate_from_system;
-pub use record::{Ending, Making, SecretRecord, TokenRecord, entries, rotate_declared};
+pub use record::{
+    Ending, Making, SecretRecord, TokenRecord, entries, record_of, rotate_declared, same_entries,
+};
 pub use scopes::{Call, CompiledScopes, ScopeList, ScopeListId, ScopeLists};
 pub use selector::{Selector, SelectorError};
 pub use table::{Applied, TokenTable};
