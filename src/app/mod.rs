@@ -119,6 +119,8 @@ struct App {
     shared: Arc<Shared>,
     uses: mpsc::UnboundedReceiver<Arc<Token>>,
     access: access::Writer,
+    /// Until there is somebody to wait for it.
+    watch: Option<Watch>,
 }
 
 impl App {
@@ -142,6 +144,10 @@ impl App {
             stop: stop.clone(),
             shared: Arc::clone(&shared),
         };
+        let mut watch = Watch::new();
+        if let Source::File(path) = &source {
+            watch.early(path);
+        }
         let control =
             Control::new(source, world, Arc::clone(&shared)).map_err(anyhow::Error::msg)?;
         let mut app = Self {
@@ -155,6 +161,7 @@ impl App {
             shared,
             uses,
             access,
+            watch: Some(watch),
         };
         app.first().await?;
         app.start_workers()?;
@@ -260,8 +267,8 @@ impl App {
     async fn run(mut self, mut signals: Signals) {
         let (changed, mut changes) = mpsc::channel(1);
         let (watched, mut what) = mpsc::unbounded_channel::<(Vec<PathBuf>, Vec<PathBuf>)>();
+        let mut watch = std::mem::take(&mut self.watch).unwrap_or_else(Watch::new);
         tokio::task::spawn_local(async move {
-            let mut watch = Watch::new();
             loop {
                 tokio::select! {
                     biased;

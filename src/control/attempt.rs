@@ -70,7 +70,7 @@ impl<E: Edges> Control<E> {
         };
         for path in config.iter().flat_map(|config| &config.token_files) {
             // Read, so that it is in the hash and watched; what it says is looked at below.
-            let _ = inputs.file(path);
+            let _ = inputs.lines(path);
         }
         let mut written = inputs.digest();
         let text = inputs.digest_of(|path| is_configuration(path, &self.source));
@@ -107,13 +107,19 @@ impl<E: Edges> Control<E> {
         if self.published.is_some() && digest == self.digest {
             return Err(Outcome::Unchanged);
         }
-        let lines = declared::read_files(&config, &mut inputs, &mut problems);
-        drop(inputs);
-        if problems.has_problems() {
-            return refuse(Stage::Validate, problems, digest);
-        }
         self.open_state(&config.state_directory, now);
-        let tokens = self.tokens.next(&config, lines, &self.shared.scopes, now);
+        let tokens = self.tokens.next(
+            &config,
+            &mut inputs,
+            &self.shared.scopes,
+            now,
+            &mut problems,
+        );
+        drop(inputs);
+        let Some(tokens) = tokens.filter(|tokens| self.is_free(tokens, &config, &mut problems))
+        else {
+            return refuse(Stage::Validate, problems, digest);
+        };
         let apis = self.documents.apis();
         let material = self.material(&apis, digest, text, now);
         match Snapshot::compile(config, &material, &mut problems) {
@@ -126,6 +132,23 @@ impl<E: Edges> Control<E> {
             }),
             None => refuse(Stage::Compile, problems, digest),
         }
+    }
+
+    /// Whether no declared secret is that of a token which commands made.
+    fn is_free(&self, tokens: &declared::Next, config: &Config, problems: &mut Problems) -> bool {
+        for (id, held) in tokens.clashes(&self.shared.tokens) {
+            let token = config.tokens.iter().find(|token| *token.id == *id);
+            let named = Place::named("token_files");
+            let at = token.map_or(&named, |token| &token.at);
+            let message = format!(
+                "token {id} has the secret of token {}, which is in the state database",
+                held.id
+            );
+            problems.add(at, message).help(
+                "revoke that one first (`plugway token revoke`), or give this one another secret",
+            );
+        }
+        !problems.has_problems()
     }
 
     /// A plugin that serves goes on doing so until the document that replaces its own can be had.

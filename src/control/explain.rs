@@ -57,7 +57,7 @@ pub(super) fn explain(
         }
     }
     let (mut callers, mut count) = (Vec::new(), 0_usize);
-    reader.each_visible(who, |record| {
+    reader.each_visible((who, &shared.scopes), |record| {
         if verdict(plugin, record, call, shared, now).is_ok() {
             count += 1;
             if callers.len() < NAMED {

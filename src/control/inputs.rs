@@ -10,6 +10,7 @@ use std::sync::Arc;
 use sha2::{Digest, Sha256};
 
 use crate::config;
+use crate::tokens::{Cut, cut};
 
 /// Bytes of one file that are read at the most.
 const LARGEST: u64 = 256 << 20;
@@ -17,12 +18,40 @@ const LARGEST: u64 = 256 << 20;
 /// Reads from the file system and the environment, each thing once.
 #[derive(Debug, Default)]
 pub struct Inputs {
-    files: BTreeMap<PathBuf, Result<Arc<[u8]>, String>>,
+    files: BTreeMap<PathBuf, FileRead>,
     globs: BTreeMap<String, Vec<PathBuf>>,
     env: BTreeMap<String, Option<String>>,
 }
 
+/// A file, and what its bytes are known by: they may be many, and are hashed once.
+#[derive(Debug)]
+struct FileRead {
+    content: Result<Arc<[u8]>, String>,
+    /// Of all bytes, or of the reason why there are none.
+    digest: [u8; 32],
+    /// Of a file of lines: its blocks, which then have been hashed instead.
+    blocks: Option<Arc<[Cut]>>,
+}
+
+/// A file of lines: its bytes, and the blocks of them.
+pub(super) type Lines = (Arc<[u8]>, Arc<[Cut]>);
+
 impl Inputs {
+    /// A file of lines, in blocks. The error is as that of a [file](config::Inputs::file).
+    pub(super) fn lines(&mut self, path: &Path) -> Result<Lines, String> {
+        let read = self
+            .files
+            .entry(path.to_owned())
+            .or_insert_with(|| FileRead::lines(read(path)));
+        let bytes = read.content.clone()?;
+        let blocks = match &read.blocks {
+            Some(blocks) => Arc::clone(blocks),
+            // It is something else as well, and hashed as that.
+            None => cut(&bytes).into(),
+        };
+        Ok((bytes, blocks))
+    }
+
     /// What has to be watched: the files that were asked for, also those that could not be read,
     /// and the folders in which a file may appear that a pattern would match.
     pub fn watched(&self) -> (Vec<PathBuf>, Vec<PathBuf>) {
@@ -45,9 +74,9 @@ impl Inputs {
     /// SHA-256 over some of the files.
     pub fn digest_of(&self, wanted: impl Fn(&Path) -> bool) -> [u8; 32] {
         let mut all = Sha256::new();
-        for (path, content) in self.files.iter().filter(|(path, _)| wanted(path)) {
+        for (path, read) in self.files.iter().filter(|(path, _)| wanted(path)) {
             all.update(Sha256::digest(path.as_os_str().as_encoded_bytes()));
-            all.update(Sha256::digest(content.as_deref().unwrap_or_default()));
+            all.update(read.digest);
         }
         all.finalize().into()
     }
@@ -56,18 +85,16 @@ impl Inputs {
     /// by their hash only.
     pub fn digest(&self) -> [u8; 32] {
         let mut all = Sha256::new();
+        for (path, read) in &self.files {
+            all.update([if read.content.is_ok() { 1 } else { 2 }]);
+            all.update(Sha256::digest(path.as_os_str().as_encoded_bytes()));
+            all.update(read.digest);
+        }
         let mut part = |kind: u8, name: &[u8], content: &[u8]| {
             all.update([kind]);
             all.update(Sha256::digest(name));
             all.update(Sha256::digest(content));
         };
-        for (path, content) in &self.files {
-            let name = path.as_os_str().as_encoded_bytes();
-            match content {
-                Ok(bytes) => part(1, name, bytes),
-                Err(reason) => part(2, name, reason.as_bytes()),
-            }
-        }
         for (pattern, found) in &self.globs {
             let found: Vec<u8> = found
                 .iter()
@@ -89,7 +116,8 @@ impl config::Inputs for Inputs {
     fn file(&mut self, path: &Path) -> Result<Arc<[u8]>, String> {
         self.files
             .entry(path.to_owned())
-            .or_insert_with(|| read(path))
+            .or_insert_with(|| FileRead::whole(read(path)))
+            .content
             .clone()
     }
 
@@ -115,15 +143,72 @@ fn read(path: &Path) -> Result<Arc<[u8]>, String> {
     if !kind.is_file() {
         return Err("it is not a file".to_owned());
     }
-    let mut bytes = Vec::with_capacity(usize::try_from(kind.len().min(LARGEST)).unwrap_or(0));
-    let file = fs::File::open(path).map_err(|error| plain(&error))?;
-    file.take(LARGEST + 1)
-        .read_to_end(&mut bytes)
+    let mut file = fs::File::open(path).map_err(|error| plain(&error))?;
+    let length = usize::try_from(kind.len().min(LARGEST)).unwrap_or(0);
+    // In its last place at once: a large file is not to be copied.
+    let mut bytes: Arc<[u8]> = std::iter::repeat_n(0, length).collect();
+    let filled = match Arc::get_mut(&mut bytes) {
+        Some(place) => fill(&mut file, place).map_err(|error| plain(&error))?,
+        None => 0,
+    };
+    // It may have another length by now.
+    let mut more = Vec::new();
+    file.take(LARGEST + 1 - filled as u64)
+        .read_to_end(&mut more)
         .map_err(|error| plain(&error))?;
-    if bytes.len() as u64 > LARGEST {
+    if (filled + more.len()) as u64 > LARGEST {
         return Err(format!("it is larger than {} MiB", LARGEST >> 20));
     }
-    Ok(bytes.into())
+    if filled < bytes.len() || !more.is_empty() {
+        bytes = [&bytes[..filled], &more].concat().into();
+    }
+    Ok(bytes)
+}
+
+/// Reads until the place is full or the file is at its end; how much that was.
+fn fill(file: &mut fs::File, place: &mut [u8]) -> std::io::Result<usize> {
+    let mut filled = 0;
+    while filled < place.len() {
+        match file.read(&mut place[filled..]) {
+            Ok(0) => break,
+            Ok(count) => filled += count,
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(filled)
+}
+
+impl FileRead {
+    fn whole(content: Result<Arc<[u8]>, String>) -> Self {
+        let digest = match &content {
+            Ok(bytes) => Sha256::digest(bytes).into(),
+            Err(reason) => Sha256::digest(reason).into(),
+        };
+        Self {
+            content,
+            digest,
+            blocks: None,
+        }
+    }
+
+    fn lines(content: Result<Arc<[u8]>, String>) -> Self {
+        let Ok(bytes) = &content else {
+            return Self::whole(content);
+        };
+        let blocks = cut(bytes);
+        let mut all = Sha256::new();
+        // The bytes that are in no block are a mark of fixed length.
+        all.update([u8::from(
+            blocks.iter().map(|block| block.range.len()).sum::<usize>() < bytes.len(),
+        )]);
+        blocks.iter().for_each(|block| all.update(block.digest.0));
+        Self {
+            digest: all.finalize().into(),
+            blocks: Some(blocks.into()),
+            content,
+        }
+    }
 }
 
 /// Without Rust's `(os error 2)`.

@@ -11,15 +11,18 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use notify::{RecommendedWatcher, RecursiveMode, Watcher};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
-/// After the last event, before the files are read: writers write in pieces.
+/// After a write, before the files are read: writers write in pieces.
 const QUIET: Duration = Duration::from_millis(100);
+/// The same after a file was closed by its writer, or got its name: it is whole, and only what is
+/// replaced together with it is waited for.
+const WHOLE: Duration = Duration::from_millis(10);
 /// No longer than this after the first event.
 const PATIENCE: Duration = Duration::from_secs(1);
 /// Between two looks at files that told nothing.
@@ -29,12 +32,17 @@ const POLL: Duration = Duration::from_secs(3);
 #[derive(Debug)]
 pub struct Watch {
     watcher: Option<RecommendedWatcher>,
-    events: UnboundedReceiver<()>,
-    sender: UnboundedSender<()>,
+    /// Something happened, and how long to wait for more.
+    events: UnboundedReceiver<Duration>,
+    sender: UnboundedSender<Duration>,
+    /// Of the last event.
+    quiet: Duration,
+    /// What happened before it is known which files matter; `None` from then on.
+    early: Early,
     folders: BTreeSet<PathBuf>,
     files: BTreeSet<PathBuf>,
-    /// What files, their folders, and all that they are links to are called.
-    names: Names,
+    /// What is heeded.
+    heeded: Arc<ArcSwap<Heeded>>,
     /// What files and folders looked like before they were last read.
     seen: BTreeMap<PathBuf, Look>,
     /// Something may have changed that nobody was told of yet.
@@ -45,7 +53,16 @@ pub struct Watch {
 type Look = Option<(u64, u64, Option<std::time::SystemTime>)>;
 
 /// Shared with the thread that events come from.
-type Names = Arc<ArcSwap<BTreeSet<OsString>>>;
+type Early = Arc<Mutex<Option<Vec<notify::Event>>>>;
+
+/// What events may be of.
+#[derive(Debug, Default)]
+struct Heeded {
+    /// What files, all that they are links to, and the folders on the way to them are called.
+    names: BTreeSet<OsString>,
+    /// Folders in which any file may be one that a pattern matches.
+    open: BTreeSet<PathBuf>,
+}
 
 impl Watch {
     /// Watches nothing yet.
@@ -56,9 +73,11 @@ impl Watch {
             watcher: None,
             events,
             sender,
+            quiet: QUIET,
+            early: Early::default(),
             folders: BTreeSet::new(),
             files: BTreeSet::new(),
-            names: Names::default(),
+            heeded: Arc::default(),
             seen: BTreeMap::new(),
             dirty: false,
         };
@@ -67,16 +86,37 @@ impl Watch {
     }
 
     fn start(&mut self) {
-        let (sender, names) = (self.sender.clone(), Arc::clone(&self.names));
+        let (sender, heeded) = (self.sender.clone(), Arc::clone(&self.heeded));
+        let early = Arc::clone(&self.early);
         let made = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
-            if event.map_or(true, |event| matters(&event, &names.load_full())) {
-                let _ = sender.send(());
+            let Ok(event) = event else {
+                let _ = sender.send(QUIET);
+                return;
+            };
+            if let Some(early) = &mut *early.lock().unwrap_or_else(PoisonError::into_inner) {
+                early.push(event);
+            } else if let Some(quiet) = matters(&event, &heeded.load()) {
+                let _ = sender.send(quiet);
             }
         });
         match made {
             Ok(watcher) => self.watcher = Some(watcher),
             Err(error) => {
                 tracing::warn!(%error, "files can not be watched; they are looked at every few seconds");
+            }
+        }
+    }
+
+    /// Before anything is read: watches the folder of the file that names all others. Those of
+    /// them that lie there as well, where most do, then need not be read a second time.
+    pub fn early(&mut self, file: &Path) {
+        let Some(watcher) = &mut self.watcher else {
+            return;
+        };
+        *self.early.lock().unwrap_or_else(PoisonError::into_inner) = Some(Vec::new());
+        for folder in folders_of(&absolute(file)) {
+            if watcher.watch(&folder, RecursiveMode::NonRecursive).is_ok() {
+                self.folders.insert(folder);
             }
         }
     }
@@ -90,6 +130,7 @@ impl Watch {
     ) {
         let files: BTreeSet<PathBuf> = files.map(absolute).collect();
         let mut folders: BTreeSet<PathBuf> = folders.map(|folder| absolute(&folder)).collect();
+        let open = folders.clone();
         for file in &files {
             folders.extend(folders_of(file));
         }
@@ -98,9 +139,22 @@ impl Watch {
                 let _ = watcher.unwatch(gone);
             }
         }
-        self.dirty |= !files.is_subset(&self.files) || !folders.is_subset(&self.folders);
+        let strange = !files.is_subset(&self.files);
+        self.dirty |= !folders.is_subset(&self.folders);
         (self.files, self.folders) = (files, folders);
-        self.watch();
+        self.watch(open);
+        let early = self
+            .early
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        self.dirty |= match early {
+            None => strange,
+            Some(events) => {
+                let heeded = self.heeded.load();
+                events.iter().any(|event| matters(event, &heeded).is_some())
+            }
+        };
         let now = self.looks();
         let before = std::mem::replace(&mut self.seen, now);
         for (path, look) in before {
@@ -110,11 +164,12 @@ impl Watch {
 
     /// Asks for events, also of what is watched: a folder that was replaced keeps its name and
     /// loses its watch, and a link may lead elsewhere now.
-    fn watch(&mut self) {
+    fn watch(&mut self, open: BTreeSet<PathBuf>) {
         let paths = self.files.iter().flat_map(|file| ways_to(file));
-        let paths = paths.chain(self.folders.iter().cloned());
-        let names = paths.filter_map(|path| path.file_name().map(OsString::from));
-        self.names.store(Arc::new(names.collect()));
+        let paths: BTreeSet<PathBuf> = paths.chain(self.folders.iter().cloned()).collect();
+        let names = paths.iter().flat_map(|path| path.iter());
+        let names = names.map(OsString::from).collect();
+        self.heeded.store(Arc::new(Heeded { names, open }));
         let Some(watcher) = &mut self.watcher else {
             return;
         };
@@ -141,35 +196,47 @@ impl Watch {
     pub async fn changed(&mut self) {
         while !self.dirty {
             self.dirty = match tokio::time::timeout(POLL, self.events.recv()).await {
-                Ok(_) => true,
+                Ok(quiet) => {
+                    self.quiet = quiet.unwrap_or(QUIET);
+                    true
+                }
                 Err(_) => self.looks() != self.seen,
             };
         }
-        let quiet = async {
-            while tokio::time::timeout(QUIET, self.events.recv())
-                .await
-                .is_ok()
-            {}
+        let Self { events, quiet, .. } = self;
+        let silence = async {
+            while let Ok(more) = tokio::time::timeout(*quiet, events.recv()).await {
+                *quiet = more.unwrap_or(QUIET);
+            }
         };
-        let _ = tokio::time::timeout(PATIENCE, quiet).await;
-        self.watch();
+        let _ = tokio::time::timeout(PATIENCE, silence).await;
+        self.quiet = QUIET;
+        self.watch(self.heeded.load().open.clone());
         self.seen = self.looks();
         self.dirty = false;
     }
 }
 
-/// Whether an event may be of a file that matters. What comes, goes, or gets another name always
-/// may: it can be what a link or a pattern leads to. Reading a file is an event too, and no change.
-fn matters(event: &notify::Event, names: &BTreeSet<OsString>) -> bool {
+/// Whether an event may be of a file that matters, and how long to wait for more. What goes or gets
+/// another name always may: it can be what a link leads to. Reading a file is an event too, and no
+/// change.
+fn matters(event: &notify::Event, heeded: &Heeded) -> Option<Duration> {
     use notify::event::{AccessKind, AccessMode, EventKind, ModifyKind};
+    let named = event.paths.iter().any(|path| {
+        path.file_name()
+            .is_none_or(|name| heeded.names.contains(name))
+    });
+    let matched = || {
+        let mut folders = event.paths.iter().filter_map(|path| path.parent());
+        folders.any(|folder| heeded.open.contains(folder))
+    };
     match event.kind {
-        EventKind::Modify(ModifyKind::Data(_) | ModifyKind::Metadata(_))
-        | EventKind::Access(AccessKind::Close(AccessMode::Write)) => event
-            .paths
-            .iter()
-            .any(|path| path.file_name().is_none_or(|name| names.contains(name))),
-        EventKind::Access(_) => false,
-        _ => true,
+        EventKind::Modify(ModifyKind::Data(_) | ModifyKind::Metadata(_)) => named.then_some(QUIET),
+        EventKind::Access(AccessKind::Close(AccessMode::Write)) => named.then_some(WHOLE),
+        EventKind::Access(_) => None,
+        EventKind::Create(_) => (named || matched()).then_some(QUIET),
+        EventKind::Modify(ModifyKind::Name(_)) if named || matched() => Some(WHOLE),
+        _ => Some(QUIET),
     }
 }
 
@@ -222,30 +289,65 @@ mod tests {
 
     #[test]
     fn what_is_written_beside_the_files_does_not_matter() {
-        let names = BTreeSet::from([OsString::from("plugway.toml")]);
-        let heeded = |kind, path: &str| {
-            let event = notify::Event::new(kind).add_path(path.into());
-            matters(&event, &names)
+        let heeded = Heeded {
+            names: BTreeSet::from([OsString::from("plugway.toml")]),
+            open: BTreeSet::from([PathBuf::from("/etc/plugins")]),
         };
-        let written = [
-            EventKind::Modify(ModifyKind::Data(DataChange::Any)),
-            EventKind::Access(AccessKind::Close(AccessMode::Write)),
-        ];
-        for kind in written {
-            assert!(heeded(kind, "/etc/plugway.toml"));
-            assert!(!heeded(kind, "/etc/access.log"));
-        }
-        let moved = [
-            EventKind::Create(CreateKind::File),
-            EventKind::Remove(RemoveKind::File),
-            EventKind::Modify(ModifyKind::Name(RenameMode::Any)),
-            EventKind::Any,
-        ];
-        for kind in moved {
-            assert!(heeded(kind, "/etc/..data"));
+        let quiet = |kind, path: &str| {
+            let event = notify::Event::new(kind).add_path(path.into());
+            matters(&event, &heeded)
+        };
+        let written = EventKind::Modify(ModifyKind::Data(DataChange::Any));
+        assert_eq!(quiet(written, "/etc/plugway.toml"), Some(QUIET));
+        assert_eq!(quiet(written, "/etc/access.log"), None);
+        let closed = EventKind::Access(AccessKind::Close(AccessMode::Write));
+        assert_eq!(quiet(closed, "/etc/plugway.toml"), Some(WHOLE));
+        assert_eq!(quiet(closed, "/etc/access.log"), None);
+        let created = EventKind::Create(CreateKind::File);
+        assert_eq!(quiet(created, "/etc/plugway.toml"), Some(QUIET));
+        assert_eq!(quiet(created, "/etc/plugins/one.toml"), Some(QUIET));
+        assert_eq!(quiet(created, "/etc/access.log"), None);
+        let renamed = EventKind::Modify(ModifyKind::Name(RenameMode::Any));
+        assert_eq!(quiet(renamed, "/etc/plugway.toml"), Some(WHOLE));
+        assert_eq!(quiet(renamed, "/etc/plugins/one.toml"), Some(WHOLE));
+        for kind in [renamed, EventKind::Remove(RemoveKind::File), EventKind::Any] {
+            assert_eq!(quiet(kind, "/etc/..data"), Some(QUIET));
         }
         let read = EventKind::Access(AccessKind::Close(AccessMode::Read));
-        assert!(!heeded(read, "/etc/plugway.toml"));
+        assert_eq!(quiet(read, "/etc/plugway.toml"), None);
+    }
+
+    /// What lies beside the first file is not read twice at the start, unless it changed.
+    #[tokio::test]
+    async fn before_it_is_known_what_matters() {
+        for (changes, dirty) in [(false, false), (true, true)] {
+            let folder = tempfile::tempdir().unwrap();
+            let (main, other) = (folder.path().join("a.toml"), folder.path().join("b"));
+            fs::write(&main, "").unwrap();
+            fs::write(&other, "").unwrap();
+            let mut watch = Watch::new();
+            watch.early(&main);
+            fs::write(folder.path().join("c"), "").unwrap();
+            if changes {
+                fs::write(&other, "x").unwrap();
+            }
+            // Events come in order, and this makes one more.
+            let told = |watch: &Watch| {
+                let early = watch.early.lock().unwrap();
+                let last =
+                    |event: &notify::Event| event.paths.iter().any(|path| path.ends_with("last"));
+                early.as_ref().unwrap().iter().any(last)
+            };
+            fs::create_dir_all(folder.path().join("last")).unwrap();
+            while !told(&watch) {
+                tokio::task::yield_now().await;
+            }
+            watch.set(
+                [main.as_path(), other.as_path()].into_iter(),
+                std::iter::empty(),
+            );
+            assert_eq!(watch.dirty, dirty, "changes: {changes}");
+        }
     }
 
     #[tokio::test]
@@ -263,7 +365,8 @@ mod tests {
             log.write_all(b"line").unwrap();
         }
         // Events come in order, and this makes exactly one.
-        fs::create_dir(folder.path().join("last")).unwrap();
+        fs::write(folder.path().join("first"), "").unwrap();
+        fs::remove_file(folder.path().join("first")).unwrap();
         watch.events.recv().await.unwrap();
         assert!(watch.events.try_recv().is_err(), "the log was told of");
     }

@@ -36,14 +36,18 @@ use std::hash::{Hash, Hasher};
 
 use sha2::{Digest, Sha256};
 
-pub use file::{LineProblem, Origin, Seen, foreign_id, parse_file, parse_records};
+pub use file::{
+    Blocks, Cut, LineProblem, Origin, Seen, cut, foreign_id, parse_file, parse_records,
+};
 pub use filter::{Filter, SORTS, Wanted};
 pub use format::{FormatError, Parsed, PlainToken, contains_token, generate, parse, public_id};
 pub use lifecycle::{Changed, Phase, Refusal, Rotation};
 pub use limits::{Rate, RateError, TokenLimits};
 pub use order::{Done, Fault, Flow, Look, Order, Question, Who};
 pub use random::{generate_from_system, regenerate_from_system};
-pub use record::{Ending, Making, SecretRecord, TokenRecord, entries, rotate_declared};
+pub use record::{
+    Ending, Making, SecretRecord, TokenRecord, entries, record_of, rotate_declared, same_entries,
+};
 pub use request::{CreateRequest, Draft, FieldFault, RotateRequest, SetRequest, duration};
 pub use scan::{Hit, Scanner};
 pub use scopes::{Call, CompiledScopes, ScopeList, ScopeListId, ScopeLists};

@@ -4,7 +4,8 @@ Measured is CPU time of the gateway per request, over TLS and HTTP/1.1, with req
 whole table, so that what falls out of the processor's caches is in it. One gateway per size runs all
 the while and the load goes from one to the next, in another order each round; a ratio is of two
 measurements of one round, and the median of the rounds is printed. Prints figures; what decides is
-that every request was answered with 2xx. The goal for every ratio is 1.1.
+that every request was answered with 2xx. The goal for every ratio is 1.1. Memory for each token, plugin or
+operation is what a table has more than the smallest one, by the difference of their sizes.
 
 Needs nginx and wrk, as `benches/compare` does. TABLES=tokens,plugins,operations chooses."""
 
@@ -119,9 +120,11 @@ def table(folder: Path, upstream: int, kind: str) -> None:
             order = [*tables][at:] + [*tables][:at]
             rounds.append({size: tables[size].cost() for size in order})
     smallest = TABLES[kind][0]
-    print(f"\n| {kind} | CPU µs/request | of the smallest (least, most) | first answer after | memory |\n|---|---|---|---|---|")
+    print(f"\n| {kind} | CPU µs/request | of the smallest (least, most) | first answer after | memory | each |\n|---|---|---|---|---|---|")
     for size, each in tables.items():
         ratios = [costs[size] / costs[smallest] for costs in rounds]
         middle = statistics.median(ratios)
+        growth = (each.memory - tables[smallest].memory) * 2**20 / (size - smallest) if size > smallest else None
         print(f"| {size:,} | {statistics.median(costs[size] for costs in rounds):.1f} | {middle:.2f} ({min(ratios):.2f}, {max(ratios):.2f})"
-              f"{' above the goal' if middle > GOAL else ''} | {each.started:.2f} s | {each.memory:.0f} MiB |", flush=True)
+              f"{' above the goal' if middle > GOAL else ''} | {each.started:.2f} s | {each.memory:.0f} MiB "
+              f"| {'–' if growth is None else f'{growth:,.0f} bytes'} |", flush=True)

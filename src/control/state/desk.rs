@@ -168,7 +168,7 @@ impl Desk {
         } else {
             None
         };
-        Ok(Reader::new(read, scene.declared.all()))
+        Ok(Reader::new(read, scene.declared.shelf()))
     }
 
     /// Does what is asked.
@@ -252,20 +252,13 @@ impl Desk {
         for id in self.ids_of_name(key, now)? {
             named.extend(self.by_id(&id, scene, now)?.filter(theirs));
         }
-        let declared = scene
-            .declared
-            .all()
-            .into_iter()
-            .filter(|(record, _)| *record.name == *key);
-        named.extend(
-            declared
-                .map(|(record, shared)| Found {
-                    record,
-                    source: Source::Declared,
-                    shared: Some(shared),
-                })
-                .filter(theirs),
-        );
+        let declared = scene.declared.named(key, &scene.shared.scopes);
+        let declared = declared.into_iter().map(|(record, shared)| Found {
+            record,
+            source: Source::Declared,
+            shared: Some(shared),
+        });
+        named.extend(declared.filter(theirs));
         // One that was revoked does not stand in the way of the one that took its place.
         if named.len() > 1 {
             let ended = |found: &Found| matches!(found.record.state, State::Revoked { .. });
@@ -289,7 +282,7 @@ impl Desk {
         scene: &Scene<'_>,
         now: Timestamp,
     ) -> Result<Option<Found>, Fault> {
-        if let Some((record, shared)) = scene.declared.find(id) {
+        if let Some((record, shared)) = scene.declared.find(id, &scene.shared.scopes) {
             return Ok(Some(Found {
                 record,
                 source: Source::Declared,
@@ -350,7 +343,7 @@ impl Desk {
         scene: &Scene<'_>,
         now: Timestamp,
     ) -> Result<bool, StoreError> {
-        if scene.declared.find(id).is_some() {
+        if scene.declared.find(id, &scene.shared.scopes).is_some() {
             return Ok(true);
         }
         let read = self.db.read(now)?;

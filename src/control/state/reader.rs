@@ -1,7 +1,5 @@
 //! Looks at many tokens, or at the audit: a view of one moment, for another thread.
 
-use std::sync::Arc;
-
 use jiff::Timestamp;
 use redb::ReadTransaction;
 use serde_json::Value;
@@ -10,20 +8,18 @@ use super::audit::{self, Verdict};
 use super::load;
 use super::view::{self, Source};
 use crate::control::Shared;
-use crate::tokens::{Fault, Filter, TokenRecord, TokenShared, Who};
+use crate::control::declared::Shelf;
+use crate::tokens::{Fault, Filter, ScopeLists, TokenRecord, TokenShared, Who};
 
 /// What the database and the declared tokens were at one moment.
 #[derive(Debug)]
 pub(in crate::control) struct Reader {
     pub(super) read: Option<ReadTransaction>,
-    declared: Vec<(TokenRecord, Arc<TokenShared>)>,
+    declared: Shelf,
 }
 
 impl Reader {
-    pub(super) fn new(
-        read: Option<ReadTransaction>,
-        declared: Vec<(TokenRecord, Arc<TokenShared>)>,
-    ) -> Self {
+    pub(super) fn new(read: Option<ReadTransaction>, declared: Shelf) -> Self {
         Self { read, declared }
     }
 
@@ -42,9 +38,9 @@ impl Reader {
                 tokens.push(view::token(record, shared, source, now));
             }
         };
-        for (record, shared) in &self.declared {
+        self.declared.each(&shared.scopes, |record, shared| {
             take(record, Some(shared), Source::Declared);
-        }
+        });
         self.each(|record| {
             let held = shared.tokens.get(&record.current.fingerprint);
             take(
@@ -95,7 +91,7 @@ impl Reader {
     /// Every record that is theirs, declared ones first.
     pub(in crate::control) fn each_visible(
         &self,
-        who: &Who,
+        (who, lists): (&Who, &ScopeLists),
         mut show: impl FnMut(&TokenRecord),
     ) -> Result<(), Fault> {
         let mut theirs = |record: &TokenRecord| {
@@ -103,7 +99,7 @@ impl Reader {
                 show(record);
             }
         };
-        self.declared.iter().for_each(|(record, _)| theirs(record));
+        self.declared.each(lists, |record, _| theirs(record));
         self.each(theirs)
     }
 

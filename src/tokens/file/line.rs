@@ -1,7 +1,7 @@
 //! One line of a token file into one record, every fault of it at once.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use serde_json::value::RawValue;
 
 use super::super::{
     Ending, Fingerprint, Level, Making, Plugins, ScopeList, SecretRecord, Selector, Slot, State,
-    TokenRecord, contains_token,
+    TokenLimits, TokenRecord, contains_token,
 };
 use super::fields::{Field, Fields, Strange};
 use super::foreign_id;
@@ -40,6 +40,10 @@ pub(super) struct Reader<'a> {
     plugins: HashMap<&'a str, Plugins>,
     /// Scopes by the text of their list.
     scopes: HashMap<&'a str, Arc<ScopeList>>,
+    /// Bounds that a line had.
+    limits: HashSet<Arc<TokenLimits>>,
+    /// The name that was read last: whoever makes a million tokens gives many the same.
+    name: Option<Arc<str>>,
 }
 
 impl<'a> Reader<'a> {
@@ -66,12 +70,23 @@ impl<'a> Reader<'a> {
         let scopes = self.scopes(line, fields, level);
         let secrets = line.secrets(fields);
         let id = line.label(fields, Field::Id, MAX_ID);
-        let name = line.label(fields, Field::Name, MAX_NAME);
+        let name = line.label(fields, Field::Name, MAX_NAME).map(|name| {
+            let same = self.name.as_ref().filter(|last| **last == name);
+            let name = same.map_or(name, Arc::clone);
+            self.name = Some(Arc::clone(&name));
+            name
+        });
         let note = line.label(fields, Field::Note, MAX_NOTE);
         let not_before = line.time(fields, Field::NotBefore);
         let expires = line.time(fields, Field::Expires);
         let state = line.state(fields);
-        let limits = line.limits(fields);
+        let limits = line.limits(fields).map(|limits| {
+            let known = self.limits.get(&limits).map(Arc::clone);
+            known.unwrap_or_else(|| {
+                self.limits.insert(Arc::clone(&limits));
+                limits
+            })
+        });
         let made = line.made(fields);
         let ending = line.ending(fields, state);
         if not_before

@@ -33,6 +33,7 @@
 //!
 //! A message never repeats a value: somebody may have written a secret there.
 
+mod blocks;
 mod fields;
 mod limits;
 mod line;
@@ -45,6 +46,7 @@ use std::sync::Arc;
 
 use super::format::base62;
 use super::{Fingerprint, TokenRecord};
+pub use blocks::{Blocks, Cut, cut};
 use line::Reader;
 pub(super) use line::{MAX_ID, MAX_LIST, MAX_NAME, MAX_NOTE, label_fault};
 
@@ -74,22 +76,17 @@ pub fn parse_file(
     text: &str,
     seen: &mut Seen,
 ) -> (Vec<TokenRecord>, Vec<LineProblem>) {
-    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let text = text.strip_prefix(BOM).unwrap_or(text);
     // A line of one secret and one plugin has some 200 bytes.
     let mut records = Vec::with_capacity(text.len() / 200);
     seen.reserve(text.len() / 200);
     let mut problems = Problems::default();
     let mut reader = Reader::default();
-    for (number, whole) in (1..).zip(text.lines()) {
-        let line = whole.trim();
-        if line.is_empty() || line.starts_with('#') {
-            continue;
-        }
+    for (number, indent, line) in lines(text) {
         if line.len() > MAX_LINE {
             problems.add(number, None, "has more than 64 KiB".to_owned());
             continue;
         }
-        let indent = whole.len() - whole.trim_start().len();
         match reader.read(line) {
             Ok(record) => {
                 match seen.claim(
@@ -125,6 +122,18 @@ pub fn parse_records(text: &str) -> (Vec<TokenRecord>, Vec<LineProblem>) {
         }
     }
     (records, problems.finish())
+}
+
+/// What some editors put in front of a text; nothing else may stand before the first line.
+const BOM: char = '\u{feff}';
+
+/// The lines that say something: their number, from 1, the space before them, and what is written.
+fn lines(text: &str) -> impl Iterator<Item = (usize, usize, &str)> {
+    (1..).zip(text.lines()).filter_map(|(number, whole)| {
+        let line = whole.trim();
+        let indent = whole.len() - whole.trim_start().len();
+        (!line.is_empty() && !line.starts_with('#')).then_some((number, indent, line))
+    })
 }
 
 /// The first problems, and how many more there are.

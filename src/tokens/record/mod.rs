@@ -134,6 +134,68 @@ pub fn entries(
         .collect()
 }
 
+/// Whether two tokens' entries say the same, whatever they share with others: then one can stay
+/// in the table for the other.
+pub fn same_entries(one: &[(Fingerprint, Arc<Token>)], two: &[(Fingerprint, Arc<Token>)]) -> bool {
+    one.len() == two.len()
+        && one
+            .iter()
+            .zip(two)
+            .all(|((a, one), (b, two))| a == b && same(one, two))
+}
+
+/// Whether two tokens say the same. A new field has to be looked at here.
+fn same(one: &Token, two: &Token) -> bool {
+    let Token {
+        id,
+        name,
+        level,
+        plugins,
+        scopes,
+        not_before,
+        expires,
+        state,
+        slot,
+        until,
+        limits,
+        note,
+        shared: _,
+    } = one;
+    (id, name, level, plugins, scopes)
+        == (&two.id, &two.name, &two.level, &two.plugins, &two.scopes)
+        && (not_before, expires, until) == (&two.not_before, &two.expires, &two.until)
+        && (state, slot, limits, note) == (&two.state, &two.slot, &two.limits, &two.note)
+}
+
+/// The record that a token's entries came from, as far as they tell: who made it and since when
+/// is not among that.
+pub fn record_of(entries: &[(Fingerprint, Arc<Token>)], lists: &ScopeLists) -> Option<TokenRecord> {
+    let of = |slot| {
+        let found = entries.iter().find(move |(_, token)| token.slot == slot)?;
+        Some(SecretRecord {
+            until: found.1.until,
+            ..SecretRecord::new(found.0)
+        })
+    };
+    let (_, token) = entries.first()?;
+    Some(TokenRecord {
+        id: Arc::clone(&token.id),
+        name: Arc::clone(&token.name),
+        level: token.level,
+        plugins: token.plugins.clone(),
+        scopes: lists.get(token.scopes)?,
+        current: of(Slot::Current)?,
+        previous: of(Slot::Previous),
+        not_before: token.not_before,
+        expires: token.expires,
+        state: token.state,
+        limits: token.limits.clone(),
+        note: token.note.clone(),
+        made: None,
+        ending: None,
+    })
+}
+
 /// What a declared token becomes when the secret that it refers to may have changed.
 ///
 /// `previous` is what was in force, a running grace period included; `next` is what the

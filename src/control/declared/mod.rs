@@ -1,0 +1,321 @@
+//! The tokens that the configuration and its files declare, and how a change of them reaches the
+//! table: what is new opens before the snapshot that knows it serves, what is gone closes after.
+//!
+//! Files are remembered in blocks of lines by the hash of their bytes. Of a file that changed only
+//! the blocks that are new are read, and only what stood in blocks that are no more is compared
+//! with it. That way sees files without a fault only: as soon as a line is wrong, or an id or a
+//! secret perhaps is there twice, everything is read [from scratch](scratch), which tells what is
+//! wrong and where.
+
+mod scratch;
+mod shelf;
+mod taken;
+#[cfg(test)]
+mod tests;
+
+use std::collections::hash_map::Entry as Place;
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use crate::config::{Config, DeclaredToken};
+use crate::problems::Problems;
+use crate::tokens::{
+    self, Fingerprint, Level, ScopeLists, Slot, Token, TokenRecord, TokenShared, TokenTable,
+    entries, record_of, rotate_declared, same_entries,
+};
+
+use super::Inputs;
+pub(super) use shelf::Shelf;
+use taken::{Claims, Taken};
+
+/// What one secret is in the table.
+type Entry = (Fingerprint, Arc<Token>);
+/// Blocks of files by their hash, which is all that is kept of their text. The entries of one token
+/// stand together, the current secret first.
+type Blocks = HashMap<Fingerprint, Arc<[Entry]>>;
+
+/// The tokens that are in the table because the configuration or a file says so.
+#[derive(Debug, Default)]
+pub(super) struct Tokens {
+    declared: HashMap<Arc<str>, Known>,
+    blocks: Blocks,
+    taken: Taken,
+}
+
+/// A token of the configuration.
+#[derive(Debug)]
+struct Known {
+    record: TokenRecord,
+    entries: Vec<Entry>,
+    /// Of what is written, without what a grace period adds.
+    claims: Vec<u64>,
+}
+
+/// What the table will hold.
+#[derive(Debug)]
+pub(super) struct Next {
+    tokens: Tokens,
+    added: Vec<Entry>,
+    gone: Vec<Entry>,
+    rotated: Vec<Arc<TokenShared>>,
+}
+
+/// What the table no longer has to hold.
+#[derive(Debug)]
+#[must_use]
+pub(super) struct Retired(Vec<Entry>);
+
+impl Tokens {
+    /// What the table will hold under this configuration. Interns the scope lists, so that the
+    /// snapshot can be compiled with them. `None`: there are problems.
+    pub(super) fn next(
+        &self,
+        config: &Config,
+        inputs: &mut Inputs,
+        lists: &ScopeLists,
+        now: Timestamp,
+        problems: &mut Problems,
+    ) -> Option<Next> {
+        if let Some(next) = self.by_blocks(config, inputs, lists, now) {
+            return Some(next);
+        }
+        let files = scratch::read_files(config, inputs, problems);
+        if problems.has_problems() {
+            return None;
+        }
+        Some(self.from_scratch(config, files, lists, now))
+    }
+
+    /// By what is new. `None`: something is wrong, or perhaps is.
+    fn by_blocks(
+        &self,
+        config: &Config,
+        inputs: &mut Inputs,
+        lists: &ScopeLists,
+        now: Timestamp,
+    ) -> Option<Next> {
+        let mut files = Vec::new();
+        for path in &config.token_files {
+            files.push(inputs.lines(path).ok()?);
+        }
+        let (mut stay, mut fresh) = (Blocks::new(), HashMap::new());
+        let mut repeated = Vec::new();
+        for (bytes, cuts) in &files {
+            for cut in cuts.iter() {
+                if let Some(known) = self.blocks.get(&cut.digest) {
+                    if stay.insert(cut.digest, Arc::clone(known)).is_some() {
+                        repeated.push(cut.digest);
+                    }
+                    continue;
+                }
+                match fresh.entry(cut.digest) {
+                    Place::Vacant(place) => drop(place.insert(&bytes[cut.range.clone()])),
+                    Place::Occupied(_) => repeated.push(cut.digest),
+                }
+            }
+        }
+        let mut change = Change::new(self, stay, lists);
+        config
+            .tokens
+            .iter()
+            .for_each(|token| change.declared(token, now));
+        let mut reader = tokens::Blocks::default();
+        for (digest, block) in fresh {
+            let mut entries = Vec::new();
+            if !reader.read(block, |record| change.line(&record, &mut entries)) {
+                return None;
+            }
+            change.next.tokens.blocks.insert(digest, entries.into());
+        }
+        let (next, twice) = change.finish();
+        // Without tokens (a comment, say) a block may well be there again.
+        let twice = twice
+            || repeated.iter().any(|digest| {
+                next.tokens
+                    .blocks
+                    .get(digest)
+                    .is_some_and(|block| !block.is_empty())
+            });
+        (!twice).then_some(next)
+    }
+
+    /// By records that are known to be right. What they stand in is not known: the next time they
+    /// are all new.
+    fn from_scratch(
+        &self,
+        config: &Config,
+        records: Vec<TokenRecord>,
+        lists: &ScopeLists,
+        now: Timestamp,
+    ) -> Next {
+        let mut change = Change::new(self, Blocks::new(), lists);
+        config
+            .tokens
+            .iter()
+            .for_each(|token| change.declared(token, now));
+        let mut entries = Vec::new();
+        for record in &records {
+            change.line(record, &mut entries);
+        }
+        let unknown = Fingerprint::of(b"");
+        change.next.tokens.blocks.insert(unknown, entries.into());
+        change.finish().0
+    }
+
+    /// Puts what is new into the table; gives what has to leave it.
+    pub(super) fn enter(&mut self, next: Next, table: &TokenTable) -> Retired {
+        next.rotated.iter().for_each(|shared| shared.rotated());
+        *self = next.tokens;
+        table.apply(next.added, Vec::new());
+        Retired(next.gone)
+    }
+
+    /// When service tokens end.
+    pub(super) fn expiry(&self) -> BTreeMap<Arc<str>, Timestamp> {
+        let declared = self.declared.values().flat_map(|known| &known.entries);
+        let of_files = self.blocks.values().flat_map(|block| block.iter());
+        let service = declared
+            .chain(of_files)
+            .map(|(_, token)| token)
+            .filter(|token| token.level == Level::Service && token.slot == Slot::Current);
+        service
+            .filter_map(|token| Some((Arc::clone(&token.id), token.expires?)))
+            .collect()
+    }
+}
+
+impl Retired {
+    /// Takes it out of the table, unless something else is in its place by now.
+    pub(super) fn leave(self, table: &TokenTable) {
+        table.apply(Vec::new(), self.0);
+    }
+}
+
+/// On the way from what was to what will be.
+struct Change<'a> {
+    before: &'a Tokens,
+    lists: &'a ScopeLists,
+    /// By id: what stood in blocks that are no more. What stays need not be looked at.
+    left: HashMap<&'a str, &'a [Entry]>,
+    /// Whose entries stay, though their block does not.
+    kept: HashSet<Arc<str>>,
+    claims: Claims,
+    next: Next,
+}
+
+impl<'a> Change<'a> {
+    fn new(before: &'a Tokens, stay: Blocks, lists: &'a ScopeLists) -> Self {
+        let mut claims = Claims::default();
+        let mut left = HashMap::new();
+        for (digest, block) in &before.blocks {
+            if stay.contains_key(digest) {
+                continue;
+            }
+            for token in block.chunk_by(|(_, one), (_, two)| Arc::ptr_eq(&one.shared, &two.shared))
+            {
+                claims.gone.extend(taken::of_entries(token));
+                left.extend(token.first().map(|(_, first)| (&*first.id, token)));
+            }
+        }
+        for known in before.declared.values() {
+            claims.gone.extend(&known.claims);
+        }
+        let tokens = Tokens {
+            blocks: stay,
+            ..Tokens::default()
+        };
+        Self {
+            before,
+            lists,
+            left,
+            kept: HashSet::new(),
+            claims,
+            next: Next {
+                tokens,
+                added: Vec::new(),
+                gone: Vec::new(),
+                rotated: Vec::new(),
+            },
+        }
+    }
+
+    /// A token of the configuration.
+    fn declared(&mut self, token: &DeclaredToken, now: Timestamp) {
+        let Ok(written) = TokenRecord::try_from(token) else {
+            return;
+        };
+        let claims: Vec<u64> = taken::of_record(&written).collect();
+        self.claims.new.extend(&claims);
+        let before = match self.before.declared.get(&written.id) {
+            Some(known) => Some(known.record.clone()),
+            // It stood in a file.
+            None => self
+                .left
+                .get(&*written.id)
+                .and_then(|entries| record_of(entries, self.lists)),
+        };
+        let record = match before {
+            Some(before) => rotate_declared(&before, &written, token.grace, now),
+            None => written,
+        };
+        let mut entries = Vec::new();
+        self.settle(&record, &mut entries);
+        let id = Arc::clone(&record.id);
+        let known = Known {
+            record,
+            entries,
+            claims,
+        };
+        self.next.tokens.declared.insert(id, known);
+    }
+
+    /// A token of a file.
+    fn line(&mut self, record: &TokenRecord, into: &mut Vec<Entry>) {
+        self.claims.new.extend(taken::of_record(record));
+        self.settle(record, into);
+    }
+
+    /// The entries of a token: those that it has in the table already, if they say the same.
+    fn settle(&mut self, record: &TokenRecord, into: &mut Vec<Entry>) {
+        let declared = self.before.declared.get(&record.id);
+        let before: Option<&[Entry]> = match declared {
+            Some(known) => Some(&known.entries),
+            None => self.left.get(&*record.id).copied(),
+        };
+        let Some((before, (_, first))) = before.and_then(|before| Some((before, before.first()?)))
+        else {
+            let made = entries(record, self.lists, &Arc::default());
+            self.next.added.extend(made.iter().cloned());
+            into.extend(made);
+            return;
+        };
+        let made = entries(record, self.lists, &first.shared);
+        if same_entries(before, &made) {
+            self.kept.insert(Arc::clone(&record.id));
+            into.extend(before.iter().cloned());
+            return;
+        }
+        let current = before.iter().find(|(_, token)| token.slot == Slot::Current);
+        if current.is_some_and(|(secret, _)| *secret != record.current.fingerprint) {
+            self.next.rotated.push(Arc::clone(&first.shared));
+        }
+        self.next.added.extend(made.iter().cloned());
+        into.extend(made);
+    }
+
+    /// What becomes of all, and whether an id or a secret perhaps is there twice.
+    fn finish(mut self) -> (Next, bool) {
+        let declared = self.before.declared.iter();
+        let declared = declared.map(|(id, known)| (&**id, &*known.entries));
+        let gone = self.left.into_iter().chain(declared);
+        let gone = gone.filter(|(id, _)| !self.kept.contains(*id));
+        self.next
+            .gone
+            .extend(gone.flat_map(|(_, entries)| entries.iter().cloned()));
+        let (taken, twice) = self.before.taken.change(self.claims);
+        self.next.tokens.taken = taken;
+        (self.next, twice)
+    }
+}

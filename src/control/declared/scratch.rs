@@ -1,0 +1,92 @@
+//! Token files read from the first line to the last: what finds each fault and names its place, and
+//! what the faster way has to agree with.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::config::{Config, Inputs as _};
+use crate::problems::{Place, Problems, Source};
+use crate::tokens::{Origin, Seen, TokenRecord, parse_file};
+
+use super::super::Inputs;
+
+/// Problems of one token file that are listed; a file of a million lines can be wrong in each.
+const LISTED: usize = 20;
+
+/// Reads the token files of a configuration, checked against its declared tokens.
+pub(super) fn read_files(
+    config: &Config,
+    inputs: &mut Inputs,
+    problems: &mut Problems,
+) -> Vec<TokenRecord> {
+    let mut seen = Seen::default();
+    let mut records = Vec::new();
+    for token in &config.tokens {
+        // Among themselves they were compared when the configuration was read.
+        if let Ok(record) = TokenRecord::try_from(token) {
+            let _ = seen.claim(&record, &Origin::Configuration);
+        }
+    }
+    for path in &config.token_files {
+        match inputs.file(path) {
+            Err(reason) => {
+                let place = Place::named("token_files");
+                problems.add(
+                    &place,
+                    format!("{} can not be read: {reason}", path.display()),
+                );
+            }
+            Ok(bytes) => read_file(path, &bytes, &mut seen, &mut records, problems),
+        }
+    }
+    records
+}
+
+fn read_file(
+    path: &Path,
+    bytes: &[u8],
+    seen: &mut Seen,
+    records: &mut Vec<TokenRecord>,
+    problems: &mut Problems,
+) {
+    let Ok(text) = std::str::from_utf8(bytes) else {
+        problems.add(
+            &Place::named("token_files"),
+            format!("{} is not UTF-8", path.display()),
+        );
+        return;
+    };
+    let name: Arc<str> = Arc::from(path.display().to_string());
+    let (read, faults) = parse_file(&name, text, seen);
+    records.extend(read);
+    for fault in faults.iter().take(LISTED) {
+        let place = line_place(path, text, fault.line, fault.column);
+        problems.add(&place, fault.message.clone());
+    }
+    if faults.len() > LISTED {
+        let place = Place::named("token_files");
+        problems.add(
+            &place,
+            format!(
+                "{} has {} more problems",
+                path.display(),
+                faults.len() - LISTED
+            ),
+        );
+    }
+}
+
+/// A place in a token file. Only its line is kept, and without its content: it may hold a hash
+/// that belongs in no report.
+fn line_place(path: &Path, _text: &str, line: usize, column: Option<usize>) -> Place {
+    let text = "\n".repeat(line.saturating_sub(1)) + &" ".repeat(column.unwrap_or(1));
+    let start = text.len().saturating_sub(1);
+    Place {
+        source: Some(Arc::new(Source {
+            path: path.to_owned(),
+            text,
+        })),
+        span: start..start,
+        key: "token_files".to_owned(),
+    }
+}
