@@ -18,6 +18,7 @@ use crate::rejection::Rejection;
 use crate::server::Cut;
 use crate::streams::Stream;
 use crate::telemetry::{Counters, Outcome, Record};
+use crate::tokens::Place;
 use crate::upstream::{ResponseBody, ResponseFault, Switched};
 
 static X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -42,6 +43,8 @@ pub struct Recorder {
     pub cut: Option<Cut>,
     /// Its place among the streams, from the moment that it is sent.
     pub stream: Option<Stream>,
+    /// Its place among the requests that its token has under way, if they are counted.
+    pub place: Option<Place>,
     begun: Instant,
     ledger: Rc<Ledger>,
 }
@@ -54,6 +57,7 @@ impl Recorder {
             upload: None,
             cut: None,
             stream: None,
+            place: None,
             begun: Instant::now(),
             ledger,
         }

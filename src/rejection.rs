@@ -7,11 +7,12 @@
 use std::fmt::Write as _;
 
 use bytes::Bytes;
-use http::{HeaderValue, Response, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
 
 use crate::auth::AuthFailure;
 use crate::body::BodyFault;
 use crate::headers::RequestFault;
+use crate::tokens::Exceeded;
 
 /// A refusal.
 #[derive(Debug, thiserror::Error)]
@@ -30,6 +31,14 @@ pub enum Rejection {
         /// After which time the next is looked at, seconds.
         retry: u64,
     },
+    /// A limit of the token is used up.
+    #[error(transparent)]
+    Exceeded(#[from] Exceeded),
+    /// A credential that the table does not have, while tokens may be missing in it.
+    #[error(
+        "the gateway can not look up this token at the moment; repeat the request in a few seconds"
+    )]
+    StoreUnavailable,
     /// No plugin has this host name.
     #[error("no plugin answers for this host")]
     UnknownHost,
@@ -136,8 +145,11 @@ impl std::fmt::Display for Excess {
     }
 }
 
-/// Seconds after which a document that could not be fetched may be there.
-const RETRY_DOCUMENT: u32 = 5;
+/// Seconds after which a document that could not be fetched, or the tokens, may be there.
+const RETRY_OURS: u32 = 5;
+
+static RATELIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
+static RATELIMIT: HeaderName = HeaderName::from_static("ratelimit");
 
 /// Methods that are ever forwarded.
 const FORWARDED: &str = "GET, HEAD, POST, PUT, PATCH, DELETE, QUERY";
@@ -148,7 +160,14 @@ impl Rejection {
         // Exhaustive on purpose: a new variant does not compile until someone decides.
         match self {
             Self::Auth { failure, .. } => (failure.status(), failure.code()),
-            Self::TooManyFailures { .. } => (StatusCode::TOO_MANY_REQUESTS, "rate_limited"),
+            Self::TooManyFailures { .. }
+            | Self::Exceeded(Exceeded::Concurrency(_) | Exceeded::Rate { .. }) => {
+                (StatusCode::TOO_MANY_REQUESTS, "rate_limited")
+            }
+            Self::Exceeded(Exceeded::Quota { .. }) => {
+                (StatusCode::TOO_MANY_REQUESTS, "quota_exceeded")
+            }
+            Self::StoreUnavailable => (StatusCode::SERVICE_UNAVAILABLE, "store_unavailable"),
             Self::UnknownHost => (StatusCode::MISDIRECTED_REQUEST, "unknown_host"),
             Self::NoRoute => (StatusCode::NOT_FOUND, "no_route"),
             Self::AmbiguousPath(_) => (StatusCode::BAD_REQUEST, "ambiguous_path"),
@@ -227,8 +246,15 @@ impl Rejection {
             Self::TooManyFailures { retry } => {
                 headers.insert(header::RETRY_AFTER, HeaderValue::from(*retry));
             }
-            Self::DocumentUnavailable => {
-                headers.insert(header::RETRY_AFTER, HeaderValue::from(RETRY_DOCUMENT));
+            Self::Exceeded(exceeded) => {
+                headers.insert(
+                    header::RETRY_AFTER,
+                    HeaderValue::from(exceeded.retry_after()),
+                );
+                tell_limit(headers, *exceeded);
+            }
+            Self::DocumentUnavailable | Self::StoreUnavailable => {
+                headers.insert(header::RETRY_AFTER, HeaderValue::from(RETRY_OURS));
             }
             Self::Body(BodyFault::Crowded) | Self::TooManyConnections => {
                 headers.insert(header::RETRY_AFTER, HeaderValue::from(1));
@@ -279,6 +305,25 @@ impl Rejection {
     }
 }
 
+/// The limit that was met, as draft-ietf-httpapi-ratelimit-headers has it since its version 08:
+/// what it is (`q` requests in `w` seconds), and what is left (`r` of them, until `t` seconds from
+/// now). The number of requests at the same time has no window, and so no line.
+fn tell_limit(headers: &mut HeaderMap, exceeded: Exceeded) {
+    let (name, limit) = match exceeded {
+        Exceeded::Concurrency(_) => return,
+        Exceeded::Rate { rate, .. } => ("rate", rate),
+        Exceeded::Quota { quota, .. } => ("quota", quota),
+    };
+    let window = limit.period.as_secs();
+    let policy = format!("\"{name}\";q={};w={window}", limit.count);
+    let left = format!("\"{name}\";r=0;t={}", exceeded.retry_after());
+    for (field, text) in [(&RATELIMIT_POLICY, policy), (&RATELIMIT, left)] {
+        if let Ok(value) = HeaderValue::try_from(text) {
+            headers.insert(field.clone(), value);
+        }
+    }
+}
+
 /// The body of a refusal (RFC 9457 §3). Written by hand: a refusal costs as little as can be.
 fn problem(status: StatusCode, detail: &str, code: &str, request_id: &str) -> String {
     let mut text = String::with_capacity(224 + detail.len());
@@ -315,7 +360,103 @@ fn quote(text: &mut String, value: &str) {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
+    use crate::tokens::Rate;
+
+    /// Status, `Retry-After`, `RateLimit-Policy`, `RateLimit`, code and detail, one a line.
+    #[track_caller]
+    fn check_refusal(rejection: Rejection, expected: &[&str]) {
+        let response = rejection.into_response(&HeaderValue::from_static("id"), true);
+        let problem: serde_json::Value = serde_json::from_slice(response.body()).unwrap();
+        let mut told = vec![response.status().as_str().to_owned()];
+        for name in ["retry-after", "ratelimit-policy", "ratelimit"] {
+            let value = response.headers().get(name);
+            told.extend(value.map(|value| value.to_str().unwrap().to_owned()));
+        }
+        told.extend(["code", "detail"].map(|name| problem[name].as_str().unwrap().to_owned()));
+        assert_eq!(told, expected);
+    }
+
+    #[test]
+    fn limits_are_told_in_headers_and_in_a_sentence() {
+        let rate = |text| Rate::parse(text).unwrap();
+        let ms = Duration::from_millis;
+        check_refusal(
+            Exceeded::Rate {
+                rate: rate("10/s"),
+                wait: ms(3),
+            }
+            .into(),
+            &[
+                "429",
+                "1",
+                "\"rate\";q=10;w=1",
+                "\"rate\";r=0;t=1",
+                "rate_limited",
+                "The token may make 10 requests in a second, and made them; repeat the request \
+                 after 1 second.",
+            ],
+        );
+        check_refusal(
+            Exceeded::Rate {
+                rate: rate("1/min"),
+                wait: ms(59_001),
+            }
+            .into(),
+            &[
+                "429",
+                "60",
+                "\"rate\";q=1;w=60",
+                "\"rate\";r=0;t=60",
+                "rate_limited",
+                "The token may make 1 request in a minute, and made them; repeat the request \
+                 after 60 seconds.",
+            ],
+        );
+    }
+
+    #[test]
+    fn what_is_no_rate_is_told_as_well() {
+        let ms = Duration::from_millis;
+        check_refusal(
+            Exceeded::Quota {
+                quota: Rate::parse("1000/day").unwrap(),
+                wait: ms(3_600_000),
+            }
+            .into(),
+            &[
+                "429",
+                "3600",
+                "\"quota\";q=1000;w=86400",
+                "\"quota\";r=0;t=3600",
+                "quota_exceeded",
+                "The token may make 1000 requests a day (UTC), and made them; the quota begins anew \
+                 in 3600 seconds.",
+            ],
+        );
+        check_refusal(
+            Exceeded::Concurrency(5.try_into().unwrap()).into(),
+            &[
+                "429",
+                "1",
+                "rate_limited",
+                "The token has 5 requests under way, the most that it may have at the same time; \
+                 repeat the request when one of them has ended.",
+            ],
+        );
+        check_refusal(
+            Rejection::StoreUnavailable,
+            &[
+                "503",
+                "5",
+                "store_unavailable",
+                "The gateway can not look up this token at the moment; repeat the request in a few \
+                 seconds.",
+            ],
+        );
+    }
 
     #[test]
     fn a_problem_is_json_whatever_stands_in_it() {

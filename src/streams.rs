@@ -4,6 +4,7 @@
 //! What lasts outlives the configuration under which it began, so nothing of that is kept.
 
 use std::cell::RefCell;
+use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -68,6 +69,8 @@ struct Entry {
     method: Method,
     target: Uri,
     principal: Principal,
+    /// Where it came from.
+    client: IpAddr,
     /// The operation, and the generation in which it was.
     call: (u64, Call),
     upload: Rc<Upload>,
@@ -90,7 +93,7 @@ impl Streams {
         self: &Rc<Self>,
         plugin: &Plugin,
         (method, target): (&Method, &Uri),
-        principal: &Principal,
+        (principal, client): (&Principal, IpAddr),
         call: (u64, Call),
         (upload, cut): (Rc<Upload>, Cut),
     ) -> Stream {
@@ -99,6 +102,7 @@ impl Streams {
             method: method.clone(),
             target: target.clone(),
             principal: principal.clone(),
+            client,
             call,
             upload,
             kind: Kind::Asked,
@@ -215,9 +219,10 @@ impl Entry {
             let call = self.call_in(plugin).ok_or("operation")?;
             self.call = (snapshot.generation, call);
         }
+        let (scopes, call) = (&plugin.scopes, self.call.1);
         let allowed = plugin
             .policy
-            .authorize(&principal, &plugin.scopes, self.call.1);
+            .authorize(&principal, scopes, call, self.client);
         allowed.map_err(|_| "forbidden")
     }
 

@@ -14,8 +14,8 @@ use std::path::{Path, PathBuf};
 const MAY_IMPORT: &[(&str, &[&str])] = &[
     // words
     ("problems", &[]),
-    ("tokens", &[]),
     ("network", &[]),
+    ("tokens", &["network"]),
     ("headers", &["network"]),
     ("route", &[]),
     ("telemetry", &[]),
@@ -40,7 +40,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "tokens",
         ],
     ),
-    ("rejection", &["auth", "body", "headers"]),
+    ("rejection", &["auth", "body", "headers", "tokens"]),
     // edges: none of them names another
     ("lines", &[]),
     ("access", &["config", "lines", "telemetry"]),
@@ -75,6 +75,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "server",
             "streams",
             "telemetry",
+            "tokens",
             "upstream",
         ],
     ),

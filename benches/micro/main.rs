@@ -8,6 +8,7 @@
     reason = "what does not compile its own material has to fail"
 )]
 
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -24,10 +25,11 @@ use plugway::headers::{
     ClientView, Credential, Identity, Outbound, Policy, ResponseContext, Rewrite, Rules,
     check_request, outbound, parse_authority, response,
 };
+use plugway::network::Network;
 use plugway::route::{Router, Spec};
 use plugway::tokens::{
-    Fingerprint, Level, Plugins, ScopeList, ScopeLists, SecretRecord, State, TokenRecord,
-    TokenTable, entries,
+    Fingerprint, Level, Plugins, Rate, ScopeList, ScopeLists, SecretRecord, State, TokenLimits,
+    TokenRecord, TokenShared, TokenTable, entries,
 };
 
 fn main() {
@@ -80,6 +82,7 @@ fn table(size: usize) -> TokenTable {
 #[divan::bench(args = [1_000, 100_000, 1_000_000])]
 fn token_check(bencher: Bencher<'_, '_>, size: usize) {
     let (table, now) = (table(size), Timestamp::UNIX_EPOCH);
+    let network = Network::of(IpAddr::from([192, 0, 2, 7]));
     let requests: Vec<HeaderMap> = spread(size)
         .map(|number| {
             let value = HeaderValue::try_from(format!("Bearer {}", secret(number))).unwrap();
@@ -89,8 +92,28 @@ fn token_check(bencher: Bencher<'_, '_>, size: usize) {
     bencher.counter(ItemsCount::new(SPREAD)).bench_local(|| {
         for request in &requests {
             let presented = auth::presented(request, &AUTHORIZATION).unwrap().unwrap();
-            black_box(auth::authenticate(&presented, &table, now).unwrap());
+            let token = auth::authenticate(&presented, &table, now).unwrap();
+            token.shared.used(token.slot, now, network);
+            black_box(token);
         }
+    });
+}
+
+/// A token that has every limit, none of which is met.
+#[divan::bench]
+fn token_limits(bencher: Bencher<'_, '_>) {
+    let limits = TokenLimits {
+        rate: Some(Rate::parse("1000000/s").unwrap()),
+        quota: Some(Rate::parse("1000000/s").unwrap()),
+        concurrency: Some(5.try_into().unwrap()),
+        networks: vec!["192.0.2.0/24".parse().unwrap()],
+    };
+    let (shared, mut now) = (Arc::new(TokenShared::default()), Timestamp::UNIX_EPOCH);
+    let client = IpAddr::from([192, 0, 2, 7]);
+    bencher.bench_local(|| {
+        now += std::time::Duration::from_micros(10);
+        assert!(limits.admit(client));
+        black_box(shared.enter(&limits, now).unwrap())
     });
 }
 

@@ -15,16 +15,14 @@ use tokio_util::sync::CancellationToken;
 
 use crate::access;
 use crate::admin;
-use crate::auth::Failures;
 use crate::control::{
     Control, Delivery, Edges, Listening, Outcome, Shared, Source, Stage, Trigger, Watch,
 };
 use crate::gateway::Gateway;
 use crate::problems::Problems;
 use crate::server::{self, Workers};
-use crate::snapshot::Origins;
-use crate::telemetry::{self, Counters, Labels};
-use crate::tokens::{ScopeLists, TokenTable};
+use crate::telemetry::{self, Counters};
+use crate::tokens::Token;
 use crate::upstream;
 use world::World;
 
@@ -119,6 +117,7 @@ struct App {
     admin_identity: (u64, u64),
     warnings: Problems,
     shared: Arc<Shared>,
+    uses: mpsc::UnboundedReceiver<Arc<Token>>,
     access: access::Writer,
 }
 
@@ -141,13 +140,7 @@ impl App {
             descriptors: usize::try_from(descriptors).unwrap_or(usize::MAX),
             stop: stop.clone(),
         };
-        let shared = Arc::new(Shared {
-            tokens: TokenTable::with_capacity(1024),
-            scopes: ScopeLists::default(),
-            labels: Labels::new(),
-            origins: Origins::default(),
-            failures: Failures::new(Instant::now()),
-        });
+        let (shared, uses) = Shared::new(1024, Instant::now());
         let control =
             Control::new(source, world, Arc::clone(&shared)).map_err(anyhow::Error::msg)?;
         let mut app = Self {
@@ -159,6 +152,7 @@ impl App {
             admin_identity: (0, 0),
             warnings: Problems::new(),
             shared,
+            uses,
             access,
         };
         app.first().await?;
@@ -310,6 +304,8 @@ impl App {
                 Some(delivery) = self.deliveries.1.recv() => self.delivered(delivery, &mut waiting),
                 () = until(due) => self.attempt(Trigger::Document, None, &mut waiting).await,
                 Some(command) = self.commands.recv() => self.answer(command, &mut waiting).await,
+                // The token itself remembers it; nothing else does yet.
+                Some(_) = self.uses.recv() => while self.uses.try_recv().is_ok() {},
             }
         }
         tokio::select! {
@@ -444,13 +440,7 @@ pub fn rehearse(source: Source) -> anyhow::Result<(Option<crate::snapshot::Snaps
             descriptors: usize::MAX,
             stop: CancellationToken::new(),
         };
-        let shared = Arc::new(Shared {
-            tokens: TokenTable::with_capacity(16),
-            scopes: ScopeLists::default(),
-            labels: Labels::new(),
-            origins: Origins::default(),
-            failures: Failures::new(Instant::now()),
-        });
+        let (shared, _) = Shared::new(16, Instant::now());
         let mut control = Control::new(source, world, shared).map_err(anyhow::Error::msg)?;
         loop {
             if let Some(result) = control.rehearse() {

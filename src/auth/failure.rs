@@ -28,6 +28,8 @@ pub enum Denied {
     Level,
     /// The token is not for this plugin.
     Plugin,
+    /// The token may not be used from the client's address.
+    Network,
     /// The token's scopes do not cover the operation.
     Scope,
 }
@@ -58,6 +60,7 @@ impl AuthFailure {
             Self::Unauthenticated(AuthError::Unknown | AuthError::Ended(_)) => "invalid_token",
             Self::Denied(Denied::Level) => "wrong_level",
             Self::Denied(Denied::Plugin) => "wrong_plugin",
+            Self::Denied(Denied::Network) => "wrong_network",
             Self::Denied(Denied::Scope) => "insufficient_scope",
         }
     }
@@ -70,7 +73,7 @@ impl AuthFailure {
             Self::Unauthenticated(AuthError::Unknown | AuthError::Ended(_)) => {
                 Some("invalid_token")
             }
-            Self::Denied(Denied::Level | Denied::Plugin | Denied::Scope) => {
+            Self::Denied(Denied::Level | Denied::Plugin | Denied::Network | Denied::Scope) => {
                 Some("insufficient_scope")
             }
         }
@@ -113,6 +116,7 @@ impl fmt::Display for Denied {
         f.write_str(match self {
             Self::Level => "This plugin wants a token of another level.",
             Self::Plugin => "The token is not for this plugin.",
+            Self::Network => "The token may not be used from this network address.",
             Self::Scope => "The token's scopes do not cover this operation.",
         })
     }

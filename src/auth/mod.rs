@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! Policy::admit      headers → Presented → Arc<Token> → Principal     else AuthError: 401
-//! Policy::authorize  level → plugin → scope                           else Denied: 403
+//! Policy::authorize  level → plugin → network → scope                 else Denied: 403
 //! ```
 //!
 //! A principal comes out of a [`Policy`] and from nowhere else, and only a plugin that asks for

@@ -1,5 +1,6 @@
 //! What a plugin demands, and the principals that only a policy can make.
 
+use std::net::IpAddr;
 use std::ops::Deref;
 use std::sync::Arc;
 
@@ -96,7 +97,8 @@ impl Policy {
         }
     }
 
-    /// Whether a principal may make a call: its level, its plugins, its scopes.
+    /// Whether a principal may make a call from an address: its level, its plugins, its networks,
+    /// its scopes.
     ///
     /// # Errors
     /// The first of them that says no.
@@ -105,6 +107,7 @@ impl Policy {
         principal: &Principal,
         scopes: &CompiledScopes,
         call: Call,
+        client: IpAddr,
     ) -> Result<(), Denied> {
         match (principal, self.require) {
             (Principal::Anonymous(_), Require::None)
@@ -113,7 +116,7 @@ impl Policy {
             (Principal::Anonymous(_) | Principal::Upstream(_), _)
             | (Principal::Token(_), Require::Upstream) => Err(Denied::Level),
             (Principal::Token(token), _) => {
-                self.covers(token)?;
+                self.covers(token, client)?;
                 if scopes.allows(token.scopes, call) {
                     Ok(())
                 } else {
@@ -124,7 +127,7 @@ impl Policy {
     }
 
     /// Who may read the documents of a plugin that hides them (`documents = "token"`): whoever
-    /// has a token of the right level for it, of any scope. Where calls need no token of ours
+    /// has a token of the right level and network for it, of any scope. Where calls need no token of ours
     /// (`none`, `upstream`) documents still do, of either level: nothing else could hide them.
     ///
     /// # Errors
@@ -134,12 +137,13 @@ impl Policy {
         headers: &HeaderMap,
         table: &TokenTable,
         now: Timestamp,
+        client: IpAddr,
     ) -> Result<Principal, AuthFailure> {
         let presented = presented(headers, &self.header)
             .map_err(AuthError::from)?
             .ok_or(AuthError::Missing)?;
         let token = authenticate(&presented, table, now)?;
-        self.covers(&token)?;
+        self.covers(&token, client)?;
         Ok(Principal::Token(token))
     }
 
@@ -148,8 +152,8 @@ impl Policy {
         challenge(&self.plugin, &self.header, failure, scope)
     }
 
-    /// Level and plugin of a token.
-    fn covers(&self, token: &Token) -> Result<(), Denied> {
+    /// Level, plugin and networks of a token.
+    fn covers(&self, token: &Token, client: IpAddr) -> Result<(), Denied> {
         let level = match (self.require, token.level) {
             (_, Level::Admin)
             | (Require::Service, Level::User)
@@ -161,15 +165,18 @@ impl Policy {
         if !level {
             return Err(Denied::Level);
         }
-        if token.plugins.covers(&self.plugin) {
-            Ok(())
-        } else {
-            Err(Denied::Plugin)
+        if !token.plugins.covers(&self.plugin) {
+            return Err(Denied::Plugin);
+        }
+        match &token.limits {
+            Some(limits) if !limits.admit(client) => Err(Denied::Network),
+            _ => Ok(()),
         }
     }
 }
 
-/// The live token that a presented secret opens, and notes its use.
+/// The live token that a presented secret opens. Whoever asks on behalf of a client notes the use
+/// ([`TokenShared::used`](crate::tokens::TokenShared::used)).
 ///
 /// # Errors
 /// It opens none, or one that has ended.
@@ -181,10 +188,7 @@ pub fn authenticate(
     let fingerprint = Fingerprint::of(presented.expose());
     let token = table.get(&fingerprint).ok_or(AuthError::Unknown)?;
     match token.status(now) {
-        Status::Live => {
-            token.shared.used(token.slot, now);
-            Ok(Authenticated { token, fingerprint })
-        }
+        Status::Live => Ok(Authenticated { token, fingerprint }),
         Status::Ended(reason) => Err(AuthError::Ended(reason)),
     }
 }

@@ -1,3 +1,4 @@
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use http::header::AUTHORIZATION;
@@ -9,7 +10,7 @@ use super::*;
 use crate::config::{Auth, Require};
 use crate::tokens::{
     Call, CompiledScopes, Fingerprint, Level, Plugins, ScopeList, ScopeLists, SecretRecord,
-    Selector, Slot, State, TokenRecord, TokenTable, entries,
+    Selector, State, TokenLimits, TokenRecord, TokenTable, entries,
 };
 
 const REQUIRES: [Require; 5] = [
@@ -22,6 +23,11 @@ const REQUIRES: [Require; 5] = [
 
 fn now() -> Timestamp {
     "2026-11-20T12:00:00Z".parse().unwrap()
+}
+
+/// Where requests come from.
+fn home() -> IpAddr {
+    "192.0.2.7".parse().unwrap()
 }
 
 /// Headers from lines such as `authorization: Bearer x`.
@@ -80,6 +86,7 @@ fn world() -> World {
         record.plugins = Plugins::new(["shop", "todo"]);
         record.scopes = Arc::new(ScopeList::new([Selector::OperationId("list".into())]));
     });
+    bound_to_networks(&put);
     put("late", Level::User, &|record| record.not_before = after);
     put("old", Level::User, &|record| record.expires = before);
     put("out", Level::Service, &|record| {
@@ -101,6 +108,29 @@ fn world() -> World {
         *selector == Selector::OperationId(operations[operation].to_owned())
     });
     World { table, scopes }
+}
+
+/// Tokens that are bound to networks: `here` may do all from home, the others nothing.
+fn bound_to_networks(put: &dyn Fn(&str, Level, &dyn Fn(&mut TokenRecord))) {
+    let only = |network: &str| {
+        let networks = vec![network.parse().unwrap()];
+        let limits = TokenLimits {
+            networks,
+            ..TokenLimits::default()
+        };
+        Some(Arc::new(limits))
+    };
+    put("here", Level::Service, &|record| {
+        record.limits = only("192.0.2.0/28");
+    });
+    put("there", Level::Service, &|record| {
+        record.limits = only("10.0.0.0/8");
+        record.scopes = Arc::new(ScopeList::new([Selector::OperationId("list".into())]));
+    });
+    put("there-shop", Level::Service, &|record| {
+        record.limits = only("10.0.0.0/8");
+        record.plugins = Plugins::new(["shop"]);
+    });
 }
 
 fn policy(require: Require, header: &str) -> Policy {
@@ -126,7 +156,7 @@ fn check(require: Require, credential: &str, expected: &str) {
         .admit(&headers, &world.table, now())
         .map_err(AuthFailure::from)
         .and_then(|principal| {
-            policy.authorize(&principal, &world.scopes, Call::Operation(1))?;
+            policy.authorize(&principal, &world.scopes, Call::Operation(1), home())?;
             Ok(principal)
         });
     let shown = match &outcome {
@@ -179,8 +209,12 @@ fn who_may_call() {
         check(require, "Bearer list", "insufficient_scope");
         check(require, "Bearer new", "new");
     }
-    // Level comes before plugin, plugin before scope.
+    check(Any, "Bearer here", "here");
+    // Level comes before plugin, plugin before network, network before scope.
     check(User, "Bearer shop", "wrong_level");
+    check(User, "Bearer there", "wrong_level");
+    check(Any, "Bearer there-shop", "wrong_plugin");
+    check(Any, "Bearer there", "wrong_network");
     for any in ["Basic x", "Digest username=\"x\"", "é", "Bearer nobody"] {
         check(Upstream, any, "upstream");
     }
@@ -215,7 +249,7 @@ fn scopes_bound_operations_and_unpublished_paths() {
     let may = |token: &str, call| {
         let headers = headers(&[&format!("authorization: Bearer {token}")]);
         let principal = policy.admit(&headers, &world.table, now()).unwrap();
-        policy.authorize(&principal, &world.scopes, call)
+        policy.authorize(&principal, &world.scopes, call, home())
     };
     assert_eq!(may("list", Call::Operation(0)), Ok(()));
     assert_eq!(may("list", Call::Operation(1)), Err(Denied::Scope));
@@ -238,6 +272,7 @@ fn a_principal_of_another_policy_may_nothing() {
                     &principal,
                     &world.scopes,
                     Call::Operation(0),
+                    home(),
                 );
                 let fits = match principal {
                     Principal::Token(_) => {
@@ -252,7 +287,7 @@ fn a_principal_of_another_policy_may_nothing() {
 }
 
 #[test]
-fn hidden_documents_want_level_and_plugin_only() {
+fn hidden_documents_want_level_plugin_and_network_only() {
     let world = world();
     let ask = |require, token: &str| {
         let lines = [&*format!("authorization: Bearer {token}")];
@@ -261,8 +296,12 @@ fn hidden_documents_want_level_and_plugin_only() {
         } else {
             headers(&lines)
         };
-        let found =
-            policy(require, "authorization").admit_to_documents(&headers, &world.table, now());
+        let found = policy(require, "authorization").admit_to_documents(
+            &headers,
+            &world.table,
+            now(),
+            home(),
+        );
         found
             .map(|principal| principal.token().unwrap().id.to_string())
             .map_err(AuthFailure::code)
@@ -287,26 +326,26 @@ fn hidden_documents_want_level_and_plugin_only() {
         );
     }
     assert_eq!(ask(Require::Any, "shop"), Err("wrong_plugin"));
+    assert_eq!(ask(Require::Any, "here"), Ok("here".to_owned()));
+    assert_eq!(ask(Require::Any, "there"), Err("wrong_network"));
 }
 
 #[test]
-fn a_use_is_noted_by_secret_and_a_refusal_is_none() {
+fn networks_hold_for_the_address_at_the_time_of_the_question() {
     let world = world();
     let policy = policy(Require::Any, "authorization");
-    let use_of = |secret: &str| {
-        let _ = policy.admit(
-            &headers(&[&format!("authorization: Bearer {secret}")]),
-            &world.table,
-            now(),
-        );
-        let token = world
-            .table
-            .get(&Fingerprint::of(secret.as_bytes()))
-            .unwrap();
-        [Slot::Current, Slot::Previous].map(|slot| token.shared.last_use(slot))
+    let headers = headers(&["authorization: Bearer here"]);
+    let principal = policy.admit(&headers, &world.table, now()).unwrap();
+    let from = |address: &str| {
+        let client = address.parse().unwrap();
+        policy.authorize(&principal, &world.scopes, Call::Operation(0), client)
     };
-    assert_eq!(use_of("replaced"), [None, None]);
-    assert_eq!(use_of("new"), [Some(now()), None]);
+    for inside in ["192.0.2.0", "192.0.2.15", "::ffff:192.0.2.1"] {
+        assert_eq!(from(inside), Ok(()), "{inside}");
+    }
+    for outside in ["192.0.2.16", "10.0.0.1", "::1", "2001:db8::1"] {
+        assert_eq!(from(outside), Err(Denied::Network), "{outside}");
+    }
 }
 
 /// The challenge and status for a credential at operation `addTodo`.
@@ -324,7 +363,7 @@ fn check_answer(header: &str, credential: &str, status: u16, expected: &str) {
         .admit(&headers, &world.table, now())
         .map_err(AuthFailure::from)
         .and_then(|principal| {
-            Ok(policy.authorize(&principal, &world.scopes, Call::Operation(1))?)
+            Ok(policy.authorize(&principal, &world.scopes, Call::Operation(1), home())?)
         })
         .unwrap_err();
     assert_eq!(failure.status().as_u16(), status);
@@ -362,6 +401,7 @@ fn challenges() {
     check("Bearer user", 403, forbidden);
     check("Bearer shop", 403, forbidden);
     check("Bearer list", 403, forbidden);
+    check("Bearer there", 403, forbidden);
     check_answer(
         "x-api-key",
         "",

@@ -83,9 +83,12 @@ fn kind(described: &Kind) -> Value {
                 values::write_duration(*max)
             ),
         }),
-        Kind::Rate => json!({
+        Kind::Rate { off } => json!({
             "type": "string",
-            "pattern": format!("^(off|[0-9]+ ?/ ?(s|min|h|day))$|{REFERENCE}"),
+            "pattern": format!(
+                "^({}[0-9]+ ?/ ?(s|min|h|day))$|{REFERENCE}",
+                if *off { "off|" } else { "" }
+            ),
         }),
         Kind::Size { min, max } => json!({
             "anyOf": [

@@ -15,13 +15,15 @@ mod watch;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Weak};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use rustls::RootCertStore;
 use rustls::server::ProducesTickets;
 use serde_json::Value;
+use tokio::sync::mpsc;
 
 pub use edges::{Edges, Fetched, Fetching, Listening, Order};
 pub use inputs::Inputs;
@@ -32,7 +34,7 @@ use crate::config;
 use crate::problems::Problems;
 use crate::snapshot::{Origins, Published, Snapshot};
 use crate::telemetry::{Gauges, Labels};
-use crate::tokens::{ScopeLists, TokenTable};
+use crate::tokens::{ScopeLists, Token, TokenTable};
 use declared::Tokens;
 use documents::{Ask, Library};
 pub use documents::{Delivering, Delivery};
@@ -66,6 +68,29 @@ pub struct Shared {
     pub origins: Origins,
     /// Wrong credentials.
     pub failures: Failures,
+    /// Secrets that are used: each at most once a minute, so that none of them is waited for.
+    pub uses: mpsc::UnboundedSender<Arc<Token>>,
+    /// There may be tokens that the table does not have, for now: what it does not know is neither
+    /// right nor wrong.
+    pub undecided: AtomicBool,
+}
+
+impl Shared {
+    /// With room for so many secrets; `now` is when the process begins. The other value is the
+    /// receiving end of [`Self::uses`].
+    pub fn new(secrets: usize, now: Instant) -> (Arc<Self>, mpsc::UnboundedReceiver<Arc<Token>>) {
+        let (uses, used) = mpsc::unbounded_channel();
+        let shared = Self {
+            tokens: TokenTable::with_capacity(secrets),
+            scopes: ScopeLists::default(),
+            labels: Labels::new(),
+            origins: Origins::default(),
+            failures: Failures::new(now),
+            uses,
+            undecided: AtomicBool::new(false),
+        };
+        (Arc::new(shared), used)
+    }
 }
 
 /// Why a configuration is looked at.

@@ -14,10 +14,8 @@ use tempfile::TempDir;
 use super::{
     Control, Edges, Fetched, Fetching, Listening, Order, Outcome, Shared, Source, Stage, Trigger,
 };
-use crate::auth::Failures;
 use crate::config::{Limits, ListenerKind, Log};
-use crate::telemetry::Labels;
-use crate::tokens::{Fingerprint, ScopeLists, TokenTable};
+use crate::tokens::Fingerprint;
 
 /// What the edges were asked, and what they answer.
 #[derive(Debug, Default)]
@@ -105,13 +103,7 @@ impl Scene {
     fn empty() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let edges = FakeEdges::default();
-        let shared = Arc::new(Shared {
-            tokens: TokenTable::with_capacity(16),
-            scopes: ScopeLists::default(),
-            labels: Labels::new(),
-            origins: crate::snapshot::Origins::default(),
-            failures: Failures::new(Instant::now()),
-        });
+        let (shared, _) = Shared::new(16, Instant::now());
         let source = Source::File(folder.path().join("p.toml"));
         let control = Control::new(source, edges.clone(), Arc::clone(&shared)).unwrap();
         Self {

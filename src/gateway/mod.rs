@@ -2,6 +2,7 @@
 //!
 //! [`Gateway::answer`] reads from top to bottom; the order of its steps is the product's policy.
 
+mod admission;
 mod bodies;
 mod guard;
 mod origin;
@@ -10,24 +11,22 @@ use std::cell::RefCell;
 use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Instant;
 
 use bytes::Bytes;
 use http::request::Parts;
-use http::{HeaderMap, HeaderValue, Method, Request, Response, header};
+use http::{HeaderValue, Method, Request, Response, header};
 use hyper::body::Incoming;
 use jiff::Timestamp;
 
 use crate::access;
 use crate::answer::{Body, Content, Ledger, Recorder};
-use crate::auth::{AuthError, AuthFailure, Principal};
+use crate::auth::Principal;
 use crate::body::{RequestBody, Upload};
 use crate::callers::{Callers, RequestIds};
 use crate::control::Shared;
 use crate::documents::{self, Found};
 use crate::headers::{self, ClientView, Trust};
 use crate::local;
-use crate::network::Network;
 use crate::outbound::{Errand, Stamp, errand, refuse_repeated};
 use crate::rejection::Rejection;
 use crate::server::{Cut, Event, Handler, ListenerId, Peer, Settings};
@@ -36,6 +35,7 @@ use crate::streams::{Kind, Stream, Streams};
 use crate::telemetry::{Counters, Record};
 use crate::tunnel;
 use crate::upstream::{Answer, UpstreamError, Upstreams};
+use admission::enter;
 use bodies::{bounded, is_read};
 use guard::guard;
 use origin::{origin, refuse_foreign_page};
@@ -142,55 +142,6 @@ impl Gateway {
         self.forward(errand, body, &principal, recorder).await
     }
 
-    /// Who asks, and whether they may.
-    fn admit(
-        &self,
-        plugin: &Plugin,
-        headers: &HeaderMap,
-        errand: &Errand<'_>,
-        recorder: &mut Recorder,
-    ) -> Result<Principal, Rejection> {
-        let scope = errand
-            .operation
-            .map(|index| plugin.operations[index].meaning.id.as_str());
-        let admitted = plugin
-            .policy
-            .admit(headers, &self.shared.tokens, recorder.record.started);
-        let principal = admitted.map_err(|error| refused(plugin, error.into(), None))?;
-        self.note_caller(&principal, recorder);
-        plugin
-            .policy
-            .authorize(&principal, &plugin.scopes, errand.call())
-            .map_err(|denied| refused(plugin, denied.into(), scope))?;
-        Ok(principal)
-    }
-
-    /// A wrong credential is one too many when its network has tried `limits.failed_auth`. A right
-    /// one never comes here: nobody is locked out by a neighbour.
-    fn limited(&self, rejection: Rejection, snapshot: &Snapshot, client: IpAddr) -> Rejection {
-        let Rejection::Auth {
-            failure: AuthFailure::Unauthenticated(error),
-            ..
-        } = rejection
-        else {
-            return rejection;
-        };
-        let Some(rate) = snapshot
-            .limits
-            .failed_auth
-            .filter(|_| error != AuthError::Missing)
-        else {
-            return rejection;
-        };
-        let failures = &self.shared.failures;
-        match failures.count(Network::of(client), rate, Instant::now()) {
-            Ok(()) => rejection,
-            Err(wait) => Rejection::TooManyFailures {
-                retry: wait.as_secs() + 1,
-            },
-        }
-    }
-
     /// A document of ours.
     fn document(
         &self,
@@ -217,9 +168,11 @@ impl Gateway {
                 &head.headers,
                 &self.shared.tokens,
                 recorder.record.started,
+                client.ip,
             );
-            let principal = admitted.map_err(|failure| refused(plugin, failure, None))?;
+            let principal = admitted.map_err(|failure| self.refused(plugin, failure, None))?;
             self.note_caller(&principal, recorder);
+            enter(&principal, recorder)?;
         }
         let Found::Document(document) = found else {
             return Err(Rejection::DocumentUnavailable);
@@ -303,17 +256,9 @@ impl Gateway {
             let request = (&head.method, &head.uri);
             let call = (recorder.record.generation, errand.call());
             let ends = (upload, cut);
-            let stream = self.streams.begin(plugin, request, principal, call, ends);
+            let by = (principal, recorder.record.client);
+            let stream = self.streams.begin(plugin, request, by, call, ends);
             recorder.stream = Some(stream);
-        }
-    }
-
-    /// Notes who called, for the record.
-    fn note_caller(&self, principal: &Principal, recorder: &mut Recorder) {
-        if let Some(token) = principal.token() {
-            let facts = self.callers.facts(token, &self.shared.labels);
-            recorder.record.caller = Some(Arc::clone(&facts.caller));
-            recorder.record.slot = Some(token.slot.as_str());
         }
     }
 }
@@ -450,13 +395,6 @@ impl Handler for Gateway {
 fn named<'a>(snapshot: &'a Snapshot, record: &Record) -> Option<&'a Arc<Plugin>> {
     let name = &record.target.as_ref()?.plugin;
     snapshot.plugins.iter().find(|plugin| plugin.name == *name)
-}
-
-fn refused(plugin: &Plugin, failure: AuthFailure, scope: Option<&str>) -> Rejection {
-    Rejection::Auth {
-        failure,
-        challenge: plugin.policy.challenge(failure, scope),
-    }
 }
 
 /// What the log gets, and what the client gets.

@@ -1,10 +1,13 @@
 //! What bounds the use of one token: how often, how much at once, from where.
 
 use std::fmt;
+use std::net::IpAddr;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
 use ipnet::IpNet;
+
+use crate::network;
 
 /// So many in a time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -78,6 +81,14 @@ pub struct TokenLimits {
 }
 
 impl TokenLimits {
+    /// Most networks of one token: each request is compared with them.
+    pub const MOST_NETWORKS: usize = 100;
+
+    /// Whether a request may come from this address.
+    pub fn admit(&self, client: IpAddr) -> bool {
+        self.networks.is_empty() || network::covers(&self.networks, client)
+    }
+
     /// Whether nothing is bounded.
     pub fn is_empty(&self) -> bool {
         *self == Self::default()

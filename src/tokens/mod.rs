@@ -24,6 +24,7 @@ mod scopes;
 mod selector;
 mod table;
 mod token;
+mod usage;
 
 use std::fmt;
 use std::hash::{Hash, Hasher};
@@ -39,6 +40,7 @@ pub use scopes::{Call, CompiledScopes, ScopeList, ScopeListId, ScopeLists};
 pub use selector::{Selector, SelectorError};
 pub use table::{Applied, TokenTable};
 pub use token::{Ended, Plugins, Slot, State, Status, Token, TokenShared};
+pub use usage::{Exceeded, Place};
 
 /// What a token is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]

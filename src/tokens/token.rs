@@ -2,12 +2,14 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
 use jiff::Timestamp;
 use jiff::tz::Offset;
 
+use super::usage::Usage;
 use super::{Level, ScopeListId, TokenLimits};
+use crate::network::Network;
 
 /// One secret of one token. Immutable: a change makes another one and puts it in its place.
 ///
@@ -194,55 +196,90 @@ impl Plugins {
 }
 
 /// What changes while a token is used, and outlives each of its records.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct TokenShared {
-    /// Last use of the current and of the previous secret, in minutes since 1970;
-    /// [`NEVER`] if there was none.
-    last_use: [AtomicI64; 2],
+    /// Of the current and of the previous secret.
+    last_use: [LastUse; 2],
+    /// What was used of its limits, with either secret.
+    pub(super) usage: Usage,
+}
+
+/// When a secret was used last, and from where. Of two uses in the same moment either may leave
+/// its network.
+#[derive(Debug)]
+struct LastUse {
+    /// Minutes since 1970; [`NEVER`] if it was not used.
+    minute: AtomicI64,
+    /// [`Network::to_bits`] of the first use in that minute.
+    network: AtomicU64,
 }
 
 /// No use yet.
 const NEVER: i64 = i64::MIN;
 
-impl TokenShared {
-    /// Notes a use. A hot token writes once a minute; every other use only reads, so that the
-    /// workers do not take its cache line from each other.
-    pub fn used(&self, slot: Slot, now: Timestamp) {
-        let minute = now.as_second().div_euclid(60);
-        let cell = self.cell(slot);
-        if cell.load(Ordering::Relaxed) < minute {
-            cell.fetch_max(minute, Ordering::Relaxed);
+impl Default for LastUse {
+    fn default() -> Self {
+        Self {
+            minute: AtomicI64::new(NEVER),
+            network: AtomicU64::new(Network::NOWHERE),
         }
     }
+}
 
-    /// The minute of the last use of a secret.
-    pub fn last_use(&self, slot: Slot) -> Option<Timestamp> {
-        let minute = self.cell(slot).load(Ordering::Relaxed);
-        (minute != NEVER)
-            .then(|| Timestamp::from_second(minute.saturating_mul(60)).ok())
-            .flatten()
+impl LastUse {
+    /// Takes what is later than what is there; whether it is.
+    fn note(&self, minute: i64, network: u64) -> bool {
+        if self.minute.load(Ordering::Relaxed) >= minute {
+            return false;
+        }
+        self.network.store(network, Ordering::Relaxed);
+        self.minute.fetch_max(minute, Ordering::Release) < minute
+    }
+}
+
+impl TokenShared {
+    /// Notes a use; whether it is the first of this secret in this minute. A hot token writes once
+    /// a minute; every other use only reads, so that the workers do not take its cache line from
+    /// each other.
+    pub fn used(&self, slot: Slot, now: Timestamp, network: Network) -> bool {
+        let minute = now.as_second().div_euclid(60);
+        self.of(slot).note(minute, network.to_bits())
+    }
+
+    /// The minute of the last use of a secret, and the network of the first use in it.
+    pub fn last_use(&self, slot: Slot) -> Option<(Timestamp, Option<Network>)> {
+        let last = self.of(slot);
+        let minute = last.minute.load(Ordering::Acquire);
+        if minute == NEVER {
+            return None;
+        }
+        let at = Timestamp::from_second(minute.saturating_mul(60)).ok()?;
+        let network = last.network.load(Ordering::Relaxed);
+        Some((at, Network::from_bits(network)))
+    }
+
+    /// What [`Self::last_use`] gave before the process began: the minute since 1970. A later use
+    /// stays.
+    pub fn restore_use(&self, slot: Slot, minute: i64, network: Option<Network>) {
+        let network = network.map_or(Network::NOWHERE, Network::to_bits);
+        self.of(slot).note(minute, network);
     }
 
     /// The current secret became the previous one: its last use goes with it. To be called
     /// once, before the new secret enters the table.
     pub fn rotated(&self) {
-        let minute = self.cell(Slot::Current).swap(NEVER, Ordering::Relaxed);
-        self.cell(Slot::Previous).store(minute, Ordering::Relaxed);
+        let (current, previous) = (self.of(Slot::Current), self.of(Slot::Previous));
+        let network = current.network.swap(Network::NOWHERE, Ordering::Relaxed);
+        let minute = current.minute.swap(NEVER, Ordering::Relaxed);
+        previous.network.store(network, Ordering::Relaxed);
+        previous.minute.store(minute, Ordering::Release);
     }
 
     /// The last use of one secret.
-    fn cell(&self, slot: Slot) -> &AtomicI64 {
+    fn of(&self, slot: Slot) -> &LastUse {
         match slot {
             Slot::Current => &self.last_use[0],
             Slot::Previous => &self.last_use[1],
-        }
-    }
-}
-
-impl Default for TokenShared {
-    fn default() -> Self {
-        Self {
-            last_use: [AtomicI64::new(NEVER), AtomicI64::new(NEVER)],
         }
     }
 }
@@ -342,25 +379,55 @@ mod tests {
 
     #[test]
     fn last_use_is_kept_by_the_minute_and_moves_with_its_secret() {
+        let network = |text: &str| text.parse::<Network>().unwrap();
+        let (home, work) = (network("192.0.2.0/24"), network("2001:db8::/64"));
         let shared = TokenShared::default();
         assert_eq!(shared.last_use(Slot::Current), None);
-        shared.used(Slot::Current, at("2026-11-20T12:00:59Z"));
-        shared.used(Slot::Current, at("2026-11-20T11:00:00Z")); // a clock that went back
-        assert_eq!(
-            shared.last_use(Slot::Current),
-            Some(at("2026-11-20T12:00:00Z"))
-        );
+        assert!(shared.used(Slot::Current, at("2026-11-20T12:00:59Z"), home));
+        // The same minute, and a clock that went back.
+        for later in ["2026-11-20T12:00:59.9Z", "2026-11-20T11:00:00Z"] {
+            assert!(!shared.used(Slot::Current, at(later), work));
+        }
+        let noon = Some((at("2026-11-20T12:00:00Z"), Some(home)));
+        assert_eq!(shared.last_use(Slot::Current), noon);
         shared.rotated();
         assert_eq!(shared.last_use(Slot::Current), None);
+        assert_eq!(shared.last_use(Slot::Previous), noon);
+        assert!(shared.used(Slot::Previous, at("2026-11-20T12:01:00Z"), work));
         assert_eq!(
             shared.last_use(Slot::Previous),
-            Some(at("2026-11-20T12:00:00Z"))
-        );
-        shared.used(Slot::Previous, at("2026-11-20T12:01:00Z"));
-        assert_eq!(
-            shared.last_use(Slot::Previous),
-            Some(at("2026-11-20T12:01:00Z"))
+            Some((at("2026-11-20T12:01:00Z"), Some(work)))
         );
         assert_eq!(shared.last_use(Slot::Current), None);
+    }
+
+    #[test]
+    fn a_restored_use_is_taken_unless_there_is_a_later_one() {
+        let shared = TokenShared::default();
+        let network: Network = "192.0.2.0/24".parse().unwrap();
+        shared.restore_use(Slot::Current, 29_000_000, Some(network));
+        let first = Timestamp::from_second(29_000_000 * 60).unwrap();
+        assert_eq!(shared.last_use(Slot::Current), Some((first, Some(network))));
+        shared.restore_use(Slot::Current, 28_000_000, None);
+        assert_eq!(shared.last_use(Slot::Current), Some((first, Some(network))));
+        shared.restore_use(Slot::Current, 29_000_001, None);
+        let second = Timestamp::from_second(29_000_001 * 60).unwrap();
+        assert_eq!(shared.last_use(Slot::Current), Some((second, None)));
+    }
+
+    /// Many uses in the first second of a minute: one of them is the first.
+    #[test]
+    fn one_use_in_a_minute_is_the_first() {
+        let shared = TokenShared::default();
+        let (now, network) = (at("2026-11-20T12:00:00Z"), "10.0.0.0/24".parse().unwrap());
+        let used = || (0..100).filter(|_| shared.used(Slot::Current, now, network));
+        let firsts = std::thread::scope(|scope| {
+            let threads: Vec<_> = (0..4).map(|_| scope.spawn(|| used().count())).collect();
+            threads
+                .into_iter()
+                .map(|made| made.join().unwrap())
+                .sum::<usize>()
+        });
+        assert_eq!(firsts, 1);
     }
 }

@@ -86,8 +86,11 @@ pub(super) enum Kind {
         /// Most bytes.
         max: u64,
     },
-    /// A string such as `600/min`, or `off`.
-    Rate,
+    /// A string such as `600/min`.
+    Rate {
+        /// Or `off`.
+        off: bool,
+    },
     /// A boolean.
     Flag,
     /// A string, a number or a boolean.
@@ -136,7 +139,8 @@ impl Kind {
             Self::Integer { .. } => "a whole number".to_owned(),
             Self::Duration { .. } => "a duration such as `30s`".to_owned(),
             Self::Size { .. } => "a size such as `64MiB`, or a number of bytes".to_owned(),
-            Self::Rate => "a rate such as `600/min`, or `off`".to_owned(),
+            Self::Rate { off: true } => "a rate such as `600/min`, or `off`".to_owned(),
+            Self::Rate { off: false } => "a rate such as `600/min`".to_owned(),
             Self::Flag => "`true` or `false`".to_owned(),
             Self::Scalar => "a string, a number or a boolean".to_owned(),
             Self::Time => "a time such as `2026-12-02T14:00:00Z`".to_owned(),

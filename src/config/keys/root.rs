@@ -283,9 +283,36 @@ static TOKEN: Table = Table {
             "not valid from then on",
         ),
         key("not_before", Kind::Time, Absent::Unset, "not valid before"),
+        key(
+            "rate",
+            Kind::Rate { off: false },
+            Absent::Unset,
+            "requests in a time, evenly; as many as it names may come at once",
+        ),
+        key(
+            "quota",
+            Kind::Rate { off: false },
+            Absent::Unset,
+            "requests in each second, minute, hour or day of the clock (UTC)",
+        ),
+        key(
+            "concurrency",
+            Kind::Integer {
+                min: 1,
+                max: 1_000_000,
+            },
+            Absent::Unset,
+            "requests at the same time, streams included",
+        ),
+        key(
+            "networks",
+            Kind::List(&NETWORK),
+            Absent::Unset,
+            "where its requests may come from, as `trusted_proxies` name the client; anywhere by default",
+        ),
         key("note", Kind::Text("a string"), Absent::Unset, "for people"),
     ],
-    later: &["rate", "quota", "concurrency", "networks"],
+    later: &[],
 };
 
 /// One of `secrets`
@@ -405,7 +432,7 @@ static LIMITS: Table = Table {
         ),
         key(
             "failed_auth",
-            Kind::Rate,
+            Kind::Rate { off: true },
             Absent::Text("600/min"),
             "wrong credentials of one network (IPv4 /24, IPv6 /64)",
         ),
@@ -420,7 +447,7 @@ static LIMITS: Table = Table {
         ),
         key(
             "body_rate",
-            Kind::Rate,
+            Kind::Rate { off: true },
             Absent::Text("100/s"),
             "least bytes of a request body that is waited for; `body_idle` is given in advance",
         ),

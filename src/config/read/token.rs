@@ -1,13 +1,18 @@
 //! `[tokens.KEY]`: declared tokens.
 
+use std::num::NonZeroU32;
+use std::sync::Arc;
+
+use ipnet::IpNet;
 use jiff::Timestamp;
+use toml::de::DeValue;
 
 use super::upstream::referenced;
 use crate::config::section::{Reading, Section, understood};
 use crate::config::values::{self, Fault};
 use crate::config::{DeclaredSecret, DeclaredToken, Selector, SelectorError, Spanned};
 use crate::problems::Place;
-use crate::tokens::{Fingerprint, Level};
+use crate::tokens::{Fingerprint, Level, TokenLimits};
 
 /// Shortest secret, in bytes: what is shorter can be guessed.
 const SHORTEST: usize = 16;
@@ -99,10 +104,52 @@ fn token(
         grace,
         not_before: not_before.map(|(time, _)| time),
         expires: expires.map(|(time, _)| time),
-        limits: None,
+        limits: limits(section, reading),
         note: section.text("note", reading).map(|note| note.value),
         id,
         at,
+    }
+}
+
+/// `rate`, `quota`, `concurrency` and `networks`; `None`: none of them.
+fn limits(section: &Section<'_>, reading: &mut Reading<'_>) -> Option<Arc<TokenLimits>> {
+    let concurrency = section.integer("concurrency", reading);
+    let limits = TokenLimits {
+        rate: section.rate("rate", reading),
+        quota: section.rate("quota", reading),
+        concurrency: concurrency
+            .and_then(|most| u32::try_from(most).ok())
+            .and_then(NonZeroU32::new),
+        networks: networks(section, reading),
+    };
+    (!limits.is_empty()).then(|| Arc::new(limits))
+}
+
+/// `networks`. An empty list could mean anywhere or nowhere.
+fn networks(section: &Section<'_>, reading: &mut Reading<'_>) -> Vec<IpNet> {
+    let list = section.list("networks", reading, values::network);
+    if let Some(at) = empty_list(section, "networks") {
+        reading
+            .problems
+            .add(&at, format!("`{}` is empty", at.key))
+            .help("leave it out if the token may be used from anywhere");
+    }
+    let most = TokenLimits::MOST_NETWORKS;
+    if let Some((_, at)) = list.get(most) {
+        let message = format!("a token has at most {most} networks");
+        reading
+            .problems
+            .add(at, message)
+            .help("write networks that hold several of them");
+    }
+    list.into_iter().map(|(network, _)| network).collect()
+}
+
+/// Where a list without any entry was written.
+fn empty_list(section: &Section<'_>, name: &str) -> Option<Place> {
+    match section.find(name)? {
+        (DeValue::Array(items), at) if items.is_empty() => Some(at),
+        _ => None,
     }
 }
 
@@ -118,7 +165,7 @@ fn ended(end: Option<&(Timestamp, Place)>, message: &str, reading: &mut Reading<
 /// `plugins`: names, which are compared with the plugins once all are known.
 fn plugins(section: &Section<'_>, reading: &mut Reading<'_>) -> Vec<Spanned<String>> {
     let list = section.list("plugins", reading, |text| Ok(text.to_owned()));
-    not_empty(section, "plugins", list.len(), reading);
+    not_empty(section, "plugins", reading);
     list.into_iter()
         .map(|(value, at)| Spanned { value, at })
         .collect()
@@ -134,19 +181,15 @@ fn scopes(section: &Section<'_>, reading: &mut Reading<'_>) -> Vec<Spanned<Selec
             )
         })
     });
-    not_empty(section, "scopes", list.len(), reading);
+    not_empty(section, "scopes", reading);
     list.into_iter()
         .map(|(value, at)| Spanned { value, at })
         .collect()
 }
 
 /// An empty list was left so by mistake, or grants nothing on purpose; neither is a token.
-fn not_empty(section: &Section<'_>, name: &str, found: usize, reading: &mut Reading<'_>) {
-    let empty_list = matches!(
-        section.find(name),
-        Some((toml::de::DeValue::Array(items), _)) if items.is_empty()
-    );
-    if let (Some(at), 0, true) = (section.written(name), found, empty_list) {
+fn not_empty(section: &Section<'_>, name: &str, reading: &mut Reading<'_>) {
+    if let Some(at) = empty_list(section, name) {
         let message = format!("`{}` is empty: the token could call nothing", at.key);
         reading
             .problems

@@ -78,9 +78,13 @@ impl Section<'_> {
         })
     }
 
-    /// So many in a time. `None`: `off`, or a problem.
+    /// So many in a time. `None`: `off`, not written, or a problem.
     pub(in crate::config) fn rate(&self, name: &str, reading: &mut Reading<'_>) -> Option<Rate> {
-        self.parsed(name, reading, values::rate).flatten()
+        let Kind::Rate { off } = self.described(name).kind else {
+            unreachable!("`{name}` is described as something else than a rate");
+        };
+        let read = |text: &str| values::rate(text, off);
+        self.parsed(name, reading, read).flatten()
     }
 
     /// A size in bytes within its bounds; 0 after a problem.

@@ -55,20 +55,20 @@ pub(in crate::config) fn bytes(text: &str) -> Result<u64, Fault> {
     })
 }
 
-/// `10/s`, `600/min`, `1000/h`, `1000/day`, and `None` for `off`.
-pub(in crate::config) fn rate(text: &str) -> Result<Option<Rate>, Fault> {
-    if text == "off" {
+/// `10/s`, `600/min`, `1000/h`, `1000/day`, and where it may be `off`, `None` for that.
+pub(in crate::config) fn rate(text: &str, off: bool) -> Result<Option<Rate>, Fault> {
+    if off && text == "off" {
         return Ok(None);
     }
-    let fault = || {
-        Fault::with(
-            "is not a rate",
-            "write a whole number and a time: `10/s`, `600/min`, `1000/h`, `1000/day`; or `off`",
-        )
-    };
     match Rate::parse(text) {
         Ok(rate) => Ok(Some(rate)),
-        Err(RateError::Form) => Err(fault()),
+        Err(RateError::Form) => Err(Fault::with(
+            "is not a rate",
+            format!(
+                "write a whole number and a time: `10/s`, `600/min`, `1000/h`, `1000/day`{}",
+                if off { "; or `off`" } else { "" }
+            ),
+        )),
         Err(RateError::Bounds) => Err(Fault::with(
             "is out of bounds",
             format!("at least 1 and at most {} in this time", Rate::MOST),

@@ -10,9 +10,6 @@ use super::super::{Rate, TokenLimits};
 use super::fields::{Field, Fields};
 use super::line::Line;
 
-/// Most networks of one token.
-const MAX_NETWORKS: usize = 100;
-
 impl<'a> Line<'a> {
     /// `rate`, `quota`, `concurrency` and `networks`
     pub(super) fn limits(&mut self, fields: &Fields<'a>) -> Option<Arc<TokenLimits>> {
@@ -52,10 +49,11 @@ impl<'a> Line<'a> {
         let Some(texts) = self.list(raw, Field::Networks) else {
             return Vec::new();
         };
-        if texts.len() > MAX_NETWORKS {
+        let most = TokenLimits::MOST_NETWORKS;
+        if texts.len() > most {
             self.fault(
                 Some(raw),
-                format!("`networks` has more than {MAX_NETWORKS} entries"),
+                format!("`networks` has more than {most} entries"),
             );
         }
         let networks: Option<Vec<IpNet>> = texts.iter().map(|text| text.parse().ok()).collect();
