@@ -415,9 +415,14 @@ mod tests {
                  after 60 seconds.",
             ],
         );
+    }
+
+    #[test]
+    fn what_is_no_rate_is_told_as_well() {
+        let ms = Duration::from_millis;
         check_refusal(
             Exceeded::Quota {
-                quota: rate("1000/day"),
+                quota: Rate::parse("1000/day").unwrap(),
                 wait: ms(3_600_000),
             }
             .into(),

@@ -86,25 +86,7 @@ fn world() -> World {
         record.plugins = Plugins::new(["shop", "todo"]);
         record.scopes = Arc::new(ScopeList::new([Selector::OperationId("list".into())]));
     });
-    let only = |network: &str| {
-        let networks = vec![network.parse().unwrap()];
-        let limits = TokenLimits {
-            networks,
-            ..TokenLimits::default()
-        };
-        Some(Arc::new(limits))
-    };
-    put("here", Level::Service, &|record| {
-        record.limits = only("192.0.2.0/28");
-    });
-    put("there", Level::Service, &|record| {
-        record.limits = only("10.0.0.0/8");
-        record.scopes = Arc::new(ScopeList::new([Selector::OperationId("list".into())]));
-    });
-    put("there-shop", Level::Service, &|record| {
-        record.limits = only("10.0.0.0/8");
-        record.plugins = Plugins::new(["shop"]);
-    });
+    bound_to_networks(&put);
     put("late", Level::User, &|record| record.not_before = after);
     put("old", Level::User, &|record| record.expires = before);
     put("out", Level::Service, &|record| {
@@ -126,6 +108,29 @@ fn world() -> World {
         *selector == Selector::OperationId(operations[operation].to_owned())
     });
     World { table, scopes }
+}
+
+/// Tokens that are bound to networks: `here` may do all from home, the others nothing.
+fn bound_to_networks(put: &dyn Fn(&str, Level, &dyn Fn(&mut TokenRecord))) {
+    let only = |network: &str| {
+        let networks = vec![network.parse().unwrap()];
+        let limits = TokenLimits {
+            networks,
+            ..TokenLimits::default()
+        };
+        Some(Arc::new(limits))
+    };
+    put("here", Level::Service, &|record| {
+        record.limits = only("192.0.2.0/28");
+    });
+    put("there", Level::Service, &|record| {
+        record.limits = only("10.0.0.0/8");
+        record.scopes = Arc::new(ScopeList::new([Selector::OperationId("list".into())]));
+    });
+    put("there-shop", Level::Service, &|record| {
+        record.limits = only("10.0.0.0/8");
+        record.plugins = Plugins::new(["shop"]);
+    });
 }
 
 fn policy(require: Require, header: &str) -> Policy {

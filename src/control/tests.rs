@@ -14,10 +14,8 @@ use tempfile::TempDir;
 use super::{
     Control, Edges, Fetched, Fetching, Listening, Order, Outcome, Shared, Source, Stage, Trigger,
 };
-use crate::auth::Failures;
 use crate::config::{Limits, ListenerKind, Log};
-use crate::telemetry::Labels;
-use crate::tokens::{Fingerprint, ScopeLists, TokenTable};
+use crate::tokens::Fingerprint;
 
 /// What the edges were asked, and what they answer.
 #[derive(Debug, Default)]

@@ -11,25 +11,22 @@ use std::cell::RefCell;
 use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
-use std::time::Instant;
 
 use bytes::Bytes;
 use http::request::Parts;
-use http::{HeaderMap, HeaderValue, Method, Request, Response, header};
+use http::{HeaderValue, Method, Request, Response, header};
 use hyper::body::Incoming;
 use jiff::Timestamp;
 
 use crate::access;
 use crate::answer::{Body, Content, Ledger, Recorder};
-use crate::auth::{AuthError, AuthFailure, Principal};
+use crate::auth::Principal;
 use crate::body::{RequestBody, Upload};
 use crate::callers::{Callers, RequestIds};
 use crate::control::Shared;
 use crate::documents::{self, Found};
 use crate::headers::{self, ClientView, Trust};
 use crate::local;
-use crate::network::Network;
 use crate::outbound::{Errand, Stamp, errand, refuse_repeated};
 use crate::rejection::Rejection;
 use crate::server::{Cut, Event, Handler, ListenerId, Peer, Settings};

@@ -432,8 +432,8 @@ mod tests {
     fn one_use_in_a_minute_is_the_first() {
         let shared = TokenShared::default();
         let (now, network) = (at("2026-11-20T12:00:00Z"), "10.0.0.0/24".parse().unwrap());
+        let used = || (0..100).filter(|_| shared.used(Slot::Current, now, network));
         let firsts = std::thread::scope(|scope| {
-            let used = || (0..100).filter(|_| shared.used(Slot::Current, now, network));
             let threads: Vec<_> = (0..4).map(|_| scope.spawn(|| used().count())).collect();
             threads
                 .into_iter()

@@ -274,7 +274,8 @@ proptest! {
 
 #[test]
 fn rates() {
-    let shown = |text: &str| match rate(text) {
+    assert!(rate("off", false).is_err());
+    let shown = |text: &str| match rate(text, true) {
         Ok(Some(rate)) => format!("{} in {:?}", rate.count, rate.period),
         Ok(None) => "off".to_owned(),
         Err(fault) => fault.what,

@@ -87,6 +87,8 @@ impl fmt::Display for Exceeded {
     }
 }
 
+impl std::error::Error for Exceeded {}
+
 /// The noun for so many.
 const fn plural(count: u32) -> &'static str {
     if count == 1 { "request" } else { "requests" }

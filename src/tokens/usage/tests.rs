@@ -100,17 +100,17 @@ proptest! {
         let (bucket, period) = (Bucket::default(), Period::default());
         let mut now = after(0);
         for (seconds, requests) in jumps {
-            now = now + jiff::SignedDuration::from_secs(seconds);
+            now += jiff::SignedDuration::from_secs(seconds);
             for _ in 0..requests {
                 if let Err(wait) = bucket.take(rate, now) {
                     let (each, _) = steps_of(rate);
                     prop_assert!(wait <= Duration::from_nanos(each + OVERTAKEN));
-                    now = now + wait;
+                    now += wait;
                     prop_assert_eq!(bucket.take(rate, now), Ok(()));
                 }
                 if let Err(wait) = period.take(quota, now) {
                     prop_assert!(wait <= quota.period + Duration::from_secs(1));
-                    now = now + wait;
+                    now += wait;
                     prop_assert_eq!(period.take(quota, now), Ok(()));
                 }
             }
@@ -149,9 +149,9 @@ proptest! {
     }
 }
 
-/// [`super::steps`], under a name that a test's arguments do not hide.
+/// [`steps`], under a name that a test's arguments do not hide.
 fn steps_of(rate: Rate) -> (u64, u64) {
-    super::steps(rate)
+    steps(rate)
 }
 
 #[test]
@@ -254,8 +254,8 @@ fn no_thread_takes_more_than_there_is() {
         (limits(Some("500/day"), Some("700/day"), 1000), 500),
     ] {
         let shared = Arc::new(TokenShared::default());
+        let work = || (0..500).filter(|_| shared.enter(&limits, now).is_ok());
         let entered = thread::scope(|scope| {
-            let work = || (0..500).filter(|_| shared.enter(&limits, now).is_ok());
             let threads: Vec<_> = (0..4).map(|_| scope.spawn(|| work().count())).collect();
             threads
                 .into_iter()
