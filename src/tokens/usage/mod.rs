@@ -301,4 +301,3 @@ const fn join(number: u64, count: u32) -> u64 {
 
 #[cfg(test)]
 mod tests;
-impl std::error::Error for Exceeded {}
