@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 
 use super::documents::Ask;
 use super::{Control, Edges, Inputs, Outcome, Refused, Source, Stage, Trigger, declared};
-use crate::config::{self, Config, Inputs as _, ListenerKind};
+use crate::config::{self, Config, ListenerKind};
 use crate::problems::{Place, Problems};
 use crate::snapshot::{Apis, Material, Published, Snapshot};
 
