@@ -98,7 +98,7 @@ impl Watch {
             };
             if let Some(early) = &mut *early.lock().unwrap_or_else(PoisonError::into_inner) {
                 early.push(event);
-            } else if let Some(quiet) = matters(&event, &heeded.load()) {
+            } else if let Some(quiet) = matters(&event, &heeded.load_full()) {
                 let _ = sender.send(quiet);
             }
         });
@@ -156,7 +156,7 @@ impl Watch {
         self.dirty |= match early {
             None => strange,
             Some(events) => {
-                let heeded = self.heeded.load();
+                let heeded = self.heeded.load_full();
                 events.iter().any(|event| matters(event, &heeded).is_some())
             }
         };
@@ -224,7 +224,7 @@ impl Watch {
         };
         let _ = tokio::time::timeout(PATIENCE, silence).await;
         self.quiet = QUIET;
-        self.watch(self.heeded.load().open.clone());
+        self.watch(self.heeded.load_full().open.clone());
         self.seen = self.looks();
         self.dirty = false;
     }

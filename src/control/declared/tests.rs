@@ -107,7 +107,7 @@ impl Scene {
         let next = if scratch {
             let records = scratch::read_files(&config, &mut inputs, &mut problems);
             (!problems.has_problems())
-                .then(|| tokens.from_scratch(&config, records, lists, self.now))
+                .then(|| tokens.by_records(&config, &records, lists, self.now))
         } else {
             tokens.next(&config, &mut inputs, lists, self.now, &mut problems)
         };
