@@ -202,7 +202,9 @@ impl FileRead {
         all.update([u8::from(
             blocks.iter().map(|block| block.range.len()).sum::<usize>() < bytes.len(),
         )]);
-        blocks.iter().for_each(|block| all.update(block.digest.0));
+        for block in &blocks {
+            all.update(block.digest.0);
+        }
         Self {
             digest: all.finalize().into(),
             blocks: Some(blocks.into()),

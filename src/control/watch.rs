@@ -12,7 +12,7 @@ use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use arc_swap::ArcSwap;
 use notify::{RecommendedWatcher, RecursiveMode, Watcher};
@@ -39,6 +39,8 @@ pub struct Watch {
     quiet: Duration,
     /// What happened before it is known which files matter; `None` from then on.
     early: Early,
+    /// Since when that is noted.
+    since: SystemTime,
     folders: BTreeSet<PathBuf>,
     files: BTreeSet<PathBuf>,
     /// What is heeded.
@@ -50,7 +52,7 @@ pub struct Watch {
 }
 
 /// Enough of a file's metadata to suspect a change.
-type Look = Option<(u64, u64, Option<std::time::SystemTime>)>;
+type Look = Option<(u64, u64, Option<SystemTime>)>;
 
 /// Shared with the thread that events come from.
 type Early = Arc<Mutex<Option<Vec<notify::Event>>>>;
@@ -75,6 +77,7 @@ impl Watch {
             sender,
             quiet: QUIET,
             early: Early::default(),
+            since: SystemTime::now(),
             folders: BTreeSet::new(),
             files: BTreeSet::new(),
             heeded: Arc::default(),
@@ -95,7 +98,7 @@ impl Watch {
             };
             if let Some(early) = &mut *early.lock().unwrap_or_else(PoisonError::into_inner) {
                 early.push(event);
-            } else if let Some(quiet) = matters(&event, &heeded.load()) {
+            } else if let Some(quiet) = matters(&event, &heeded.load_full()) {
                 let _ = sender.send(quiet);
             }
         });
@@ -114,6 +117,7 @@ impl Watch {
             return;
         };
         *self.early.lock().unwrap_or_else(PoisonError::into_inner) = Some(Vec::new());
+        self.since = SystemTime::now();
         for folder in folders_of(&absolute(file)) {
             if watcher.watch(&folder, RecursiveMode::NonRecursive).is_ok() {
                 self.folders.insert(folder);
@@ -148,14 +152,23 @@ impl Watch {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .take();
+        let first = early.is_some();
         self.dirty |= match early {
             None => strange,
             Some(events) => {
-                let heeded = self.heeded.load();
+                let heeded = self.heeded.load_full();
                 events.iter().any(|event| matters(event, &heeded).is_some())
             }
         };
         let now = self.looks();
+        if first {
+            // No event tells of what another machine writes.
+            let late = |look: &Look| look.is_some_and(|(_, _, at)| at > Some(self.since));
+            self.dirty |= self
+                .files
+                .iter()
+                .any(|file| now.get(file).is_some_and(late));
+        }
         let before = std::mem::replace(&mut self.seen, now);
         for (path, look) in before {
             self.seen.entry(path).and_modify(|now| *now = look);
@@ -211,7 +224,7 @@ impl Watch {
         };
         let _ = tokio::time::timeout(PATIENCE, silence).await;
         self.quiet = QUIET;
-        self.watch(self.heeded.load().open.clone());
+        self.watch(self.heeded.load_full().open.clone());
         self.seen = self.looks();
         self.dirty = false;
     }

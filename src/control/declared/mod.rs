@@ -85,7 +85,7 @@ impl Tokens {
         if problems.has_problems() {
             return None;
         }
-        Some(self.from_scratch(config, files, lists, now))
+        Some(self.by_records(config, &files, lists, now))
     }
 
     /// By what is new. `None`: something is wrong, or perhaps is.
@@ -143,10 +143,10 @@ impl Tokens {
 
     /// By records that are known to be right. What they stand in is not known: the next time they
     /// are all new.
-    fn from_scratch(
+    fn by_records(
         &self,
         config: &Config,
-        records: Vec<TokenRecord>,
+        records: &[TokenRecord],
         lists: &ScopeLists,
         now: Timestamp,
     ) -> Next {
@@ -156,7 +156,7 @@ impl Tokens {
             .iter()
             .for_each(|token| change.declared(token, now));
         let mut entries = Vec::new();
-        for record in &records {
+        for record in records {
             change.line(record, &mut entries);
         }
         let unknown = Fingerprint::of(b"");
