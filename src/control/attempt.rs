@@ -107,21 +107,12 @@ impl<E: Edges> Control<E> {
         if self.published.is_some() && digest == self.digest {
             return Err(Outcome::Unchanged);
         }
-        self.open_state(&config.state_directory, now);
-        let tokens = self.tokens.next(
-            &config,
-            &mut inputs,
-            &self.shared.scopes,
-            now,
-            &mut problems,
-        );
-        drop(inputs);
-        let Some(tokens) = tokens.filter(|tokens| self.is_free(tokens, &config, &mut problems))
-        else {
+        let Some(tokens) = self.declared(&config, inputs, now, &mut problems) else {
             return refuse(Stage::Validate, problems, digest);
         };
         let apis = self.documents.apis();
-        let material = self.material(&apis, digest, text, now);
+        let directory = config.state_directory.clone();
+        let material = self.material(&apis, digest, text, (&directory, now));
         match Snapshot::compile(config, &material, &mut problems) {
             Some(snapshot) => Ok(Candidate {
                 snapshot,
@@ -132,6 +123,22 @@ impl<E: Edges> Control<E> {
             }),
             None => refuse(Stage::Compile, problems, digest),
         }
+    }
+
+    /// The tokens that a configuration declares. `None`: there are problems.
+    fn declared(
+        &mut self,
+        config: &Config,
+        mut inputs: Inputs,
+        now: Timestamp,
+        problems: &mut Problems,
+    ) -> Option<declared::Next> {
+        self.open_state(&config.state_directory, now);
+        let lists = &self.shared.scopes;
+        let tokens = self
+            .tokens
+            .next(config, &mut inputs, lists, now, problems)?;
+        self.is_free(&tokens, config, problems).then_some(tokens)
     }
 
     /// Whether no declared secret is that of a token which commands made.
@@ -185,7 +192,7 @@ impl<E: Edges> Control<E> {
         apis: &'a Apis,
         digest: [u8; 32],
         text: [u8; 32],
-        now: Timestamp,
+        (directory, now): (&Path, Timestamp),
     ) -> Material<'a> {
         Material {
             generation: self.generation + 1,
@@ -200,6 +207,7 @@ impl<E: Edges> Control<E> {
             fly_app: self.fly_app.clone(),
             dev: matches!(self.source, Source::Text { dev: true, .. }),
             // What did not change is not what is wrong.
+            stored_tokens: super::state::exists(directory),
             strict: self.text != Some(text),
             hiding: self.hiding(),
             strict_if_fetched: self.text.is_some_and(|running| running != text) || self.rehearsal,
@@ -259,6 +267,10 @@ impl<E: Edges> Control<E> {
         // after: at no moment is a live secret refused.
         self.text = Some(text);
         self.documents.settled();
+        let changes = self
+            .published
+            .is_some()
+            .then(|| tokens.changes(&self.shared.scopes));
         let retired = self.tokens.enter(tokens, &self.shared.tokens);
         let wanted = wanted(&snapshot.config);
         self.edges
@@ -268,6 +280,9 @@ impl<E: Edges> Control<E> {
             None => self.published = Some(Arc::new(Published::new(snapshot))),
         }
         retired.leave(&self.shared.tokens);
+        if let Some(changes) = changes {
+            self.note_declared(&changes);
+        }
         for bound in added {
             self.edges.listen(bound);
         }

@@ -388,7 +388,7 @@ impl<E: Edges> Control<E> {
             reload_last_success: self.last_success,
             reloads: self.reloads.clone(),
             config_pending_rejected: self.refused.is_some(),
-            token_expiry: self.tokens.expiry(),
+            token_expiry: self.token_ends(),
             certificates,
         }
     }

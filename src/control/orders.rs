@@ -1,15 +1,16 @@
 //! Orders about tokens and looks at them, as the admin API and the command line give them.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::declared::Tokens;
-use super::state::{Desk, Reader, Scene, StoreError};
+use super::declared::{Changes, Tokens};
+use super::state::{Deed, Desk, Reader, Scene, StoreError, audited};
 use super::{Control, Edges, Shared, explain};
-use crate::tokens::{Done, Fault, Flow, Look, Order, Token, Who};
+use crate::tokens::{Done, Fault, Flow, Look, Order, Token, TokenRecord, Who};
 
 /// A look or a flow that is ready to be taken on another thread: it may go through a million
 /// tokens.
@@ -137,6 +138,52 @@ impl<E: Edges> Control<E> {
     pub fn used(&mut self, token: &Arc<Token>, now: Timestamp) {
         if let Some(desk) = &mut self.desk {
             desk.used(token, now);
+        }
+    }
+
+    /// When service tokens end, declared ones and others.
+    pub(super) fn token_ends(&self) -> BTreeMap<Arc<str>, Timestamp> {
+        let mut ends = self.tokens.expiry();
+        ends.extend(self.desk.iter().flat_map(Desk::ends));
+        ends
+    }
+
+    /// Reports what became of declared tokens: a line for each, and an entry of the audit.
+    pub(super) fn note_declared(&mut self, changes: &Changes) {
+        let by = format!("configuration, generation {}", self.generation);
+        let mut deeds = Vec::new();
+        let audited = |record: &Option<TokenRecord>| record.as_ref().map_or(Value::Null, audited);
+        for change in &changes.of {
+            deeds.push(Deed {
+                action: change.action(),
+                id: change.id(),
+                by: &by,
+                before: audited(&change.before),
+                after: audited(&change.after),
+            });
+        }
+        if changes.more > 0 {
+            deeds.push(Deed {
+                action: "declare",
+                id: "*",
+                by: &by,
+                before: Value::Null,
+                after: json!({ "tokens": changes.more }),
+            });
+        }
+        let now = Timestamp::now();
+        let head = self
+            .desk
+            .as_mut()
+            .and_then(|desk| desk.note_declared(&deeds, now));
+        for deed in &deeds {
+            tracing::info!(
+                action = deed.action,
+                token = deed.id,
+                by,
+                audit = head,
+                "declared token changed"
+            );
         }
     }
 

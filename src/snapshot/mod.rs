@@ -89,6 +89,8 @@ pub struct Material<'a> {
     pub fly_app: Option<String>,
     /// Whether this is `dev`: page of links at `/`, and its stricter rules for `require = "none"`.
     pub dev: bool,
+    /// Whether commands made tokens, which are in the state database.
+    pub stored_tokens: bool,
     /// Whether selectors that match nothing are problems (what was written changed) or warnings
     /// (only a document did).
     pub strict: bool,
@@ -139,7 +141,9 @@ impl Snapshot {
             plugins.extend(plugin::compile(&config, plugin, material, problems).map(Arc::new));
         }
         check_scopes(&config, &plugins, material, problems);
-        check_callers(&config, problems);
+        if !material.stored_tokens {
+            check_callers(&config, problems);
+        }
         if problems.has_problems() {
             return None;
         }
@@ -232,7 +236,7 @@ fn check_callers(config: &Config, problems: &mut Problems) {
                     },
                     message,
                 )
-                .help("declare one in [tokens.NAME], or name a file in token_files");
+                .help("make one with `plugway token create`, declare one in [tokens.NAME], or name a file in token_files");
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Declared tokens, for whoever asks about them.
 
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use super::{Entry, Next, Tokens, taken};
@@ -79,7 +80,81 @@ impl Tokens {
     }
 }
 
+/// What became of declared tokens.
+#[derive(Debug, Default)]
+pub(in crate::control) struct Changes {
+    /// Of each.
+    pub(in crate::control) of: Vec<DeclaredChange>,
+    /// More than can be told one by one.
+    pub(in crate::control) more: usize,
+}
+
+/// What became of one.
+#[derive(Debug)]
+pub(in crate::control) struct DeclaredChange {
+    /// As it was, if it was.
+    pub(in crate::control) before: Option<TokenRecord>,
+    /// As it is, if it is.
+    pub(in crate::control) after: Option<TokenRecord>,
+}
+
+impl DeclaredChange {
+    /// Whose.
+    pub(in crate::control) fn id(&self) -> &str {
+        let record = self.after.as_ref().or(self.before.as_ref());
+        record.map_or("", |record| &record.id)
+    }
+
+    /// What, in a word.
+    pub(in crate::control) fn action(&self) -> &'static str {
+        match (&self.before, &self.after) {
+            (None, _) => "create",
+            (Some(_), None) => "remove",
+            (Some(before), Some(after)) => {
+                if before.current.fingerprint == after.current.fingerprint {
+                    "set"
+                } else {
+                    "rotate"
+                }
+            }
+        }
+    }
+}
+
+/// Changes that are told one by one.
+const TOLD: usize = 1000;
+
 impl Next {
+    /// What becomes of which token.
+    pub(in crate::control) fn changes(&self, lists: &ScopeLists) -> Changes {
+        let mut by_id: BTreeMap<&str, [Vec<Entry>; 2]> = BTreeMap::new();
+        if self.added.len() + self.gone.len() > 4 * TOLD {
+            let ids: HashSet<&str> = self
+                .added
+                .iter()
+                .chain(&self.gone)
+                .map(|(_, token)| &*token.id)
+                .collect();
+            return Changes {
+                of: Vec::new(),
+                more: ids.len(),
+            };
+        }
+        for (side, entries) in [&self.gone, &self.added].into_iter().enumerate() {
+            for (secret, token) in entries {
+                by_id.entry(&token.id).or_default()[side].push((*secret, Arc::clone(token)));
+            }
+        }
+        let of = by_id.into_values().map(|[before, after]| DeclaredChange {
+            before: record_of(&before, lists),
+            after: record_of(&after, lists),
+        });
+        Changes {
+            of: of.collect(),
+            more: 0,
+        }
+    }
+
     /// Tokens whose secret is that of another one, which commands made and nobody revoked.
     pub(in crate::control) fn clashes(&self, table: &TokenTable) -> Vec<(Arc<str>, Arc<Token>)> {
         let clashes = self.added.iter().filter_map(|(secret, token)| {

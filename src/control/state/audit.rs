@@ -14,17 +14,17 @@ use crate::tokens::Fingerprint;
 
 /// What was done, by whom, to what.
 #[derive(Debug)]
-pub(super) struct Deed<'a> {
+pub(in crate::control) struct Deed<'a> {
     /// `create`, `rotate`, …
-    pub(super) action: &'static str,
+    pub(in crate::control) action: &'static str,
     /// Which token, or another thing.
-    pub(super) id: &'a str,
+    pub(in crate::control) id: &'a str,
     /// By whom.
-    pub(super) by: &'a str,
+    pub(in crate::control) by: &'a str,
     /// As it was; null if it was not.
-    pub(super) before: Value,
+    pub(in crate::control) before: Value,
     /// As it is.
-    pub(super) after: Value,
+    pub(in crate::control) after: Value,
 }
 
 /// Of the entry before the first.

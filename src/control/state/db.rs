@@ -59,6 +59,11 @@ pub(super) struct Db {
 pub(super) type Outcome<T> = Result<T, redb::Error>;
 
 impl Db {
+    /// Whether there is one in this directory.
+    pub(super) fn is_in(directory: &Path) -> bool {
+        directory.join(FILE).exists()
+    }
+
     /// In this directory; nothing is touched yet.
     pub(super) fn new(directory: &Path) -> Self {
         Self {

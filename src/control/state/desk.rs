@@ -8,8 +8,10 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::audit::{self, Deed};
 use super::change::Write;
 use super::db::{Db, NAMES, Outcome, SECRETS, TOKENS};
+use super::ends::Ends;
 use super::reader::Reader;
 use super::view::Source;
 use super::{StoreError, load, uses};
@@ -42,6 +44,8 @@ pub(in crate::control) struct Desk {
     doubtful: BTreeSet<Arc<str>>,
     /// Rotations that end by themselves: by id, after how long without a use.
     idle: HashMap<Arc<str>, Duration>,
+    /// When tokens end.
+    ends: Ends,
     /// Uses that are not written yet.
     pub(super) uses: uses::Pending,
     /// Nothing is known of uses before.
@@ -68,6 +72,7 @@ impl Desk {
             loaded: false,
             doubtful: BTreeSet::new(),
             idle: HashMap::new(),
+            ends: Ends::default(),
             uses: uses::Pending::new(now),
             begun: now,
             look: now,
@@ -128,7 +133,7 @@ impl Desk {
             let read = self.db.read(now)?;
             let loaded = load::all(&read, scene);
             let loaded = self.db.checked(loaded, now)?;
-            self.idle = loaded;
+            (self.idle, self.ends) = loaded;
             self.loaded = true;
             self.doubtful.clear();
         }
@@ -388,6 +393,7 @@ impl Desk {
                 table.remove(&secret.fingerprint);
             }
         }
+        self.ends.change(before, record);
         let idle = record
             .live_previous(now)
             .and_then(|previous| previous.finish_when_idle);
@@ -395,6 +401,34 @@ impl Desk {
             Some(idle) => self.idle.insert(Arc::clone(&record.id), idle),
             None => self.idle.remove(&record.id),
         };
+    }
+
+    /// When service tokens end: the first ten thousand.
+    pub(in crate::control) fn ends(&self) -> impl Iterator<Item = (Arc<str>, Timestamp)> {
+        self.ends.iter()
+    }
+
+    /// Notes what became of declared tokens, where there is an audit. Gives its head.
+    pub(in crate::control) fn note_declared(
+        &mut self,
+        deeds: &[Deed<'_>],
+        now: Timestamp,
+    ) -> Option<String> {
+        if !self.db.is_open() || deeds.is_empty() {
+            return None;
+        }
+        let written = self.db.write(now, |write| {
+            let mut head = String::new();
+            for deed in deeds {
+                head = audit::append(write, deed, now)?;
+            }
+            Ok(head)
+        });
+        written
+            .inspect_err(
+                |error| tracing::error!(%error, "a change of declared tokens is not in the audit"),
+            )
+            .ok()
     }
 
     /// From now on a record is not certain.

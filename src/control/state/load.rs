@@ -8,18 +8,19 @@ use redb::{ReadTransaction, ReadableTable, StorageError};
 
 use super::db::{Outcome, TOKENS};
 use super::desk::Scene;
+use super::ends::Ends;
 use super::uses;
 use crate::tokens::{State, TokenRecord, TokenShared, entries, parse_records};
 
 /// Records that are read at a time.
 const BATCH: usize = 4096;
 
-/// Puts all that is stored into the table. Gives the rotations that end by themselves.
-pub(super) fn all(
-    read: &ReadTransaction,
-    scene: &Scene<'_>,
-) -> Outcome<HashMap<Arc<str>, Duration>> {
-    let mut idle = HashMap::new();
+/// Rotations that end by themselves, and when tokens end.
+type Loaded = (HashMap<Arc<str>, Duration>, Ends);
+
+/// Puts all that is stored into the table.
+pub(super) fn all(read: &ReadTransaction, scene: &Scene<'_>) -> Outcome<Loaded> {
+    let (mut idle, mut ends) = (HashMap::new(), Ends::default());
     let uses = uses::stored(read)?;
     each(read, |record| {
         let shared = Arc::new(TokenShared::default());
@@ -29,6 +30,7 @@ pub(super) fn all(
         for (secret, token) in entries(record, &scene.shared.scopes, &shared) {
             scene.shared.tokens.insert(secret, token);
         }
+        ends.change(None, record);
         let previous = record
             .previous
             .filter(|_| !matches!(record.state, State::Revoked { .. }));
@@ -39,7 +41,7 @@ pub(super) fn all(
     if let Some(snapshot) = scene.snapshot {
         snapshot.learn(&scene.shared.scopes);
     }
-    Ok(idle)
+    Ok((idle, ends))
 }
 
 /// Shows every stored record, by id.

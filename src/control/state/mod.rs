@@ -9,17 +9,20 @@ mod backup;
 mod change;
 mod db;
 mod desk;
+mod ends;
 mod load;
 mod place;
 mod reader;
 mod uses;
 mod view;
 
+pub(super) use audit::Deed;
 pub use backup::{BackupError, restore};
 pub use db::StoreError;
 pub(super) use desk::{Desk, Scene};
 pub use place::fleeting;
 pub(super) use reader::Reader;
+pub(super) use view::audited;
 
 use crate::tokens::Fault;
 
@@ -27,4 +30,9 @@ impl From<StoreError> for Fault {
     fn from(error: StoreError) -> Self {
         Self::Store(error.to_string())
     }
+}
+
+/// Whether commands made tokens that are kept in this directory.
+pub(super) fn exists(directory: &std::path::Path) -> bool {
+    db::Db::is_in(directory)
 }

@@ -116,7 +116,7 @@ pub(super) fn settings(record: &TokenRecord) -> Map<String, Value> {
 }
 
 /// What the audit keeps of a record: its settings, and when each secret began and ends.
-pub(super) fn audited(record: &TokenRecord) -> Value {
+pub(in crate::control) fn audited(record: &TokenRecord) -> Value {
     let mut view = settings(record);
     view.retain(|_, value| !value.is_null() && *value != json!([]));
     let secrets: Vec<Value> = record
