@@ -63,7 +63,6 @@ impl Default for Fake {
             ("CHATGPT_TOKEN", "chatgpt-secret-of-the-environment"),
             ("OTHER_TOKEN", "other-secret-of-the-environment"),
             ("WEBHOOK_TOKEN", "webhook-secret-of-the-environment"),
-            ("WEBHOOK_RATE", "10/s"),
             ("TODO_UPSTREAM_TOKEN", "upstream-secret-of-the-environment"),
             ("TODO_UPSTREAM_PASSWORD", "password of the environment"),
             (

@@ -261,15 +261,20 @@ impl Period {
     fn take(&self, quota: Rate, now: Timestamp) -> Result<(), Duration> {
         let now = u64::try_from(now.as_second()).unwrap_or(0);
         let length = quota.period.as_secs().max(1);
-        let counted = self.0.fetch_update(Relaxed, Relaxed, |held| {
+        let most = quota.count.get();
+        let decided = self.0.fetch_update(Relaxed, Relaxed, |held| {
             let (number, used) = counting(held, now, length);
-            (used < quota.count.get()).then(|| join(number, used + 1))
+            // Of a refused one only that the clock was set back is kept.
+            let next = join(number, if used < most { used + 1 } else { used });
+            (next != held).then_some(next)
         });
-        counted.map(drop).map_err(|held| {
-            let (number, _) = counting(held, now, length);
-            let next = (number + 1).saturating_mul(length);
-            Duration::from_secs(next.saturating_sub(now))
-        })
+        let (Ok(held) | Err(held)) = decided;
+        let (number, used) = counting(held, now, length);
+        if used < most {
+            return Ok(());
+        }
+        let next = (number + 1).saturating_mul(length);
+        Err(Duration::from_secs(next.saturating_sub(now)))
     }
 }
 
