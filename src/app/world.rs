@@ -1,6 +1,6 @@
 //! The real edges, as control sees them.
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,6 +11,7 @@ use crate::access;
 use crate::admin;
 use crate::config::{Limits, ListenerKind, Log};
 use crate::control::{Edges, Fetched, Fetching, Listening, Order, Shared};
+use crate::network::Network;
 use crate::server::{self, Bound, Workers};
 use crate::telemetry::Counters;
 use crate::tokens::{Fingerprint, Level, Status, Who};
@@ -198,10 +199,22 @@ fn authenticate(shared: &Arc<Shared>) -> admin::Authenticate {
             (Status::Ended(reason), _) => {
                 Err(refused(&format!("The token is not valid: {reason}.")))
             }
-            (Status::Live, Level::Admin) => Ok(Who {
-                by: Arc::clone(&token.id),
-                plugins: token.plugins.clone(),
-            }),
+            (Status::Live, Level::Admin) => {
+                // Only this machine's own addresses are listened on.
+                let here = Ipv4Addr::LOCALHOST.into();
+                let limits = token.limits.as_ref();
+                if limits.is_some_and(|limits| !limits.admit(here)) {
+                    return Err(refused("The token is not for use from this network."));
+                }
+                let network = Network::of(here);
+                if token.shared.used(token.slot, now, network) {
+                    let _ = shared.uses.send(Arc::clone(&token));
+                }
+                Ok(Who {
+                    by: Arc::clone(&token.id),
+                    plugins: token.plugins.clone(),
+                })
+            }
             (Status::Live, Level::Service | Level::User) => Err(refused(
                 "This is no admin token: `plugway token create --level admin` makes one.",
             )),

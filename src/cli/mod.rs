@@ -66,6 +66,8 @@ pub fn main() -> ExitCode {
             };
         }
     };
+    // Secrets are in memory: a crash must not put them on the disk.
+    let _ = rlimit::setrlimit(rlimit::Resource::CORE, 0, 0);
     let mut output = Output::new(args.json);
     let result = match args.command {
         Command::Dev(dev) => dev::run(&dev, &mut output),

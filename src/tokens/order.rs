@@ -1,6 +1,7 @@
 //! Orders about tokens, and what becomes of them: the words that the admin API, the command line
 //! and the state database have in common.
 
+use std::fmt;
 use std::sync::Arc;
 
 use serde_json::{Value, json};
@@ -58,12 +59,20 @@ pub enum Order {
 }
 
 /// What was done.
-#[derive(Debug)]
 pub struct Done {
     /// For whoever asked. After a create or a rotation it has the secret: the only time.
     pub value: Value,
     /// Whether anything changed.
     pub changed: bool,
+}
+
+/// Without the value: it may hold a secret.
+impl fmt::Debug for Done {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Done")
+            .field("changed", &self.changed)
+            .finish_non_exhaustive()
+    }
 }
 
 /// Why nothing was done.
