@@ -571,9 +571,9 @@ mod tests {
                 "plugins: must be written; `*` is every plugin",
                 "scopes: entry 1 has no name after `tag:`",
                 "expires: must be such as 90d, 2027-01-31 or 2027-01-31T14:00:00Z",
+                "concurrency: must be at least 1; leave it out for no bound",
                 "rate: must be such as 10/s, 600/min, 1000/h or 1000/day",
                 "networks: entry 1 is no network such as 10.0.0.0/8 or 2001:db8::/32",
-                "concurrency: must be at least 1; leave it out for no bound",
                 "sha256: must be 64 hexadecimal digits: the SHA-256 of the secret, not the secret",
             ],
         );
