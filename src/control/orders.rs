@@ -189,7 +189,7 @@ impl<E: Edges> Control<E> {
 
     /// Gives the state database up: a successor may want it.
     pub fn close_state(&mut self, now: Timestamp) {
-        let _ = self.with_desk(|desk, scene| desk.close(scene, now));
+        let _ = self.with_desk(|desk, _| desk.close(now));
         self.desk = None;
     }
 

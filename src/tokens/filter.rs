@@ -1,7 +1,6 @@
 //! Which tokens are listed, and in which order.
 
 use jiff::Timestamp;
-use serde_json::Value;
 
 use super::{FieldFault, Level, Phase, Slot, TokenRecord, TokenShared, duration};
 
@@ -30,7 +29,13 @@ pub struct Filter {
     /// By which field: `name` (default), `id`, `created`, `ends`, `used`, `state`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sort: Option<String>,
+    /// So many at the most; 1000 if it is not said.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub most: Option<usize>,
 }
+
+/// Tokens that are listed unless more are asked for.
+pub const MOST: usize = 1000;
 
 /// By what a list can be sorted.
 pub const SORTS: [&str; 6] = ["name", "id", "created", "ends", "used", "state"];
@@ -45,6 +50,7 @@ pub struct Wanted {
     unused_since: Option<Timestamp>,
     ends_before: Option<Timestamp>,
     sort: &'static str,
+    most: usize,
 }
 
 impl Filter {
@@ -95,6 +101,7 @@ impl Filter {
             unused_since: idle.and_then(|idle| now.checked_sub(idle).ok()),
             ends_before: within.and_then(|within| now.checked_add(within).ok()),
             sort: sort.unwrap_or(&"name"),
+            most: self.most.unwrap_or(MOST),
         })
     }
 }
@@ -135,20 +142,39 @@ impl Wanted {
         })
     }
 
-    /// Sorts what is listed: oldest first for times, what has none last.
-    pub fn sort(&self, tokens: &mut [Value]) {
-        let field = match self.sort {
-            "created" => "created_at",
-            "used" => "last_used",
-            other => other,
+    /// How many are shown.
+    pub fn most(&self) -> usize {
+        self.most
+    }
+
+    /// By what a token is sorted: oldest first for times, what has none last.
+    pub fn key(
+        &self,
+        record: &TokenRecord,
+        shared: Option<&TokenShared>,
+        now: Timestamp,
+    ) -> (bool, Timestamp, String) {
+        let moment = match self.sort {
+            "created" => record.made.as_ref().map(|made| made.at),
+            "ends" => [record.expires, record.current.until]
+                .into_iter()
+                .flatten()
+                .min(),
+            "used" => [Slot::Current, Slot::Previous]
+                .into_iter()
+                .filter_map(|slot| Some(shared?.last_use(slot)?.0))
+                .max(),
+            "id" => return (false, Timestamp::MIN, record.id.to_string()),
+            "state" => {
+                let state = record.phase(now).as_str().to_owned();
+                return (false, Timestamp::MIN, state);
+            }
+            _ => return (false, Timestamp::MIN, record.name.to_lowercase()),
         };
-        tokens.sort_by_cached_key(|token| {
-            let value = token[field].as_str().unwrap_or_default();
-            (
-                value.is_empty(),
-                value.to_lowercase(),
-                token["id"].as_str().unwrap_or_default().to_owned(),
-            )
-        });
+        (
+            moment.is_none(),
+            moment.unwrap_or(Timestamp::MAX),
+            String::new(),
+        )
     }
 }

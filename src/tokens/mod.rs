@@ -39,7 +39,7 @@ use sha2::{Digest, Sha256};
 pub use file::{
     Blocks, Cut, LineProblem, Origin, Seen, cut, foreign_id, parse_file, parse_records,
 };
-pub use filter::{Filter, SORTS, Wanted};
+pub use filter::{Filter, MOST, SORTS, Wanted};
 pub use format::{FormatError, Parsed, PlainToken, contains_token, generate, parse, public_id};
 pub use lifecycle::{Changed, Phase, Refusal, Rotation};
 pub use limits::{Rate, RateError, TokenLimits};

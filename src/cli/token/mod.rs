@@ -43,14 +43,7 @@ pub(super) fn run(command: TokenCommand, output: &mut Output) -> anyhow::Result<
                 show::changed(value, "changed")
             })
         }
-        TokenCommand::List(list) => {
-            let reach = Reach::new(&list.gateway)?;
-            answer(
-                reach.look(&Look::List(list.filter()))?,
-                output,
-                |tokens, output| output.text(&show::table(tokens)),
-            )
-        }
+        TokenCommand::List(list) => self::list(&list, output),
         TokenCommand::Show(one) => {
             let order = Order::Show(one.token.clone());
             let reach = Reach::new(&one.gateway)?;
@@ -74,6 +67,27 @@ pub(super) fn run(command: TokenCommand, output: &mut Output) -> anyhow::Result<
         TokenCommand::Import(import) => self::import(&import, output),
         TokenCommand::Export(export) => self::export(&export, output),
     }
+}
+
+/// As many as are asked for; whether there may be more is said.
+fn list(list: &args::List, output: &mut Output) -> anyhow::Result<Exit> {
+    let reach = Reach::new(&list.gateway)?;
+    let tokens = reach.look(&Look::List(list.filter()))?;
+    let full = tokens.as_ref().is_ok_and(|tokens| {
+        tokens
+            .as_array()
+            .is_some_and(|tokens| tokens.len() == list.most)
+    });
+    let exit = answer(tokens, output, |tokens, output| {
+        output.text(&show::table(tokens))
+    })?;
+    if full {
+        output.remark(&format!(
+            "the first {} are shown; --most N shows more",
+            list.most
+        ));
+    }
+    Ok(exit)
 }
 
 /// All lines of the state database.

@@ -428,7 +428,7 @@ impl Write<'_> {
             put(write, before, after)?;
             audit::append(write, &deed, now)
         });
-        let head = written.inspect_err(|_| self.desk.doubts(&after.id))?;
+        let head = written.inspect_err(|_| self.desk.doubts(&after.id, before))?;
         self.desk.enter(before, after, self.scene, now);
         tracing::info!(action, token = %after.id, by = %self.who.by, audit = head, "token changed");
         Ok(())
@@ -472,8 +472,8 @@ impl Write<'_> {
             Ok(head)
         });
         let head = written.inspect_err(|_| {
-            for (_, after) in changes {
-                self.desk.doubts(&after.id);
+            for (before, after) in changes {
+                self.desk.doubts(&after.id, before.as_ref());
             }
         })?;
         for (before, after) in changes {

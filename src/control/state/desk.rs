@@ -1,6 +1,6 @@
 //! Where orders about tokens are taken.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -41,7 +41,7 @@ pub(in crate::control) struct Desk {
     /// Whether what is stored is in the table.
     loaded: bool,
     /// Tokens whose record is not certain: an error came while it was written.
-    doubtful: BTreeSet<Arc<str>>,
+    doubtful: HashMap<Arc<str>, Option<TokenRecord>>,
     /// Rotations that end by themselves: by id, after how long without a use.
     idle: HashMap<Arc<str>, Duration>,
     /// When tokens end.
@@ -70,7 +70,7 @@ impl Desk {
         Self {
             db: Db::new(directory),
             loaded: false,
-            doubtful: BTreeSet::new(),
+            doubtful: HashMap::new(),
             idle: HashMap::new(),
             ends: Ends::default(),
             uses: uses::Pending::new(now),
@@ -95,8 +95,8 @@ impl Desk {
     }
 
     /// Gives the file up, so that a successor can have it.
-    pub(in crate::control) fn close(&mut self, scene: &Scene<'_>, now: Timestamp) {
-        self.flush(scene, now);
+    pub(in crate::control) fn close(&mut self, now: Timestamp) {
+        self.flush(now);
         self.db.close();
     }
 
@@ -108,6 +108,8 @@ impl Desk {
         now: Timestamp,
     ) -> Result<(), StoreError> {
         if !self.db.exists() && !self.db.is_open() {
+            // Nothing is there that could be tried again.
+            self.db.close();
             scene.shared.undecided.store(false, Ordering::Relaxed);
             return Ok(());
         }
@@ -137,9 +139,11 @@ impl Desk {
             self.loaded = true;
             self.doubtful.clear();
         }
-        for id in std::mem::take(&mut self.doubtful) {
-            if let Err(error) = self.reconcile(&id, scene, now) {
-                self.doubtful.insert(id);
+        let mut doubtful = std::mem::take(&mut self.doubtful).into_iter();
+        while let Some((id, before)) = doubtful.next() {
+            if let Err(error) = self.reconcile(&id, before.as_ref(), scene, now) {
+                self.doubtful.insert(id, before);
+                self.doubtful.extend(doubtful);
                 return Err(error);
             }
         }
@@ -149,14 +153,17 @@ impl Desk {
     /// After an error: what is stored is what holds.
     fn reconcile(
         &mut self,
-        id: &Arc<str>,
+        id: &str,
+        before: Option<&TokenRecord>,
         scene: &Scene<'_>,
         now: Timestamp,
     ) -> Result<(), StoreError> {
         let read = self.db.read(now)?;
         let record = load::one(&read, id);
-        if let Some(record) = self.db.checked(record, now)? {
-            self.enter(None, &record, scene, now);
+        if let Some(record) = self.db.checked(record, now)?
+            && before != Some(&record)
+        {
+            self.enter(before, &record, scene, now);
         }
         Ok(())
     }
@@ -431,9 +438,10 @@ impl Desk {
             .ok()
     }
 
-    /// From now on a record is not certain.
-    pub(super) fn doubts(&mut self, id: &Arc<str>) {
-        self.doubtful.insert(Arc::clone(id));
+    /// From now on a record is not certain: it is this, or what was being written.
+    pub(super) fn doubts(&mut self, id: &Arc<str>, before: Option<&TokenRecord>) {
+        let known = self.doubtful.entry(Arc::clone(id));
+        known.or_insert_with(|| before.cloned());
     }
 
     /// When it has something to do by itself.
@@ -454,12 +462,14 @@ impl Desk {
                 Err(error) => tracing::error!(%error, "the state database"),
             }
         }
-        if !self.idle.is_empty() && self.look <= now && self.db.is_open() {
+        if !self.idle.is_empty() && self.look <= now {
             self.look = now.saturating_add(LOOK).unwrap_or(Timestamp::MAX);
-            self.finish_idle(scene, now);
+            if self.db.is_open() {
+                self.finish_idle(scene, now);
+            }
         }
         if self.uses.due().is_some_and(|due| due <= now) {
-            self.flush(scene, now);
+            self.flush(now);
         }
     }
 
@@ -502,9 +512,13 @@ impl Desk {
     }
 
     /// Writes the last uses that are not written yet.
-    pub(in crate::control) fn flush(&mut self, scene: &Scene<'_>, now: Timestamp) {
+    pub(in crate::control) fn flush(&mut self, now: Timestamp) {
         if self.db.is_open() {
-            uses::flush(self, scene, now);
+            uses::flush(self, now);
+        } else {
+            // Where there is no database the tokens themselves remember it, and nothing else does.
+            let later = self.db.error().is_some();
+            self.uses.put_off(later, now);
         }
     }
 }

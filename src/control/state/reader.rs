@@ -1,5 +1,8 @@
 //! Looks at many tokens, or at the audit: a view of one moment, for another thread.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
 use jiff::Timestamp;
 use redb::ReadTransaction;
 use serde_json::Value;
@@ -32,10 +35,20 @@ impl Reader {
         now: Timestamp,
     ) -> Result<Vec<Value>, Fault> {
         let wanted = filter.read(now)?;
-        let mut tokens = Vec::new();
-        let mut take = |record: &TokenRecord, shared: Option<&TokenShared>, source| {
-            if who.has(&record.plugins) && wanted.record(record, now) && wanted.is_idle(shared) {
-                tokens.push(view::token(record, shared, source, now));
+        // Only as many as are shown are held: a million views would fill the memory.
+        let mut first = BTreeMap::new();
+        let mut take = |record: &TokenRecord, shared: Option<&Arc<TokenShared>>, source| {
+            let used = shared.map(AsRef::as_ref);
+            if who.has(&record.plugins) && wanted.record(record, now) && wanted.is_idle(used) {
+                let key = (wanted.key(record, used, now), Arc::clone(&record.id));
+                if first.len() < wanted.most()
+                    || first.last_key_value().is_some_and(|(last, _)| key < *last)
+                {
+                    first.insert(key, (record.clone(), shared.cloned(), source));
+                }
+                if first.len() > wanted.most() {
+                    first.pop_last();
+                }
             }
         };
         self.declared.each(&shared.scopes, |record, shared| {
@@ -45,12 +58,14 @@ impl Reader {
             let held = shared.tokens.get(&record.current.fingerprint);
             take(
                 record,
-                held.as_ref().map(|token| &*token.shared),
+                held.as_ref().map(|token| &token.shared),
                 Source::State,
             );
         })?;
-        wanted.sort(&mut tokens);
-        Ok(tokens)
+        let views = first
+            .into_values()
+            .map(|(record, shared, source)| view::token(&record, shared.as_deref(), source, now));
+        Ok(views.collect())
     }
 
     /// The stored tokens as lines of a token file.

@@ -9,7 +9,7 @@ use redb::{ReadTransaction, ReadableTable};
 use serde::{Deserialize, Serialize};
 
 use super::db::{Outcome, USES};
-use super::desk::{Desk, Scene};
+use super::desk::Desk;
 use crate::tokens::{Slot, Token, TokenShared};
 
 /// Between two writes.
@@ -37,6 +37,14 @@ impl Pending {
         }
         self.tokens
             .insert(Arc::clone(&token.id), Arc::clone(&token.shared));
+    }
+
+    /// They can not be written now: later, or never.
+    pub(super) fn put_off(&mut self, later: bool, now: Timestamp) {
+        if !later {
+            self.tokens.clear();
+        }
+        self.at = now.saturating_add(EVERY).unwrap_or(Timestamp::MAX);
     }
 
     pub(super) fn due(&self) -> Option<Timestamp> {
@@ -103,7 +111,7 @@ pub(super) fn stored(read: &ReadTransaction) -> Outcome<HashMap<String, Used>> {
 }
 
 /// Writes what is pending. After an error it stays so.
-pub(super) fn flush(desk: &mut Desk, _scene: &Scene<'_>, now: Timestamp) {
+pub(super) fn flush(desk: &mut Desk, now: Timestamp) {
     let pending = std::mem::replace(&mut desk.uses, Pending::new(now));
     if pending.tokens.is_empty() {
         return;
