@@ -13,9 +13,10 @@ from pathlib import Path
 import plugway
 from desk import QUIET, Asker, Desk, Known, Stored, Unanswered, check_shown, check_stored, creation, percentiles
 from materials import sha256, token
-from plugway import Gateway, run
+from plugway import Gateway, eventually, run
 
 KILLS, COMMANDS = int(os.environ.get("KILLS", "100")), 1000
+FIRSTS = 40
 GOAL, BOUND = 0.1, 1.0
 """Seconds from the start of the process until it is ready, with this state."""
 
@@ -164,3 +165,33 @@ def test_kills(world):
           f"start to ready: {percentiles(starts)}{', ABOVE THE GOAL of 100 ms' if max(starts) > GOAL else ''}")
     assert done >= COMMANDS
     assert max(starts) < BOUND
+
+
+def test_kills_at_the_first_command(world):
+    """What was killed while it made the database leaves none, or one that can be used."""
+    chosen, made = random.Random(11), 0
+    for number in range(FIRSTS):
+        folder = world.folder / f"f{number}"
+        folder.mkdir()
+        plugway.write(folder, world.base(QUIET))
+        gateway, _ = start(folder)
+        sender = Sender(f"f{number}")
+        thread = threading.Thread(target=sender.send, args=(Desk(gateway),))
+        thread.start()
+        there = folder / "state/plugway.redb"
+        eventually(there.exists)
+        time.sleep(chosen.uniform(0, 0.02))
+        made += sender.acknowledged > 0
+        kill(gateway)
+        thread.join(20)
+        assert not sender.fault, sender.fault
+        gateway, _ = start(folder)
+        desk, asker = Desk(gateway), Asker(gateway.address("http"))
+        check_stored(desk, sender.tokens)
+        desk.create("after")
+        for known in sender.tokens:
+            check_shown(desk, known)
+            known.check_answers(asker)
+        asker.close()
+        gateway.stop()
+    print(f"\n{FIRSTS} kills at the first command, {made} after it was acknowledged")
