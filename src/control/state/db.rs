@@ -3,8 +3,9 @@
 //! `redb` refuses all work after an I/O error until it is opened again; that is done here, with
 //! back-off, and what an error left in the dark is looked up then.
 
-use std::fs::{self, OpenOptions};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::fs::{self, File, OpenOptions};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -78,9 +79,12 @@ impl Db {
         self.path.parent().unwrap_or(&self.path)
     }
 
-    /// Whether there is a file.
+    /// Whether there is a file that may hold something.
     pub(super) fn exists(&self) -> bool {
-        self.path.exists()
+        match File::open(&self.path) {
+            Ok(file) => !is_unfinished(&file).unwrap_or(false),
+            Err(error) => error.kind() != io::ErrorKind::NotFound,
+        }
     }
 
     /// Whether it can be used, as far as is known.
@@ -150,6 +154,7 @@ impl Db {
             .mode(0o600)
             .open(&self.path)
             .map_err(|error| format!("can not be opened: {}", plain(&error)))?;
+        empty_unfinished(&file).map_err(|error| io_reason(&error))?;
         let backend = FileBackend::new(file).map_err(|error| describe_open(&error))?;
         let mut builder = Database::builder();
         builder.set_cache_size(CACHE);
@@ -187,7 +192,7 @@ impl Db {
             made.map_err(fail)?;
             write.commit().map_err(|error| Err(error.into()))?;
             // The name of a new file has to last as well.
-            let _ = fs::File::open(self.directory()).and_then(|folder| folder.sync_all());
+            let _ = File::open(self.directory()).and_then(|folder| folder.sync_all());
             return Ok(());
         }
         let format: Outcome<Option<u64>> = (|| {
@@ -265,6 +270,38 @@ impl Db {
     }
 }
 
+/// Empties a file that `redb` would call no database.
+fn empty_unfinished(file: &File) -> io::Result<()> {
+    if !is_unfinished(file)? || file.try_lock().is_err() {
+        return Ok(());
+    }
+    // Nobody is making it now.
+    if is_unfinished(file)? {
+        file.set_len(0)?;
+    }
+    file.unlock()
+}
+
+/// Whether a full disk or a kill left it before it held anything: its first bytes are written
+/// last, and after all others only its header is there.
+fn is_unfinished(file: &File) -> io::Result<bool> {
+    let length = file.metadata()?.len();
+    let mut magic = [0; MAGIC];
+    let read = file.read_at(&mut magic, 0)?;
+    if magic[..read].iter().any(|byte| *byte != 0) || length > UNFINISHED {
+        return Ok(false);
+    }
+    let mut rest = vec![0; usize::try_from(length).unwrap_or(0).saturating_sub(HEADER)];
+    file.read_exact_at(&mut rest, HEADER as u64)?;
+    Ok(rest.iter().all(|byte| *byte == 0))
+}
+
+/// Bytes of a database that was just made, at the most.
+const UNFINISHED: u64 = 4 << 20;
+/// Bytes of its header, and of those by which `redb` knows its files.
+const HEADER: usize = 512;
+const MAGIC: usize = 9;
+
 /// A write that survives a kill at any moment, and after which a million tokens open as quickly
 /// as ten.
 fn begin(database: &Database) -> Outcome<WriteTransaction> {
@@ -308,18 +345,18 @@ fn describe_storage(error: &StorageError) -> String {
     }
 }
 
-fn io_reason(error: &std::io::Error) -> String {
+fn io_reason(error: &io::Error) -> String {
     match error.kind() {
-        std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
             "can not be written: the disk is full".to_owned()
         }
-        std::io::ErrorKind::InvalidData => DAMAGED.to_owned(),
+        io::ErrorKind::InvalidData => DAMAGED.to_owned(),
         _ => format!("can not be read or written: {}", plain(error)),
     }
 }
 
 /// Without Rust's `(os error 2)`.
-fn plain(error: &std::io::Error) -> String {
+fn plain(error: &io::Error) -> String {
     let text = error.to_string();
     text.find(" (os error")
         .map_or(text.clone(), |at| text[..at].to_owned())

@@ -107,8 +107,8 @@ impl Desk {
         scene: &Scene<'_>,
         now: Timestamp,
     ) -> Result<(), StoreError> {
-        if !self.db.exists() && !self.db.is_open() {
-            // Nothing is there that could be tried again.
+        if !self.db.is_open() && !self.db.exists() {
+            // One that could not be made is not waited for: the next command tries again.
             self.db.close();
             scene.shared.undecided.store(false, Ordering::Relaxed);
             return Ok(());
@@ -119,7 +119,7 @@ impl Desk {
     /// Opens it, and brings the table to what is stored.
     fn ready(&mut self, create: bool, scene: &Scene<'_>, now: Timestamp) -> Result<(), StoreError> {
         let result = self.made_ready(create, scene, now);
-        let blind = result.is_err() && !self.loaded;
+        let blind = result.is_err() && !self.is_complete();
         scene.shared.undecided.store(blind, Ordering::Relaxed);
         result
     }
@@ -174,7 +174,7 @@ impl Desk {
         scene: &Scene<'_>,
         now: Timestamp,
     ) -> Result<Reader, StoreError> {
-        let read = if self.db.exists() || self.db.is_open() {
+        let read = if self.db.is_open() || self.db.exists() {
             self.ready(false, scene, now)?;
             Some(self.db.read(now)?)
         } else {
@@ -196,7 +196,7 @@ impl Desk {
         now: Timestamp,
     ) -> Result<Done, Fault> {
         let creates = matches!(order, Order::Create(_) | Order::Import(..));
-        if creates || self.db.exists() || self.db.is_open() {
+        if creates || self.db.is_open() || self.db.exists() {
             self.ready(creates, scene, now)?;
         }
         let desk = &mut Write {
@@ -236,7 +236,7 @@ impl Desk {
         scene: &Scene<'_>,
         now: Timestamp,
     ) -> Result<TokenRecord, Fault> {
-        if self.db.exists() || self.db.is_open() {
+        if self.db.is_open() || self.db.exists() {
             self.ready(false, scene, now)?;
         }
         Ok(self.lookup(key, who, scene, now)?.record)
@@ -458,7 +458,8 @@ impl Desk {
     pub(in crate::control) fn tick(&mut self, scene: &Scene<'_>, now: Timestamp) {
         if self.db.due().is_some_and(|due| due <= now) {
             match self.open(scene, now) {
-                Ok(()) => tracing::info!("the state database is there again"),
+                Ok(()) if self.db.is_open() => tracing::info!("the state database is there again"),
+                Ok(()) => {}
                 Err(error) => tracing::error!(%error, "the state database"),
             }
         }
