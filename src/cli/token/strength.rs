@@ -1,7 +1,8 @@
 //! Whether a secret that was made elsewhere can be guessed.
 
-/// Guesses that must not find it, as a power of ten: what 20 random digits need, some 66 bits.
-const ENOUGH: f64 = 20.0;
+/// Guesses that must not find it, as a power of ten: what 19 random digits need, some 63 bits.
+/// More than 2^64, which is 10^19.3, are not told apart.
+const ENOUGH: f64 = 19.0;
 /// Longest secret, in bytes: it must fit into a request head with all the rest.
 const LONGEST: usize = 4096;
 /// What is judged of a long one.
