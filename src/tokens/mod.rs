@@ -38,7 +38,9 @@ use sha2::{Digest, Sha256};
 
 pub use file::{LineProblem, Origin, Seen, foreign_id, parse_file, parse_records};
 pub use filter::{Filter, SORTS, Wanted};
-pub use format::{FormatError, Parsed, PlainToken, contains_token, generate, parse, public_id};
+pub use format::{
+    FormatError, Parsed, PlainToken, contains_token, generate, parse, public_id, without_tokens,
+};
 pub use lifecycle::{Changed, Phase, Refusal, Rotation};
 pub use limits::{Rate, RateError, TokenLimits};
 pub use order::{Done, Fault, Flow, Look, Order, Question, Who};
