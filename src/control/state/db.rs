@@ -4,7 +4,8 @@
 //! back-off, and what an error left in the dark is looked up then.
 
 use std::fs::{self, OpenOptions};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -73,9 +74,9 @@ impl Db {
         self.path.parent().unwrap_or(&self.path)
     }
 
-    /// Whether there is a file.
+    /// Whether there is a file, as far as can be seen: where nothing can be seen, there may be one.
     pub(super) fn exists(&self) -> bool {
-        self.path.exists()
+        self.path.try_exists().unwrap_or(true)
     }
 
     /// Whether it can be used, as far as is known.
@@ -129,22 +130,53 @@ impl Db {
     }
 
     fn opened(&self, create: bool) -> Result<Database, String> {
+        if create && !self.exists() {
+            self.make()?;
+        }
+        let unopened = |error: io::Error| format!("can not be opened: {}", plain(&error));
+        let file = OpenOptions::new().read(true).write(true).open(&self.path);
+        let file = file.map_err(unopened)?;
+        // One that is new is whole when it gets its name, see `make`.
+        if file.metadata().map_err(unopened)?.len() == 0 {
+            return Err(DAMAGED.to_owned());
+        }
+        let database = Self::database(file)?;
+        check_format(&database)?;
+        Ok(database)
+    }
+
+    /// Makes an empty one under another name, which it gets when it is whole: an empty file in its
+    /// place is damage, not a beginning. If somebody else was faster, theirs it is.
+    fn make(&self) -> Result<(), String> {
+        let unmade = |error: io::Error| format!("can not be made: {}", plain(&error));
         let directory = self.directory();
-        if create && !directory.exists() {
+        if !directory.exists() {
             let made = fs::DirBuilder::new()
                 .recursive(true)
                 .mode(0o700)
                 .create(directory);
-            made.map_err(|error| format!("can not be made: {}", plain(&error)))?;
+            made.map_err(unmade)?;
         }
-        let file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(create)
-            .truncate(false)
-            .mode(0o600)
-            .open(&self.path)
-            .map_err(|error| format!("can not be opened: {}", plain(&error)))?;
+        let file = tempfile::Builder::new()
+            .prefix(".plugway")
+            .permissions(fs::Permissions::from_mode(0o600))
+            .tempfile_in(directory)
+            .map_err(unmade)?;
+        let database = Self::database(file.reopen().map_err(unmade)?)?;
+        fill(&database).map_err(|error| describe(&error))?;
+        drop(database);
+        match file.persist_noclobber(&self.path) {
+            Err(error) if error.error.kind() != io::ErrorKind::AlreadyExists => {
+                return Err(unmade(error.error));
+            }
+            _ => {}
+        }
+        // The name of a new file has to last as well.
+        let _ = fs::File::open(directory).and_then(|folder| folder.sync_all());
+        Ok(())
+    }
+
+    fn database(file: fs::File) -> Result<Database, String> {
         let backend = FileBackend::new(file).map_err(|error| describe_open(&error))?;
         let mut builder = Database::builder();
         builder.set_cache_size(CACHE);
@@ -152,53 +184,9 @@ impl Db {
         let opened = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
             builder.create_with_backend(backend)
         }));
-        let database = opened
+        opened
             .map_err(|_| DAMAGED.to_owned())?
-            .map_err(|error| describe_open(&error))?;
-        self.check_format(&database)
-            .map_err(|reason| reason.unwrap_or_else(|error| describe(&error)))?;
-        Ok(database)
-    }
-
-    /// That the file is ours, and not one of a newer plugway.
-    fn check_format(&self, database: &Database) -> Result<(), Result<String, redb::Error>> {
-        let fail = |error: redb::Error| Err(error);
-        // Also one whose maker was killed before it got any further.
-        let new: Outcome<bool> = (|| Ok(database.begin_read()?.list_tables()?.next().is_none()))();
-        let new = new.map_err(fail)?;
-        if new {
-            let write = begin(database).map_err(fail)?;
-            let made: Outcome<()> = (|| {
-                let mut meta = write.open_table(META)?;
-                meta.insert("format", FORMAT)?;
-                drop(meta);
-                write.open_table(TOKENS)?;
-                write.open_table(SECRETS)?;
-                write.open_multimap_table(NAMES)?;
-                write.open_table(USES)?;
-                write.open_table(AUDIT)?;
-                Ok(())
-            })();
-            made.map_err(fail)?;
-            write.commit().map_err(|error| Err(error.into()))?;
-            // The name of a new file has to last as well.
-            let _ = fs::File::open(self.directory()).and_then(|folder| folder.sync_all());
-            return Ok(());
-        }
-        let format: Outcome<Option<u64>> = (|| {
-            let read = database.begin_read()?;
-            Ok(read
-                .open_table(META)?
-                .get("format")?
-                .map(|value| value.value()))
-        })();
-        match format.map_err(fail)? {
-            Some(FORMAT) => Ok(()),
-            Some(other) => Err(Ok(format!(
-                "was written by a newer plugway (format {other}, this one knows {FORMAT}): use that one, or `plugway state restore` a backup into another directory"
-            ))),
-            None => Err(Ok("is no state database of plugway".to_owned())),
-        }
+            .map_err(|error| describe_open(&error))
     }
 
     /// Reads.
@@ -260,6 +248,34 @@ impl Db {
     }
 }
 
+/// Makes the tables of a new file.
+fn fill(database: &Database) -> Outcome<()> {
+    let write = begin(database)?;
+    write.open_table(META)?.insert("format", FORMAT)?;
+    write.open_table(TOKENS)?;
+    write.open_table(SECRETS)?;
+    write.open_multimap_table(NAMES)?;
+    write.open_table(USES)?;
+    write.open_table(AUDIT)?;
+    write.commit()?;
+    Ok(())
+}
+
+/// That the file is ours, and not one of a newer plugway.
+fn check_format(database: &Database) -> Result<(), String> {
+    let format: Outcome<Option<u64>> = (|| {
+        let meta = database.begin_read()?.open_table(META)?;
+        Ok(meta.get("format")?.map(|value| value.value()))
+    })();
+    match format.map_err(|error| describe(&error))? {
+        Some(FORMAT) => Ok(()),
+        Some(other) => Err(format!(
+            "was written by a newer plugway (format {other}, this one knows {FORMAT}): use that one, or `plugway state restore` a backup into another directory"
+        )),
+        None => Err("is no state database of plugway".to_owned()),
+    }
+}
+
 /// A write that survives a kill at any moment, and after which a million tokens open as quickly
 /// as ten.
 fn begin(database: &Database) -> Outcome<WriteTransaction> {
@@ -303,18 +319,18 @@ fn describe_storage(error: &StorageError) -> String {
     }
 }
 
-fn io_reason(error: &std::io::Error) -> String {
+fn io_reason(error: &io::Error) -> String {
     match error.kind() {
-        std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
             "can not be written: the disk is full".to_owned()
         }
-        std::io::ErrorKind::InvalidData => DAMAGED.to_owned(),
+        io::ErrorKind::InvalidData => DAMAGED.to_owned(),
         _ => format!("can not be read or written: {}", plain(error)),
     }
 }
 
 /// Without Rust's `(os error 2)`.
-fn plain(error: &std::io::Error) -> String {
+fn plain(error: &io::Error) -> String {
     let text = error.to_string();
     text.find(" (os error")
         .map_or(text.clone(), |at| text[..at].to_owned())

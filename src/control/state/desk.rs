@@ -103,6 +103,8 @@ impl Desk {
         now: Timestamp,
     ) -> Result<(), StoreError> {
         if !self.db.exists() && !self.db.is_open() {
+            // Whatever was wrong went with it.
+            self.db.close();
             scene.shared.undecided.store(false, Ordering::Relaxed);
             return Ok(());
         }
@@ -112,7 +114,7 @@ impl Desk {
     /// Opens it, and brings the table to what is stored.
     fn ready(&mut self, create: bool, scene: &Scene<'_>, now: Timestamp) -> Result<(), StoreError> {
         let result = self.made_ready(create, scene, now);
-        let blind = result.is_err() && !self.loaded;
+        let blind = result.is_err() && !self.is_complete();
         scene.shared.undecided.store(blind, Ordering::Relaxed);
         result
     }
@@ -239,10 +241,7 @@ impl Desk {
         now: Timestamp,
     ) -> Result<Found, Fault> {
         if parse(key).is_ok() {
-            return Err(Fault::Invalid(vec![crate::tokens::FieldFault {
-                field: "id",
-                message: "this is a whole secret: name a token by its id, which is the first 12 characters, and replace the secret if others can read your command history".to_owned(),
-            }]));
+            return Err(Fault::secret_for_id("id"));
         }
         let theirs = |found: &Found| who.has(&found.record.plugins);
         if let Some(found) = self.by_id(key, scene, now)?.filter(theirs) {
@@ -423,7 +422,10 @@ impl Desk {
     pub(in crate::control) fn tick(&mut self, scene: &Scene<'_>, now: Timestamp) {
         if self.db.due().is_some_and(|due| due <= now) {
             match self.open(scene, now) {
-                Ok(()) => tracing::info!("the state database is there again"),
+                Ok(()) if self.db.is_open() => {
+                    tracing::info!("the state database is there again");
+                }
+                Ok(()) => tracing::info!("there is no state database any more"),
                 Err(error) => tracing::error!(%error, "the state database"),
             }
         }
