@@ -75,6 +75,7 @@ impl Write<'_> {
             at: self.now,
             by: Arc::clone(&self.who.by),
         }));
+        check_size(&record)?;
         self.commit("create", None, &record)?;
         Ok(self.done(&record, secret.as_ref()))
     }
@@ -134,6 +135,7 @@ impl Write<'_> {
             return Err(crate::tokens::Refusal::Revoked.into());
         }
         let next = request.apply(&found.record, self.now)?;
+        check_size(&next)?;
         if request.plugins.is_some() || request.scopes.is_some() {
             self.check_reach(&next.plugins, &next.scopes)?;
         }
@@ -396,6 +398,12 @@ impl Write<'_> {
                 "token {id} is there already and differs: `--replace` takes the imported one"
             )));
         }
+        let revoked = |record: &TokenRecord| matches!(record.state, State::Revoked { .. });
+        if before.as_ref().is_some_and(revoked) && !revoked(&record) {
+            return Err(Fault::Conflict(format!(
+                "token {id} is revoked here, and stays so: take its line out of the import"
+            )));
+        }
         for (slot, secret) in record.secrets() {
             let holder = self
                 .desk
@@ -522,6 +530,19 @@ pub(super) fn put(
         names.insert(&*after.name, &*after.id)?;
     }
     Ok(())
+}
+
+/// What is stored has to fit into a line of a token file, with room for how it ends.
+fn check_size(record: &TokenRecord) -> Result<(), Fault> {
+    const MOST: usize = 60 << 10;
+    if record.to_line().len() <= MOST {
+        return Ok(());
+    }
+    let message = "are too long together with the other settings: a token has at most 60 KiB; name tags instead of operations";
+    Err(Fault::Invalid(vec![FieldFault {
+        field: "scopes",
+        message: message.to_owned(),
+    }]))
 }
 
 fn no_randomness(error: getrandom::Error) -> Fault {
