@@ -9,6 +9,7 @@ mod backup;
 mod change;
 mod db;
 mod desk;
+mod import;
 mod load;
 mod place;
 mod reader;
