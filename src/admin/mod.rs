@@ -8,8 +8,9 @@ mod lines;
 mod peer;
 mod tokens;
 
-use axum::extract::{Query, State};
+use axum::extract::{Query, Request, State};
 use axum::http::{StatusCode, header};
+use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Extension, Json, Router, middleware};
@@ -131,13 +132,35 @@ fn api() -> Router<Commands> {
         .route("/reload", post(reload))
         .route("/openapi.json", get(openapi))
         .merge(tokens::routes())
+        .method_not_allowed_fallback(not_allowed)
         .fallback(nothing)
+        .layer(middleware::from_fn(whole))
+}
+
+/// Takes the body before anything is said: what is left of one would be in the way of the next
+/// request of the connection.
+async fn whole(request: Request, next: Next) -> Response {
+    let (head, body) = request.into_parts();
+    if let Ok(bytes) = axum::body::to_bytes(body, tokens::IMPORT).await {
+        return next.run(Request::from_parts(head, bytes.into())).await;
+    }
+    let detail = "the body is larger than 512 MiB, or was cut";
+    let problem = Problem::new(StatusCode::BAD_REQUEST, "invalid_request", detail);
+    closing(problem.into_response())
+}
+
+/// An answer to a request whose body nobody read is the last of its connection.
+fn closing(mut response: Response) -> Response {
+    let close = header::HeaderValue::from_static("close");
+    response.headers_mut().insert(header::CONNECTION, close);
+    response
 }
 
 fn health() -> Router<Commands> {
     Router::new()
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/readyz", get(ready))
+        .method_not_allowed_fallback(not_allowed)
 }
 
 /// Why a request is not answered as it was meant, in the form of RFC 9457.
@@ -212,6 +235,7 @@ async fn status(
 }
 
 #[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
 struct ReloadQuery {
     #[serde(default)]
     weaker: bool,
@@ -224,7 +248,7 @@ async fn reload(
 ) -> Result<Json<Value>, Problem> {
     for_all(&who)?;
     let Ok(Query(ReloadQuery { weaker })) = query else {
-        let detail = "weaker is true or false";
+        let detail = "`weaker` is true or false, and there is no other parameter";
         return Err(Problem::new(
             StatusCode::BAD_REQUEST,
             "invalid_request",
@@ -244,6 +268,12 @@ async fn openapi() -> Response {
 async fn nothing() -> Problem {
     let detail = "there is nothing at this path; /openapi.json says what there is";
     Problem::new(StatusCode::NOT_FOUND, "no_route", detail)
+}
+
+async fn not_allowed() -> Problem {
+    let detail = "this path has other methods; the field `Allow` names them";
+    let status = StatusCode::METHOD_NOT_ALLOWED;
+    Problem::new(status, "method_not_allowed", detail)
 }
 
 async fn metrics(State(commands): State<Commands>) -> Result<Response, Problem> {

@@ -11,7 +11,7 @@ use axum::response::{IntoResponse, Response};
 use axum::serve::IncomingStream;
 use tokio::net::UnixListener;
 
-use super::Problem;
+use super::{Problem, closing};
 use crate::tokens::{Plugins, Who};
 
 /// A process on this machine, by its user (`SO_PEERCRED`, unix(7)).
@@ -113,7 +113,8 @@ fn bearer(value: &HeaderValue) -> Option<&[u8]> {
 }
 
 fn refused(code: &str, detail: &str) -> Response {
-    let mut response = Problem::new(StatusCode::UNAUTHORIZED, code, detail).into_response();
+    let problem = Problem::new(StatusCode::UNAUTHORIZED, code, detail);
+    let mut response = closing(problem.into_response());
     let challenge = if code == "missing_token" {
         "Bearer realm=\"plugway admin\""
     } else {

@@ -19,7 +19,7 @@ use crate::tokens::{
 };
 
 /// Bytes of an import at the most: two million tokens.
-const IMPORT: usize = 512 << 20;
+pub(super) const IMPORT: usize = 512 << 20;
 /// Entries of the audit that are shown unless more are asked for.
 const SHOWN: usize = 100;
 

@@ -44,7 +44,11 @@ impl App {
                 })),
             },
             Command::Flow { flow, who, answer } => {
-                drop(answer.send(self.view(who).map(|view| lines(view, flow))));
+                let view = self.view(who).and_then(|view| {
+                    view.permits(flow)?;
+                    Ok(view)
+                });
+                drop(answer.send(view.map(|view| lines(view, flow))));
             }
             Command::Metrics(answer) => {
                 let mut counters = Counters::default();

@@ -380,6 +380,10 @@ impl App {
             });
         tracing::info!(deadline_s = deadline.as_secs_f32(), "draining");
         self.stop.cancel();
+        // Whoever had an answer was noted before it.
+        while let Ok(token) = self.uses.try_recv() {
+            self.control.used(&token, jiff::Timestamp::now());
+        }
         // A successor may wait for it.
         self.control.close_state(jiff::Timestamp::now());
         // Now, and not at the end: a successor may have its own there by then.

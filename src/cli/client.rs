@@ -146,7 +146,9 @@ fn unreached(place: &str, error: io::Error) -> NoReply {
         "no gateway answers at {place} (is it running? --admin or --config says where it listens)"
     );
     match error.kind() {
-        io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => NoReply::NoGateway(sentence),
+        io::ErrorKind::NotFound
+        | io::ErrorKind::NotADirectory
+        | io::ErrorKind::ConnectionRefused => NoReply::NoGateway(sentence),
         _ => {
             NoReply::Failed(anyhow::Error::new(error).context(format!("the admin API at {place}")))
         }
@@ -172,11 +174,15 @@ async fn exchange(
             .to_bytes();
         Ok(Reply { status, body })
     };
+    let mut answer = std::pin::pin!(answer);
     tokio::select! {
-        answer = answer => answer,
+        answer = &mut answer => answer,
         ended = connection => {
             ended.map_err(failed)?;
-            Err(NoReply::Failed(anyhow::anyhow!("the gateway closed the connection")))
+            // What it said before may still be on its way from there to here.
+            answer.await.map_err(|_| {
+                NoReply::Failed(anyhow::anyhow!("the gateway closed the connection"))
+            })
         }
     }
 }

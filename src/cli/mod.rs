@@ -22,6 +22,8 @@ use clap::{CommandFactory, Parser};
 use args::{Args, Command};
 use output::Output;
 
+use crate::tokens::contains_token;
+
 /// What a command ends with (DESIGN.md, exit codes).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Exit {
@@ -57,6 +59,13 @@ pub fn main() -> ExitCode {
     let args = match Args::try_parse() {
         Ok(args) => args,
         Err(error) => {
+            // Clap repeats what it does not understand.
+            if contains_token(&error.to_string()) {
+                Output::new(false).remark(
+                    "plugway: an argument holds a whole secret where none belongs: a token is named by its id, which is the first 12 characters. Replace the secret if others can read your command history",
+                );
+                return Exit::Usage.into();
+            }
             // Help and version are no mistakes; clap knows which stream each belongs on.
             let _ = error.print();
             return if error.use_stderr() {

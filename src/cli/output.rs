@@ -5,6 +5,8 @@ use std::io::{self, IsTerminal, Write};
 
 use serde_json::{Value, json};
 
+use crate::tokens::without_tokens;
+
 /// Where a command prints to.
 #[derive(Debug)]
 pub(super) struct Output {
@@ -37,10 +39,10 @@ impl Output {
         self.text(&format!("{value:#}\n"))
     }
 
-    /// A remark on standard error.
+    /// A remark on standard error. It may repeat what was typed, but no secret of it.
     #[expect(clippy::unused_self, reason = "who prints has the output")]
     pub(super) fn remark(&mut self, text: &str) {
-        let _ = writeln!(io::stderr(), "{text}");
+        let _ = writeln!(io::stderr(), "{}", without_tokens(text));
     }
 
     /// Whether standard error is read by a person.
@@ -51,7 +53,7 @@ impl Output {
     /// Why a command failed.
     pub(super) fn error(&mut self, error: &anyhow::Error) {
         if self.as_json {
-            let _ = self.json(&json!({"error": format!("{error:#}")}));
+            let _ = self.json(&json!({"error": without_tokens(&format!("{error:#}"))}));
         } else {
             self.remark(&format!("plugway: {error:#}"));
         }

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::declared::{Changes, Tokens};
 use super::state::{Deed, Desk, Reader, Scene, StoreError, audited};
 use super::{Control, Edges, Shared, explain};
-use crate::tokens::{Done, Fault, Flow, Look, Order, Token, TokenRecord, Who};
+use crate::tokens::{Done, Fault, Flow, Look, Order, Token, TokenRecord, Who, parse};
 
 /// A look or a flow that is ready to be taken on another thread: it may go through a million
 /// tokens.
@@ -34,6 +34,9 @@ impl View {
             }
             Look::Audit(id, most) => {
                 self.of_all()?;
+                if id.as_deref().is_some_and(|id| parse(id).is_ok()) {
+                    return Err(Fault::secret_for_id("token"));
+                }
                 Ok(self.reader.audit(id.as_deref(), *most)?.into())
             }
             Look::Verify(head) => {
@@ -50,18 +53,22 @@ impl View {
         }
     }
 
+    /// Whether they may have what comes line by line: asked before the first line, since after it
+    /// an answer can only break off.
+    pub fn permits(&self, flow: Flow) -> Result<(), Fault> {
+        match flow {
+            Flow::Export => Ok(()),
+            Flow::Audit | Flow::Backup => self.of_all(),
+        }
+    }
+
     /// Line by line, each with its end.
     pub fn flow(&self, flow: Flow, mut line: impl FnMut(String)) -> Result<(), Fault> {
+        self.permits(flow)?;
         match flow {
             Flow::Export => self.reader.export(&self.who, |text| line(text + "\n")),
-            Flow::Audit => {
-                self.of_all()?;
-                self.reader.audit_lines(line)
-            }
-            Flow::Backup => {
-                self.of_all()?;
-                self.reader.backup(self.now, line)
-            }
+            Flow::Audit => self.reader.audit_lines(line),
+            Flow::Backup => self.reader.backup(self.now, line),
         }
     }
 

@@ -6,6 +6,7 @@
 //! `\bpl[sua]_[0-9A-Za-z]{46}\b`. The checksum tells a token from look-alikes without asking
 //! anyone; it protects nothing.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use zeroize::{Zeroize, Zeroizing};
@@ -149,6 +150,25 @@ pub fn contains_token(text: &str) -> bool {
     })
 }
 
+/// A text without the secrets in it: of each token its id is left.
+pub fn without_tokens(text: &str) -> Cow<'_, str> {
+    if !contains_token(text) {
+        return Cow::Borrowed(text);
+    }
+    let (mut safe, mut rest) = (String::with_capacity(text.len()), text);
+    while let Some(at) = rest.find("pl") {
+        let id = rest.get(at..at + LENGTH).and_then(public_id);
+        safe.push_str(&rest[..at]);
+        safe.push_str(id.unwrap_or("pl"));
+        if id.is_some() {
+            safe.push('…');
+        }
+        rest = &rest[at + if id.is_some() { LENGTH } else { 2 }..];
+    }
+    safe.push_str(rest);
+    Cow::Owned(safe)
+}
+
 /// Why a text is no token. It never holds the text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FormatError {
@@ -225,6 +245,15 @@ mod tests {
             parse(text).map(|parsed| (parsed.level, parsed.id)),
             expected
         );
+    }
+
+    #[test]
+    fn what_is_shown_holds_no_token() {
+        let token = super::super::generate_from_system(Level::User).unwrap();
+        let text = format!("plain {0}: pl {0}{0}", token.expose());
+        let id = token.id();
+        assert_eq!(without_tokens(&text), format!("plain {id}…: pl {id}…{id}…"));
+        assert_eq!(without_tokens("plain pls_ pl"), "plain pls_ pl");
     }
 
     #[test]

@@ -39,8 +39,10 @@ use sha2::{Digest, Sha256};
 pub use file::{
     Blocks, Cut, LineProblem, Origin, Seen, cut, foreign_id, parse_file, parse_records,
 };
-pub use filter::{Filter, MOST, SORTS, Wanted};
-pub use format::{FormatError, Parsed, PlainToken, contains_token, generate, parse, public_id};
+pub use filter::{Filter, SORTS, Wanted};
+pub use format::{
+    FormatError, Parsed, PlainToken, contains_token, generate, parse, public_id, without_tokens,
+};
 pub use lifecycle::{Changed, Phase, Refusal, Rotation};
 pub use limits::{Rate, RateError, TokenLimits};
 pub use order::{Done, Fault, Flow, Look, Order, Question, Who};

@@ -95,6 +95,15 @@ pub enum Fault {
 }
 
 impl Fault {
+    /// A whole secret where a token was to be named. What was written is not repeated.
+    pub fn secret_for_id(field: &'static str) -> Self {
+        let message = "this is a whole secret: name a token by its id, which is the first 12 characters, and replace the secret if others can read your command history";
+        Self::Invalid(vec![FieldFault {
+            field,
+            message: message.to_owned(),
+        }])
+    }
+
     /// A word for programs.
     pub fn code(&self) -> &'static str {
         match self {

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use super::file::{MAX_ID, MAX_LIST, MAX_NAME, MAX_NOTE, label_fault};
 use super::{
     Fingerprint, Level, Plugins, Rate, RateError, ScopeList, SecretRecord, Selector, State,
-    TokenLimits, TokenRecord,
+    TokenLimits, TokenRecord, contains_token,
 };
 
 /// A token that is to be made.
@@ -390,6 +390,8 @@ impl Reading {
             self.fault("plugins", "must be written; `*` is every plugin");
         } else if names.len() > MAX_LIST {
             self.fault("plugins", format!("has more than {MAX_LIST} entries"));
+        } else if names.iter().any(|name| contains_token(name)) {
+            self.fault("plugins", "has an entry that holds a secret");
         } else if !names.iter().all(good) {
             self.fault("plugins", "has an entry that is no plugin's name");
         }
@@ -412,6 +414,9 @@ impl Reading {
         let mut selectors = Vec::with_capacity(texts.len());
         for (number, text) in (1..).zip(texts) {
             match Selector::parse(text) {
+                Ok(_) if contains_token(text) => {
+                    self.fault("scopes", format!("entry {number} holds a secret"));
+                }
                 Ok(selector) => selectors.push(selector),
                 Err(error) => self.fault("scopes", format!("entry {number} {error}")),
             }

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import plugway
 import pytest
-from desk import QUIET, Asker, Desk, Known, Stored, check_shown, check_stored, creation
+from admin_client import QUIET, Asker, Desk, Known, Stored, check_shown, check_stored, creation
 from materials import sha256, token
 from plugway import eventually, run
 

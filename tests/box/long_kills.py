@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 
 import plugway
-from desk import QUIET, Asker, Desk, Known, Stored, Unanswered, check_shown, check_stored, creation, percentiles
+from admin_client import QUIET, Asker, Desk, Known, Stored, Unanswered, check_shown, check_stored, creation, percentiles
 from materials import sha256, token
 from plugway import Gateway, eventually, run
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import load
 import plugway
 import pytest
-from desk import QUIET, Asker
+from admin_client import QUIET, Asker
 from materials import merge
 from plugway import Gateway, Ran, eventually, run
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import long_tables
 import plugway
-from desk import Desk, percentiles
+from admin_client import Desk, percentiles
 from long_tables import GOAL, ROUNDS
 from plugway import Gateway, run
 

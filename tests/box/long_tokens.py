@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 import load
 import pytest
 from clients import connection
-from desk import QUIET, Asker, Desk, percentiles
+from admin_client import QUIET, Asker, Desk, percentiles
 from materials import merge
 from plugway import PATIENCE, eventually
 

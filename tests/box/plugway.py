@@ -75,14 +75,17 @@ def descriptors_of(pid: int) -> int:
     return count
 
 
-def run(*arguments: str, cwd: Path, env: dict[str, str] | None = None, patience: float = PATIENCE) -> Ran:
+def run(*arguments: str, cwd: Path, env: dict[str, str] | None = None, patience: float = PATIENCE,
+        stdin: str | bytes | None = None) -> Ran:
     """Runs a command to its end."""
+    given = stdin.encode() if isinstance(stdin, str) else stdin
     done = subprocess.run(
-        [binary(), *arguments], cwd=cwd, env=environment(env), stdin=subprocess.DEVNULL,
-        capture_output=True, text=True, timeout=patience, check=False,
+        [binary(), *arguments], cwd=cwd, env=environment(env), input=given or b"",
+        capture_output=True, timeout=patience, check=False,
     )
-    assert "panicked" not in done.stderr, done.stderr
-    return Ran(done.returncode, done.stdout, done.stderr)
+    out, err = done.stdout.decode(), done.stderr.decode()
+    assert "panicked" not in err, err
+    return Ran(done.returncode, out, err)
 
 
 class NotReady(Exception):

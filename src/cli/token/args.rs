@@ -299,7 +299,7 @@ pub(in crate::cli) struct Revoke {
 #[derive(Debug, Args)]
 pub(in crate::cli) struct Import {
     /// `-`: read one secret from standard input; only its hash is kept.
-    #[arg(value_name = "-", value_parser = ["-"], conflicts_with_all = ["sha256", "jsonl"])]
+    #[arg(value_name = "-", conflicts_with_all = ["sha256", "jsonl"])]
     pub(in crate::cli) value: Option<String>,
     /// The hash of a secret that somebody has already.
     #[arg(long, value_name = "HEX", conflicts_with = "jsonl")]

@@ -165,6 +165,10 @@ fn import(import: &args::Import, output: &mut Output) -> anyhow::Result<Exit> {
     }
     let sha256 = match (&import.sha256, &import.value) {
         (Some(hash), _) => hash.clone(),
+        (None, Some(value)) if value != "-" => {
+            output.remark("plugway: a secret is no argument, which others can read: say `-`, and give it on standard input");
+            return Ok(Exit::Usage);
+        }
         (None, Some(_)) => {
             let mut secret = Zeroizing::new(String::new());
             std::io::stdin()

@@ -156,8 +156,12 @@ fn request(order: &Order) -> anyhow::Result<(&'static str, String, Option<Sent>)
         Ok(Some(("application/json", value.bytes()?)))
     };
     let token = |token: &str, what: &str| {
-        let token = utf8_percent_encode(token, SEGMENT);
-        format!("/tokens/{token}{what}")
+        match token {
+            // They are paths of their own; so written, they are names.
+            "import" => format!("/tokens/%69mport{what}"),
+            "export" => format!("/tokens/%65xport{what}"),
+            _ => format!("/tokens/{}{what}", utf8_percent_encode(token, SEGMENT)),
+        }
     };
     Ok(match order {
         Order::Create(request) => ("POST", "/tokens".to_owned(), json(request)?),
@@ -257,7 +261,7 @@ fn problem(reply: &Reply) -> Fault {
 
 /// Names of fields live as long as the program.
 fn known(field: &str) -> &'static str {
-    const FIELDS: [&str; 20] = [
+    const FIELDS: [&str; 26] = [
         "name",
         "level",
         "plugins",
@@ -278,6 +282,12 @@ fn known(field: &str) -> &'static str {
         "plugin",
         "request",
         "state",
+        "idle",
+        "ends_within",
+        "sort",
+        "text",
+        "token",
+        "head",
     ];
     FIELDS
         .into_iter()

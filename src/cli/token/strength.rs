@@ -1,8 +1,8 @@
 //! Whether a secret that was made elsewhere can be guessed.
 
-/// Guesses that must not find it, as a power of ten. `zxcvbn` takes ten of them for a random
-/// character, so it is what about 17 of those have: at least 68 bits if they are hexadecimal.
-const ENOUGH: f64 = 17.0;
+/// Guesses that must not find it, as a power of ten: what 19 random digits need, some 63 bits.
+/// More than 2^64, which is 10^19.3, are not told apart.
+const ENOUGH: f64 = 19.0;
 /// Longest secret, in bytes: it must fit into a request head with all the rest.
 const LONGEST: usize = 4096;
 /// What is judged of a long one.

@@ -117,13 +117,13 @@ pub(super) fn verify(read: &ReadTransaction, wanted: Option<&str>) -> Outcome<Ve
 pub(super) fn newest(read: &ReadTransaction, id: Option<&str>, most: usize) -> Outcome<Vec<Value>> {
     let mut found = Vec::new();
     for entry in read.open_table(AUDIT)?.iter()?.rev() {
+        if found.len() >= most {
+            break;
+        }
         let (_, body) = entry?;
         let value = shown(body.value());
         if id.is_none_or(|id| value["id"] == id) {
             found.push(value);
-            if found.len() == most {
-                break;
-            }
         }
     }
     Ok(found)

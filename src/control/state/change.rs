@@ -5,7 +5,6 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use redb::WriteTransaction;
 use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
 
 use super::audit::{self, Deed};
 use super::db::{NAMES, Outcome, SECRETS, TOKENS};
@@ -14,12 +13,9 @@ use super::place;
 use super::view::{self, Source};
 use crate::tokens::{
     Changed, CreateRequest, Done, Fault, FieldFault, Fingerprint, Level, Making, PlainToken,
-    Plugins, RotateRequest, Rotation, ScopeList, Seen, SetRequest, State, TokenRecord, Who,
-    generate_from_system, parse_file, regenerate_from_system,
+    Plugins, RotateRequest, Rotation, ScopeList, SetRequest, State, TokenRecord, Who,
+    generate_from_system, regenerate_from_system,
 };
-
-/// Tokens of one import of which each gets an entry of its own in the audit.
-const TOLD: usize = 1000;
 
 /// A change on its way.
 pub(super) struct Write<'a> {
@@ -75,6 +71,7 @@ impl Write<'_> {
             at: self.now,
             by: Arc::clone(&self.who.by),
         }));
+        check_size(&record)?;
         self.commit("create", None, &record)?;
         Ok(self.done(&record, secret.as_ref()))
     }
@@ -134,6 +131,7 @@ impl Write<'_> {
             return Err(crate::tokens::Refusal::Revoked.into());
         }
         let next = request.apply(&found.record, self.now)?;
+        check_size(&next)?;
         if request.plugins.is_some() || request.scopes.is_some() {
             self.check_reach(&next.plugins, &next.scopes)?;
         }
@@ -314,101 +312,6 @@ impl Write<'_> {
         }
     }
 
-    /// Takes lines of a token file, all or none.
-    pub(super) fn import(&mut self, lines: &str, replace: bool) -> Result<Done, Fault> {
-        let (records, problems) = parse_file(&"the import".into(), lines, &mut Seen::default());
-        if let Some(first) = problems.first() {
-            let column = first
-                .column
-                .map_or(String::new(), |column| format!(", column {column}"));
-            let rest = match problems.len() - 1 {
-                0 => String::new(),
-                more => format!(" (and {more} more problems)"),
-            };
-            let message = format!("line {}{column}: {}{rest}", first.line, first.message);
-            return Err(Fault::Invalid(vec![FieldFault {
-                field: "lines",
-                message,
-            }]));
-        }
-        let asked = records.len();
-        let mut changes = Vec::new();
-        for record in records {
-            changes.extend(self.imported(record, replace)?);
-        }
-        let replaced = changes
-            .iter()
-            .filter(|(before, _)| before.is_some())
-            .count();
-        if !changes.is_empty() {
-            self.commit_all(&changes, lines)?;
-        }
-        Ok(Done {
-            value: json!({
-                "added": changes.len() - replaced,
-                "replaced": replaced,
-                "unchanged": asked - changes.len(),
-            }),
-            changed: !changes.is_empty(),
-        })
-    }
-
-    /// What one imported record changes: what was, and what is to be.
-    fn imported(
-        &mut self,
-        mut record: TokenRecord,
-        replace: bool,
-    ) -> Result<Option<(Option<TokenRecord>, TokenRecord)>, Fault> {
-        if !self.who.has(&record.plugins) {
-            return Err(Fault::Forbidden(
-                "this admin token is not for all of the plugins of these tokens",
-            ));
-        }
-        let id = Arc::clone(&record.id);
-        let before = self.desk.by_id(&id, self.scene, self.now)?;
-        if let Some(found) = &before {
-            if found.source == Source::Declared {
-                return Err(Fault::Conflict(format!(
-                    "token {id} is declared in the configuration or in a token file"
-                )));
-            }
-            if !self.who.has(&found.record.plugins) {
-                return Err(Fault::Forbidden(
-                    "this admin token is not for all of the plugins of the tokens that are there",
-                ));
-            }
-        }
-        let before = before.map(|found| found.record);
-        if record.made.is_none() {
-            let known = before.as_ref().and_then(|before| before.made.clone());
-            record.made = Some(known.unwrap_or_else(|| {
-                Arc::new(Making {
-                    at: self.now,
-                    by: Arc::clone(&self.who.by),
-                })
-            }));
-        }
-        if before.as_ref() == Some(&record) {
-            return Ok(None);
-        }
-        if before.is_some() && !replace {
-            return Err(Fault::Conflict(format!(
-                "token {id} is there already and differs: `--replace` takes the imported one"
-            )));
-        }
-        for (slot, secret) in record.secrets() {
-            let holder = self
-                .desk
-                .holder(&secret.fingerprint, self.scene, self.now)?;
-            if holder.is_some_and(|holder| holder != id) {
-                return Err(Fault::Conflict(format!(
-                    "the {slot} secret of token {id} belongs to another token"
-                )));
-            }
-        }
-        Ok(Some((before, record)))
-    }
-
     /// Writes a record and its entry of the audit, then brings it into force.
     fn commit(
         &mut self,
@@ -431,55 +334,6 @@ impl Write<'_> {
         let head = written.inspect_err(|_| self.desk.doubts(&after.id, before))?;
         self.desk.enter(before, after, self.scene, now);
         tracing::info!(action, token = %after.id, by = %self.who.by, audit = head, "token changed");
-        Ok(())
-    }
-
-    fn commit_all(
-        &mut self,
-        changes: &[(Option<TokenRecord>, TokenRecord)],
-        lines: &str,
-    ) -> Result<(), Fault> {
-        let (now, by) = (self.now, Arc::clone(&self.who.by));
-        let written = self.desk.db.write(now, |write| {
-            for (before, after) in changes {
-                put(write, before.as_ref(), after)?;
-            }
-            let mut head = String::new();
-            if changes.len() <= TOLD {
-                for (before, after) in changes {
-                    let before = before.as_ref().map_or(Value::Null, view::audited);
-                    let deed = Deed {
-                        action: "import",
-                        id: &after.id,
-                        by: &by,
-                        before,
-                        after: view::audited(after),
-                    };
-                    head = audit::append(write, &deed, now)?;
-                }
-            } else {
-                let digest = Fingerprint(Sha256::digest(lines).into()).to_hex();
-                let after = json!({ "tokens": changes.len(), "lines_sha256": digest });
-                let deed = Deed {
-                    action: "import",
-                    id: "*",
-                    by: &by,
-                    before: Value::Null,
-                    after,
-                };
-                head = audit::append(write, &deed, now)?;
-            }
-            Ok(head)
-        });
-        let head = written.inspect_err(|_| {
-            for (before, after) in changes {
-                self.desk.doubts(&after.id, before.as_ref());
-            }
-        })?;
-        for (before, after) in changes {
-            self.desk.enter(before.as_ref(), after, self.scene, now);
-        }
-        tracing::info!(action = "import", tokens = changes.len(), by = %self.who.by, audit = head, "tokens imported");
         Ok(())
     }
 
@@ -522,6 +376,19 @@ pub(super) fn put(
         names.insert(&*after.name, &*after.id)?;
     }
     Ok(())
+}
+
+/// What is stored has to fit into a line of a token file, with room for how it ends.
+fn check_size(record: &TokenRecord) -> Result<(), Fault> {
+    const MOST: usize = 60 << 10;
+    if record.to_line().len() <= MOST {
+        return Ok(());
+    }
+    let message = "are too long together with the other settings: a token has at most 60 KiB; name tags instead of operations";
+    Err(Fault::Invalid(vec![FieldFault {
+        field: "scopes",
+        message: message.to_owned(),
+    }]))
 }
 
 fn no_randomness(error: getrandom::Error) -> Fault {

@@ -3,9 +3,9 @@
 //! `redb` refuses all work after an I/O error until it is opened again; that is done here, with
 //! back-off, and what an error left in the dark is looked up then.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, OpenOptions};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -79,12 +79,9 @@ impl Db {
         self.path.parent().unwrap_or(&self.path)
     }
 
-    /// Whether there is a file that may hold something.
+    /// Whether there is a file, as far as can be seen: where nothing can be seen, there may be one.
     pub(super) fn exists(&self) -> bool {
-        match File::open(&self.path) {
-            Ok(file) => !is_unfinished(&file).unwrap_or(false),
-            Err(error) => error.kind() != io::ErrorKind::NotFound,
-        }
+        self.path.try_exists().unwrap_or(true)
     }
 
     /// Whether it can be used, as far as is known.
@@ -104,7 +101,10 @@ impl Db {
 
     /// Gives the file up.
     pub(super) fn close(&mut self) {
-        self.open = None;
+        // Also what still reads from it lets the file go.
+        if let Some(database) = self.open.take() {
+            let _ = database.close();
+        }
         self.broken = None;
     }
 
@@ -138,23 +138,53 @@ impl Db {
     }
 
     fn opened(&self, create: bool) -> Result<Database, String> {
+        if create && !self.exists() {
+            self.make()?;
+        }
+        let unopened = |error: io::Error| format!("can not be opened: {}", plain(&error));
+        let file = OpenOptions::new().read(true).write(true).open(&self.path);
+        let file = file.map_err(unopened)?;
+        // One that is new is whole when it gets its name, see `make`.
+        if file.metadata().map_err(unopened)?.len() == 0 {
+            return Err(DAMAGED.to_owned());
+        }
+        let database = Self::database(file)?;
+        check_format(&database)?;
+        Ok(database)
+    }
+
+    /// Makes an empty one under another name, which it gets when it is whole: an empty file in its
+    /// place is damage, not a beginning. If somebody else was faster, theirs it is.
+    fn make(&self) -> Result<(), String> {
+        let unmade = |error: io::Error| format!("can not be made: {}", plain(&error));
         let directory = self.directory();
-        if create && !directory.exists() {
+        if !directory.exists() {
             let made = fs::DirBuilder::new()
                 .recursive(true)
                 .mode(0o700)
                 .create(directory);
-            made.map_err(|error| format!("can not be made: {}", plain(&error)))?;
+            made.map_err(unmade)?;
         }
-        let file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(create)
-            .truncate(false)
-            .mode(0o600)
-            .open(&self.path)
-            .map_err(|error| format!("can not be opened: {}", plain(&error)))?;
-        empty_unfinished(&file).map_err(|error| io_reason(&error))?;
+        let file = tempfile::Builder::new()
+            .prefix(".plugway")
+            .permissions(fs::Permissions::from_mode(0o600))
+            .tempfile_in(directory)
+            .map_err(unmade)?;
+        let database = Self::database(file.reopen().map_err(unmade)?)?;
+        fill(&database).map_err(|error| describe(&error))?;
+        drop(database);
+        match file.persist_noclobber(&self.path) {
+            Err(error) if error.error.kind() != io::ErrorKind::AlreadyExists => {
+                return Err(unmade(error.error));
+            }
+            _ => {}
+        }
+        // The name of a new file has to last as well.
+        let _ = fs::File::open(directory).and_then(|folder| folder.sync_all());
+        Ok(())
+    }
+
+    fn database(file: fs::File) -> Result<Database, String> {
         let backend = FileBackend::new(file).map_err(|error| describe_open(&error))?;
         let mut builder = Database::builder();
         builder.set_cache_size(CACHE);
@@ -162,53 +192,9 @@ impl Db {
         let opened = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
             builder.create_with_backend(backend)
         }));
-        let database = opened
+        opened
             .map_err(|_| DAMAGED.to_owned())?
-            .map_err(|error| describe_open(&error))?;
-        self.check_format(&database)
-            .map_err(|reason| reason.unwrap_or_else(|error| describe(&error)))?;
-        Ok(database)
-    }
-
-    /// That the file is ours, and not one of a newer plugway.
-    fn check_format(&self, database: &Database) -> Result<(), Result<String, redb::Error>> {
-        let fail = |error: redb::Error| Err(error);
-        // Also one whose maker was killed before it got any further.
-        let new: Outcome<bool> = (|| Ok(database.begin_read()?.list_tables()?.next().is_none()))();
-        let new = new.map_err(fail)?;
-        if new {
-            let write = begin(database).map_err(fail)?;
-            let made: Outcome<()> = (|| {
-                let mut meta = write.open_table(META)?;
-                meta.insert("format", FORMAT)?;
-                drop(meta);
-                write.open_table(TOKENS)?;
-                write.open_table(SECRETS)?;
-                write.open_multimap_table(NAMES)?;
-                write.open_table(USES)?;
-                write.open_table(AUDIT)?;
-                Ok(())
-            })();
-            made.map_err(fail)?;
-            write.commit().map_err(|error| Err(error.into()))?;
-            // The name of a new file has to last as well.
-            let _ = File::open(self.directory()).and_then(|folder| folder.sync_all());
-            return Ok(());
-        }
-        let format: Outcome<Option<u64>> = (|| {
-            let read = database.begin_read()?;
-            Ok(read
-                .open_table(META)?
-                .get("format")?
-                .map(|value| value.value()))
-        })();
-        match format.map_err(fail)? {
-            Some(FORMAT) => Ok(()),
-            Some(other) => Err(Ok(format!(
-                "was written by a newer plugway (format {other}, this one knows {FORMAT}): use that one, or `plugway state restore` a backup into another directory"
-            ))),
-            None => Err(Ok("is no state database of plugway".to_owned())),
-        }
+            .map_err(|error| describe_open(&error))
     }
 
     /// Reads.
@@ -270,37 +256,33 @@ impl Db {
     }
 }
 
-/// Empties a file that `redb` would call no database.
-fn empty_unfinished(file: &File) -> io::Result<()> {
-    if !is_unfinished(file)? || file.try_lock().is_err() {
-        return Ok(());
-    }
-    // Nobody is making it now.
-    if is_unfinished(file)? {
-        file.set_len(0)?;
-    }
-    file.unlock()
+/// Makes the tables of a new file.
+fn fill(database: &Database) -> Outcome<()> {
+    let write = begin(database)?;
+    write.open_table(META)?.insert("format", FORMAT)?;
+    write.open_table(TOKENS)?;
+    write.open_table(SECRETS)?;
+    write.open_multimap_table(NAMES)?;
+    write.open_table(USES)?;
+    write.open_table(AUDIT)?;
+    write.commit()?;
+    Ok(())
 }
 
-/// Whether a full disk or a kill left it before it held anything: its first bytes are written
-/// last, and after all others only its header is there.
-fn is_unfinished(file: &File) -> io::Result<bool> {
-    let length = file.metadata()?.len();
-    let mut magic = [0; MAGIC];
-    let read = file.read_at(&mut magic, 0)?;
-    if magic[..read].iter().any(|byte| *byte != 0) || length > UNFINISHED {
-        return Ok(false);
+/// That the file is ours, and not one of a newer plugway.
+fn check_format(database: &Database) -> Result<(), String> {
+    let format: Outcome<Option<u64>> = (|| {
+        let meta = database.begin_read()?.open_table(META)?;
+        Ok(meta.get("format")?.map(|value| value.value()))
+    })();
+    match format.map_err(|error| describe(&error))? {
+        Some(FORMAT) => Ok(()),
+        Some(other) => Err(format!(
+            "was written by a newer plugway (format {other}, this one knows {FORMAT}): use that one, or `plugway state restore` a backup into another directory"
+        )),
+        None => Err("is no state database of plugway".to_owned()),
     }
-    let mut rest = vec![0; usize::try_from(length).unwrap_or(0).saturating_sub(HEADER)];
-    file.read_exact_at(&mut rest, HEADER as u64)?;
-    Ok(rest.iter().all(|byte| *byte == 0))
 }
-
-/// Bytes of a database that was just made, at the most.
-const UNFINISHED: u64 = 4 << 20;
-/// Bytes of its header, and of those by which `redb` knows its files.
-const HEADER: usize = 512;
-const MAGIC: usize = 9;
 
 /// A write that survives a kill at any moment, and after which a million tokens open as quickly
 /// as ten.

@@ -251,10 +251,7 @@ impl Desk {
         now: Timestamp,
     ) -> Result<Found, Fault> {
         if parse(key).is_ok() {
-            return Err(Fault::Invalid(vec![crate::tokens::FieldFault {
-                field: "id",
-                message: "this is a whole secret: name a token by its id, which is the first 12 characters, and replace the secret if others can read your command history".to_owned(),
-            }]));
+            return Err(Fault::secret_for_id("id"));
         }
         let theirs = |found: &Found| who.has(&found.record.plugins);
         if let Some(found) = self.by_id(key, scene, now)?.filter(theirs) {
@@ -458,8 +455,10 @@ impl Desk {
     pub(in crate::control) fn tick(&mut self, scene: &Scene<'_>, now: Timestamp) {
         if self.db.due().is_some_and(|due| due <= now) {
             match self.open(scene, now) {
-                Ok(()) if self.db.is_open() => tracing::info!("the state database is there again"),
-                Ok(()) => {}
+                Ok(()) if self.db.is_open() => {
+                    tracing::info!("the state database is there again");
+                }
+                Ok(()) => tracing::info!("there is no state database any more"),
                 Err(error) => tracing::error!(%error, "the state database"),
             }
         }

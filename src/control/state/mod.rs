@@ -10,6 +10,7 @@ mod change;
 mod db;
 mod desk;
 mod ends;
+mod import;
 mod load;
 mod place;
 mod reader;

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
-use crate::tokens::{Slot, State, TokenRecord, TokenShared};
+use crate::tokens::{Phase, Slot, State, TokenRecord, TokenShared};
 
 /// Where a token comes from, in a word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,6 +37,7 @@ pub(super) fn token(
     };
     put("source", source.word().into());
     put("state", record.phase(now).as_str().into());
+    let opens = matches!(record.phase(now), Phase::Active | Phase::Rotating);
     let secrets: Vec<Value> = record
         .secrets()
         .map(|(slot, secret)| {
@@ -45,7 +46,7 @@ pub(super) fn token(
                 "slot": slot.as_str(),
                 "since": secret.since.map(moment),
                 "until": secret.until.map(moment),
-                "live": secret.lives(now) && matches!(record.state, State::Active),
+                "live": secret.lives(now) && opens,
                 "elsewhere": secret.elsewhere,
                 "finish_when_idle": secret.finish_when_idle.map(|idle| idle.as_secs()),
                 "last_used": used.map(|(at, _)| moment(at)),

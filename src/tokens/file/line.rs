@@ -290,6 +290,9 @@ impl<'a> Line<'a> {
                     format!("`{name}` has more than {MAX_LIST} entries"),
                 );
             }
+            Ok(list) if list.iter().any(|text| contains_token(text)) => {
+                self.fault(Some(raw), format!("`{name}` holds a secret"));
+            }
             Ok(list) => return Some(list),
             Err(_) => self.fault(Some(raw), format!("`{name}` must be a list of texts")),
         }
