@@ -44,7 +44,11 @@ impl App {
                 })),
             },
             Command::Flow { flow, who, answer } => {
-                drop(answer.send(self.view(who).map(|view| lines(view, flow))));
+                let begun = self.view(who).and_then(|view| {
+                    view.check(&flow)?;
+                    Ok(lines(view, flow))
+                });
+                drop(answer.send(begun));
             }
             Command::Metrics(answer) => {
                 let mut counters = Counters::default();

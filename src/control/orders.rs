@@ -49,9 +49,25 @@ impl View {
         }
     }
 
+    /// Whether it can be given: once it has begun, it can only be broken off.
+    pub fn check(&self, flow: &Flow) -> Result<(), Fault> {
+        match flow {
+            Flow::List(filter) => {
+                filter.read(self.now)?;
+                Ok(())
+            }
+            Flow::Export => Ok(()),
+            Flow::Audit | Flow::Backup => self.of_all(),
+        }
+    }
+
     /// Line by line, each with its end.
     pub fn flow(&self, flow: Flow, mut line: impl FnMut(String)) -> Result<(), Fault> {
         match flow {
+            Flow::List(filter) => {
+                self.reader
+                    .list_text(&filter, &self.who, &self.shared, self.now, line)
+            }
             Flow::Export => self.reader.export(&self.who, |text| line(text + "\n")),
             Flow::Audit => {
                 self.of_all()?;

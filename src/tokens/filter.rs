@@ -137,18 +137,18 @@ impl Wanted {
 
     /// Sorts what is listed: oldest first for times, what has none last.
     pub fn sort(&self, tokens: &mut [Value]) {
+        tokens.sort_by_cached_key(|token| self.key(token));
+    }
+
+    /// What is sorted by; the last of it is the id.
+    pub fn key(&self, token: &Value) -> (bool, String, String) {
         let field = match self.sort {
             "created" => "created_at",
             "used" => "last_used",
             other => other,
         };
-        tokens.sort_by_cached_key(|token| {
-            let value = token[field].as_str().unwrap_or_default();
-            (
-                value.is_empty(),
-                value.to_lowercase(),
-                token["id"].as_str().unwrap_or_default().to_owned(),
-            )
-        });
+        let value = token[field].as_str().unwrap_or_default();
+        let id = token["id"].as_str().unwrap_or_default();
+        (value.is_empty(), value.to_lowercase(), id.to_owned())
     }
 }

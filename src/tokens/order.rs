@@ -186,8 +186,10 @@ pub struct Question {
 }
 
 /// What comes line by line.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Flow {
+    /// Tokens, as one JSON array.
+    List(Filter),
     /// Stored tokens, as lines of a token file.
     Export,
     /// The audit, from the first entry on.

@@ -86,10 +86,11 @@ impl Reach {
         flow: Flow,
         take: &mut dyn FnMut(&str) -> anyhow::Result<()>,
     ) -> Answered<()> {
-        let path = match flow {
-            Flow::Export => "/tokens/export",
-            Flow::Audit => "/audit/export",
-            Flow::Backup => "/state/backup",
+        let path = match &flow {
+            Flow::List(filter) => query("/tokens", filter)?,
+            Flow::Export => "/tokens/export".to_owned(),
+            Flow::Audit => "/audit/export".to_owned(),
+            Flow::Backup => "/state/backup".to_owned(),
         };
         let mut outcome = Ok(());
         let mut line = |text: String| {
@@ -97,7 +98,7 @@ impl Reach {
                 outcome = take(&text);
             }
         };
-        let result = match self.send("GET", path, None)? {
+        let result = match self.send("GET", &path, None)? {
             Some(reply) if reply.status == StatusCode::OK => {
                 line(String::from_utf8_lossy(&reply.body).into_owned());
                 Ok(())

@@ -57,6 +57,62 @@ impl Reader {
         Ok(tokens)
     }
 
+    /// The same as one JSON array, piece by piece: as values a million take gigabytes.
+    pub(in crate::control) fn list_text(
+        &self,
+        filter: &Filter,
+        who: &Who,
+        shared: &Shared,
+        now: Timestamp,
+        mut piece: impl FnMut(String),
+    ) -> Result<(), Fault> {
+        let wanted = filter.read(now)?;
+        let held = |record: &TokenRecord| shared.tokens.get(&record.current.fingerprint);
+        let mut found = Vec::new();
+        let mut take = |record: &TokenRecord, shared: Option<&TokenShared>, declared| {
+            if who.has(&record.plugins) && wanted.record(record, now) && wanted.is_idle(shared) {
+                let token = view::token(record, shared, Source::State, now);
+                found.push((wanted.key(&token), declared));
+            }
+        };
+        for (number, (record, shared)) in self.declared.iter().enumerate() {
+            take(record, Some(shared), Some(number));
+        }
+        self.each(|record| {
+            take(
+                record,
+                held(record).as_ref().map(|token| &*token.shared),
+                None,
+            )
+        })?;
+        found.sort_unstable();
+        let mut before = "[";
+        for ((_, _, id), declared) in found {
+            let token =
+                if let Some((record, shared)) = declared.and_then(|at| self.declared.get(at)) {
+                    view::token(record, Some(shared), Source::Declared, now)
+                } else if let Some(record) = self.one(&id)? {
+                    let held = held(&record);
+                    let shared = held.as_ref().map(|token| &*token.shared);
+                    view::token(&record, shared, Source::State, now)
+                } else {
+                    continue;
+                };
+            piece(format!("{before}{token}"));
+            before = ",";
+        }
+        piece(if before == "[" { "[]" } else { "]" }.to_owned());
+        Ok(())
+    }
+
+    /// A stored record.
+    fn one(&self, id: &str) -> Result<Option<TokenRecord>, Fault> {
+        match &self.read {
+            Some(read) => load::one(read, id).map_err(failed),
+            None => Ok(None),
+        }
+    }
+
     /// The stored tokens as lines of a token file.
     pub(in crate::control) fn export(
         &self,
