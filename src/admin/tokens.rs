@@ -115,10 +115,14 @@ async fn look(commands: &Commands, look: Look, who: Who) -> Asked<Json<Value>> {
 }
 
 async fn flow(commands: &Commands, flow: Flow, who: Who) -> Asked<Response> {
+    let media = match flow {
+        Flow::List(_) => "application/json",
+        Flow::Export | Flow::Audit | Flow::Backup => "application/jsonl",
+    };
     let asked = ask(commands, |answer| Command::Flow { flow, who, answer });
     let lines = asked.await??;
     let media = [
-        (header::CONTENT_TYPE, "application/jsonl"),
+        (header::CONTENT_TYPE, media),
         (header::CACHE_CONTROL, "no-store"),
     ];
     Ok((media, Body::new(Flowing(lines))).into_response())
@@ -128,8 +132,8 @@ async fn list(
     State(commands): State<Commands>,
     Extension(who): Extension<Who>,
     filter: Result<Query<Filter>, QueryRejection>,
-) -> Asked<Json<Value>> {
-    look(&commands, Look::List(query(filter)?), who).await
+) -> Asked<Response> {
+    flow(&commands, Flow::List(query(filter)?), who).await
 }
 
 async fn create(

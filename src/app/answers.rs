@@ -44,11 +44,11 @@ impl App {
                 })),
             },
             Command::Flow { flow, who, answer } => {
-                let view = self.view(who).and_then(|view| {
-                    view.permits(flow)?;
-                    Ok(view)
+                let begun = self.view(who).and_then(|view| {
+                    view.check(&flow)?;
+                    Ok(lines(view, flow))
                 });
-                drop(answer.send(view.map(|view| lines(view, flow))));
+                drop(answer.send(begun));
             }
             Command::Metrics(answer) => {
                 let mut counters = Counters::default();

@@ -26,12 +26,6 @@ impl View {
     /// What is looked at.
     pub fn look(&self, look: &Look) -> Result<Value, Fault> {
         match look {
-            Look::List(filter) => {
-                let tokens = self
-                    .reader
-                    .list(filter, &self.who, &self.shared, self.now)?;
-                Ok(tokens.into())
-            }
             Look::Audit(id, most) => {
                 self.of_all()?;
                 if id.as_deref().is_some_and(|id| parse(id).is_ok()) {
@@ -53,10 +47,13 @@ impl View {
         }
     }
 
-    /// Whether they may have what comes line by line: asked before the first line, since after it
-    /// an answer can only break off.
-    pub fn permits(&self, flow: Flow) -> Result<(), Fault> {
+    /// Whether it can be given: once it has begun, it can only be broken off.
+    pub fn check(&self, flow: &Flow) -> Result<(), Fault> {
         match flow {
+            Flow::List(filter) => {
+                filter.read(self.now)?;
+                Ok(())
+            }
             Flow::Export => Ok(()),
             Flow::Audit | Flow::Backup => self.of_all(),
         }
@@ -64,8 +61,12 @@ impl View {
 
     /// Line by line, each with its end.
     pub fn flow(&self, flow: Flow, mut line: impl FnMut(String)) -> Result<(), Fault> {
-        self.permits(flow)?;
+        self.check(&flow)?;
         match flow {
+            Flow::List(filter) => {
+                self.reader
+                    .list(&filter, &self.who, &self.shared, self.now, line)
+            }
             Flow::Export => self.reader.export(&self.who, |text| line(text + "\n")),
             Flow::Audit => self.reader.audit_lines(line),
             Flow::Backup => self.reader.backup(self.now, line),

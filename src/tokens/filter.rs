@@ -29,13 +29,7 @@ pub struct Filter {
     /// By which field: `name` (default), `id`, `created`, `ends`, `used`, `state`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sort: Option<String>,
-    /// So many at the most; 1000 if it is not said.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub most: Option<usize>,
 }
-
-/// Tokens that are listed unless more are asked for.
-pub const MOST: usize = 1000;
 
 /// By what a list can be sorted.
 pub const SORTS: [&str; 6] = ["name", "id", "created", "ends", "used", "state"];
@@ -50,7 +44,6 @@ pub struct Wanted {
     unused_since: Option<Timestamp>,
     ends_before: Option<Timestamp>,
     sort: &'static str,
-    most: usize,
 }
 
 impl Filter {
@@ -101,7 +94,6 @@ impl Filter {
             unused_since: idle.and_then(|idle| now.checked_sub(idle).ok()),
             ends_before: within.and_then(|within| now.checked_add(within).ok()),
             sort: sort.unwrap_or(&"name"),
-            most: self.most.unwrap_or(MOST),
         })
     }
 }
@@ -140,11 +132,6 @@ impl Wanted {
             };
             !used(Slot::Current) && !used(Slot::Previous)
         })
-    }
-
-    /// How many are shown.
-    pub fn most(&self) -> usize {
-        self.most
     }
 
     /// By what a token is sorted: oldest first for times, what has none last.

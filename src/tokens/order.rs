@@ -179,8 +179,6 @@ impl From<Vec<FieldFault>> for Fault {
 /// What is looked at, without a change.
 #[derive(Debug, Clone)]
 pub enum Look {
-    /// Tokens.
-    List(Filter),
     /// Entries of the audit, the newest first: of this token, so many at the most.
     Audit(Option<String>, usize),
     /// Whether the audit is whole, and has an entry with this hash.
@@ -204,8 +202,10 @@ pub struct Question {
 }
 
 /// What comes line by line.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Flow {
+    /// Tokens, as one JSON array.
+    List(Filter),
     /// Stored tokens, as lines of a token file.
     Export,
     /// The audit, from the first entry on.

@@ -14,7 +14,7 @@ from admin_client import QUIET, Asker, Desk, Known, Stored, check_shown, check_s
 from materials import sha256, token
 from plugway import eventually, run
 
-ROUNDS = 5
+ROUNDS = 6
 
 
 @pytest.fixture
@@ -67,9 +67,11 @@ class Books:
         known.begin("rotate", Stored("active", digest, frozenset([digest, known.stored.current])))
         return self.sent(known, "POST", f"/tokens/{known.id}/rotate", {"grace": "1h", "sha256": digest})
 
-    def suspend(self, known: Known) -> tuple[int, dict]:
-        known.begin("suspend", Stored("suspended", known.stored.current, known.stored.live))
-        return self.sent(known, "POST", f"/tokens/{known.id}/suspend")
+    def turn(self, known: Known) -> tuple[int, dict]:
+        """Suspends or resumes it."""
+        action, state = ("suspend", "suspended") if known.stored.state == "active" else ("resume", "active")
+        known.begin(action, Stored(state, known.stored.current, known.stored.live))
+        return self.sent(known, "POST", f"/tokens/{known.id}/{action}")
 
     def sent(self, known: Known, *asked: object) -> tuple[int, dict]:
         status, got = self.desk.ask(*asked)
@@ -100,7 +102,7 @@ def test_full_disk(world, disk):
         sizes.append(fill(disk / "ballast"))
         active = books.stored()
         # Each kind of command meets it first, in turn.
-        command = [books.create, lambda: books.rotate(active[0]), lambda: books.suspend(books.stored()[-1])][number % 3]
+        command = [books.create, lambda: books.rotate(active[0]), lambda: books.turn(active[-1])][number % 3]
         status, got = books.until_refused(command)
         assert status == 503, got
         assert "disk is full" in got["detail"] and got["code"] == "store_unavailable", got

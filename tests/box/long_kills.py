@@ -174,24 +174,27 @@ def test_kills_at_the_first_command(world):
         folder = world.folder / f"f{number}"
         folder.mkdir()
         plugway.write(folder, world.base(QUIET))
-        gateway, _ = start(folder)
         sender = Sender(f"f{number}")
-        thread = threading.Thread(target=sender.send, args=(Desk(gateway),))
-        thread.start()
-        there = folder / "state/plugway.redb"
-        eventually(there.exists)
-        time.sleep(chosen.uniform(0, 0.02))
-        made += sender.acknowledged > 0
-        kill(gateway)
+        gateway, _ = start(folder)
+        try:
+            thread = threading.Thread(target=sender.send, args=(Desk(gateway),))
+            thread.start()
+            eventually((folder / "state/plugway.redb").exists)
+            time.sleep(chosen.uniform(0, 0.02))
+            made += sender.acknowledged > 0
+        finally:
+            kill(gateway)
         thread.join(20)
         assert not sender.fault, sender.fault
         gateway, _ = start(folder)
-        desk, asker = Desk(gateway), Asker(gateway.address("http"))
-        check_stored(desk, sender.tokens)
-        desk.create("after")
-        for known in sender.tokens:
-            check_shown(desk, known)
-            known.check_answers(asker)
-        asker.close()
-        gateway.stop()
+        try:
+            desk, asker = Desk(gateway), Asker(gateway.address("http"))
+            check_stored(desk, sender.tokens)
+            desk.create("after")
+            for known in sender.tokens:
+                check_shown(desk, known)
+                known.check_answers(asker)
+            asker.close()
+        finally:
+            gateway.stop()
     print(f"\n{FIRSTS} kills at the first command, {made} after it was acknowledged")

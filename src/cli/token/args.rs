@@ -215,9 +215,6 @@ pub(in crate::cli) struct List {
     /// By name, id, created, ends, used or state.
     #[arg(long, default_value = "name")]
     sort: String,
-    /// So many at the most.
-    #[arg(long, value_name = "N", default_value_t = crate::tokens::MOST)]
-    pub(in crate::cli) most: usize,
     #[command(flatten)]
     pub(in crate::cli) gateway: Gateway,
 }
@@ -233,7 +230,6 @@ impl List {
             idle: self.idle.clone(),
             ends_within: self.ends_within.clone(),
             sort: Some(self.sort.clone()),
-            most: Some(self.most),
         }
     }
 }

@@ -17,7 +17,7 @@ use zeroize::Zeroizing;
 
 use super::Exit;
 use super::output::Output;
-use crate::tokens::{Fault, FieldFault, Fingerprint, Flow, Look, Order, generate_from_system};
+use crate::tokens::{Fault, FieldFault, Fingerprint, Flow, Order, generate_from_system};
 pub(super) use args::TokenCommand;
 use reach::Reach;
 
@@ -69,25 +69,23 @@ pub(super) fn run(command: TokenCommand, output: &mut Output) -> anyhow::Result<
     }
 }
 
-/// As many as are asked for; whether there may be more is said.
+/// All that are wanted: as they come, or as a table.
 fn list(list: &args::List, output: &mut Output) -> anyhow::Result<Exit> {
     let reach = Reach::new(&list.gateway)?;
-    let tokens = reach.look(&Look::List(list.filter()))?;
-    let full = tokens.as_ref().is_ok_and(|tokens| {
-        tokens
-            .as_array()
-            .is_some_and(|tokens| tokens.len() == list.most)
-    });
-    let exit = answer(tokens, output, |tokens, output| {
-        output.text(&show::table(tokens))
+    let mut text = String::new();
+    let taken = reach.flow(Flow::List(list.filter()), &mut |piece| {
+        text.push_str(piece);
+        Ok(())
     })?;
-    if full {
-        output.remark(&format!(
-            "the first {} are shown; --most N shows more",
-            list.most
-        ));
+    if let Err(fault) = taken {
+        return refused(&fault, output);
     }
-    Ok(exit)
+    if output.as_json {
+        output.text(&(text + "\n"))?;
+    } else {
+        output.text(&show::table(&serde_json::from_str(&text)?))?;
+    }
+    Ok(Exit::Done)
 }
 
 /// All lines of the state database.

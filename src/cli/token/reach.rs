@@ -69,7 +69,6 @@ impl Reach {
     /// Looks at something.
     pub(in crate::cli) fn look(&self, look: &Look) -> Answered<Value> {
         let path = match look {
-            Look::List(filter) => query("/tokens", filter)?,
             Look::Audit(token, most) => query("/audit", &json!({ "token": token, "most": most }))?,
             Look::Verify(head) => query("/audit/verify", &json!({ "head": head }))?,
             Look::Explain(question) => query("/explain", question)?,
@@ -86,10 +85,11 @@ impl Reach {
         flow: Flow,
         take: &mut dyn FnMut(&str) -> anyhow::Result<()>,
     ) -> Answered<()> {
-        let path = match flow {
-            Flow::Export => "/tokens/export",
-            Flow::Audit => "/audit/export",
-            Flow::Backup => "/state/backup",
+        let path = match &flow {
+            Flow::List(filter) => query("/tokens", filter)?,
+            Flow::Export => "/tokens/export".to_owned(),
+            Flow::Audit => "/audit/export".to_owned(),
+            Flow::Backup => "/state/backup".to_owned(),
         };
         let mut outcome = Ok(());
         let mut line = |text: String| {
@@ -97,7 +97,7 @@ impl Reach {
                 outcome = take(&text);
             }
         };
-        let result = match self.send("GET", path, None)? {
+        let result = match self.send("GET", &path, None)? {
             Some(reply) if reply.status == StatusCode::OK => {
                 line(String::from_utf8_lossy(&reply.body).into_owned());
                 Ok(())

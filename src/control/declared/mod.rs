@@ -27,7 +27,7 @@ use crate::tokens::{
 };
 
 use super::Inputs;
-pub(super) use shelf::{Changes, Shelf};
+pub(super) use shelf::{Changes, Shelf, Spot};
 use taken::{Claims, Taken};
 
 /// What one secret is in the table.

@@ -13,21 +13,47 @@ pub(in crate::control) struct Shelf {
     blocks: Vec<Arc<[Entry]>>,
 }
 
+/// Where one of them stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(in crate::control) struct Spot {
+    /// `None`: in the configuration.
+    block: Option<usize>,
+    at: usize,
+}
+
 impl Shelf {
     /// Shows every one.
     pub(in crate::control) fn each(
         &self,
         lists: &ScopeLists,
-        mut show: impl FnMut(&TokenRecord, &Arc<TokenShared>),
+        mut show: impl FnMut(&TokenRecord, &Arc<TokenShared>, Spot),
     ) {
-        for (record, shared) in &self.declared {
-            show(record, shared);
+        for (at, (record, shared)) in self.declared.iter().enumerate() {
+            show(record, shared, Spot { block: None, at });
         }
-        for entries in self.blocks.iter().flat_map(|block| of_tokens(block)) {
-            if let Some((record, shared)) = whole(entries, lists) {
-                show(&record, &shared);
+        for (block, entries) in self.blocks.iter().enumerate() {
+            let mut at = 0;
+            for token in of_tokens(entries) {
+                if let Some((record, shared)) = whole(token, lists) {
+                    let block = Some(block);
+                    show(&record, &shared, Spot { block, at });
+                }
+                at += token.len();
             }
         }
+    }
+
+    /// One that was shown.
+    pub(in crate::control) fn at(
+        &self,
+        spot: Spot,
+        lists: &ScopeLists,
+    ) -> Option<(TokenRecord, Arc<TokenShared>)> {
+        let Some(block) = spot.block else {
+            return self.declared.get(spot.at).cloned();
+        };
+        let rest = self.blocks.get(block)?.get(spot.at..)?;
+        whole(of_tokens(rest).next()?, lists)
     }
 }
 

@@ -1,6 +1,5 @@
 //! Looks at many tokens, or at the audit: a view of one moment, for another thread.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -11,7 +10,7 @@ use super::audit::{self, Verdict};
 use super::load;
 use super::view::{self, Source};
 use crate::control::Shared;
-use crate::control::declared::Shelf;
+use crate::control::declared::{Shelf, Spot};
 use crate::tokens::{Fault, Filter, ScopeLists, TokenRecord, TokenShared, Who};
 
 /// What the database and the declared tokens were at one moment.
@@ -26,46 +25,57 @@ impl Reader {
         Self { read, declared }
     }
 
-    /// The tokens that are wanted and theirs, sorted.
+    /// The tokens that are wanted and theirs, sorted, as one JSON array, piece by piece: as values a
+    /// million take gigabytes.
     pub(in crate::control) fn list(
         &self,
         filter: &Filter,
         who: &Who,
         shared: &Shared,
         now: Timestamp,
-    ) -> Result<Vec<Value>, Fault> {
+        mut piece: impl FnMut(String),
+    ) -> Result<(), Fault> {
         let wanted = filter.read(now)?;
-        // Only as many as are shown are held: a million views would fill the memory.
-        let mut first = BTreeMap::new();
-        let mut take = |record: &TokenRecord, shared: Option<&Arc<TokenShared>>, source| {
-            let used = shared.map(AsRef::as_ref);
-            if who.has(&record.plugins) && wanted.record(record, now) && wanted.is_idle(used) {
-                let key = (wanted.key(record, used, now), Arc::clone(&record.id));
-                if first.len() < wanted.most()
-                    || first.last_key_value().is_some_and(|(last, _)| key < *last)
-                {
-                    first.insert(key, (record.clone(), shared.cloned(), source));
-                }
-                if first.len() > wanted.most() {
-                    first.pop_last();
-                }
+        let lists = &shared.scopes;
+        let held = |record: &TokenRecord| {
+            let held = shared.tokens.get(&record.current.fingerprint);
+            held.map(|token| Arc::clone(&token.shared))
+        };
+        let mut found = Vec::new();
+        let mut take = |record: &TokenRecord, shared: Option<&TokenShared>, spot: Option<Spot>| {
+            if who.has(&record.plugins) && wanted.record(record, now) && wanted.is_idle(shared) {
+                let key = wanted.key(record, shared, now);
+                found.push((key, Arc::clone(&record.id), spot));
             }
         };
-        self.declared.each(&shared.scopes, |record, shared| {
-            take(record, Some(shared), Source::Declared);
+        self.declared.each(lists, |record, shared, spot| {
+            take(record, Some(shared), Some(spot));
         });
-        self.each(|record| {
-            let held = shared.tokens.get(&record.current.fingerprint);
-            take(
-                record,
-                held.as_ref().map(|token| &token.shared),
-                Source::State,
-            );
-        })?;
-        let views = first
-            .into_values()
-            .map(|(record, shared, source)| view::token(&record, shared.as_deref(), source, now));
-        Ok(views.collect())
+        self.each(|record| take(record, held(record).as_deref(), None))?;
+        found.sort_unstable();
+        let mut before = "[";
+        for (_, id, spot) in found {
+            let declared = spot.and_then(|spot| self.declared.at(spot, lists));
+            let token = if let Some((record, shared)) = declared {
+                view::token(&record, Some(&shared), Source::Declared, now)
+            } else if let Some(record) = self.one(&id)? {
+                view::token(&record, held(&record).as_deref(), Source::State, now)
+            } else {
+                continue;
+            };
+            piece(format!("{before}{token}"));
+            before = ",";
+        }
+        piece(if before == "[" { "[]" } else { "]" }.to_owned());
+        Ok(())
+    }
+
+    /// A stored record.
+    fn one(&self, id: &str) -> Result<Option<TokenRecord>, Fault> {
+        match &self.read {
+            Some(read) => load::one(read, id).map_err(failed),
+            None => Ok(None),
+        }
     }
 
     /// The stored tokens as lines of a token file.
@@ -114,7 +124,7 @@ impl Reader {
                 show(record);
             }
         };
-        self.declared.each(lists, |record, _| theirs(record));
+        self.declared.each(lists, |record, _, _| theirs(record));
         self.each(theirs)
     }
 
