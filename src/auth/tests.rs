@@ -110,8 +110,11 @@ fn world() -> World {
     World { table, scopes }
 }
 
+/// Makes a token: its id, its level, and what is different.
+type Put<'a> = dyn Fn(&str, Level, &dyn Fn(&mut TokenRecord)) + 'a;
+
 /// Tokens that are bound to networks: `here` may do all from home, the others nothing.
-fn bound_to_networks(put: &dyn Fn(&str, Level, &dyn Fn(&mut TokenRecord))) {
+fn bound_to_networks(put: &Put<'_>) {
     let only = |network: &str| {
         let networks = vec![network.parse().unwrap()];
         let limits = TokenLimits {

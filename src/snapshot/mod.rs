@@ -66,6 +66,10 @@ pub struct Snapshot {
 
 /// What goes into a snapshot beside the configuration.
 #[derive(Debug)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "facts that do not depend on each other"
+)]
 pub struct Material<'a> {
     /// Its number.
     pub generation: u64,

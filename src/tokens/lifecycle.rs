@@ -352,7 +352,7 @@ mod tests {
     #[test]
     fn idle_here_says_nothing_about_other_machines() {
         let mut asked = rotation(1, 100);
-        asked.finish_when_idle = Some(Duration::from_secs(7200));
+        asked.finish_when_idle = Some(Duration::from_hours(2));
         asked.elsewhere = true;
         assert_eq!(record(None).rotate(asked, at(0)), Err(Refusal::Elsewhere));
         asked.elsewhere = false;

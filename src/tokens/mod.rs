@@ -22,6 +22,7 @@ mod lifecycle;
 mod limits;
 mod order;
 mod random;
+mod reading;
 mod record;
 mod request;
 mod scan;
@@ -47,10 +48,11 @@ pub use lifecycle::{Changed, Phase, Refusal, Rotation};
 pub use limits::{Rate, RateError, TokenLimits};
 pub use order::{Done, Fault, Flow, Look, Order, Question, Who};
 pub use random::{generate_from_system, regenerate_from_system};
+pub use reading::duration;
 pub use record::{
     Ending, Making, SecretRecord, TokenRecord, entries, record_of, rotate_declared, same_entries,
 };
-pub use request::{CreateRequest, Draft, FieldFault, RotateRequest, SetRequest, duration};
+pub use request::{CreateRequest, Draft, FieldFault, RotateRequest, SetRequest};
 pub use scan::{Hit, Scanner};
 pub use scopes::{Call, CompiledScopes, ScopeList, ScopeListId, ScopeLists};
 pub use selector::{Selector, SelectorError};

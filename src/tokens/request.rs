@@ -6,17 +6,12 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ipnet::IpNet;
-use jiff::civil::Date;
-use jiff::tz::TimeZone;
-use jiff::{Span, SpanRelativeTo, Timestamp};
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::file::{MAX_ID, MAX_LIST, MAX_NAME, MAX_NOTE, label_fault};
-use super::{
-    Fingerprint, Level, Plugins, Rate, RateError, ScopeList, SecretRecord, Selector, State,
-    TokenLimits, TokenRecord, contains_token,
-};
+use super::file::{MAX_NAME, MAX_NOTE, label_fault};
+use super::reading::{Reading, duration, level, unless};
+use super::{Fingerprint, Level, SecretRecord, State, TokenLimits, TokenRecord};
 
 /// A token that is to be made.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -140,9 +135,6 @@ pub struct Draft {
 
 /// A grace period that nobody said.
 const GRACE: Duration = Duration::from_hours(24);
-
-/// The longest that can be said: 100 years.
-const LONGEST: Duration = Duration::from_hours(24 * 36_525);
 
 impl CreateRequest {
     /// What it means, at this time.
@@ -336,200 +328,9 @@ impl RotateRequest {
     }
 }
 
-/// Reads fields; what is wrong in any is kept.
-struct Reading {
-    now: Timestamp,
-    faults: Vec<FieldFault>,
-}
-
-impl Reading {
-    fn new(now: Timestamp) -> Self {
-        Self {
-            now,
-            faults: Vec::new(),
-        }
-    }
-
-    /// What was read, unless something was wrong.
-    fn finish<T>(self, read: T) -> Result<T, Vec<FieldFault>> {
-        if self.faults.is_empty() {
-            Ok(read)
-        } else {
-            Err(self.faults)
-        }
-    }
-
-    fn fault(&mut self, field: &'static str, message: impl Into<String>) {
-        self.faults.push(FieldFault {
-            field,
-            message: message.into(),
-        });
-    }
-
-    fn take<T>(&mut self, field: &'static str, read: Result<T, String>) -> Option<T> {
-        read.map_err(|message| self.fault(field, message)).ok()
-    }
-
-    fn label(&mut self, field: &'static str, text: &str, most: usize) -> String {
-        if let Some(fault) = label_fault(text, most) {
-            self.fault(field, fault);
-        }
-        text.to_owned()
-    }
-
-    fn note(&mut self, text: Option<&str>) -> Option<Arc<str>> {
-        text.map(|text| self.label("note", text, MAX_NOTE).into())
-    }
-
-    fn plugins(&mut self, names: &[String]) -> Plugins {
-        let good = |name: &String| {
-            let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
-            name == "*" || ((1..=50).contains(&name.len()) && name.bytes().all(plain))
-        };
-        if names.is_empty() {
-            self.fault("plugins", "must be written; `*` is every plugin");
-        } else if names.len() > MAX_LIST {
-            self.fault("plugins", format!("has more than {MAX_LIST} entries"));
-        } else if names.iter().any(|name| contains_token(name)) {
-            self.fault("plugins", "has an entry that holds a secret");
-        } else if !names.iter().all(good) {
-            self.fault("plugins", "has an entry that is no plugin's name");
-        }
-        Plugins::new(names.iter().map(String::as_str))
-    }
-
-    fn scopes(&mut self, texts: &[String], level: Level) -> Arc<ScopeList> {
-        if texts.is_empty() && level != Level::Admin {
-            self.fault("scopes", "must be written; `*` is every operation");
-        }
-        if !texts.is_empty() && level == Level::Admin {
-            self.fault(
-                "scopes",
-                "mean nothing for an admin token, which calls no operations: its plugins bound it",
-            );
-        }
-        if texts.len() > MAX_LIST {
-            self.fault("scopes", format!("has more than {MAX_LIST} entries"));
-        }
-        let mut selectors = Vec::with_capacity(texts.len());
-        for (number, text) in (1..).zip(texts) {
-            match Selector::parse(text) {
-                Ok(_) if contains_token(text) => {
-                    self.fault("scopes", format!("entry {number} holds a secret"));
-                }
-                Ok(selector) => selectors.push(selector),
-                Err(error) => self.fault("scopes", format!("entry {number} {error}")),
-            }
-        }
-        Arc::new(ScopeList::new(selectors))
-    }
-
-    fn when(&mut self, field: &'static str, text: Option<&str>) -> Option<Timestamp> {
-        let read = when(text?, self.now);
-        self.take(field, read)
-    }
-
-    fn order(&mut self, start: Option<Timestamp>, end: Option<Timestamp>) {
-        if start.zip(end).is_some_and(|(start, end)| end <= start) {
-            self.fault("expires", "is not after `not_before`");
-        }
-    }
-
-    fn rate(&mut self, field: &'static str, text: Option<&str>) -> Option<Rate> {
-        let read = Rate::parse(text?).map_err(|error| match error {
-            RateError::Form => "must be such as 10/s, 600/min, 1000/h or 1000/day".to_owned(),
-            RateError::Bounds => format!("must be 1 to {} in its time", Rate::MOST),
-        });
-        self.take(field, read)
-    }
-
-    fn networks(&mut self, texts: &[String]) -> Vec<IpNet> {
-        let most = TokenLimits::MOST_NETWORKS;
-        if texts.len() > most {
-            self.fault("networks", format!("has more than {most} entries"));
-        }
-        let mut networks = Vec::with_capacity(texts.len());
-        for (number, text) in (1..).zip(texts) {
-            let address = text.parse::<std::net::IpAddr>().map(IpNet::from);
-            match text.parse().or(address) {
-                Ok(network) => networks.push(network),
-                Err(_) => self.fault(
-                    "networks",
-                    format!("entry {number} is no network such as 10.0.0.0/8 or 2001:db8::/32"),
-                ),
-            }
-        }
-        networks.sort_unstable();
-        networks.dedup();
-        networks
-    }
-
-    fn hash(&mut self, text: Option<&str>) -> Option<Fingerprint> {
-        let read = Fingerprint::from_hex(text?);
-        let read = read.ok_or_else(|| {
-            "must be 64 hexadecimal digits: the SHA-256 of the secret, not the secret".to_owned()
-        });
-        self.take("sha256", read)
-    }
-
-    fn id(&mut self, id: &str, level: Level, given: bool) -> String {
-        let own = super::format::is_public_id(id, level);
-        if !given {
-            self.fault(
-                "id",
-                "goes with `sha256` only: a secret that is made here brings its own",
-            );
-        } else if !own || id.len() > MAX_ID {
-            self.fault("id", "must be the first 12 characters of the secret, such as pls_ab12cd34, of the same level");
-        }
-        id.to_owned()
-    }
-
-    fn duration(&mut self, field: &'static str, text: &str) -> Duration {
-        let read = duration(text).ok_or_else(|| {
-            "must be a time such as 30m, 24h, 7d or 0s, at most 100 years".to_owned()
-        });
-        self.take(field, read).unwrap_or_default()
-    }
-}
-
-/// A text, unless it is the word for none.
-fn unless<'a>(text: &'a str, none: &str) -> Option<&'a str> {
-    Some(text).filter(|text| *text != none)
-}
-
-/// A word for a level.
-fn level(word: &str) -> Result<Level, String> {
-    Level::from_word(word).ok_or_else(|| "must be service, user or admin".to_owned())
-}
-
-/// `90d`, `24h`, `1h 30m`: what has the same length everywhere, so no months.
-pub fn duration(text: &str) -> Option<Duration> {
-    let span: Span = text.trim().parse().ok()?;
-    let length = span.to_duration(SpanRelativeTo::days_are_24_hours()).ok()?;
-    Duration::try_from(length)
-        .ok()
-        .filter(|length| *length <= LONGEST)
-}
-
-/// A moment: a time from now, a day (its begin, UTC), or a time with its offset.
-fn when(text: &str, now: Timestamp) -> Result<Timestamp, String> {
-    if let Some(length) = duration(text) {
-        return now
-            .checked_add(length)
-            .map_err(|_| "is too far away".to_owned());
-    }
-    if let Ok(moment) = text.parse::<Timestamp>() {
-        return Ok(moment);
-    }
-    let day = text.parse::<Date>().ok().filter(|_| text.len() == 10);
-    day.and_then(|day| day.to_zoned(TimeZone::UTC).ok())
-        .map(|day| day.timestamp())
-        .ok_or_else(|| "must be such as 90d, 2027-01-31 or 2027-01-31T14:00:00Z".to_owned())
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::reading::when;
     use super::*;
 
     fn now() -> Timestamp {
@@ -639,7 +440,7 @@ mod tests {
         asked.sha256 = Some("ab".repeat(32));
         asked.expires = Some("90d".to_owned());
         let first = asked.draft(now()).unwrap().record;
-        let later = now() + Duration::from_secs(60);
+        let later = now() + Duration::from_mins(1);
         assert!(asked.draft(later).unwrap().is(&first));
         asked.note = Some("another".to_owned());
         assert!(!asked.draft(later).unwrap().is(&first));

@@ -8,7 +8,8 @@ use serde_json::{Value, json};
 
 use super::audit::{self, Deed};
 use super::db::{NAMES, Outcome, SECRETS, TOKENS};
-use super::desk::{Desk, Found, Scene, reveal};
+use super::desk::{Desk, Scene, reveal};
+use super::find::Found;
 use super::place;
 use super::view::{self, Source};
 use crate::tokens::{

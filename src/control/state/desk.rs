@@ -10,17 +10,17 @@ use jiff::Timestamp;
 
 use super::audit::{self, Deed};
 use super::change::Write;
-use super::db::{Db, NAMES, Outcome, SECRETS, TOKENS};
+use super::db::Db;
 use super::ends::Ends;
+use super::find::shared_of;
 use super::reader::Reader;
-use super::view::Source;
 use super::{StoreError, load, uses};
 use crate::control::Shared;
 use crate::control::declared::Tokens;
 use crate::snapshot::Snapshot;
 use crate::tokens::{
     Done, Fault, Fingerprint, Order, Phase, PlainToken, Plugins, Slot, State, Token, TokenRecord,
-    TokenShared, Who, entries, parse,
+    Who, entries,
 };
 
 /// What orders are about beside the database.
@@ -56,13 +56,6 @@ pub(in crate::control) struct Desk {
 
 /// Between two looks at rotations that end when idle.
 const LOOK: Duration = Duration::from_secs(10);
-
-/// A token as it was found.
-pub(super) struct Found {
-    pub(super) record: TokenRecord,
-    pub(super) source: Source,
-    pub(super) shared: Option<Arc<TokenShared>>,
-}
 
 impl Desk {
     /// Of this directory; nothing is touched yet.
@@ -242,124 +235,6 @@ impl Desk {
         Ok(self.lookup(key, who, scene, now)?.record)
     }
 
-    /// A token by its id or its name.
-    pub(super) fn lookup(
-        &mut self,
-        key: &str,
-        who: &Who,
-        scene: &Scene<'_>,
-        now: Timestamp,
-    ) -> Result<Found, Fault> {
-        if parse(key).is_ok() {
-            return Err(Fault::secret_for_id("id"));
-        }
-        let theirs = |found: &Found| who.has(&found.record.plugins);
-        if let Some(found) = self.by_id(key, scene, now)?.filter(theirs) {
-            return Ok(found);
-        }
-        let mut named = Vec::new();
-        for id in self.ids_of_name(key, now)? {
-            named.extend(self.by_id(&id, scene, now)?.filter(theirs));
-        }
-        let declared = scene.declared.named(key, &scene.shared.scopes);
-        let declared = declared.into_iter().map(|(record, shared)| Found {
-            record,
-            source: Source::Declared,
-            shared: Some(shared),
-        });
-        named.extend(declared.filter(theirs));
-        // One that was revoked does not stand in the way of the one that took its place.
-        if named.len() > 1 {
-            let ended = |found: &Found| matches!(found.record.state, State::Revoked { .. });
-            if named.iter().any(|found| !ended(found)) {
-                named.retain(|found| !ended(found));
-            }
-        }
-        match named.len() {
-            0 => Err(Fault::Unknown),
-            1 => named.pop().ok_or(Fault::Unknown),
-            _ => Err(Fault::Ambiguous(
-                named.into_iter().map(|found| found.record.id).collect(),
-            )),
-        }
-    }
-
-    /// A token by its id.
-    pub(super) fn by_id(
-        &mut self,
-        id: &str,
-        scene: &Scene<'_>,
-        now: Timestamp,
-    ) -> Result<Option<Found>, Fault> {
-        if let Some((record, shared)) = scene.declared.find(id, &scene.shared.scopes) {
-            return Ok(Some(Found {
-                record,
-                source: Source::Declared,
-                shared: Some(shared),
-            }));
-        }
-        if !self.db.is_open() {
-            return Ok(None);
-        }
-        let read = self.db.read(now)?;
-        let record = load::one(&read, id);
-        let record = self.db.checked(record, now)?;
-        Ok(record.map(|record| Found {
-            shared: shared_of(&record, scene),
-            record,
-            source: Source::State,
-        }))
-    }
-
-    fn ids_of_name(&mut self, name: &str, now: Timestamp) -> Result<Vec<String>, StoreError> {
-        if !self.db.is_open() {
-            return Ok(Vec::new());
-        }
-        let read = self.db.read(now)?;
-        let ids: Outcome<Vec<String>> = (|| {
-            let table = read.open_multimap_table(NAMES)?;
-            let mut ids = Vec::new();
-            for id in table.get(name)? {
-                ids.push(id?.value().to_owned());
-            }
-            Ok(ids)
-        })();
-        self.db.checked(ids, now)
-    }
-
-    /// Whose a secret is, of all that were ever known here.
-    pub(super) fn holder(
-        &mut self,
-        secret: &Fingerprint,
-        scene: &Scene<'_>,
-        now: Timestamp,
-    ) -> Result<Option<Arc<str>>, StoreError> {
-        if let Some(token) = scene.shared.tokens.get(secret) {
-            return Ok(Some(Arc::clone(&token.id)));
-        }
-        let read = self.db.read(now)?;
-        let id: Outcome<Option<Arc<str>>> = (|| {
-            let table = read.open_table(SECRETS)?;
-            Ok(table.get(secret.0.as_slice())?.map(|id| id.value().into()))
-        })();
-        self.db.checked(id, now)
-    }
-
-    /// Whether an id is taken.
-    pub(super) fn is_taken(
-        &mut self,
-        id: &str,
-        scene: &Scene<'_>,
-        now: Timestamp,
-    ) -> Result<bool, StoreError> {
-        if scene.declared.find(id, &scene.shared.scopes).is_some() {
-            return Ok(true);
-        }
-        let read = self.db.read(now)?;
-        let there: Outcome<bool> = (|| Ok(read.open_table(TOKENS)?.get(id)?.is_some()))();
-        self.db.checked(there, now)
-    }
-
     /// Puts what is stored into the table: what is new before what was goes.
     pub(super) fn enter(
         &mut self,
@@ -521,15 +396,6 @@ impl Desk {
             self.uses.put_off(later, now);
         }
     }
-}
-
-/// What a record's entries in the table share.
-fn shared_of(record: &TokenRecord, scene: &Scene<'_>) -> Option<Arc<TokenShared>> {
-    let mut held = record
-        .secrets()
-        .filter_map(|(_, secret)| scene.shared.tokens.get(&secret.fingerprint));
-    held.find(|token| token.id == record.id)
-        .map(|token| Arc::clone(&token.shared))
 }
 
 /// What the desk may tell of a secret it made, and only once.

@@ -10,6 +10,7 @@ mod change;
 mod db;
 mod desk;
 mod ends;
+mod find;
 mod import;
 mod load;
 mod place;

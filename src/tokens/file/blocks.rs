@@ -101,9 +101,8 @@ mod tests {
     use super::*;
 
     fn text(lines: usize) -> String {
-        (0..lines)
-            .map(|line| format!("{{\"id\":\"t{line}\",\"note\":\"the same\"}}\n"))
-            .collect()
+        let lines = (0..lines).map(|line| format!("{{\"id\":\"t{line}\",\"note\":\"the same\"}}"));
+        lines.collect::<Vec<_>>().join("\n") + "\n"
     }
 
     #[test]

@@ -19,9 +19,8 @@ use super::foreign_id;
 pub(in crate::tokens) const MAX_LIST: usize = 1000;
 /// Most bytes of an id.
 pub(in crate::tokens) const MAX_ID: usize = 64;
-/// Most bytes of a name.
+/// Most bytes of a name, and of a note.
 pub(in crate::tokens) const MAX_NAME: usize = 128;
-/// Most bytes of a note.
 pub(in crate::tokens) const MAX_NOTE: usize = 1024;
 
 /// One fault of a line.
