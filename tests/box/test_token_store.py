@@ -14,7 +14,7 @@ import pytest
 
 from clients import refusal
 from conftest import World
-from desk import CONFIG, Desk, refused
+from desk import Desk, refused
 from materials import token
 from plugway import Gateway, eventually
 from test_operation import METRICS
