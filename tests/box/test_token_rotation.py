@@ -93,6 +93,37 @@ def test_both_secrets_in_the_grace_period(desk: Desk):
     refused(desk.token("rotate", old.id, "--undo"), 5, "no rotation is under way")
 
 
+def test_nobody_notices_a_rotation(desk: Desk, http2: bool):
+    """Clients that take the new secret in their own time are never refused."""
+    made = desk.create()
+    holding, done = [made.secret], threading.Event()
+    answers: list[list[int]] = [[], [], []]
+
+    def use(mine: list[int]) -> None:
+        client = desk.world.session(http2=http2)
+        while not done.is_set():
+            mine.append(client.get("/todos", token=holding[0]).status_code)
+
+    def all_go_on() -> None:
+        """Until each has begun and ended another request."""
+        seen = [len(mine) for mine in answers]
+        eventually(lambda: all(len(mine) > before + 1 for mine, before in zip(answers, seen, strict=True)))
+
+    users = [threading.Thread(target=use, args=(mine,)) for mine in answers]
+    for thread in users:
+        thread.start()
+    for _ in range(8):
+        new = desk.rotate(made.id)
+        all_go_on()
+        holding[0] = new.secret
+        all_go_on()
+        desk.json("rotate", made.id, "--finish")
+    done.set()
+    for thread in users:
+        thread.join(TIMEOUT)
+    assert {status for mine in answers for status in mine} == {200}
+
+
 def test_rotate_prints_the_secret_alone(desk: Desk):
     old = desk.create()
     ran = desk.token("rotate", old.id)

@@ -14,7 +14,7 @@ import pytest
 
 from clients import refusal
 from conftest import World
-from desk import CONFIG, Desk, refused
+from desk import Desk, refused
 from materials import token
 from plugway import Gateway, eventually
 from test_operation import METRICS
@@ -104,6 +104,25 @@ def test_a_use_right_before_the_end_is_kept(world: World, _: int):
     world.start()
     world.gateway.secrets |= {one.secret for one in made}
     assert all(desk.show(one.id)["last_used"] for one in made)
+
+
+def test_durable_before_it_is_told(world: World):
+    """What a command said is so after the process was killed in the next moment."""
+    world.start()
+    desk = Desk(world, True)
+    kept, ended = desk.create("kept"), desk.create("ended")
+    rotated = desk.rotate(kept.id)
+    desk.json("revoke", ended.id, "--reason", "over")
+    killed = world.gateways.pop()
+    for close in killed.after:
+        close()
+    killed.process.kill()
+    killed.wait()
+    assert desk("audit", "verify").code == 0
+    world.start()
+    world.gateway.secrets |= set(desk.secrets)
+    assert [ask(world, made.secret).status_code for made in (kept, rotated, ended)] == [200, 200, 401]
+    assert [entry["action"] for entry in desk.audit()] == ["revoke", "rotate", "create", "create"]
 
 
 def test_two_on_one_directory(world: World):
