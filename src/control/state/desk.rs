@@ -413,7 +413,7 @@ impl Desk {
 
     /// When it has something to do by itself.
     pub(in crate::control) fn due(&self) -> Option<Timestamp> {
-        let idle = (!self.idle.is_empty()).then_some(self.look);
+        let idle = (self.db.is_open() && !self.idle.is_empty()).then_some(self.look);
         [self.db.due(), idle, self.uses.due()]
             .into_iter()
             .flatten()
@@ -481,6 +481,8 @@ impl Desk {
     pub(in crate::control) fn flush(&mut self, scene: &Scene<'_>, now: Timestamp) {
         if self.db.is_open() {
             uses::flush(self, scene, now);
+        } else {
+            self.uses.postpone(now);
         }
     }
 }

@@ -33,10 +33,15 @@ impl Pending {
 
     pub(super) fn note(&mut self, token: &Arc<Token>, now: Timestamp) {
         if self.tokens.is_empty() {
-            self.at = now.saturating_add(EVERY).unwrap_or(Timestamp::MAX);
+            self.postpone(now);
         }
         self.tokens
             .insert(Arc::clone(&token.id), Arc::clone(&token.shared));
+    }
+
+    /// There is nothing yet, or no database to write them to.
+    pub(super) fn postpone(&mut self, now: Timestamp) {
+        self.at = now.saturating_add(EVERY).unwrap_or(Timestamp::MAX);
     }
 
     pub(super) fn due(&self) -> Option<Timestamp> {
