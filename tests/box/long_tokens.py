@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import load
 import pytest
@@ -217,3 +218,29 @@ def test_revocation(world, api):
     print(f"\n{len(took)} tokens created ({creating * 1e3:.1f} ms each) and revoked ({percentiles(commands)}); from the command's return to the begin of "
           f"the first refused request {percentiles(firsts)}; {sum(late)} that began after the return were accepted")
     assert sum(late) == 0 and len(took) == TOKENS
+
+
+def switches(pid: int) -> int:
+    """How often its threads have gone to sleep."""
+    count = 0
+    for status in Path(f"/proc/{pid}/task").glob("*/status"):
+        count += next(int(line.split()[1]) for line in status.open() if line.startswith("voluntary_ctxt_switches"))
+    return count
+
+
+@pytest.mark.parametrize("stored", [False, True])
+def test_rest_after_use(world, stored):
+    """Last uses are written a minute after the first; with a state database or without one, the
+    gateway rests then."""
+    gateway = world.start(QUIET | {"tokens": {}})
+    asker = Asker(gateway.address("http"))
+    if stored:
+        Desk(gateway).create("one")
+    assert asker.status(world.service) == 200
+    asker.close()
+    time.sleep(62)
+    before = switches(gateway.process.pid)
+    time.sleep(3)
+    woken = switches(gateway.process.pid) - before
+    print(f"\n{'with' if stored else 'without'} a state database: woken {woken} times in 3 s, a minute after a use")
+    assert woken < 300
