@@ -9,13 +9,18 @@ use crate::documents;
 use crate::snapshot::{Plugin, Snapshot};
 
 /// `/healthz` and `/readyz`: on every listener, for any host.
-pub fn health(method: &Method, path: &str, snapshot: &Snapshot) -> Option<Response<Content>> {
+pub fn health(
+    method: &Method,
+    path: &str,
+    snapshot: &Snapshot,
+    decided: bool,
+) -> Option<Response<Content>> {
     let ready = match path {
         "/healthz" => true,
-        "/readyz" => snapshot
-            .plugins
-            .iter()
-            .all(|plugin| plugin.unavailable.is_none()),
+        "/readyz" => {
+            let mut plugins = snapshot.plugins.iter();
+            decided && plugins.all(|plugin| plugin.unavailable.is_none())
+        }
         _ => return None,
     };
     if !matches!(*method, Method::GET | Method::HEAD) {

@@ -138,22 +138,37 @@ impl<E: Edges> Control<E> {
         let tokens = self
             .tokens
             .next(config, &mut inputs, lists, now, problems)?;
-        self.is_free(&tokens, config, problems).then_some(tokens)
+        self.is_free(&tokens, config, now, problems)
+            .then_some(tokens)
     }
 
-    /// Whether no declared secret is that of a token which commands made.
-    fn is_free(&self, tokens: &declared::Next, config: &Config, problems: &mut Problems) -> bool {
-        for (id, held) in tokens.clashes(&self.shared.tokens) {
+    /// Whether no declared token has the id or the secret of one that commands made.
+    fn is_free(
+        &mut self,
+        tokens: &declared::Next,
+        config: &Config,
+        now: Timestamp,
+        problems: &mut Problems,
+    ) -> bool {
+        let place = |id: &str| {
             let token = config.tokens.iter().find(|token| *token.id == *id);
-            let named = Place::named("token_files");
-            let at = token.map_or(&named, |token| &token.at);
+            token.map_or_else(|| Place::named("token_files"), |token| token.at.clone())
+        };
+        for (id, held) in tokens.clashes(&self.shared.tokens) {
             let message = format!(
                 "token {id} has the secret of token {}, which is in the state database",
                 held.id
             );
-            problems.add(at, message).help(
+            problems.add(&place(&id), message).help(
                 "revoke that one first (`plugway token revoke`), or give this one another secret",
             );
+        }
+        let desk = self.desk.as_mut();
+        if let Some(id) = desk.and_then(|desk| desk.first_stored(tokens.ids(), now)) {
+            let message = format!("token {id} is in the state database already");
+            problems
+                .add(&place(&id), message)
+                .help("give this one another id, or leave it out here");
         }
         !problems.has_problems()
     }

@@ -11,6 +11,7 @@ use std::cell::RefCell;
 use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
 use http::request::Parts;
@@ -81,7 +82,8 @@ impl Gateway {
         let path = head.uri.path();
 
         // 1. Alive, and willing? Asked by machines that know neither host nor token.
-        if let Some(answer) = local::health(&head.method, path, snapshot) {
+        let decided = !self.shared.undecided.load(Ordering::Relaxed);
+        if let Some(answer) = local::health(&head.method, path, snapshot, decided) {
             return Ok(answer);
         }
 

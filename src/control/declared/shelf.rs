@@ -151,6 +151,11 @@ impl DeclaredChange {
 const TOLD: usize = 1000;
 
 impl Next {
+    /// The ids of what is new.
+    pub(in crate::control) fn ids(&self) -> impl Iterator<Item = &str> {
+        self.added.iter().map(|(_, token)| &*token.id)
+    }
+
     /// What becomes of which token.
     pub(in crate::control) fn changes(&self, lists: &ScopeLists) -> Changes {
         let mut by_id: BTreeMap<&str, [Vec<Entry>; 2]> = BTreeMap::new();

@@ -121,6 +121,21 @@ impl Desk {
         self.db.checked(id, now)
     }
 
+    /// The first of these ids that a stored token has. While the database can not be read: none.
+    pub(in crate::control) fn first_stored<'a>(
+        &mut self,
+        ids: impl Iterator<Item = &'a str>,
+        now: Timestamp,
+    ) -> Option<String> {
+        if !self.db.is_open() {
+            return None;
+        }
+        let read = self.db.read(now).ok()?;
+        let table = read.open_table(TOKENS).ok()?;
+        let mut ids = ids.filter(|id| matches!(table.get(*id), Ok(Some(_))));
+        ids.next().map(str::to_owned)
+    }
+
     /// Whether an id is taken.
     pub(super) fn is_taken(
         &mut self,
