@@ -146,6 +146,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     (
         "cli",
         &[
+            "admin",
             "app",
             "config",
             "control",
@@ -196,7 +197,8 @@ const SOCKETS: &[(&str, &[&str])] = &[
     ("TcpListener::bind", &["server"]),
     ("UnixListener::bind", &["server"]),
     ("Socket::new(Domain", &["server"]),
-    ("TcpStream::connect", &["upstream"]),
+    // The command line, to a gateway's admin address.
+    ("TcpStream::connect", &["upstream", "cli"]),
     ("std::fs::", &["control", "server", "app", "cli"]),
 ];
 
