@@ -44,6 +44,9 @@ impl App {
                 })),
             },
             Command::Flow { flow, who, answer } => {
+                if flow == Flow::Backup {
+                    self.control.flush_uses(Timestamp::now());
+                }
                 let begun = self.view(who).and_then(|view| {
                     view.check(&flow)?;
                     Ok(lines(view, flow))

@@ -176,6 +176,10 @@ pub fn challenge(
         (AuthFailure::Unauthenticated(AuthError::Ended(reason)), _) => {
             parameter(&mut text, "error_description", &reason.to_string());
         }
+        (AuthFailure::Denied(Denied::Network), _) => {
+            let reason = "not for use from this network";
+            parameter(&mut text, "error_description", reason);
+        }
         (AuthFailure::Denied(_), Some(scope)) => parameter(&mut text, "scope", scope),
         (AuthFailure::Unauthenticated(_), _) | (AuthFailure::Denied(_), None) => {}
     }

@@ -63,6 +63,7 @@ pub(super) fn address(gateway: &Gateway) -> anyhow::Result<Address> {
         return Ok(Address::Unix(PathBuf::from(path)));
     }
     let bare = text.strip_prefix("http://").unwrap_or(text);
+    let bare = bare.replace("localhost", "127.0.0.1");
     let Ok(address) = bare.trim_end_matches('/').parse() else {
         bail!(
             "`{text}` is no admin address: write unix:PATH, or an address such as 127.0.0.1:9091"

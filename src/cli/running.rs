@@ -118,7 +118,7 @@ fn describe(status: &Value) -> String {
         let _ = writeln!(
             text,
             "refused since {since} at {stage}:\n{}",
-            word(&refused["text"])
+            lines(&refused["text"])
         );
     }
     text
@@ -155,6 +155,12 @@ fn describe_plugin(plugin: &Value, text: &mut String) {
             word(&finding["message"])
         );
     }
+}
+
+/// A text of several lines.
+fn lines(value: &Value) -> String {
+    let lines = value.as_str().unwrap_or_default().lines();
+    lines.map(on_one_line).collect::<Vec<_>>().join("\n")
 }
 
 /// A string without its quotes; anything else as JSON.

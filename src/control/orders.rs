@@ -10,7 +10,9 @@ use serde_json::{Value, json};
 use super::declared::{Changes, Tokens};
 use super::state::{Deed, Desk, Reader, Scene, StoreError, audited};
 use super::{Control, Edges, Shared, explain};
-use crate::tokens::{Done, Fault, Flow, Look, Order, Token, TokenRecord, Who, parse};
+use crate::tokens::{
+    Done, Fault, FieldFault, Fingerprint, Flow, Look, Order, Token, TokenRecord, Who, parse,
+};
 
 /// A look or a flow that is ready to be taken on another thread: it may go through a million
 /// tokens.
@@ -35,6 +37,7 @@ impl View {
             }
             Look::Verify(head) => {
                 self.of_all()?;
+                let head = head.as_deref().map(as_hash).transpose()?;
                 let verdict = self.reader.verify(head.as_deref())?;
                 Ok(json!({
                     "whole": verdict.fault.is_none(),
@@ -81,6 +84,18 @@ impl View {
             Err(FOR_ALL)
         }
     }
+}
+
+/// A hash as the chain has it.
+fn as_hash(text: &str) -> Result<String, Fault> {
+    let bare = text.trim().trim_start_matches("audit=").trim_matches('"');
+    let hash = Fingerprint::from_hex(bare).ok_or_else(|| {
+        Fault::Invalid(vec![FieldFault {
+            field: "head",
+            message: "must be 64 hexadecimal digits, as a log line has them in `audit`".to_owned(),
+        }])
+    })?;
+    Ok(hash.to_hex())
 }
 
 /// Of an admin token that is for some plugins only.
@@ -193,6 +208,11 @@ impl<E: Edges> Control<E> {
                 "declared token changed"
             );
         }
+    }
+
+    /// Writes the last uses that are not written yet.
+    pub fn flush_uses(&mut self, now: Timestamp) {
+        let _ = self.with_desk(|desk, _| desk.flush(now));
     }
 
     /// Gives the state database up: a successor may want it.

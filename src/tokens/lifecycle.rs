@@ -181,12 +181,15 @@ impl TokenRecord {
         Ok(Some(next))
     }
 
-    /// Ends the previous secret now. It is kept, so that its holder is told why.
+    /// Ends the previous secret now. It is kept, so that its holder is told why. One that has ended
+    /// already stays as it is.
     ///
     /// # Errors
-    /// There is none that lives.
+    /// There never was one.
     pub fn finish(&self, now: Timestamp) -> Changed {
-        let mut previous = self.live_previous(now).ok_or(Refusal::NotRotating)?;
+        let Some(mut previous) = self.live_previous(now) else {
+            return self.previous.map(|_| None).ok_or(Refusal::NotRotating);
+        };
         previous.until = Some(now);
         previous.finish_when_idle = None;
         let mut next = self.clone();

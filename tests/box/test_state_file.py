@@ -18,17 +18,16 @@ def placed(world, content: bytes):
 CREATE = ("token", "create", "--level", "service", "--name", "one", "--plugin", "todo", "--scope", "*")
 
 
-@pytest.mark.parametrize("begun", [b"", b"\0" * 4096, HEADER.ljust(73728, b"\0")])
-def test_a_file_whose_maker_was_killed_is_made_anew(world, begun):
-    """By a full disk or a kill at the very first command."""
-    placed(world, begun)
+def test_what_a_kill_left_while_the_file_was_made_is_in_nobodys_way(world):
+    """It gets its name when it is whole; until then it has another."""
+    placed(world, HEADER.ljust(73728, b"\0")).rename(world.folder / "state/.plugwayAbCdEf")
     gateway = world.start()
     made = gateway.command(*CREATE)
     assert made.code == 0, made
     assert world.session(tls=False).get("/todos/1", token=made.out.strip()).status_code == 200
 
 
-@pytest.mark.parametrize("damaged", [HEADER.ljust(73727, b"\0") + b"\1", b"x" * 4096])
+@pytest.mark.parametrize("damaged", [b"", HEADER.ljust(73728, b"\0"), HEADER.ljust(73727, b"\0") + b"\1", b"x" * 4096])
 def test_a_damaged_file_is_left_as_it_is(world, damaged):
     path = placed(world, damaged)
     gateway = world.start()

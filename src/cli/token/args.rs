@@ -62,6 +62,9 @@ pub(in crate::cli) struct Generate {
     /// For what.
     #[arg(long, value_enum, default_value = "service")]
     pub(in crate::cli) level: Level,
+    /// The id that it begins with, such as `pls_ab12cd34`: for the next secret of a token.
+    #[arg(long, value_name = "ID")]
+    pub(in crate::cli) id: Option<String>,
 }
 
 /// What bounds a token, and what is known of it.

@@ -17,7 +17,9 @@ use zeroize::Zeroizing;
 
 use super::Exit;
 use super::output::Output;
-use crate::tokens::{Fault, FieldFault, Fingerprint, Flow, Order, generate_from_system};
+use crate::tokens::{
+    Fault, FieldFault, Fingerprint, Flow, Order, generate_from_system, regenerate_from_system,
+};
 pub(super) use args::TokenCommand;
 use reach::Reach;
 
@@ -109,7 +111,22 @@ fn in_state(
 
 /// Prints a secret and its hash, and touches nothing.
 fn generate(generate: &args::Generate, output: &mut Output) -> anyhow::Result<Exit> {
-    let secret = generate_from_system(generate.level.level())?;
+    let level = generate.level.level();
+    let secret = match &generate.id {
+        None => generate_from_system(level)?,
+        Some(id) => {
+            let secret = regenerate_from_system(id, level)?;
+            if secret.id() != id {
+                let message = "must be such as pls_ab12cd34, of the same level".to_owned();
+                let fault = FieldFault {
+                    field: "id",
+                    message,
+                };
+                return refused(&Fault::Invalid(vec![fault]), output);
+            }
+            secret
+        }
+    };
     let sha256 = Fingerprint::of(secret.expose().as_bytes()).to_hex();
     if output.as_json {
         output.json(&json!({ "id": secret.id(), "secret": secret.expose(), "sha256": sha256 }))?;

@@ -3,7 +3,7 @@
 
 use std::cell::RefCell;
 use std::os::unix::fs::MetadataExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use http::StatusCode;
@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 
 use super::super::args::Gateway;
 use super::super::client::{self, Address, NoReply, Reply, Sent};
+use super::super::output::Output;
 use crate::control::{self, Offline};
 use crate::tokens::{Fault, FieldFault, Flow, Look, Order, Plugins, Who};
 
@@ -28,6 +29,9 @@ pub(in crate::cli) struct Reach {
 /// A result of its own kind, inside of what may fail on the way.
 type Answered<T> = anyhow::Result<Result<T, Fault>>;
 
+/// Where a configuration is, unless something else is said.
+const USUAL: &str = "config/plugway.toml";
+
 /// What a path segment does not hold as it is.
 const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.');
 
@@ -35,7 +39,9 @@ impl Reach {
     /// Nothing is asked yet.
     pub(in crate::cli) fn new(gateway: &Gateway) -> anyhow::Result<Self> {
         let directory = control::state_directory(&gateway.config);
-        let known = gateway.config.exists() || directory.exists();
+        // A misspelt file must not make a state of its own.
+        let usual = gateway.config == Path::new(USUAL);
+        let known = gateway.config.exists() || (usual && directory.exists());
         Ok(Self {
             address: client::address(gateway)?,
             directory: (gateway.admin.is_none() && known).then_some(directory),
@@ -58,6 +64,9 @@ impl Reach {
         match self.send(method, &path, body)? {
             Some(reply) => Ok(understood(&reply)),
             None => self.offline(|offline, who, now| {
+                if !matches!(order, Order::Show(_)) {
+                    self.say_offline();
+                }
                 let done = offline.order(order, &who, now)?;
                 let mut value = done.value;
                 value["changed"] = done.changed.into();
@@ -116,6 +125,15 @@ impl Reach {
             Err(NoReply::NoGateway(_)) if self.directory.is_some() => Ok(None),
             Err(reason) => Err(reason.into()),
         }
+    }
+
+    /// That it is not a gateway which does it.
+    fn say_offline(&self) {
+        let directory = self.directory.clone().unwrap_or_default();
+        Output::new(false).remark(&format!(
+            "no gateway answers: working on the state database in {}; names of plugins and operations are not compared",
+            std::path::absolute(&directory).unwrap_or(directory).display()
+        ));
     }
 
     fn offline<T>(

@@ -64,6 +64,24 @@ pub(super) fn rotated(token: &Value) -> String {
         return format!("{id} has this secret already: nothing changed");
     }
     let previous = &token["secrets"][1];
+    if token["secret"].is_null() && token["secrets"][0]["elsewhere"] == false {
+        let idle = previous["finish_when_idle"].as_u64().unwrap_or_default();
+        return format!(
+            "{id}: the old secret ends when nobody used it for {}, at the latest {} UTC",
+            length(idle),
+            minute(previous, "until")
+        );
+    }
+    if token["state"] == "suspended" {
+        let old = if is_past(previous) {
+            "the old one has ended".to_owned()
+        } else {
+            format!("the old one too, until {} UTC", minute(previous, "until"))
+        };
+        return format!(
+            "{id} has another secret and stays suspended: `plugway token resume {id}` lets it in; {old}"
+        );
+    }
     let mut text = if previous.is_null() {
         format!("{id}: nothing is under way")
     } else if previous["live"] == true {
@@ -88,6 +106,12 @@ pub(super) fn rotated(token: &Value) -> String {
     text
 }
 
+/// Whether a secret's own end is over.
+fn is_past(secret: &Value) -> bool {
+    let end: Option<jiff::Timestamp> = secret["until"].as_str().and_then(|end| end.parse().ok());
+    end.is_some_and(|end| end <= jiff::Timestamp::now())
+}
+
 /// Seconds as people say them.
 fn length(seconds: u64) -> String {
     match seconds {
@@ -102,7 +126,10 @@ fn length(seconds: u64) -> String {
 pub(super) fn changed(token: &Value, what: &str) -> String {
     let id = word(token, "id");
     if token["changed"] == false {
-        format!("{id}: nothing changed")
+        format!(
+            "{id}: nothing changed, it is {} already",
+            word(token, "state")
+        )
     } else {
         format!("{id} is {what}")
     }
@@ -227,11 +254,14 @@ fn secrets(token: &Value) -> String {
     let mut text = String::new();
     for secret in token["secrets"].as_array().into_iter().flatten() {
         let name = format!("{} secret", word(secret, "slot"));
-        let mut said = vec![if secret["live"] == true {
-            "works".to_owned()
+        let word_for = if secret["live"] == true {
+            "works"
+        } else if token["state"] == "suspended" && !is_past(secret) {
+            "suspended"
         } else {
-            "ended".to_owned()
-        }];
+            "ended"
+        };
+        let mut said = vec![word_for.to_owned()];
         if !secret["since"].is_null() {
             said.push(format!("since {} UTC", minute(secret, "since")));
         }

@@ -122,11 +122,17 @@ pub(super) fn newest(read: &ReadTransaction, id: Option<&str>, most: usize) -> O
         }
         let (_, body) = entry?;
         let value = shown(body.value());
-        if id.is_none_or(|id| value["id"] == id) {
+        if id.is_none_or(|id| is_about(&value, id)) {
             found.push(value);
         }
     }
     Ok(found)
+}
+
+/// Whether an entry is about the token with this id or name.
+fn is_about(entry: &Value, key: &str) -> bool {
+    let named = |side: &str| entry[side]["name"] == key;
+    entry["id"] == key || named("before") || named("after")
 }
 
 /// Shows every entry as it is stored.

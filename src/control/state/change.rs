@@ -1,6 +1,7 @@
 //! Changes of tokens: what they need, what they write, what is told of them.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use redb::WriteTransaction;
@@ -10,8 +11,8 @@ use super::audit::{self, Deed};
 use super::db::{NAMES, Outcome, SECRETS, TOKENS};
 use super::desk::{Desk, Scene, reveal};
 use super::find::Found;
-use super::place;
 use super::view::{self, Source};
+use super::{place, uses};
 use crate::tokens::{
     Changed, CreateRequest, Done, Fault, FieldFault, Fingerprint, Level, Making, PlainToken,
     Plugins, RotateRequest, Rotation, ScopeList, SetRequest, State, TokenRecord, Who,
@@ -145,9 +146,13 @@ impl Write<'_> {
 
     /// Another secret; or, without one, another way for a rotation that is under way to end.
     pub(super) fn rotate(&mut self, key: &str, request: &RotateRequest) -> Result<Done, Fault> {
-        let (given, grace, idle) = request.read()?;
+        let (given, mut grace, idle) = request.read()?;
         let found = self.owned(key, "rotate")?;
         let before = found.record.clone();
+        // It is suspended for a reason: the old secret must not come back with it by default.
+        if matches!(before.state, State::Suspended) && request.grace.is_none() {
+            grace = Duration::ZERO;
+        }
         if let (Some(idle), None, None, true) = (
             idle,
             given,
@@ -272,7 +277,7 @@ impl Write<'_> {
     }
 
     /// Plugins that exist and are theirs, and scopes that match something there.
-    fn check_reach(&self, plugins: &Plugins, scopes: &ScopeList) -> Result<(), Fault> {
+    pub(super) fn check_reach(&self, plugins: &Plugins, scopes: &ScopeList) -> Result<(), Fault> {
         if !self.who.has(plugins) {
             return Err(Fault::Forbidden(
                 "this admin token is not for all of these plugins",
@@ -328,8 +333,13 @@ impl Write<'_> {
             after: view::audited(after),
         };
         let now = self.now;
+        // Whose last use it is changes with the secret, in the database as in the table.
+        let moved = before.and_then(|before| uses::moved(before, after, self.scene));
         let written = self.desk.db.write(now, |write| {
             put(write, before, after)?;
+            if let Some(moved) = &moved {
+                uses::put(write, &after.id, moved)?;
+            }
             audit::append(write, &deed, now)
         });
         let head = written.inspect_err(|_| self.desk.doubts(&after.id, before))?;

@@ -15,6 +15,9 @@ use crate::tokens::{
 /// Tokens of one import of which each gets an entry of its own in the audit.
 const TOLD: usize = 1000;
 
+/// Tokens that are told to name what is not there.
+const WARNINGS: usize = 20;
+
 impl Write<'_> {
     /// Takes lines of a token file, all or none.
     pub(super) fn import(&mut self, lines: &str, replace: bool) -> Result<Done, Fault> {
@@ -35,7 +38,14 @@ impl Write<'_> {
         }
         let asked = records.len();
         let mut changes = Vec::new();
+        let mut warnings = Vec::new();
         for record in records {
+            if let Err(Fault::Invalid(faults)) = self.check_reach(&record.plugins, &record.scopes)
+                && warnings.len() < WARNINGS
+            {
+                let reasons: Vec<String> = faults.iter().map(ToString::to_string).collect();
+                warnings.push(format!("token {}: {}", record.id, reasons.join("; ")));
+            }
             changes.extend(self.imported(record, replace)?);
         }
         let replaced = changes
@@ -50,6 +60,7 @@ impl Write<'_> {
                 "added": changes.len() - replaced,
                 "replaced": replaced,
                 "unchanged": asked - changes.len(),
+                "warnings": warnings,
             }),
             changed: !changes.is_empty(),
         })

@@ -5,12 +5,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use redb::{ReadTransaction, ReadableTable};
+use redb::{ReadTransaction, ReadableTable, WriteTransaction};
 use serde::{Deserialize, Serialize};
 
 use super::db::{Outcome, USES};
-use super::desk::Desk;
-use crate::tokens::{Slot, Token, TokenShared};
+use super::desk::{Desk, Scene};
+use super::find::shared_of;
+use crate::tokens::{Slot, Token, TokenRecord, TokenShared};
 
 /// Between two writes.
 const EVERY: Duration = Duration::from_mins(1);
@@ -131,4 +132,28 @@ pub(super) fn flush(desk: &mut Desk, now: Timestamp) {
             at: now.saturating_add(EVERY).unwrap_or(Timestamp::MAX),
         };
     }
+}
+
+/// What is stored of a token's uses when its secrets change places; `None` if they do not.
+pub(super) fn moved(before: &TokenRecord, after: &TokenRecord, scene: &Scene<'_>) -> Option<Used> {
+    if before.current.fingerprint == after.current.fingerprint {
+        return None;
+    }
+    let mut used = Used::of(&*shared_of(before, scene)?);
+    let back = before
+        .previous
+        .is_some_and(|previous| previous.fingerprint == after.current.fingerprint);
+    let replaced = used.current.take();
+    if back {
+        used.current = used.previous.take();
+    }
+    used.previous = replaced;
+    Some(used)
+}
+
+/// Writes what is stored of one token's uses.
+pub(super) fn put(write: &WriteTransaction, id: &str, used: &Used) -> Outcome<()> {
+    let used = serde_json::to_vec(used).unwrap_or_default();
+    write.open_table(USES)?.insert(id, used.as_slice())?;
+    Ok(())
 }
