@@ -479,11 +479,7 @@ impl Desk {
 
     /// Writes the last uses that are not written yet.
     pub(in crate::control) fn flush(&mut self, scene: &Scene<'_>, now: Timestamp) {
-        if self.db.is_open() {
-            uses::flush(self, scene, now);
-        } else {
-            self.uses.postpone(now);
-        }
+        uses::flush(self, scene, now);
     }
 }
 

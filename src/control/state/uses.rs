@@ -109,6 +109,10 @@ pub(super) fn stored(read: &ReadTransaction) -> Outcome<HashMap<String, Used>> {
 
 /// Writes what is pending. After an error it stays so.
 pub(super) fn flush(desk: &mut Desk, _scene: &Scene<'_>, now: Timestamp) {
+    if !desk.db.is_open() {
+        desk.uses.postpone(now);
+        return;
+    }
     let pending = std::mem::replace(&mut desk.uses, Pending::new(now));
     if pending.tokens.is_empty() {
         return;
