@@ -20,6 +20,24 @@ use crate::control;
 /// How long an answer may take: a reload fetches documents.
 const PATIENCE: Duration = Duration::from_mins(1);
 
+/// How long what goes through all tokens may take: there may be a million.
+const LONG_PATIENCE: Duration = Duration::from_mins(15);
+
+fn patience(path: &str) -> Duration {
+    let many = [
+        "/tokens?",
+        "/tokens/import?",
+        "/tokens/export",
+        "/audit",
+        "/state/backup",
+    ];
+    if many.iter().any(|begin| path.starts_with(begin)) {
+        LONG_PATIENCE
+    } else {
+        PATIENCE
+    }
+}
+
 /// Where a gateway's admin API is.
 #[derive(Debug, Clone)]
 pub(super) enum Address {
@@ -133,7 +151,7 @@ pub(super) fn send(
         }
     };
     runtime.block_on(async {
-        match tokio::time::timeout(PATIENCE, exchanged).await {
+        match tokio::time::timeout(patience(path), exchanged).await {
             Ok(reply) => reply,
             Err(_) => Err(NoReply::Failed(anyhow::anyhow!(
                 "the gateway does not answer"
