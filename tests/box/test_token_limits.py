@@ -225,7 +225,7 @@ def test_networks(world: World, http2: bool):
     for outside in ("192.0.2.16", "198.51.100.1", "2001:db9::1"):
         got = client.get("/todos", headers=from_(outside))
         refusal(got, 403, "wrong_network")
-        assert got.headers["www-authenticate"] == 'Bearer realm="todo", error="insufficient_scope", scope="listTodos"'
+        assert got.headers["www-authenticate"] == 'Bearer realm="todo", error="insufficient_scope", error_description="not for use from this network"'
         assert outside not in got.text
     refusal(client.get("/todos"), 403, "wrong_network")  # the proxy itself
     assert client.get("/todos", token=world.user, headers=from_("198.51.100.1")).status_code == 200
@@ -297,7 +297,7 @@ def test_documents_behind_a_token_count(world: World, http2: bool):
     home = from_("192.0.2.1")
     got = client.get("/openapi.json", headers=from_("198.51.100.1"))
     refusal(got, 403, "wrong_network")
-    assert got.headers["www-authenticate"] == 'Bearer realm="todo", error="insufficient_scope"'
+    assert got.headers["www-authenticate"] == 'Bearer realm="todo", error="insufficient_scope", error_description="not for use from this network"'
     for _ in range(2):
         assert client.get("/openapi.json", headers=home).status_code == 200
     assert client.get("/todos", headers=home).status_code == 200

@@ -55,13 +55,16 @@ impl Write<'_> {
         if !changes.is_empty() {
             self.commit_all(&changes, lines)?;
         }
+        let mut value = json!({
+            "added": changes.len() - replaced,
+            "replaced": replaced,
+            "unchanged": asked - changes.len(),
+        });
+        if !warnings.is_empty() {
+            value["warnings"] = json!(warnings);
+        }
         Ok(Done {
-            value: json!({
-                "added": changes.len() - replaced,
-                "replaced": replaced,
-                "unchanged": asked - changes.len(),
-                "warnings": warnings,
-            }),
+            value,
             changed: !changes.is_empty(),
         })
     }
