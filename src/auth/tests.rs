@@ -404,7 +404,11 @@ fn challenges() {
     check("Bearer user", 403, forbidden);
     check("Bearer shop", 403, forbidden);
     check("Bearer list", 403, forbidden);
-    check("Bearer there", 403, forbidden);
+    check(
+        "Bearer there",
+        403,
+        r#"Bearer realm="todo", error="insufficient_scope", error_description="not for use from this network""#,
+    );
     check_answer(
         "x-api-key",
         "",
