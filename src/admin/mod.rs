@@ -74,6 +74,9 @@ pub type Lines = mpsc::Receiver<Result<Bytes, String>>;
 /// How commands reach control.
 pub type Commands = mpsc::Sender<Command>;
 
+/// Bytes of a body, but for an import.
+const BODY: usize = 2 << 20;
+
 /// Media type of the metrics page (`OpenMetrics` 1.0).
 const METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
@@ -141,10 +144,18 @@ fn api() -> Router<Commands> {
 /// request of the connection.
 async fn whole(request: Request, next: Next) -> Response {
     let (head, body) = request.into_parts();
-    if let Ok(bytes) = axum::body::to_bytes(body, tokens::IMPORT).await {
+    let imports = head.uri.path() == "/tokens/import";
+    let (most, detail) = if imports {
+        (
+            tokens::IMPORT,
+            "the body is larger than 512 MiB, or was cut",
+        )
+    } else {
+        (BODY, "the body is larger than 2 MiB, or was cut")
+    };
+    if let Ok(bytes) = axum::body::to_bytes(body, most).await {
         return next.run(Request::from_parts(head, bytes.into())).await;
     }
-    let detail = "the body is larger than 512 MiB, or was cut";
     let problem = Problem::new(StatusCode::BAD_REQUEST, "invalid_request", detail);
     closing(problem.into_response())
 }

@@ -1,8 +1,11 @@
 //! What the admin API asks, handed to control, and control's answers.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use bytes::Bytes;
 use jiff::Timestamp;
-use tokio::sync::mpsc;
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
 
 use super::{App, Trigger, Waiting};
 use crate::admin::{Command, Lines};
@@ -12,6 +15,8 @@ use crate::tokens::{Fault, Flow, Look, Who};
 
 /// Pieces of a long answer that wait for their reader.
 const PIECES: usize = 16;
+/// How long a piece waits for its reader.
+const STALL: Duration = Duration::from_secs(30);
 /// Bytes of a piece.
 const PIECE: usize = 64 << 10;
 
@@ -36,20 +41,27 @@ impl App {
                 let explained = self.control.explain(&question, &who, Timestamp::now());
                 drop(answer.send(explained));
             }
-            Command::Look { look, who, answer } => match self.view(who) {
-                Err(fault) => drop(answer.send(Err(fault))),
-                // A million tokens take their time, which others need not wait for.
-                Ok(view) => drop(tokio::task::spawn_blocking(move || {
-                    answer.send(view.look(&look))
-                })),
-            },
+            Command::Look { look, who, answer } => {
+                let begun = self
+                    .permit()
+                    .and_then(|permit| Ok((self.view(who)?, permit)));
+                match begun {
+                    Err(fault) => drop(answer.send(Err(fault))),
+                    // A million tokens take their time, which others need not wait for.
+                    Ok((view, permit)) => drop(tokio::task::spawn_blocking(move || {
+                        let _permit = permit;
+                        answer.send(view.look(&look))
+                    })),
+                }
+            }
             Command::Flow { flow, who, answer } => {
                 if flow == Flow::Backup {
                     self.control.flush_uses(Timestamp::now());
                 }
-                let begun = self.view(who).and_then(|view| {
+                let begun = self.permit().and_then(|permit| {
+                    let view = self.view(who)?;
                     view.check(&flow)?;
-                    Ok(lines(view, flow))
+                    Ok(lines(view, flow, permit))
                 });
                 drop(answer.send(begun));
             }
@@ -64,28 +76,43 @@ impl App {
         }
     }
 
+    /// One of the few that may go through all tokens at the same time.
+    fn permit(&self) -> Result<OwnedSemaphorePermit, Fault> {
+        let permit = Arc::clone(&self.long).try_acquire_owned();
+        permit.map_err(|_| {
+            Fault::Store("too many lists, exports and backups are under way: try again".to_owned())
+        })
+    }
+
     fn view(&mut self, who: Who) -> Result<View, Fault> {
         self.control.view(who, Timestamp::now())
     }
 }
 
-/// Takes the lines on another thread, as fast as they are read.
-fn lines(view: View, flow: Flow) -> Lines {
+/// Takes the lines on another thread, as fast as they are read. Who does not read gets no more.
+fn lines(view: View, flow: Flow, permit: OwnedSemaphorePermit) -> Lines {
     let (sender, receiver) = mpsc::channel(PIECES);
+    let runtime = tokio::runtime::Handle::current();
     tokio::task::spawn_blocking(move || {
+        let _permit = permit;
+        let mut gone = false;
+        let mut give = |piece: Result<Bytes, String>| {
+            if !gone {
+                let sent = tokio::time::timeout(STALL, sender.send(piece));
+                gone = !matches!(runtime.block_on(sent), Ok(Ok(())));
+            }
+        };
         let mut piece = String::with_capacity(PIECE);
         let taken = view.flow(flow, |line| {
             piece.push_str(&line);
             if piece.len() >= PIECE {
-                // Nobody reads on: the rest is made for nothing, and let go of.
-                let _ = sender.blocking_send(Ok(Bytes::from(std::mem::take(&mut piece))));
+                give(Ok(Bytes::from(std::mem::take(&mut piece))));
             }
         });
-        let last = match taken {
+        give(match taken {
             Ok(()) => Ok(Bytes::from(piece)),
             Err(fault) => Err(fault.detail()),
-        };
-        let _ = sender.blocking_send(last);
+        });
     });
     receiver
 }

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::task::LocalSet;
 use tokio_util::sync::CancellationToken;
 
@@ -104,6 +104,9 @@ impl Signals {
     }
 }
 
+/// Lists, exports and backups at the same time.
+const LONG: usize = 8;
+
 /// The parts of a running process.
 struct App {
     control: Control<World>,
@@ -118,6 +121,8 @@ struct App {
     warnings: Problems,
     shared: Arc<Shared>,
     uses: mpsc::UnboundedReceiver<Arc<Token>>,
+    /// Who may go through all tokens at the same time.
+    long: Arc<Semaphore>,
     access: access::Writer,
     /// Until there is somebody to wait for it.
     watch: Option<Watch>,
@@ -160,6 +165,7 @@ impl App {
             warnings: Problems::new(),
             shared,
             uses,
+            long: Arc::new(Semaphore::new(LONG)),
             access,
             watch: Some(watch),
         };

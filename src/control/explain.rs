@@ -12,7 +12,7 @@ use crate::auth::Denied;
 use crate::route::Miss;
 use crate::snapshot::{Plugin, Snapshot};
 use crate::tokens::{
-    Call, Fault, FieldFault, Question, Status, TokenRecord, TokenShared, Who, entries,
+    Call, Fault, FieldFault, Plugins, Question, Status, TokenRecord, TokenShared, Who, entries,
 };
 
 /// Tokens that are named; the rest is counted.
@@ -30,7 +30,7 @@ pub(super) fn explain(
     (who, shared, now): (&Who, &Shared, Timestamp),
 ) -> Result<Value, Fault> {
     let (method, target) = request(&question.request)?;
-    let plugin = plugin(question, snapshot)?;
+    let plugin = plugin(question, snapshot, who)?;
     let (call, place) = match call(plugin, &method, &target) {
         Ok(call) => call,
         Err((code, reason)) => {
@@ -141,34 +141,34 @@ fn request(text: &str) -> Result<(Method, Uri), Fault> {
     Ok((method, path.parse().map_err(|_| fault())?))
 }
 
-fn plugin<'a>(question: &Question, snapshot: &'a Snapshot) -> Result<&'a Plugin, Fault> {
-    let names: Vec<&str> = snapshot
+/// The plugin that is meant, among those that are theirs.
+fn plugin<'a>(question: &Question, snapshot: &'a Snapshot, who: &Who) -> Result<&'a Plugin, Fault> {
+    let theirs: Vec<&Plugin> = snapshot
         .plugins
         .iter()
-        .map(|plugin| &*plugin.name)
+        .map(AsRef::as_ref)
+        .filter(|plugin| who.has(&Plugins::new([&*plugin.name])))
         .collect();
+    let names: Vec<&str> = theirs.iter().map(|plugin| &*plugin.name).collect();
     let fault = |message: String| {
-        Fault::Invalid(vec![FieldFault {
-            field: "plugin",
-            message,
-        }])
+        let field = "plugin";
+        Fault::Invalid(vec![FieldFault { field, message }])
     };
-    match (&question.plugin, snapshot.plugins.as_slice()) {
+    match (&question.plugin, theirs.as_slice()) {
         (None, [only]) => Ok(only),
         (None, _) => Err(fault(format!(
             "must be said, there are several: {}",
             names.join(", ")
         ))),
-        (Some(name), plugins) => plugins
-            .iter()
-            .find(|plugin| *plugin.name == **name)
-            .map(AsRef::as_ref)
-            .ok_or_else(|| {
+        (Some(name), plugins) => {
+            let mut named = plugins.iter().filter(|plugin| *plugin.name == **name);
+            named.next().copied().ok_or_else(|| {
                 fault(format!(
                     "there is none with this name; there are: {}",
                     names.join(", ")
                 ))
-            }),
+            })
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! Orders about tokens and looks at them, as the admin API and the command line give them.
 
 use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -27,6 +28,10 @@ pub struct View {
 impl View {
     /// What is looked at.
     pub fn look(&self, look: &Look) -> Result<Value, Fault> {
+        catch_unwind(AssertUnwindSafe(|| self.seen(look))).unwrap_or_else(|_| Err(damaged()))
+    }
+
+    fn seen(&self, look: &Look) -> Result<Value, Fault> {
         match look {
             Look::Audit(id, most) => {
                 self.of_all()?;
@@ -57,14 +62,21 @@ impl View {
                 filter.read(self.now)?;
                 Ok(())
             }
-            Flow::Export => Ok(()),
-            Flow::Audit | Flow::Backup => self.of_all(),
+            Flow::Export => self.reader.is_there(),
+            Flow::Audit | Flow::Backup => {
+                self.of_all()?;
+                self.reader.is_there()
+            }
         }
     }
 
     /// Line by line, each with its end.
-    pub fn flow(&self, flow: Flow, mut line: impl FnMut(String)) -> Result<(), Fault> {
+    pub fn flow(&self, flow: Flow, line: impl FnMut(String)) -> Result<(), Fault> {
         self.check(&flow)?;
+        catch_unwind(AssertUnwindSafe(|| self.flows(flow, line))).unwrap_or_else(|_| Err(damaged()))
+    }
+
+    fn flows(&self, flow: Flow, mut line: impl FnMut(String)) -> Result<(), Fault> {
         match flow {
             Flow::List(filter) => {
                 self.reader
@@ -96,6 +108,14 @@ fn as_hash(text: &str) -> Result<String, Fault> {
         }])
     })?;
     Ok(hash.to_hex())
+}
+
+/// What is said where `redb` gave up.
+fn damaged() -> Fault {
+    Fault::Store(
+        "the state database is damaged: put it aside and `plugway state restore` a backup, or restore the file itself"
+            .to_owned(),
+    )
 }
 
 /// Of an admin token that is for some plugins only.
@@ -253,7 +273,12 @@ impl<E: Edges> Control<E> {
         let desk = self.desk.as_mut().ok_or_else(|| {
             Fault::Store("the gateway is ending and has given the state database up".to_owned())
         })?;
-        Ok(work(desk, &scene))
+        // A damaged page makes `redb` panic, and must not take the process with it.
+        let done = catch_unwind(AssertUnwindSafe(|| work(desk, &scene)));
+        done.map_err(|_| {
+            desk.is_damaged(&scene, Timestamp::now());
+            damaged()
+        })
     }
 }
 

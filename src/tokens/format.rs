@@ -49,7 +49,7 @@ impl fmt::Debug for PlainToken {
 }
 
 /// Whether a text is the public part that a token of this level begins with.
-pub(super) fn is_public_id(text: &str, level: Level) -> bool {
+pub fn is_public_id(text: &str, level: Level) -> bool {
     let rest = text.strip_prefix(prefix(level));
     rest.is_some_and(|rest| {
         rest.len() == ID && rest.bytes().all(|byte| byte.is_ascii_alphanumeric())

@@ -124,6 +124,30 @@ impl Reading {
         self.take(field, read)
     }
 
+    /// The admin API counts nothing.
+    pub(super) fn bounds_of(&mut self, level: Level, limits: &TokenLimits) {
+        let TokenLimits {
+            rate,
+            quota,
+            concurrency,
+            ..
+        } = limits;
+        let written = [
+            ("rate", rate.is_some()),
+            ("quota", quota.is_some()),
+            ("concurrency", concurrency.is_some()),
+        ];
+        for (field, _) in written
+            .into_iter()
+            .filter(|(_, there)| *there && level == Level::Admin)
+        {
+            self.fault(
+                field,
+                "means nothing for an admin token: the admin API counts nothing",
+            );
+        }
+    }
+
     pub(super) fn networks(&mut self, texts: &[String]) -> Vec<IpNet> {
         let most = TokenLimits::MOST_NETWORKS;
         if texts.len() > most {

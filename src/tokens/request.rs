@@ -156,6 +156,7 @@ impl CreateRequest {
             reading.fault("expires", "is in the past");
         }
         let limits = self.limits(&mut reading);
+        reading.bounds_of(level, &limits);
         let note = reading.note(self.note.as_deref());
         let given = reading.hash(self.sha256.as_deref());
         let id = self
@@ -255,6 +256,9 @@ impl SetRequest {
         }
         reading.order(next.not_before, next.expires);
         next.limits = self.limits(record, &mut reading);
+        if let Some(limits) = &next.limits {
+            reading.bounds_of(record.level, limits);
+        }
         if let Some(note) = &self.note {
             next.note = reading.note(unless(note, ""));
         }

@@ -2,6 +2,7 @@
 
 use std::fs::{self, File};
 use std::io::{self, Read};
+use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
@@ -16,7 +17,7 @@ const PIECE: usize = 1 << 18;
 /// Looks through all of them. Exit 1 when there is a token, or something could not be read.
 pub(super) fn run(paths: &[PathBuf], output: &mut Output) -> anyhow::Result<Exit> {
     let mut found = Vec::new();
-    let mut unread = false;
+    let (mut unread, mut skipped) = (false, 0_usize);
     for path in paths {
         let mut fail = |path: &Path, error: &io::Error, output: &mut Output| {
             output.remark(&format!(
@@ -33,7 +34,8 @@ pub(super) fn run(paths: &[PathBuf], output: &mut Output) -> anyhow::Result<Exit
         }
         let mut waiting = vec![path.clone()];
         while let Some(path) = waiting.pop() {
-            if let Err(error) = visit(&path, &mut waiting, &mut found) {
+            let named = paths.contains(&path);
+            if let Err(error) = visit(&path, named, &mut waiting, &mut found, &mut skipped) {
                 fail(&path, &error, output);
             }
         }
@@ -56,6 +58,11 @@ pub(super) fn run(paths: &[PathBuf], output: &mut Output) -> anyhow::Result<Exit
             output.remark("replace what is found: `plugway token rotate ID --grace 0s`, or `plugway token revoke ID --reason leaked`");
         }
     }
+    if skipped > 0 {
+        output.remark(&format!(
+            "{skipped} symbolic links and special files inside of folders were not read"
+        ));
+    }
     Ok(if found.is_empty() && !unread {
         Exit::Done
     } else {
@@ -63,25 +70,38 @@ pub(super) fn run(paths: &[PathBuf], output: &mut Output) -> anyhow::Result<Exit
     })
 }
 
-/// A file is looked through, a folder's entries are put on the list. Symbolic links inside of
-/// folders are not followed, and what is neither is left alone: a FIFO would never end.
-fn visit(path: &Path, waiting: &mut Vec<PathBuf>, found: &mut Vec<Value>) -> io::Result<()> {
-    let kind = fs::metadata(path)?;
-    if kind.is_file() {
+/// A file is looked through, a folder's entries are put on the list. What is named is read whatever
+/// it is, but for devices, which may never end. Symbolic links and special files inside of folders
+/// are counted and not read.
+fn visit(
+    path: &Path,
+    named: bool,
+    waiting: &mut Vec<PathBuf>,
+    found: &mut Vec<Value>,
+    skipped: &mut usize,
+) -> io::Result<()> {
+    let kind = fs::metadata(path)?.file_type();
+    let stream = named && kind.is_fifo();
+    if kind.is_file() || stream {
         return through(path, File::open(path)?, found);
     }
-    if kind.is_dir() {
-        let mut entries = Vec::new();
-        for entry in fs::read_dir(path)? {
-            let entry = entry?;
-            let kind = entry.file_type()?;
-            if kind.is_file() || kind.is_dir() {
-                entries.push(entry.path());
-            }
-        }
-        entries.sort_by(|one, other| other.cmp(one));
-        waiting.extend(entries);
+    if !kind.is_dir() {
+        return Err(io::Error::other(
+            "is neither a file nor a folder, and is not read",
+        ));
     }
+    let mut entries = Vec::new();
+    for entry in fs::read_dir(path)? {
+        let entry = entry?;
+        let kind = entry.file_type()?;
+        if kind.is_file() || kind.is_dir() {
+            entries.push(entry.path());
+        } else {
+            *skipped += 1;
+        }
+    }
+    entries.sort_by(|one, other| other.cmp(one));
+    waiting.extend(entries);
     Ok(())
 }
 

@@ -59,6 +59,9 @@ pub enum BackupError {
         "{0} holds a state database already: restore into an empty state directory, or move that one away"
     )]
     Occupied(String),
+    /// It could not be put in its place.
+    #[error("the state database can not be put in its place: {0}")]
+    Unnamed(std::io::Error),
     /// The database.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -132,12 +135,13 @@ pub fn restore(
     backup: impl BufRead,
     now: Timestamp,
 ) -> Result<(u64, u64), BackupError> {
-    let mut db = Db::new(directory);
-    if db.exists() {
-        return Err(BackupError::Occupied(directory.display().to_string()));
+    let place = Db::new(directory);
+    let occupied = || BackupError::Occupied(directory.display().to_string());
+    if place.exists() {
+        return Err(occupied());
     }
     let lines = read(backup)?;
-    let existed = directory.exists();
+    let mut db = place.beside();
     db.open(true, now)?;
     let written = db.write(now, |write| {
         let (mut tokens, mut entries) = (0, 0);
@@ -161,10 +165,19 @@ pub fn restore(
         }
         Ok((tokens, entries))
     });
-    if written.is_err() {
-        db.discard(!existed);
+    let counts = match written {
+        Ok(counts) => counts,
+        Err(error) => {
+            db.discard();
+            return Err(error.into());
+        }
+    };
+    // Somebody may have begun one meanwhile: then it is theirs.
+    match db.takes_name(&place) {
+        Ok(true) => Ok(counts),
+        Ok(false) => Err(occupied()),
+        Err(error) => Err(BackupError::Unnamed(error)),
     }
-    Ok(written?)
 }
 
 /// All lines, proven whole.

@@ -50,6 +50,7 @@ impl Write<'_> {
     pub(super) fn create(&mut self, request: &CreateRequest) -> Result<Done, Fault> {
         let draft = request.draft(self.now)?;
         let mut record = draft.record.clone();
+        self.check_level(record.level)?;
         self.check_reach(&record.plugins, &record.scopes)?;
         let secret = if draft.given {
             let secret = record.current.fingerprint;
@@ -253,6 +254,7 @@ impl Write<'_> {
     fn owned(&mut self, key: &str, action: &str) -> Result<Found, Fault> {
         let found = self.find(key)?;
         if found.source == Source::State {
+            self.check_level(found.record.level)?;
             return Ok(found);
         }
         let id = &found.record.id;
@@ -274,6 +276,17 @@ impl Write<'_> {
             _ => "change it there: the gateway follows within a second".to_owned(),
         };
         Err(Fault::Conflict(format!("token {id} is {place}; {what}")))
+    }
+
+    /// Whether tokens of a level are theirs to make and to change: who is bound to some plugins could
+    /// otherwise give themselves more time, or another network.
+    pub(super) fn check_level(&self, level: Level) -> Result<(), Fault> {
+        if level == Level::Admin && !self.who.may_all() {
+            return Err(Fault::Forbidden(
+                "only an admin for all plugins makes and changes admin tokens",
+            ));
+        }
+        Ok(())
     }
 
     /// Plugins that exist and are theirs, and scopes that match something there.

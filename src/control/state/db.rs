@@ -5,7 +5,7 @@
 
 use std::fs::{self, OpenOptions};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -52,6 +52,8 @@ pub struct StoreError {
 pub(super) struct Db {
     path: PathBuf,
     open: Option<Database>,
+    /// Which file it is that was opened first (device and inode): another is not taken for it.
+    identity: Option<(u64, u64)>,
     /// Why it is not open, and when it is tried again.
     broken: Option<(StoreError, Timestamp, Duration)>,
 }
@@ -70,6 +72,7 @@ impl Db {
         Self {
             path: directory.join(FILE),
             open: None,
+            identity: None,
             broken: None,
         }
     }
@@ -81,7 +84,7 @@ impl Db {
 
     /// Whether there is a file, as far as can be seen: where nothing can be seen, there may be one.
     pub(super) fn exists(&self) -> bool {
-        self.path.try_exists().unwrap_or(true)
+        self.identity.is_some() || self.path.try_exists().unwrap_or(true)
     }
 
     /// Whether it can be used, as far as is known.
@@ -108,13 +111,34 @@ impl Db {
         self.broken = None;
     }
 
-    /// Removes what was made and could not be filled; its directory too, if that was made.
-    pub(super) fn discard(&mut self, directory: bool) {
+    /// One under another name, which takes this one's [with it](Self::takes_name).
+    pub(super) fn beside(&self) -> Self {
+        let name = format!(".{FILE}.{}", std::process::id());
+        Self {
+            path: self.directory().join(name),
+            open: None,
+            identity: None,
+            broken: None,
+        }
+    }
+
+    /// Gives what was filled its name, unless somebody has it by now; whether it has it.
+    pub(super) fn takes_name(mut self, of: &Self) -> io::Result<bool> {
+        self.close();
+        let linked = fs::hard_link(&self.path, &of.path);
+        fs::remove_file(&self.path)?;
+        let _ = fs::File::open(of.directory()).and_then(|folder| folder.sync_all());
+        match linked {
+            Ok(()) => Ok(true),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Removes what was made and could not be filled.
+    pub(super) fn discard(mut self) {
         self.close();
         let _ = fs::remove_file(&self.path);
-        if directory {
-            let _ = fs::remove_dir(self.directory());
-        }
     }
 
     /// Opens it unless it is open; makes it if `create`. Whether it was opened just now.
@@ -137,8 +161,8 @@ impl Db {
         }
     }
 
-    fn opened(&self, create: bool) -> Result<Database, String> {
-        if create && !self.exists() {
+    fn opened(&mut self, create: bool) -> Result<Database, String> {
+        if create && self.identity.is_none() && !self.exists() {
             self.make()?;
         }
         let unopened = |error: io::Error| format!("can not be opened: {}", plain(&error));
@@ -148,9 +172,27 @@ impl Db {
         if file.metadata().map_err(unopened)?.len() == 0 {
             return Err(DAMAGED.to_owned());
         }
+        let identity = identity_of(&file.metadata().map_err(unopened)?);
+        if self.identity.is_some_and(|known| known != identity) {
+            return Err(ANOTHER.to_owned());
+        }
         let database = Self::database(file)?;
         check_format(&database)?;
+        self.identity = Some(identity);
         Ok(database)
+    }
+
+    /// Whether the file that is open has another in its place by now, or none. Then it is closed:
+    /// what would be written to it is not there after a restart.
+    pub(super) fn is_another(&mut self, now: Timestamp) -> Option<StoreError> {
+        self.open.as_ref()?;
+        let found = fs::metadata(&self.path).ok().as_ref().map(identity_of);
+        (found != self.identity).then(|| self.breaks(ANOTHER.to_owned(), now))
+    }
+
+    /// Something in it made `redb` give up.
+    pub(super) fn is_damaged(&mut self, now: Timestamp) {
+        self.breaks(DAMAGED.to_owned(), now);
     }
 
     /// Makes an empty one under another name, which it gets when it is whole: an empty file in its
@@ -215,6 +257,9 @@ impl Db {
         now: Timestamp,
         change: impl FnOnce(&WriteTransaction) -> Outcome<T>,
     ) -> Result<T, StoreError> {
+        if let Some(error) = self.is_another(now) {
+            return Err(error);
+        }
         let Some(database) = &self.open else {
             return Err(self.closed());
         };
@@ -254,6 +299,14 @@ impl Db {
         self.broken = Some((error.clone(), at, pause));
         error
     }
+}
+
+/// What is said where the file is not the one that was open.
+const ANOTHER: &str = "was moved away or replaced while it was in use: put it back, or restart plugway \
+                       to go on with what is there";
+
+fn identity_of(facts: &fs::Metadata) -> (u64, u64) {
+    (facts.dev(), facts.ino())
 }
 
 /// Makes the tables of a new file.

@@ -52,8 +52,12 @@ pub(in crate::control) struct Desk {
     begun: Timestamp,
     /// When idle rotations are looked at next.
     look: Timestamp,
+    /// When it is looked whether the file is still the same, or is there at last.
+    glance: Timestamp,
 }
 
+/// Between two looks at whether the file is the same.
+const GLANCE: Duration = Duration::from_secs(5);
 /// Between two looks at rotations that end when idle.
 const LOOK: Duration = Duration::from_secs(10);
 
@@ -69,7 +73,15 @@ impl Desk {
             uses: uses::Pending::new(now),
             begun: now,
             look: now,
+            glance: now,
         }
+    }
+
+    /// Something in it made `redb` give up.
+    pub(in crate::control) fn is_damaged(&mut self, scene: &Scene<'_>, now: Timestamp) {
+        self.db.is_damaged(now);
+        let blind = !self.is_complete();
+        scene.shared.undecided.store(blind, Ordering::Relaxed);
     }
 
     /// The directory.
@@ -319,7 +331,7 @@ impl Desk {
     /// When it has something to do by itself.
     pub(in crate::control) fn due(&self) -> Option<Timestamp> {
         let idle = (!self.idle.is_empty()).then_some(self.look);
-        [self.db.due(), idle, self.uses.due()]
+        [self.db.due(), idle, self.uses.due(), Some(self.glance)]
             .into_iter()
             .flatten()
             .min()
@@ -328,6 +340,17 @@ impl Desk {
     /// Does what is due: opens the database again, ends rotations that nobody uses any more,
     /// writes last uses.
     pub(in crate::control) fn tick(&mut self, scene: &Scene<'_>, now: Timestamp) {
+        if self.glance <= now {
+            self.glance = now.saturating_add(GLANCE).unwrap_or(Timestamp::MAX);
+            if let Some(error) = self.db.is_another(now) {
+                tracing::error!(%error, "the state database");
+            } else if !self.loaded && self.db.exists() && self.db.due().is_none() {
+                // A volume that was mounted late, say.
+                if let Err(error) = self.open(scene, now) {
+                    tracing::error!(%error, "the state database");
+                }
+            }
+        }
         if self.db.due().is_some_and(|due| due <= now) {
             match self.open(scene, now) {
                 Ok(()) if self.db.is_open() => {

@@ -30,11 +30,19 @@ impl Desk {
             return Err(Fault::secret_for_id("id"));
         }
         let theirs = |found: &Found| who.has(&found.record.plugins);
-        if let Some(found) = self.by_id(key, scene, now)?.filter(theirs) {
-            return Ok(found);
+        let mut named: Vec<Found> = self
+            .by_id(key, scene, now)?
+            .filter(theirs)
+            .into_iter()
+            .collect();
+        // An id that only a secret can have is nobody's name.
+        if !named.is_empty() && (public_id_of(key) || named[0].record.name == named[0].record.id) {
+            return named.pop().ok_or(Fault::Unknown);
         }
-        let mut named = Vec::new();
         for id in self.ids_of_name(key, now)? {
+            if *id == *key {
+                continue;
+            }
             named.extend(self.by_id(&id, scene, now)?.filter(theirs));
         }
         let declared = scene.declared.named(key, &scene.shared.scopes);
@@ -43,7 +51,11 @@ impl Desk {
             source: Source::Declared,
             shared: Some(shared),
         });
-        named.extend(declared.filter(theirs));
+        named.extend(
+            declared
+                .filter(theirs)
+                .filter(|found| *found.record.id != *key),
+        );
         // One that was revoked does not stand in the way of the one that took its place.
         if named.len() > 1 {
             let ended = |found: &Found| matches!(found.record.state, State::Revoked { .. });
@@ -159,4 +171,10 @@ pub(super) fn shared_of(record: &TokenRecord, scene: &Scene<'_>) -> Option<Arc<T
         .filter_map(|(_, secret)| scene.shared.tokens.get(&secret.fingerprint));
     held.find(|token| token.id == record.id)
         .map(|token| Arc::clone(&token.shared))
+}
+
+/// Whether a text is an id as secrets bring it: no name may look like one.
+fn public_id_of(key: &str) -> bool {
+    let own = ["pls_", "plu_", "pla_", "plf_"];
+    own.iter().any(|prefix| key.starts_with(prefix))
 }

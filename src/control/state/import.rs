@@ -9,7 +9,8 @@ use super::audit::{self, Deed};
 use super::change::{Write, put};
 use super::view::{self, Source};
 use crate::tokens::{
-    Done, Fault, FieldFault, Fingerprint, Making, Seen, State, TokenRecord, parse_file,
+    Done, Fault, FieldFault, Fingerprint, Making, Seen, State, TokenRecord, foreign_id,
+    is_public_id, parse_file,
 };
 
 /// Tokens of one import of which each gets an entry of its own in the audit.
@@ -69,6 +70,24 @@ impl Write<'_> {
         })
     }
 
+    /// What an admin of some plugins may not say about a token.
+    fn bound_to_own(&self, record: &mut TokenRecord) -> Result<(), Fault> {
+        self.check_level(record.level)?;
+        if !self.who.may_all() {
+            let own = is_public_id(&record.id, record.level)
+                || record.id == foreign_id(&record.current.fingerprint);
+            if !own {
+                return Err(Fault::Forbidden(
+                    "only an admin for all plugins gives a token an id that its secret does not bring",
+                ));
+            }
+            // Who made and ended it is theirs to say only about themselves.
+            record.made = None;
+            record.ending = None;
+        }
+        Ok(())
+    }
+
     /// What one imported record changes: what was, and what is to be.
     fn imported(
         &mut self,
@@ -80,6 +99,7 @@ impl Write<'_> {
                 "this admin token is not for all of the plugins of these tokens",
             ));
         }
+        self.bound_to_own(&mut record)?;
         let id = Arc::clone(&record.id);
         let before = self.desk.by_id(&id, self.scene, self.now)?;
         if let Some(found) = &before {

@@ -139,6 +139,16 @@ impl Reader {
         audit::each(read, |body| line(format!("{}\n", audit::shown(body)))).map_err(failed)
     }
 
+    /// Whether there is a database: what has none has not nothing in it.
+    pub(in crate::control) fn is_there(&self) -> Result<(), Fault> {
+        match &self.read {
+            Some(_) => Ok(()),
+            None => Err(Fault::Store(
+                "there is no state database: is this the folder, and the configuration, of the gateway?".to_owned(),
+            )),
+        }
+    }
+
     /// Every stored record.
     pub(super) fn each(&self, show: impl FnMut(&TokenRecord)) -> Result<(), Fault> {
         match &self.read {
