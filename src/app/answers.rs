@@ -11,7 +11,7 @@ use super::{App, Trigger, Waiting};
 use crate::admin::{Command, Lines};
 use crate::control::View;
 use crate::telemetry::{self, Counters};
-use crate::tokens::{Fault, Flow, Look, Who};
+use crate::tokens::{Fault, Flow, Look, Token, Who};
 
 /// Pieces of a long answer that wait for their reader.
 const PIECES: usize = 16;
@@ -56,6 +56,7 @@ impl App {
             }
             Command::Flow { flow, who, answer } => {
                 if flow == Flow::Backup {
+                    self.collect_uses().await;
                     self.control.flush_uses(Timestamp::now());
                 }
                 let begun = self.permit().and_then(|permit| {
@@ -73,6 +74,22 @@ impl App {
                 let gauges = self.control.gauges();
                 let _ = answer.send(telemetry::encode(&counters, &self.shared.labels, &gauges));
             }
+        }
+    }
+
+    /// Notes that secrets were used.
+    pub(super) fn note_uses(&mut self, tokens: &[Arc<Token>]) {
+        let now = Timestamp::now();
+        for token in tokens {
+            self.control.used(token, now);
+        }
+    }
+
+    /// The uses that workers have not told of yet. Whoever had an answer was noted before it.
+    pub(super) async fn collect_uses(&mut self) {
+        self.control.edges().reports().await;
+        while let Ok(tokens) = self.uses.try_recv() {
+            self.note_uses(&tokens);
         }
     }
 

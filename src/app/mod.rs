@@ -120,7 +120,7 @@ struct App {
     admin_identity: (u64, u64),
     warnings: Problems,
     shared: Arc<Shared>,
-    uses: mpsc::UnboundedReceiver<Arc<Token>>,
+    uses: mpsc::UnboundedReceiver<Vec<Arc<Token>>>,
     /// Who may go through all tokens at the same time.
     long: Arc<Semaphore>,
     access: access::Writer,
@@ -320,7 +320,7 @@ impl App {
                 () = until(desk) => self.control.desk_tick(jiff::Timestamp::now()),
                 () = until(due) => self.attempt(Trigger::Document, None, &mut waiting).await,
                 Some(command) = self.commands.recv() => self.answer(command, &mut waiting).await,
-                Some(token) = self.uses.recv() => self.control.used(&token, jiff::Timestamp::now()),
+                Some(tokens) = self.uses.recv() => self.note_uses(&tokens),
             }
         }
         tokio::select! {
@@ -385,11 +385,8 @@ impl App {
                 published.current().limits.drain
             });
         tracing::info!(deadline_s = deadline.as_secs_f32(), "draining");
+        self.collect_uses().await;
         self.stop.cancel();
-        // Whoever had an answer was noted before it.
-        while let Ok(token) = self.uses.try_recv() {
-            self.control.used(&token, jiff::Timestamp::now());
-        }
         // A successor may wait for it.
         self.control.close_state(jiff::Timestamp::now());
         // Now, and not at the end: a successor may have its own there by then.

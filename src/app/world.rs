@@ -208,7 +208,7 @@ fn authenticate(shared: &Arc<Shared>) -> admin::Authenticate {
                 }
                 let network = Network::of(here);
                 if token.shared.used(token.slot, now, network) {
-                    let _ = shared.uses.send(Arc::clone(&token));
+                    let _ = shared.uses.send(vec![Arc::clone(&token)]);
                 }
                 Ok(Who {
                     by: Arc::clone(&token.id),

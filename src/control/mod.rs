@@ -74,7 +74,7 @@ pub struct Shared {
     /// Wrong credentials.
     pub failures: Failures,
     /// Secrets that are used: each at most once a minute, so that none of them is waited for.
-    pub uses: mpsc::UnboundedSender<Arc<Token>>,
+    pub uses: mpsc::UnboundedSender<Vec<Arc<Token>>>,
     /// There may be tokens that the table does not have, for now: what it does not know is neither
     /// right nor wrong.
     pub undecided: AtomicBool,
@@ -83,7 +83,10 @@ pub struct Shared {
 impl Shared {
     /// With room for so many secrets; `now` is when the process begins. The other value is the
     /// receiving end of [`Self::uses`].
-    pub fn new(secrets: usize, now: Instant) -> (Arc<Self>, mpsc::UnboundedReceiver<Arc<Token>>) {
+    pub fn new(
+        secrets: usize,
+        now: Instant,
+    ) -> (Arc<Self>, mpsc::UnboundedReceiver<Vec<Arc<Token>>>) {
         let (uses, used) = mpsc::unbounded_channel();
         let shared = Self {
             tokens: TokenTable::with_capacity(secrets),

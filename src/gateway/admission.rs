@@ -1,5 +1,6 @@
 //! Who asks, whether they may, and how often.
 
+use std::cell::RefCell;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -100,16 +101,39 @@ impl Gateway {
             recorder.record.caller = Some(Arc::clone(&facts.caller));
             recorder.record.slot = Some(token.slot.as_str());
             let (now, client) = (recorder.record.started, recorder.record.client);
-            note_use(&self.shared, token, now, client);
+            self.uses.note(&self.shared, token, now, client);
         }
     }
 }
 
-/// Notes that a secret was used; control is told once a minute.
-fn note_use(shared: &Shared, token: &Arc<Token>, now: Timestamp, client: IpAddr) {
-    if token.shared.used(token.slot, now, Network::of(client)) {
-        // Who would write it down may have ended before this worker.
-        let _ = shared.uses.send(Arc::clone(token));
+/// Secrets that were used, of which control is told together: once a second, or when there are
+/// many. Told of each, it would be woken by every request of a million tokens.
+#[derive(Debug, Default)]
+pub(super) struct Uses(RefCell<Vec<Arc<Token>>>);
+
+/// Uses that are told at a time.
+const MANY: usize = 256;
+
+impl Uses {
+    /// Notes that a secret was used: the first time in a minute.
+    fn note(&self, shared: &Shared, token: &Arc<Token>, now: Timestamp, client: IpAddr) {
+        if token.shared.used(token.slot, now, Network::of(client)) {
+            let mut waiting = self.0.borrow_mut();
+            waiting.push(Arc::clone(token));
+            if waiting.len() >= MANY {
+                drop(waiting);
+                self.tell(shared);
+            }
+        }
+    }
+
+    /// Tells control.
+    pub(super) fn tell(&self, shared: &Shared) {
+        let waiting = std::mem::take(&mut *self.0.borrow_mut());
+        if !waiting.is_empty() {
+            // Who would write it down may have ended before this worker.
+            let _ = shared.uses.send(waiting);
+        }
     }
 }
 
@@ -156,8 +180,13 @@ mod tests {
         let home: IpAddr = "192.0.2.7".parse().unwrap();
         let mut told = |token, second: i64, from: IpAddr| {
             let now = Timestamp::from_second(1_790_000_040 + second).unwrap();
-            note_use(&shared, token, now, from);
-            uses.try_recv().ok().map(|token| token.slot)
+            let noted = Uses::default();
+            noted.note(&shared, token, now, from);
+            assert!(uses.try_recv().is_err(), "not of each");
+            noted.tell(&shared);
+            let told = uses.try_recv().ok()?;
+            assert_eq!(told.len(), 1);
+            told.first().map(|token| token.slot)
         };
         assert_eq!(told(new, 0, home), Some(Slot::Current));
         assert_eq!(told(new, 59, "10.0.0.1".parse().unwrap()), None);

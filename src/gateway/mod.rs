@@ -50,6 +50,7 @@ pub struct Gateway {
     ledger: Rc<Ledger>,
     streams: Rc<Streams>,
     callers: Callers,
+    uses: admission::Uses,
     ids: RequestIds,
 }
 
@@ -66,6 +67,7 @@ impl Gateway {
             }),
             streams: Rc::default(),
             callers: Callers::default(),
+            uses: admission::Uses::default(),
             ids: RequestIds::default(),
         }
     }
@@ -353,6 +355,7 @@ impl Handler for Gateway {
     }
 
     fn report(&self) -> Counters {
+        self.uses.tell(&self.shared);
         let mut counters = self.ledger.counters.borrow().clone();
         self.streams.count(|kind| counters.stream_is_open(kind));
         counters
@@ -390,6 +393,7 @@ impl Handler for Gateway {
         let tokens = &self.shared.tokens;
         self.streams.check(&snapshot, tokens, Timestamp::now());
         self.upstreams.tick();
+        self.uses.tell(&self.shared);
     }
 }
 
