@@ -75,17 +75,7 @@ impl FromStr for Network {
 
     fn from_str(text: &str) -> Result<Self, NoNetwork> {
         let read: IpNet = text.parse().map_err(|_| NoNetwork)?;
-        let made = match read.addr() {
-            IpAddr::V4(address) => {
-                let [a, b, c, _] = address.octets();
-                Self::V4([a, b, c])
-            }
-            IpAddr::V6(address) => {
-                let mut half = [0; 8];
-                half.copy_from_slice(&address.octets()[..8]);
-                Self::V6(half)
-            }
-        };
+        let made = Self::of(read.addr());
         let length = match made {
             Self::V4(_) => 24,
             Self::V6(_) => 64,

@@ -28,7 +28,7 @@ pub(super) struct List {
     /// Of this token.
     #[arg(long, value_name = "ID")]
     token: Option<String>,
-    /// So many at the most.
+    /// So many at the most, up to 10,000; `audit export` gives all.
     #[arg(long, default_value_t = 100, value_name = "N")]
     most: usize,
     #[command(flatten)]

@@ -95,24 +95,16 @@ fn verdict(
         .map_err(|denied| match denied {
             Denied::Scope => (
                 "insufficient_scope",
-                format!("the token's scopes do not cover it: {}", list(record)),
+                format!(
+                    "the token's scopes do not cover it: {}",
+                    record.scopes.texts().join(", ")
+                ),
             ),
             other => (
                 crate::auth::AuthFailure::Denied(other).code(),
                 lower(&other.to_string()),
             ),
         })
-}
-
-/// The scopes as they are written.
-fn list(record: &TokenRecord) -> String {
-    let scopes: Vec<String> = record
-        .scopes
-        .selectors()
-        .iter()
-        .map(ToString::to_string)
-        .collect();
-    scopes.join(", ")
 }
 
 /// A sentence as a part of one.

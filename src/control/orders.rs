@@ -38,7 +38,10 @@ impl View {
                 if id.as_deref().is_some_and(|id| parse(id).is_ok()) {
                     return Err(Fault::secret_for_id("token"));
                 }
-                Ok(self.reader.audit(id.as_deref(), *most)?.into())
+                Ok(self
+                    .reader
+                    .audit(id.as_deref(), (*most).min(ENTRIES))?
+                    .into())
             }
             Look::Verify(head) => {
                 self.of_all()?;
@@ -109,6 +112,9 @@ fn as_hash(text: &str) -> Result<String, Fault> {
     })?;
     Ok(hash.to_hex())
 }
+
+/// Entries of the audit that are held at a time; its export has no bound, since it holds none.
+const ENTRIES: usize = 10_000;
 
 /// What is said where `redb` gave up.
 fn damaged() -> Fault {

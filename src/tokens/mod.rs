@@ -49,7 +49,7 @@ pub use lifecycle::{Changed, Phase, Refusal, Rotation};
 pub use limits::{Rate, RateError, TokenLimits};
 pub use order::{Done, Fault, Flow, Look, Order, Question, Who};
 pub use random::{generate_from_system, regenerate_from_system};
-pub use reading::duration;
+pub use reading::{duration, note_fault};
 pub use record::{
     Ending, Making, SecretRecord, TokenRecord, entries, record_of, rotate_declared, same_entries,
 };

@@ -198,6 +198,11 @@ impl Reading {
     }
 }
 
+/// Why a text can not be kept as a note or as a reason, which everybody who lists tokens may see.
+pub fn note_fault(text: &str) -> Option<String> {
+    label_fault(text, MAX_NOTE)
+}
+
 /// A text, unless it is the word for none.
 pub(super) fn unless<'a>(text: &'a str, none: &str) -> Option<&'a str> {
     Some(text).filter(|text| *text != none)

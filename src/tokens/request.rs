@@ -9,7 +9,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::file::{MAX_NAME, MAX_NOTE, label_fault};
+use super::file::MAX_NAME;
 use super::reading::{Reading, duration, level, unless};
 use super::{Fingerprint, Level, SecretRecord, State, TokenLimits, TokenRecord};
 
@@ -284,18 +284,6 @@ impl SetRequest {
             limits.networks = reading.networks(networks);
         }
         (!limits.is_empty()).then(|| Arc::new(limits))
-    }
-
-    /// Whether the note alone can be shown.
-    ///
-    /// # Errors
-    /// What is wrong with it.
-    pub fn check_note(&self) -> Result<(), String> {
-        let fault = self
-            .note
-            .as_deref()
-            .and_then(|note| label_fault(note, MAX_NOTE));
-        fault.map_or(Ok(()), Err)
     }
 
     /// Whether it says nothing.

@@ -20,6 +20,11 @@ impl ScopeList {
         Self(selectors.into_boxed_slice())
     }
 
+    /// As they are written.
+    pub fn texts(&self) -> Vec<String> {
+        self.0.iter().map(ToString::to_string).collect()
+    }
+
     /// The selectors, sorted.
     pub fn selectors(&self) -> &[Selector] {
         &self.0

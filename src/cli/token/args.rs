@@ -120,21 +120,30 @@ impl Purpose {
         sha256: Option<String>,
         id: Option<String>,
     ) -> CreateRequest {
-        let settings = &self.settings;
         CreateRequest {
             name: self.name.clone(),
             level: self.level.level().as_str().to_owned(),
             plugins: self.plugin.clone(),
             scopes: self.scope.clone(),
-            expires: settings.expires.clone(),
-            not_before: settings.not_before.clone(),
-            rate: settings.rate.clone(),
-            quota: settings.quota.clone(),
-            concurrency: settings.concurrency,
-            networks: settings.network.clone(),
-            note: settings.note.clone(),
             sha256,
             id,
+            ..self.settings.request()
+        }
+    }
+}
+
+impl Settings {
+    /// The part of a request that they are.
+    fn request(&self) -> CreateRequest {
+        CreateRequest {
+            expires: self.expires.clone(),
+            not_before: self.not_before.clone(),
+            rate: self.rate.clone(),
+            quota: self.quota.clone(),
+            concurrency: self.concurrency,
+            networks: self.network.clone(),
+            note: self.note.clone(),
+            ..CreateRequest::default()
         }
     }
 }
@@ -333,23 +342,14 @@ pub(in crate::cli) struct Import {
 impl Import {
     /// As the admin API takes it, for a secret with this hash.
     pub(in crate::cli) fn request(&self, sha256: String) -> CreateRequest {
-        let settings = &self.settings;
+        let level = self.level.map(|level| level.level().as_str().to_owned());
         CreateRequest {
             name: self.name.clone().unwrap_or_default(),
-            level: self
-                .level
-                .map_or_else(String::new, |level| level.level().as_str().to_owned()),
+            level: level.unwrap_or_default(),
             plugins: self.plugin.clone(),
             scopes: self.scope.clone(),
-            expires: settings.expires.clone(),
-            not_before: settings.not_before.clone(),
-            rate: settings.rate.clone(),
-            quota: settings.quota.clone(),
-            concurrency: settings.concurrency,
-            networks: settings.network.clone(),
-            note: settings.note.clone(),
             sha256: Some(sha256),
-            id: None,
+            ..self.settings.request()
         }
     }
 }

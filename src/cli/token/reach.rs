@@ -170,9 +170,6 @@ pub(in crate::cli) fn me() -> Who {
 
 /// An order as a request.
 fn request(order: &Order) -> anyhow::Result<(&'static str, String, Option<Sent>)> {
-    let json = |value: &dyn erased::Json| -> anyhow::Result<Option<Sent>> {
-        Ok(Some(("application/json", value.bytes()?)))
-    };
     let token = |token: &str, what: &str| {
         match token {
             // They are paths of their own; so written, they are names.
@@ -182,17 +179,17 @@ fn request(order: &Order) -> anyhow::Result<(&'static str, String, Option<Sent>)
         }
     };
     Ok(match order {
-        Order::Create(request) => ("POST", "/tokens".to_owned(), json(request)?),
-        Order::Set(key, request) => ("PATCH", token(key, ""), json(request)?),
+        Order::Create(request) => ("POST", "/tokens".to_owned(), json_of(request)?),
+        Order::Set(key, request) => ("PATCH", token(key, ""), json_of(request)?),
         Order::Show(key) => ("GET", token(key, ""), None),
-        Order::Rotate(key, request) => ("POST", token(key, "/rotate"), json(request)?),
+        Order::Rotate(key, request) => ("POST", token(key, "/rotate"), json_of(request)?),
         Order::Finish(key) => ("POST", token(key, "/finish"), None),
         Order::Undo(key) => ("POST", token(key, "/undo"), None),
         Order::Suspend(key) => ("POST", token(key, "/suspend"), None),
         Order::Resume(key) => ("POST", token(key, "/resume"), None),
         Order::Revoke(key, reason) => {
             let reason = json!({ "reason": reason });
-            ("POST", token(key, "/revoke"), json(&reason)?)
+            ("POST", token(key, "/revoke"), json_of(&reason)?)
         }
         Order::Import(lines, replace) => {
             let path = format!("/tokens/import?replace={replace}");
@@ -202,19 +199,9 @@ fn request(order: &Order) -> anyhow::Result<(&'static str, String, Option<Sent>)
     })
 }
 
-/// What can be sent as JSON.
-mod erased {
-    /// As bytes.
-    pub(super) trait Json {
-        /// The text.
-        fn bytes(&self) -> serde_json::Result<Vec<u8>>;
-    }
-
-    impl<T: serde::Serialize> Json for T {
-        fn bytes(&self) -> serde_json::Result<Vec<u8>> {
-            serde_json::to_vec(self)
-        }
-    }
+/// A body.
+fn json_of(value: &impl Serialize) -> anyhow::Result<Option<Sent>> {
+    Ok(Some(("application/json", serde_json::to_vec(value)?)))
 }
 
 /// A path with what is not null of an object as its query.

@@ -16,7 +16,7 @@ use super::{place, uses};
 use crate::tokens::{
     Changed, CreateRequest, Done, Fault, FieldFault, Fingerprint, Level, Making, PlainToken,
     Plugins, RotateRequest, Rotation, ScopeList, SetRequest, State, TokenRecord, Who,
-    generate_from_system, regenerate_from_system,
+    generate_from_system, note_fault, regenerate_from_system,
 };
 
 /// A change on its way.
@@ -232,21 +232,14 @@ impl Write<'_> {
 
     /// Why somebody revokes: shown to everybody who may list tokens.
     pub(super) fn check_reason(reason: &str) -> Result<(), Fault> {
-        let note = SetRequest {
-            note: Some(reason.to_owned()),
-            ..SetRequest::default()
+        let fault = if reason.trim().is_empty() {
+            Some("must be written: whoever looks later has to know why".to_owned())
+        } else {
+            note_fault(reason)
         };
-        if reason.trim().is_empty() {
-            return Err(Fault::Invalid(vec![FieldFault {
-                field: "reason",
-                message: "must be written: whoever looks later has to know why".to_owned(),
-            }]));
-        }
-        note.check_note().map_err(|message| {
-            Fault::Invalid(vec![FieldFault {
-                field: "reason",
-                message,
-            }])
+        fault.map_or(Ok(()), |message| {
+            let field = "reason";
+            Err(Fault::Invalid(vec![FieldFault { field, message }]))
         })
     }
 

@@ -78,12 +78,6 @@ pub(super) fn token(
 
 /// What its owners decided about it: for the audit as well.
 pub(super) fn settings(record: &TokenRecord) -> Map<String, Value> {
-    let scopes: Vec<String> = record
-        .scopes
-        .selectors()
-        .iter()
-        .map(ToString::to_string)
-        .collect();
     let limits = record.limits.as_deref();
     let (state, revoked_at) = match record.state {
         State::Active => ("active", None),
@@ -95,7 +89,7 @@ pub(super) fn settings(record: &TokenRecord) -> Map<String, Value> {
         "name": &*record.name,
         "level": record.level.as_str(),
         "plugins": record.plugins.names().collect::<Vec<_>>(),
-        "scopes": scopes,
+        "scopes": record.scopes.texts(),
         "state": state,
         "not_before": record.not_before.map(moment),
         "expires": record.expires.map(moment),

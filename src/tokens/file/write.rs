@@ -35,12 +35,7 @@ impl TokenRecord {
             name: (self.name != self.id).then_some(&*self.name),
             level: self.level.as_str(),
             plugins: self.plugins.names().collect(),
-            scopes: self
-                .scopes
-                .selectors()
-                .iter()
-                .map(ToString::to_string)
-                .collect(),
+            scopes: self.scopes.texts(),
             sha256: (!rotates).then(|| self.current.fingerprint.to_hex()),
             secrets: if rotates {
                 secrets.collect()
