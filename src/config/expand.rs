@@ -133,7 +133,7 @@ fn variable(name: &str) -> bool {
 
 /// A file's text without the newline at its end, which editors and `echo` leave there.
 fn file(path: &str, inputs: &mut dyn Inputs) -> Result<String, (String, String)> {
-    let bytes = inputs.file(Path::new(path)).map_err(|reason| {
+    let bytes = inputs.private(Path::new(path)).map_err(|reason| {
         (
             format!("can not read the file `{}`: {reason}", shown(path)),
             "a relative path is relative to the working directory".to_owned(),

@@ -8,9 +8,11 @@ use toml::de::DeTable;
 
 use super::expand::{Text, shown};
 use super::keys::{self, Table};
+use super::parts::{Part, Parts};
 use super::section::{Reading, Section, Seen};
-use super::{Config, DeclaredToken, Inputs, Plugin, check, mask, read};
+use super::{Config, Inputs, check, mask, read};
 use crate::problems::{Place, Problems, Source};
+use crate::tokens::Fingerprint;
 
 /// Largest file, in bytes.
 const LARGEST: usize = 1 << 20;
@@ -22,8 +24,14 @@ const MOST_FILES: usize = 1000;
 const MOST_SYNTAX: usize = 10;
 
 /// Reads a configuration from a file and those that it includes. The configuration is there
-/// if nothing stops it; the problems may hold warnings beside it. `now` judges what has ended.
-pub fn load(path: &Path, inputs: &mut dyn Inputs, now: Timestamp) -> (Option<Config>, Problems) {
+/// if nothing stops it; the problems may hold warnings beside it. `now` judges what has ended,
+/// `parts` says which included files are not taken as they are written.
+pub fn load(
+    path: &Path,
+    inputs: &mut dyn Inputs,
+    parts: &Parts,
+    now: Timestamp,
+) -> (Option<Config>, Problems) {
     let mut problems = Problems::new();
     let at = Place::named(path.display().to_string());
     let bytes = match inputs.file(path) {
@@ -37,7 +45,7 @@ pub fn load(path: &Path, inputs: &mut dyn Inputs, now: Timestamp) -> (Option<Con
         }
     };
     if let Ok(text) = std::str::from_utf8(&bytes) {
-        return load_text(path, text, inputs, now);
+        return load_text(path, text, inputs, parts, now);
     }
     problems.add(&at, "the configuration is not UTF-8");
     (None, problems)
@@ -84,11 +92,18 @@ fn written(path: &Path, table: &str, key: &str, inputs: &mut dyn Inputs) -> Vec<
     one.into_iter().chain(list).collect()
 }
 
+/// A text of a configuration, with what may be a secret masked: to be shown.
+pub fn masked(text: &str) -> String {
+    let (parsed, errors) = DeTable::parse_recoverable(text);
+    mask::masked(text, parsed.get_ref(), &keys::ROOT, !errors.is_empty())
+}
+
 /// Reads a configuration whose main file is `text`; `name` is what problems call it.
 pub fn load_text(
     name: impl AsRef<Path>,
     text: &str,
     inputs: &mut dyn Inputs,
+    parts: &Parts,
     now: Timestamp,
 ) -> (Option<Config>, Problems) {
     let name = name.as_ref();
@@ -99,24 +114,24 @@ pub fn load_text(
         seen: Seen::default(),
     };
     let config = document(name, text, &keys::ROOT, &mut reading, |root, reading| {
-        main(name, root, reading)
+        main(name, root, parts, reading)
     });
     let problems = reading.problems;
     (config.filter(|_| !problems.has_problems()), problems)
 }
 
 /// The main file, what it includes, and what only all of them together show.
-fn main(name: &Path, root: &Section<'_>, reading: &mut Reading<'_>) -> Config {
+fn main(name: &Path, root: &Section<'_>, parts: &Parts, reading: &mut Reading<'_>) -> Config {
     let server = read::server(root, reading);
     let mut plugins = read::plugins(root, reading);
     let mut tokens = read::tokens(root, reading);
-    for (path, named) in included(name, root, reading) {
-        if let Some((more_plugins, more_tokens)) = include(&path, &named, reading) {
-            plugins.extend(more_plugins);
-            tokens.extend(more_tokens);
-        }
+    let files = included(name, root, reading);
+    for part in self::parts(&files, parts, reading) {
+        plugins.extend(part.plugins);
+        tokens.extend(part.tokens);
     }
     let config = Config {
+        included: files.into_iter().map(|(path, _)| path).collect(),
         workers: server.workers,
         trusted_proxies: server.trusted_proxies,
         behind_fly: server.behind_fly,
@@ -131,6 +146,40 @@ fn main(name: &Path, root: &Section<'_>, reading: &mut Reading<'_>) -> Config {
     };
     check::check(&config, root.at(), reading);
     config
+}
+
+/// What the included files give, in their order. What serves is read first, so that what
+/// contradicts it is what has a problem.
+fn parts(files: &[(PathBuf, Text)], parts: &Parts, reading: &mut Reading<'_>) -> Vec<Part> {
+    let rank = |path: &PathBuf, reading: &mut Reading<'_>| {
+        if parts.kept.contains_key(path) {
+            return 0;
+        }
+        reading.inputs.begin(Some(path));
+        let text = reading.inputs.file(path);
+        let known = text.is_ok_and(|text| parts.known.get(path) == Some(&Fingerprint::of(&text)));
+        if known { 1 } else { 2 }
+    };
+    let mut order: Vec<(u8, usize)> = Vec::new();
+    for (index, (path, _)) in files.iter().enumerate() {
+        order.push((rank(path, reading), index));
+    }
+    order.sort_unstable();
+    let mut given: Vec<Part> = files.iter().map(|_| Part::default()).collect();
+    for (_, index) in order {
+        let (path, named) = &files[index];
+        if let Some(part) = parts.kept.get(path) {
+            Seen::keep(part, reading);
+            given[index] = part.clone();
+        } else if parts.absent.contains(path) {
+            reading.seen.incomplete = true;
+        } else {
+            reading.inputs.begin(Some(path));
+            given[index] = include(path, named, reading).unwrap_or_default();
+        }
+    }
+    reading.inputs.begin(None);
+    given
 }
 
 /// The files that `include` names, each once, and where.
@@ -185,11 +234,7 @@ fn matches(text: &Text, reading: &mut Reading<'_>) -> Vec<PathBuf> {
 }
 
 /// One included file.
-fn include(
-    path: &Path,
-    named: &Text,
-    reading: &mut Reading<'_>,
-) -> Option<(Vec<Plugin>, Vec<DeclaredToken>)> {
+fn include(path: &Path, named: &Text, reading: &mut Reading<'_>) -> Option<Part> {
     let shown_path = shown(&path.display().to_string());
     let bytes = reading
         .inputs
@@ -201,12 +246,16 @@ fn include(
     });
     let parts = match text {
         Ok(text) => document(path, &text, &keys::INCLUDED, reading, |root, reading| {
-            (read::plugins(root, reading), read::tokens(root, reading))
+            Part {
+                plugins: read::plugins(root, reading),
+                tokens: read::tokens(root, reading),
+            }
         }),
         Err(message) => {
             reading
                 .problems
                 .add(&named.at, message)
+                .about(path)
                 .help("a relative path is relative to the working directory");
             None
         }

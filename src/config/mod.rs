@@ -14,6 +14,7 @@ mod keys;
 mod load;
 mod mask;
 mod names;
+mod parts;
 mod read;
 mod schema;
 mod section;
@@ -26,7 +27,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 pub use self::declared::NoSecret;
-pub use self::load::{admin_socket, load, load_text, state_directory};
+pub use self::load::{admin_socket, load, load_text, masked, state_directory};
+pub use self::parts::{Part, Parts};
 pub use self::schema::schema;
 pub use self::types::{
     AccessLog, Auth, Certificate, Config, Credential, DeclaredSecret, DeclaredToken,
@@ -43,6 +45,12 @@ pub trait Inputs {
     /// The bytes of a file, by the path as it was written (relative: to the working directory).
     /// The error is a short reason, such as `No such file or directory`.
     fn file(&mut self, path: &Path) -> Result<Arc<[u8]>, String>;
+    /// The same of a file whose bytes are kept nowhere: a secret, a key, a certificate, tokens.
+    fn private(&mut self, path: &Path) -> Result<Arc<[u8]>, String> {
+        self.file(path)
+    }
+    /// What is asked for from now on is asked for an included file, or for the main one.
+    fn begin(&mut self, _part: Option<&Path>) {}
     /// The files that match a pattern such as `plugins/*.toml`, sorted.
     fn glob(&mut self, pattern: &str) -> Result<Vec<PathBuf>, String>;
     /// An environment variable.

@@ -1,143 +1,350 @@
-//! One attempt: read → validate → compile → bind → self-test → publish.
+//! One attempt: read → validate → compile → self-test → bind → publish.
 
-use std::collections::{HashMap, HashSet};
-use std::path::Path;
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 
-use super::documents::Ask;
-use super::{Control, Edges, Inputs, Outcome, Refused, Source, Stage, Trigger, declared};
-use crate::config::{self, Config, ListenerKind};
+use super::documents::{Ask, Standins};
+use super::parts::{Aside, Facts};
+use super::{
+    Control, Edges, Inputs, OnInvalid, Outcome, Refused, Source, Stage, Trigger, declared,
+};
+use crate::config::{self, Config};
 use crate::problems::{Place, Problems};
-use crate::snapshot::{Apis, Material, Published, Snapshot};
+use crate::snapshot::{Apis, Material, Published, Snapshot, Strict};
+use crate::tokens::Fingerprint;
 
 /// What passed every step up to the listeners.
 pub(super) struct Candidate {
-    snapshot: Snapshot,
+    pub(super) snapshot: Snapshot,
     tokens: declared::Next,
-    problems: Problems,
+    pub(super) problems: Problems,
     digest: [u8; 32],
-    text: [u8; 32],
+    /// Of the texts of the configuration, by path.
+    texts: BTreeMap<PathBuf, Fingerprint>,
+    facts: BTreeMap<PathBuf, Facts>,
+}
+
+/// What came of a look.
+pub(super) enum Looked {
+    /// That.
+    At(Outcome),
+    /// Something is wrong that was not before: perhaps it is half written.
+    Doubtful,
+}
+
+/// What is not the same in every look.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Manner {
+    pub(super) trigger: Trigger,
+    pub(super) ask: Ask,
+    /// What is newly wrong is looked at once more before it is believed.
+    pub(super) hasty: bool,
+    /// Nothing is going to serve: it need not pass the self-test.
+    pub(super) idle: bool,
 }
 
 impl<E: Edges> Control<E> {
     /// All steps, once.
-    pub(super) fn look(&mut self, trigger: Trigger, ask: Ask) -> Outcome {
-        let candidate = match self.compile(ask) {
-            Ok(candidate) => candidate,
-            Err(outcome) => return outcome,
+    pub(super) fn look(&mut self, manner: Manner) -> Looked {
+        let mut inputs = self.inputs();
+        let (found, aside) = self.candidate(manner, &mut inputs);
+        if let Some(on_disk) = self.rolled.is_none().then(|| inputs.on_disk()) {
+            self.on_disk = on_disk;
+        }
+        let doubtful = match &found {
+            Err(Outcome::Refused(refused)) => {
+                let known = self.refused.as_ref();
+                known.is_none_or(|known| known.digest != refused.digest)
+            }
+            Err(Outcome::Waiting) => false,
+            Ok(candidate) => self.vanished(&candidate.snapshot.config) || !self.is_known(&aside),
+            Err(_) => !self.is_known(&aside),
         };
+        if manner.hasty && doubtful {
+            return Looked::Doubtful;
+        }
+        let candidate = match found {
+            Ok(candidate) => candidate,
+            Err(outcome) => {
+                if matches!(outcome, Outcome::Unchanged) {
+                    self.note_held(aside);
+                }
+                return Looked::At(outcome);
+            }
+        };
+        Looked::At(self.serve(candidate, aside, &inputs))
+    }
+
+    /// Binds what is new, and publishes.
+    fn serve(&mut self, candidate: Candidate, aside: Aside, inputs: &Inputs) -> Outcome {
         let Candidate {
             snapshot,
             tokens,
             mut problems,
             digest,
-            text,
+            texts,
+            facts,
         } = candidate;
-        let refuse = |stage, problems| {
-            Outcome::Refused(Refused {
-                stage,
+        let Ok(added) = self.bind_added(&snapshot.config, &mut problems) else {
+            return Outcome::Refused(Refused {
+                stage: Stage::Bind,
                 problems,
                 since: Timestamp::now(),
                 digest,
-            })
-        };
-        if !matches!(trigger, Trigger::Command { weaker: true }) {
-            self.check_not_weaker(&snapshot, &mut problems);
-            if problems.has_problems() {
-                return refuse(Stage::SelfTest, problems);
-            }
-        }
-        let Ok(added) = self.bind_added(&snapshot.config, &mut problems) else {
-            return refuse(Stage::Bind, problems);
+            });
         };
         self.check_fixed(&snapshot.config, &mut problems);
-        self.publish(Arc::new(snapshot), tokens, added, text);
+        let snapshot = Arc::new(snapshot);
+        self.publish(Arc::clone(&snapshot), tokens, added);
+        self.remember(&snapshot, inputs, &aside);
         self.digest = digest;
+        (self.texts, self.facts) = (texts, facts);
         self.warnings = problems.clone();
+        self.note_held(aside);
         Outcome::Published(problems)
     }
 
-    /// Reads, proves and compiles; binds and publishes nothing.
-    fn compile(&mut self, ask: Ask) -> Result<Candidate, Outcome> {
+    /// A candidate, or why there is none; and the included files that are broken.
+    pub(super) fn candidate(
+        &mut self,
+        manner: Manner,
+        inputs: &mut Inputs,
+    ) -> (Result<Candidate, Outcome>, Aside) {
+        let mut aside = Aside::new();
+        loop {
+            let (included, found) = self.compile(manner, inputs, &aside);
+            let refused = match &found {
+                Err(Outcome::Refused(refused)) => refused,
+                Ok(candidate) if self.is_nothing(candidate, &aside) => {
+                    return (Err(whole(&aside)), Aside::new());
+                }
+                _ => return (found, aside),
+            };
+            match self.blame(refused, &included, inputs, &aside) {
+                Some(more) if self.fails_alone() => aside.extend(more),
+                _ => return (found, Aside::new()),
+            }
+        }
+    }
+
+    /// Reads, proves, compiles and tests; binds and publishes nothing. Gives the included files as
+    /// well, as far as they are known.
+    fn compile(
+        &mut self,
+        manner: Manner,
+        inputs: &mut Inputs,
+        aside: &Aside,
+    ) -> (Vec<PathBuf>, Result<Candidate, Outcome>) {
         let now = Timestamp::now();
-        let mut inputs = Inputs::default();
+        let parts = self.parts(aside);
         let (config, mut problems) = match &self.source {
-            Source::File(path) => config::load(path, &mut inputs, now),
-            Source::Text { name, text, .. } => config::load_text(name, text, &mut inputs, now),
+            Source::File(path) => config::load(path, inputs, &parts, now),
+            Source::Text { name, text, .. } => config::load_text(name, text, inputs, &parts, now),
         };
+        let included = inputs.included();
         for path in config.iter().flat_map(|config| &config.token_files) {
             // Read, so that it is in the hash and watched; what it says is looked at below.
             let _ = inputs.lines(path);
         }
-        let mut written = inputs.digest();
-        let text = inputs.digest_of(|path| is_configuration(path, &self.source));
         // Also what was refused is watched: that is where it will be mended.
         self.watched = inputs.watched();
-        let refuse = |stage, problems, digest| {
-            Err(Outcome::Refused(Refused {
-                stage,
-                problems,
-                since: now,
-                digest,
-            }))
-        };
         let (Some(config), false) = (config, problems.has_problems()) else {
-            return refuse(Stage::Validate, problems, written);
+            let refused = refused(Stage::Validate, problems, inputs.digest());
+            return (included, Err(refused));
         };
-        let faults =
-            self.documents
-                .settle(&config, &mut inputs, &self.edges, &self.roots, (ask, now));
+        self.open_state(&config.state_directory, now);
+        self.recall_documents(&config, now);
+        let standins = self.standins(aside);
+        let pins = self.rolled.as_ref().map(|rolled| Arc::clone(&rolled.pins));
+        let faults = self.documents.settle(
+            &config,
+            inputs,
+            (&self.edges, &self.roots),
+            (standins, pins.as_deref()),
+            (manner.ask, now),
+        );
         for (at, error) in faults {
             problems.add(&at, error);
         }
         // Also the files that documents refer to are part of the generation, and watched.
-        written = inputs.digest();
         self.watched = inputs.watched();
-        if self.documents.awaits(ask == Ask::All) {
-            return Err(Outcome::Waiting);
+        if self.documents.awaits(manner.ask == Ask::All) && !self.rolling {
+            return (included, Err(Outcome::Waiting));
         }
-        let digest: [u8; 32] = Sha256::digest([written, self.documents.digest()].concat()).into();
         self.check_documents(&config, &mut problems);
         if problems.has_problems() {
-            return refuse(Stage::Compile, problems, digest);
+            let read = [inputs.digest(), self.documents.digest()].concat();
+            let refused = refused(Stage::Compile, problems, Sha256::digest(read).into());
+            return (included, Err(refused));
         }
+        let found = self.prove(config, (manner, now), inputs, aside, problems);
+        (included, found)
+    }
+
+    /// Compiles and tests what was read.
+    fn prove(
+        &mut self,
+        config: Config,
+        (manner, now): (Manner, Timestamp),
+        inputs: &mut Inputs,
+        aside: &Aside,
+        mut problems: Problems,
+    ) -> Result<Candidate, Outcome> {
+        let facts = self.facts_of(&config, inputs, aside);
+        let digest = self.digest_of(&config, inputs, &facts);
         if self.published.is_some() && digest == self.digest {
             return Err(Outcome::Unchanged);
         }
+        let read = [inputs.digest(), self.documents.digest()].concat();
+        let read: [u8; 32] = Sha256::digest(read).into();
         let Some(tokens) = self.declared(&config, inputs, now, &mut problems) else {
-            return refuse(Stage::Validate, problems, digest);
+            return Err(refused(Stage::Validate, problems, read));
         };
         let apis = self.documents.apis();
-        let directory = config.state_directory.clone();
-        let material = self.material(&apis, digest, text, (&directory, now));
-        match Snapshot::compile(config, &material, &mut problems) {
-            Some(snapshot) => Ok(Candidate {
-                snapshot,
-                tokens,
-                problems,
-                digest,
-                text,
-            }),
-            None => refuse(Stage::Compile, problems, digest),
+        self.stored_tokens = self.has_stored_tokens(&config.state_directory, now);
+        let texts = self.texts_of(inputs, &facts);
+        let strict = self.strict(&texts);
+        let number = self.next_number(&hex(digest), now);
+        let material = self.material(&apis, (number, digest), strict, now);
+        let Some(snapshot) = Snapshot::compile(config, &material, &mut problems) else {
+            return Err(refused(Stage::Compile, problems, read));
+        };
+        if !manner.idle {
+            self.test(manner.trigger, &snapshot, &tokens, &mut problems);
         }
+        if problems.has_problems() {
+            return Err(refused(Stage::SelfTest, problems, read));
+        }
+        Ok(Candidate {
+            snapshot,
+            tokens,
+            problems,
+            digest,
+            texts,
+            facts,
+        })
+    }
+
+    /// The hash of a generation: over every byte that goes into it. What is broken on disk is not
+    /// part of it, what serves in its place is.
+    fn digest_of(
+        &self,
+        config: &Config,
+        inputs: &Inputs,
+        facts: &BTreeMap<PathBuf, Facts>,
+    ) -> [u8; 32] {
+        let mut all = Sha256::new();
+        all.update(inputs.digest_of_part(None));
+        for path in &config.included {
+            all.update(Sha256::digest(path.as_os_str().as_encoded_bytes()));
+            all.update(facts.get(path).map_or([0; 32], |facts| facts.digest));
+        }
+        all.update(self.documents.digest());
+        all.finalize().into()
+    }
+
+    /// Looks up what served when an earlier process ran.
+    fn recall_documents(&mut self, config: &Config, now: Timestamp) {
+        let Some(desk) = &mut self.desk else {
+            return;
+        };
+        for key in self.documents.strangers(config) {
+            if let Some(parts) = desk.document((&key.0, &key.1), now) {
+                self.documents.recall(key, parts);
+            }
+        }
+    }
+
+    /// What stands in for the documents of plugins whose file is broken: those that serve.
+    fn standins(&self, aside: &Aside) -> Standins {
+        let running = self.published.as_ref().map(|published| published.current());
+        let Some(running) = running else {
+            return Standins::new();
+        };
+        let kept = |plugin: &&config::Plugin| {
+            let file = plugin.at.file();
+            file.is_some_and(|file| aside.get(file).is_some_and(|held| held.serves))
+        };
+        let kept: HashSet<&str> = running
+            .config
+            .plugins
+            .iter()
+            .filter(kept)
+            .map(|plugin| plugin.name.as_str())
+            .collect();
+        let plugins = running
+            .plugins
+            .iter()
+            .filter(|plugin| kept.contains(&*plugin.name));
+        let serving = plugins.map(|plugin| {
+            let missing = || plugin.unavailable.clone().unwrap_or_default();
+            let document = plugin.source.clone().ok_or_else(missing);
+            (plugin.name.to_string(), document)
+        });
+        serving.collect()
+    }
+
+    /// Which selectors have to match something.
+    fn strict(&self, texts: &BTreeMap<PathBuf, Fingerprint>) -> Strict {
+        let changed = texts
+            .iter()
+            .filter(|(path, text)| self.texts.get(*path) != Some(*text));
+        Strict {
+            first: self.published.is_none(),
+            rehearsal: self.rehearsal,
+            changed: changed.map(|(path, _)| path.clone()).collect(),
+        }
+    }
+
+    /// The hashes of the texts of the configuration.
+    fn texts_of(
+        &self,
+        inputs: &Inputs,
+        facts: &BTreeMap<PathBuf, Facts>,
+    ) -> BTreeMap<PathBuf, Fingerprint> {
+        let mut texts: BTreeMap<_, _> = facts
+            .iter()
+            .map(|(path, facts)| (path.clone(), facts.text))
+            .collect();
+        if let Source::File(path) = &self.source {
+            texts.extend(inputs.hash_of(path).map(|hash| (path.clone(), hash)));
+        }
+        texts
+    }
+
+    /// Whether what is broken fails alone. A start is not one where nothing at all would serve.
+    fn fails_alone(&self) -> bool {
+        let first = self.published.is_none();
+        self.rolled.is_none() && !(first && self.on_invalid == OnInvalid::Fail)
+    }
+
+    /// Whether a start would serve nothing, since all that there is is broken.
+    fn is_nothing(&self, candidate: &Candidate, aside: &Aside) -> bool {
+        let plugins = &candidate.snapshot.config.plugins;
+        self.published.is_none() && plugins.is_empty() && !aside.is_empty()
+    }
+
+    /// Whether an included file that serves is gone: perhaps it is being replaced.
+    fn vanished(&self, config: &Config) -> bool {
+        self.facts
+            .keys()
+            .any(|path| !config.included.contains(path))
     }
 
     /// The tokens that a configuration declares. `None`: there are problems.
     fn declared(
         &mut self,
         config: &Config,
-        mut inputs: Inputs,
+        inputs: &mut Inputs,
         now: Timestamp,
         problems: &mut Problems,
     ) -> Option<declared::Next> {
-        self.open_state(&config.state_directory, now);
         let lists = &self.shared.scopes;
-        let tokens = self
-            .tokens
-            .next(config, &mut inputs, lists, now, problems)?;
+        let tokens = self.tokens.next(config, inputs, lists, now, problems)?;
         self.is_free(&tokens, config, now, problems)
             .then_some(tokens)
     }
@@ -205,12 +412,12 @@ impl<E: Edges> Control<E> {
     fn material<'a>(
         &'a self,
         apis: &'a Apis,
-        digest: [u8; 32],
-        text: [u8; 32],
-        (directory, now): (&Path, Timestamp),
+        (number, digest): (u64, [u8; 32]),
+        strict: Strict,
+        now: Timestamp,
     ) -> Material<'a> {
         Material {
-            generation: self.generation + 1,
+            generation: number,
             hash: hex(digest),
             apis,
             system_roots: &self.roots,
@@ -221,11 +428,10 @@ impl<E: Edges> Control<E> {
             now,
             fly_app: self.fly_app.clone(),
             dev: matches!(self.source, Source::Text { dev: true, .. }),
+            stored_tokens: self.stored_tokens,
             // What did not change is not what is wrong.
-            stored_tokens: super::state::exists(directory),
-            strict: self.text != Some(text),
+            strict,
             hiding: self.hiding(),
-            strict_if_fetched: self.text.is_some_and(|running| running != text) || self.rehearsal,
         }
     }
 
@@ -233,46 +439,24 @@ impl<E: Edges> Control<E> {
     /// `None`: documents are awaited.
     pub fn rehearse(&mut self) -> Option<(Option<Snapshot>, Problems)> {
         self.rehearsal = true;
-        match self.compile(Ask::Missing) {
+        let manner = Manner {
+            trigger: Trigger::Start,
+            ask: Ask::Missing,
+            hasty: false,
+            idle: false,
+        };
+        match self
+            .compile(manner, &mut Inputs::default(), &Aside::new())
+            .1
+        {
             Ok(candidate) => Some((Some(candidate.snapshot), candidate.problems)),
             Err(Outcome::Refused(refused)) => Some((None, refused.problems)),
             Err(_) => None,
         }
     }
 
-    /// Binds what is listened on from now on. Nothing accepts from it yet.
-    fn bind_added(&self, config: &Config, problems: &mut Problems) -> Result<Vec<E::Bound>, ()> {
-        let running = self.edges.listening();
-        let mut added = Vec::new();
-        for (kind, address) in wanted(config) {
-            if running
-                .iter()
-                .any(|known| known.kind == kind && known.asked == address)
-            {
-                continue;
-            }
-            match self.edges.bind(kind, address) {
-                Ok(bound) => added.push(bound),
-                Err(error) => {
-                    problems.add(&Place::named(format!("listen.{}", kind.name())), error);
-                }
-            }
-        }
-        if problems.has_problems() {
-            Err(())
-        } else {
-            Ok(added)
-        }
-    }
-
     /// The swap. Nothing here can fail.
-    fn publish(
-        &mut self,
-        snapshot: Arc<Snapshot>,
-        tokens: declared::Next,
-        added: Vec<E::Bound>,
-        text: [u8; 32],
-    ) {
+    fn publish(&mut self, snapshot: Arc<Snapshot>, tokens: declared::Next, added: Vec<E::Bound>) {
         self.generation = snapshot.generation;
         self.since = Timestamp::now();
         self.alive
@@ -280,14 +464,13 @@ impl<E: Edges> Control<E> {
         self.alive.push(Arc::downgrade(&snapshot));
         // New secrets open before the snapshot that knows their scopes serves, old ones close
         // after: at no moment is a live secret refused.
-        self.text = Some(text);
         self.documents.settled();
         let changes = self
             .published
             .is_some()
             .then(|| tokens.changes(&self.shared.scopes));
         let retired = self.tokens.enter(tokens, &self.shared.tokens);
-        let wanted = wanted(&snapshot.config);
+        let wanted = super::listeners::wanted(&snapshot.config);
         self.edges
             .configure(&snapshot.config.limits, snapshot.config.log);
         match &self.published {
@@ -309,10 +492,24 @@ impl<E: Edges> Control<E> {
     }
 }
 
-/// Whether a file is configuration, and not something that the configuration refers to.
-fn is_configuration(path: &Path, source: &Source) -> bool {
-    let main = matches!(source, Source::File(main) if main == path);
-    main || path.extension().is_some_and(|ending| ending == "toml")
+/// What is wrong with all files that are broken.
+fn whole(aside: &Aside) -> Outcome {
+    let (mut stage, mut problems, mut digest) = (Stage::Validate, Problems::new(), [0; 32]);
+    for held in aside.values() {
+        (stage, digest) = (held.stage, held.digest);
+        problems.append(held.problems.clone());
+    }
+    refused(stage, problems, digest)
+}
+
+/// A refusal, from now on.
+fn refused(stage: Stage, problems: Problems, digest: [u8; 32]) -> Outcome {
+    Outcome::Refused(Refused {
+        stage,
+        problems,
+        since: Timestamp::now(),
+        digest,
+    })
 }
 
 /// Which documents are fetched again.
@@ -324,27 +521,7 @@ pub(super) fn ask(trigger: Trigger) -> Ask {
     }
 }
 
-/// The listeners of a configuration.
-fn wanted(config: &Config) -> Vec<(ListenerKind, std::net::SocketAddr)> {
-    let listen = &config.listen;
-    let https = listen
-        .https
-        .iter()
-        .map(|address| (ListenerKind::Https, *address));
-    let http = listen
-        .http
-        .iter()
-        .map(|address| (ListenerKind::Http, *address));
-    let metrics = listen
-        .metrics
-        .iter()
-        .map(|address| (ListenerKind::Metrics, *address));
-    let admin = listen.admin_addresses.iter();
-    let admin = admin.map(|address| (ListenerKind::Admin, *address));
-    https.chain(http).chain(metrics).chain(admin).collect()
-}
-
 /// Hexadecimal, for people.
 fn hex(digest: [u8; 32]) -> String {
-    crate::tokens::Fingerprint(digest).to_hex()
+    Fingerprint(digest).to_hex()
 }

@@ -1,7 +1,7 @@
 //! Everything that a configuration is made of, read once and remembered: what was read is what is
 //! hashed, and what is watched.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -10,7 +10,7 @@ use std::sync::Arc;
 use sha2::{Digest, Sha256};
 
 use crate::config;
-use crate::tokens::{Cut, cut};
+use crate::tokens::{Cut, Fingerprint, cut};
 
 /// Bytes of one file that are read at the most.
 const LARGEST: u64 = 256 << 20;
@@ -21,6 +21,63 @@ pub struct Inputs {
     files: BTreeMap<PathBuf, FileRead>,
     globs: BTreeMap<String, Vec<PathBuf>>,
     env: BTreeMap<String, Option<String>>,
+    /// What stands in for files: those of another generation.
+    instead: Arc<Instead>,
+    /// The included file that is being read, or the main one.
+    part: Option<PathBuf>,
+    /// What each of them asked for.
+    parts: BTreeMap<Option<PathBuf>, Asked>,
+    /// Files whose bytes nobody keeps.
+    private: BTreeSet<PathBuf>,
+}
+
+/// What a part of the configuration asked for.
+#[derive(Debug, Default)]
+struct Asked {
+    files: BTreeSet<PathBuf>,
+    env: BTreeSet<String>,
+}
+
+/// Files and patterns that are not looked at on disk.
+#[derive(Debug, Default)]
+pub(super) struct Instead {
+    pub(super) files: BTreeMap<PathBuf, Arc<[u8]>>,
+    pub(super) globs: BTreeMap<String, Vec<PathBuf>>,
+}
+
+/// What a generation keeps of a file.
+#[derive(Debug)]
+pub(super) struct Kept<'a> {
+    pub(super) path: &'a Path,
+    /// Its bytes, unless nobody keeps them.
+    pub(super) bytes: Option<&'a Arc<[u8]>>,
+    pub(super) digest: [u8; 32],
+    /// Whether the main file asked for it.
+    pub(super) by_main: bool,
+    /// The included files that asked for it.
+    pub(super) parts: Vec<&'a Path>,
+}
+
+/// What lies on disk, as far as generations keep it.
+#[derive(Debug, Default, Clone)]
+pub(super) struct OnDisk {
+    /// The digest of each file, also of one that can not be read.
+    pub(super) files: BTreeMap<PathBuf, [u8; 32]>,
+    /// What each pattern matches.
+    pub(super) globs: BTreeMap<String, Vec<PathBuf>>,
+}
+
+impl OnDisk {
+    /// Whether it is something else now.
+    pub(super) fn changed(&self) -> bool {
+        let other = |(path, digest): (&PathBuf, &[u8; 32])| {
+            FileRead::whole(read_file(path)).digest != *digest
+        };
+        let others = |(pattern, paths): (&String, &Vec<PathBuf>)| {
+            matching(pattern).is_ok_and(|now| now != *paths)
+        };
+        self.globs.iter().any(others) || self.files.iter().any(other)
+    }
 }
 
 /// A file, and what its bytes are known by: they may be many, and are hashed once.
@@ -37,12 +94,63 @@ struct FileRead {
 pub(super) type Lines = (Arc<[u8]>, Arc<[Cut]>);
 
 impl Inputs {
+    /// With files of another generation in place of those on disk; private ones are never among
+    /// them.
+    pub(super) fn with(instead: Arc<Instead>) -> Self {
+        Self {
+            instead,
+            ..Self::default()
+        }
+    }
+
+    /// Every file that could be read.
+    pub(super) fn kept(&self) -> impl Iterator<Item = Kept<'_>> {
+        self.files.iter().filter_map(|(path, read)| {
+            let bytes = read.content.as_ref().ok()?;
+            let asked = |part: &Asked| part.files.contains(path);
+            let parts = self.parts.iter().filter(|(_, part)| asked(part));
+            Some(Kept {
+                path,
+                by_main: self.parts.get(&None).is_some_and(asked),
+                bytes: (!self.private.contains(path)).then_some(bytes),
+                digest: read.digest,
+                parts: parts.filter_map(|(part, _)| part.as_deref()).collect(),
+            })
+        })
+    }
+
+    /// What each pattern matched.
+    pub(super) fn globs(&self) -> &BTreeMap<String, Vec<PathBuf>> {
+        &self.globs
+    }
+
+    /// SHA-256 over what a part of the configuration asked for: an included file, or the main one.
+    pub(super) fn digest_of_part(&self, part: Option<&Path>) -> [u8; 32] {
+        let mut all = Sha256::new();
+        let asked = self.parts.get(&part.map(Path::to_owned));
+        for path in asked.iter().flat_map(|asked| &asked.files) {
+            if let Some(read) = self.files.get(path) {
+                read.hash_into(path, &mut all);
+            }
+        }
+        for name in asked.iter().flat_map(|asked| &asked.env) {
+            hash_variable(name, self.env.get(name).and_then(Option::as_ref), &mut all);
+        }
+        all.finalize().into()
+    }
+
+    fn asked(&mut self) -> &mut Asked {
+        self.parts.entry(self.part.clone()).or_default()
+    }
+
     /// A file of lines, in blocks. The error is as that of a [file](config::Inputs::file).
     pub(super) fn lines(&mut self, path: &Path) -> Result<Lines, String> {
+        self.private.insert(path.to_owned());
+        self.asked().files.insert(path.to_owned());
         let read = self
             .files
             .entry(path.to_owned())
-            .or_insert_with(|| FileRead::lines(read(path)));
+            .or_insert_with(|| FileRead::lines(read_file(path)));
         let bytes = read.content.clone()?;
         let blocks = match &read.blocks {
             Some(blocks) => Arc::clone(blocks),
@@ -62,23 +170,7 @@ impl Inputs {
     }
 
     fn folders(&self) -> impl Iterator<Item = PathBuf> {
-        self.globs.keys().map(|pattern| {
-            let fixed = pattern
-                .find(['*', '?', '['])
-                .map_or(pattern.as_str(), |at| &pattern[..at]);
-            let folder = fixed.rfind('/').map_or(".", |at| &fixed[..=at]);
-            PathBuf::from(folder)
-        })
-    }
-
-    /// SHA-256 over some of the files.
-    pub fn digest_of(&self, wanted: impl Fn(&Path) -> bool) -> [u8; 32] {
-        let mut all = Sha256::new();
-        for (path, read) in self.files.iter().filter(|(path, _)| wanted(path)) {
-            all.update(Sha256::digest(path.as_os_str().as_encoded_bytes()));
-            all.update(read.digest);
-        }
-        all.finalize().into()
+        self.globs.keys().map(|pattern| folder_of(pattern))
     }
 
     /// SHA-256 over all that was read, or the reason why it could not be read. Secrets are in it
@@ -86,9 +178,7 @@ impl Inputs {
     pub fn digest(&self) -> [u8; 32] {
         let mut all = Sha256::new();
         for (path, read) in &self.files {
-            all.update([if read.content.is_ok() { 1 } else { 2 }]);
-            all.update(Sha256::digest(path.as_os_str().as_encoded_bytes()));
-            all.update(read.digest);
+            read.hash_into(path, &mut all);
         }
         let mut part = |kind: u8, name: &[u8], content: &[u8]| {
             all.update([kind]);
@@ -103,33 +193,75 @@ impl Inputs {
             part(3, pattern.as_bytes(), &found);
         }
         for (name, value) in &self.env {
-            match value {
-                Some(value) => part(4, name.as_bytes(), value.as_bytes()),
-                None => part(5, name.as_bytes(), b""),
-            }
+            hash_variable(name, value.as_ref(), &mut all);
         }
         all.finalize().into()
     }
+
+    /// What is on disk, as far as a rollback puts something else in its place.
+    pub(super) fn on_disk(&self) -> OnDisk {
+        let public = self
+            .files
+            .iter()
+            .filter(|(path, _)| !self.private.contains(*path));
+        OnDisk {
+            files: public
+                .map(|(path, read)| (path.clone(), read.digest))
+                .collect(),
+            globs: self.globs.clone(),
+        }
+    }
+
+    /// The included files that were asked for.
+    pub(super) fn included(&self) -> Vec<PathBuf> {
+        self.parts.keys().flatten().cloned().collect()
+    }
+
+    /// The hash of a file that was read.
+    pub(super) fn hash_of(&self, path: &Path) -> Option<Fingerprint> {
+        self.files.get(path).map(|read| Fingerprint(read.digest))
+    }
+}
+
+/// A variable of the environment, set or not.
+fn hash_variable(name: &str, value: Option<&String>, all: &mut Sha256) {
+    all.update([if value.is_some() { 4 } else { 5 }]);
+    all.update(Sha256::digest(name));
+    all.update(Sha256::digest(value.map_or("", String::as_str)));
 }
 
 impl config::Inputs for Inputs {
     fn file(&mut self, path: &Path) -> Result<Arc<[u8]>, String> {
-        self.files
-            .entry(path.to_owned())
-            .or_insert_with(|| FileRead::whole(read(path)))
-            .content
-            .clone()
+        self.asked().files.insert(path.to_owned());
+        let instead = self.instead.files.get(path);
+        // Secrets are as they are now, whatever generation it is.
+        let instead = instead.filter(|_| !self.private.contains(path));
+        let content = || instead.map_or_else(|| read_file(path), |bytes| Ok(Arc::clone(bytes)));
+        let read = self.files.entry(path.to_owned());
+        let read = read.or_insert_with(|| FileRead::whole(content()));
+        read.content.clone()
+    }
+
+    fn private(&mut self, path: &Path) -> Result<Arc<[u8]>, String> {
+        self.private.insert(path.to_owned());
+        self.file(path)
+    }
+
+    fn begin(&mut self, part: Option<&Path>) {
+        self.part = part.map(Path::to_owned);
     }
 
     fn glob(&mut self, pattern: &str) -> Result<Vec<PathBuf>, String> {
-        let found = glob::glob(pattern).map_err(|error| error.msg.to_owned())?;
-        let mut paths: Vec<PathBuf> = found.filter_map(Result::ok).collect();
-        paths.sort();
+        let paths = match self.instead.globs.get(pattern) {
+            Some(paths) => paths.clone(),
+            None => matching(pattern)?,
+        };
         self.globs.insert(pattern.to_owned(), paths.clone());
         Ok(paths)
     }
 
     fn env(&mut self, name: &str) -> Option<String> {
+        self.asked().env.insert(name.to_owned());
         self.env
             .entry(name.to_owned())
             .or_insert_with(|| std::env::var(name).ok())
@@ -137,8 +269,25 @@ impl config::Inputs for Inputs {
     }
 }
 
+/// The folder in which the files are that a pattern matches.
+pub(super) fn folder_of(pattern: &str) -> PathBuf {
+    let fixed = pattern
+        .find(['*', '?', '['])
+        .map_or(pattern, |at| &pattern[..at]);
+    let folder = fixed.rfind('/').map_or(".", |at| &fixed[..=at]);
+    PathBuf::from(folder)
+}
+
+/// The files that match a pattern, sorted.
+pub(super) fn matching(pattern: &str) -> Result<Vec<PathBuf>, String> {
+    let found = glob::glob(pattern).map_err(|error| error.msg.to_owned())?;
+    let mut paths: Vec<PathBuf> = found.filter_map(Result::ok).collect();
+    paths.sort();
+    Ok(paths)
+}
+
 /// A file's content. Refuses what is no file: a FIFO would never end.
-fn read(path: &Path) -> Result<Arc<[u8]>, String> {
+fn read_file(path: &Path) -> Result<Arc<[u8]>, String> {
     let kind = fs::metadata(path).map_err(|error| plain(&error))?;
     if !kind.is_file() {
         return Err("it is not a file".to_owned());
@@ -180,6 +329,13 @@ fn fill(file: &mut fs::File, place: &mut [u8]) -> std::io::Result<usize> {
 }
 
 impl FileRead {
+    /// Its name, whether it could be read, and what it holds.
+    fn hash_into(&self, path: &Path, all: &mut Sha256) {
+        all.update([if self.content.is_ok() { 1 } else { 2 }]);
+        all.update(Sha256::digest(path.as_os_str().as_encoded_bytes()));
+        all.update(self.digest);
+    }
+
     fn whole(content: Result<Arc<[u8]>, String>) -> Self {
         let digest = match &content {
             Ok(bytes) => Sha256::digest(bytes).into(),

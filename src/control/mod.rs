@@ -7,8 +7,11 @@ pub mod devcerts;
 mod documents;
 mod edges;
 mod explain;
+mod history;
 mod inputs;
+mod listeners;
 mod orders;
+mod parts;
 mod selftest;
 mod state;
 mod status;
@@ -29,6 +32,7 @@ use serde_json::Value;
 use tokio::sync::mpsc;
 
 pub use edges::{Edges, Fetched, Fetching, Listening, Order};
+pub use history::Rolling;
 pub use inputs::Inputs;
 pub use watch::Watch;
 
@@ -37,7 +41,8 @@ use crate::config;
 use crate::problems::Problems;
 use crate::snapshot::{Origins, Published, Snapshot};
 use crate::telemetry::{Gauges, Labels};
-use crate::tokens::{ScopeLists, Token, TokenTable};
+use crate::tokens::{Fingerprint, ScopeLists, Token, TokenTable};
+use attempt::{Looked, Manner};
 use declared::Tokens;
 use documents::{Ask, Library};
 pub use documents::{Delivering, Delivery};
@@ -99,6 +104,18 @@ impl Shared {
         };
         (Arc::new(shared), used)
     }
+}
+
+/// What is done at a start whose files are broken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum OnInvalid {
+    /// A broken main file is refused; a broken file of `include` fails alone.
+    #[default]
+    Alone,
+    /// Whatever is broken is refused.
+    Fail,
+    /// The last generation that served is taken up.
+    LastGood,
 }
 
 /// Why a configuration is looked at.
@@ -182,11 +199,32 @@ pub struct Control<E: Edges> {
     /// The state database; `None` before the first configuration, and when the process ends.
     desk: Option<state::Desk>,
     published: Option<Arc<Published>>,
-    /// Hash of what the running generation was made of, and of its configuration files alone.
+    /// Hash of what the running generation was made of.
     digest: [u8; 32],
-    text: Option<[u8; 32]>,
+    /// Of its texts, by path.
+    texts: BTreeMap<PathBuf, Fingerprint>,
+    /// Of its included files.
+    facts: BTreeMap<PathBuf, parts::Facts>,
+    /// Included files that are broken.
+    held: parts::Aside,
+    /// What was on disk when it was last looked at.
+    on_disk: inputs::OnDisk,
+    /// A generation of before serves.
+    rolled: Option<history::Rolled>,
+    /// It is being taken up.
+    rolling: bool,
+    /// Why something is published, and by whom.
+    cause: (&'static str, Option<String>),
+    /// What is kept of the running generation, and what is to be.
+    record: Option<Arc<state::Generation>>,
+    unsaved: Option<history::Unsaved>,
+    /// It was told that nothing can be kept.
+    unkept: bool,
+    on_invalid: OnInvalid,
     /// Nothing is going to be published (`check`, `print`).
     rehearsal: bool,
+    /// Commands made tokens, which are in the state database.
+    stored_tokens: bool,
     warnings: Problems,
     refused: Option<Refused>,
     started: Timestamp,
@@ -219,8 +257,19 @@ impl<E: Edges> Control<E> {
             desk: None,
             published: None,
             digest: [0; 32],
-            text: None,
+            texts: BTreeMap::new(),
+            facts: BTreeMap::new(),
+            held: BTreeMap::new(),
+            on_disk: inputs::OnDisk::default(),
+            rolled: None,
+            rolling: false,
+            cause: ("start", None),
+            record: None,
+            unsaved: None,
+            unkept: false,
+            on_invalid: OnInvalid::default(),
             rehearsal: false,
+            stored_tokens: false,
             warnings: Problems::new(),
             refused: None,
             started: now,
@@ -231,6 +280,16 @@ impl<E: Edges> Control<E> {
             last_success: false,
             watched: Default::default(),
         })
+    }
+
+    /// What is done at a start whose files are broken.
+    pub fn on_invalid(&mut self, on_invalid: OnInvalid) {
+        self.on_invalid = on_invalid;
+    }
+
+    /// The number of the generation that serves.
+    pub fn generation(&self) -> u64 {
+        self.generation
     }
 
     /// The handle to what serves; `None` before the first generation.
@@ -245,7 +304,16 @@ impl<E: Edges> Control<E> {
 
     /// The files and folders that matter now.
     pub fn watched(&self) -> (Vec<PathBuf>, Vec<PathBuf>) {
-        let (mut files, folders) = self.watched.clone();
+        let (mut files, mut folders) = self.watched.clone();
+        if self.rolled.is_some() {
+            files.extend(self.on_disk.files.keys().cloned());
+            folders.extend(
+                self.on_disk
+                    .globs
+                    .keys()
+                    .map(|pattern| inputs::folder_of(pattern)),
+            );
+        }
         if let Source::File(path) = &self.source {
             files.push(path.clone());
         }
@@ -260,28 +328,57 @@ impl<E: Edges> Control<E> {
     /// One attempt, from reading to publishing. [`Outcome::Waiting`]: documents were ordered
     /// ([`Self::take_orders`]); when one is [delivered](Self::delivered) it is time for another.
     pub async fn attempt(&mut self, trigger: Trigger) -> Outcome {
-        let mut outcome = self.look(trigger, attempt::ask(trigger));
-        if trigger == Trigger::File
-            && let Outcome::Refused(first) = &outcome
-        {
-            // Perhaps it was half written: a second look before it is reported.
-            let seen = first.digest;
+        self.begin(trigger);
+        let manner = |ask, hasty| Manner {
+            trigger,
+            ask,
+            hasty,
+            idle: false,
+        };
+        let mut looked = self.look(manner(attempt::ask(trigger), trigger == Trigger::File));
+        if matches!(looked, Looked::Doubtful) {
+            // Perhaps it was half written: a second look before it is believed.
             tokio::time::sleep(SECOND_LOOK).await;
-            if self
-                .refused
-                .as_ref()
-                .is_none_or(|known| known.digest != seen)
-            {
-                outcome = self.look(trigger, Ask::Missing);
-            }
+            looked = self.look(manner(Ask::Missing, false));
         }
-        self.conclude(trigger, &outcome);
-        outcome
+        self.looked(trigger, looked)
     }
 
     /// An attempt that waited goes on, now that documents came.
     pub fn resume(&mut self, trigger: Trigger) -> Outcome {
-        let outcome = self.look(trigger, Ask::Missing);
+        self.begin(trigger);
+        let looked = self.look(Manner {
+            trigger,
+            ask: Ask::Missing,
+            hasty: false,
+            idle: false,
+        });
+        self.looked(trigger, looked)
+    }
+
+    /// Before an attempt.
+    fn begin(&mut self, trigger: Trigger) {
+        self.let_go(trigger);
+        let cause = match trigger {
+            Trigger::Start => "start",
+            Trigger::File => "file",
+            Trigger::Command { .. } => "reload",
+            Trigger::Document => "document",
+        };
+        self.cause = (cause, None);
+    }
+
+    /// After one.
+    fn looked(&mut self, trigger: Trigger, looked: Looked) -> Outcome {
+        let outcome = match looked {
+            Looked::At(outcome) => outcome,
+            // Nobody is hasty twice.
+            Looked::Doubtful => Outcome::Unchanged,
+        };
+        if let Some(outcome) = self.fall_back(&outcome) {
+            self.last_success = false;
+            return outcome;
+        }
         self.conclude(trigger, &outcome);
         outcome
     }
@@ -340,8 +437,8 @@ impl<E: Edges> Control<E> {
                 });
             }
             Outcome::Published(warnings) => {
-                self.last_success = true;
-                self.refused = None;
+                self.last_success = self.held.is_empty();
+                self.is_mended();
                 tracing::info!(
                     generation = self.generation,
                     ?trigger,
@@ -353,10 +450,24 @@ impl<E: Edges> Control<E> {
                 }
             }
             Outcome::Unchanged => {
-                self.last_success = true;
-                self.refused = None;
+                self.is_mended();
+                self.last_success = self.held.is_empty() && self.refused.is_none();
             }
             Outcome::Waiting => {}
+        }
+    }
+
+    /// Nothing on disk is refused any more, unless a generation of before stands in for it.
+    fn is_mended(&mut self) {
+        if self.rolled.is_none() {
+            self.refused = None;
+        }
+    }
+
+    /// These included files are broken, and no others.
+    fn note_held(&mut self, aside: parts::Aside) {
+        for (_, stage) in self.hold(aside) {
+            *self.reloads.entry(("refused", stage.word())).or_default() += 1;
         }
     }
 
@@ -390,7 +501,7 @@ impl<E: Edges> Control<E> {
             generations_alive: self.generations_alive() as u64,
             reload_last_success: self.last_success,
             reloads: self.reloads.clone(),
-            config_pending_rejected: self.refused.is_some(),
+            config_pending_rejected: self.refused.is_some() || !self.held.is_empty(),
             token_expiry: self.token_ends(),
             certificates,
         }
@@ -411,7 +522,7 @@ impl<E: Edges> Control<E> {
 
     /// An outcome as `plugway reload` gives it.
     pub fn describe(&self, outcome: &Outcome) -> Value {
-        status::outcome(self.generation, outcome)
+        status::outcome(self, outcome)
     }
 }
 

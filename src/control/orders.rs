@@ -264,12 +264,23 @@ impl<E: Edges> Control<E> {
         self.desk.as_ref()?.error().map(ToString::to_string)
     }
 
+    /// Whether commands made tokens that are kept in this directory, as far as is known.
+    pub(super) fn has_stored_tokens(&mut self, directory: &Path, now: Timestamp) -> bool {
+        match &mut self.desk {
+            Some(desk) => desk.has_tokens(now),
+            None => super::state::exists(directory),
+        }
+    }
+
     /// Whether every token that is stored is known.
     pub(super) fn knows_tokens(&self) -> bool {
         self.desk.as_ref().is_none_or(Desk::is_complete)
     }
 
-    fn with_desk<T>(&mut self, work: impl FnOnce(&mut Desk, &Scene<'_>) -> T) -> Result<T, Fault> {
+    pub(super) fn with_desk<T>(
+        &mut self,
+        work: impl FnOnce(&mut Desk, &Scene<'_>) -> T,
+    ) -> Result<T, Fault> {
         let snapshot = self.published.as_ref().map(|published| published.current());
         let scene = Scene {
             shared: &self.shared,

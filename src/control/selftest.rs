@@ -1,6 +1,6 @@
 //! What must hold of a candidate before it serves, beside being valid.
 
-use super::{Control, Edges};
+use super::{Control, Edges, Trigger, declared};
 use crate::config::{Config, Require};
 use crate::problems::{Place, Problems};
 use crate::snapshot::Snapshot;
@@ -42,8 +42,22 @@ impl<E: Edges> Control<E> {
         }
     }
 
+    /// Everything that must hold before it serves.
+    pub(super) fn test(
+        &self,
+        trigger: Trigger,
+        next: &Snapshot,
+        tokens: &declared::Next,
+        problems: &mut Problems,
+    ) {
+        if !matches!(trigger, Trigger::Command { weaker: true }) {
+            self.check_not_weaker(next, problems);
+        }
+        self.check_revived(&next.config, tokens, problems);
+    }
+
     /// A plugin that lets in more than before is most likely a mistake.
-    pub(super) fn check_not_weaker(&self, next: &Snapshot, problems: &mut Problems) {
+    fn check_not_weaker(&self, next: &Snapshot, problems: &mut Problems) {
         let Some(published) = &self.published else {
             return;
         };

@@ -1,11 +1,12 @@
 //! What `plugway status` and `plugway reload` tell.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::{Control, Edges, Outcome, Refused, Source};
+use super::parts::Held;
+use super::{Control, Edges, Outcome, Source};
 use crate::problems::Problems;
 use crate::snapshot::{Plugin, Target};
 
@@ -39,7 +40,9 @@ pub(super) fn status<E: Edges>(control: &Control<E>) -> Value {
             "since": moment(control.since),
             "alive": control.generations_alive(),
         },
-        "pending_rejected": control.refused.as_ref().map(refused),
+        "pending_rejected": pending(control),
+        "held": held(control),
+        "rolled_back_to": control.rolled.as_ref().map(|rolled| rolled.to),
         "warnings": control.warnings.to_json(),
         "listeners": control.edges.listening().iter().map(|listening| json!({
             "kind": listening.kind.name(),
@@ -98,35 +101,64 @@ fn upstreams(plugin: &Plugin) -> impl Iterator<Item = String> {
     plugin.targets.all().iter().map(url)
 }
 
-/// What lies on disk and does not serve.
-fn refused(refused: &Refused) -> Value {
-    json!({
-        "stage": refused.stage.word(),
-        "since": moment(refused.since),
-        "problems": refused.problems.stopping().to_json(),
-        "text": refused.problems.stopping().render(false),
-    })
-}
-
-pub(super) fn outcome(generation: u64, outcome: &Outcome) -> Value {
-    let warnings = |problems: &Problems| (!problems.is_empty()).then(|| problems.render(false));
-    match outcome {
-        Outcome::Published(problems) => json!({
-            "result": "published",
-            "generation": generation,
-            "warnings": warnings(problems),
-        }),
-        Outcome::Unchanged | Outcome::Waiting => {
-            json!({ "result": "unchanged", "generation": generation })
-        }
-        Outcome::Refused(refused) => json!({
-            "result": "refused",
-            "generation": generation,
+/// What lies on disk and does not serve: all of it, or included files that fail alone.
+fn pending<E: Edges>(control: &Control<E>) -> Option<Value> {
+    if let Some(refused) = &control.refused {
+        return Some(json!({
             "stage": refused.stage.word(),
+            "since": moment(refused.since),
             "problems": refused.problems.stopping().to_json(),
             "text": refused.problems.stopping().render(false),
-        }),
+        }));
     }
+    let first = control.held.values().min_by_key(|held| held.since)?;
+    let mut problems = Problems::new();
+    for held in control.held.values() {
+        problems.append(held.problems.clone());
+    }
+    Some(json!({
+        "stage": first.stage.word(),
+        "since": moment(first.since),
+        "problems": problems.to_json(),
+        "text": problems.render(false),
+    }))
+}
+
+/// The included files that are broken, and what serves instead.
+fn held<E: Edges>(control: &Control<E>) -> Vec<Value> {
+    let held = |(path, held): (&PathBuf, &Held)| {
+        json!({
+            "file": absolute(path),
+            "stage": held.stage.word(),
+            "since": moment(held.since),
+            "serves": if held.serves { "the last good part" } else { "nothing" },
+            "problems": held.problems.to_json(),
+            "text": held.problems.render(false),
+        })
+    };
+    control.held.iter().map(held).collect()
+}
+
+pub(super) fn outcome<E: Edges>(control: &Control<E>, outcome: &Outcome) -> Value {
+    let warnings = |problems: &Problems| (!problems.is_empty()).then(|| problems.render(false));
+    let mut told = json!({ "generation": control.generation });
+    match outcome {
+        Outcome::Published(problems) => {
+            told["result"] = "published".into();
+            told["warnings"] = warnings(problems).into();
+        }
+        Outcome::Unchanged | Outcome::Waiting => told["result"] = "unchanged".into(),
+        Outcome::Refused(refused) => {
+            told["result"] = "refused".into();
+            told["stage"] = refused.stage.word().into();
+            told["problems"] = refused.problems.stopping().to_json();
+            told["text"] = refused.problems.stopping().render(false).into();
+            return told;
+        }
+    }
+    told["held"] = held(control).into();
+    told["rolled_back_to"] = control.rolled.as_ref().map(|rolled| rolled.to).into();
+    told
 }
 
 /// RFC 3339, UTC, to the second.

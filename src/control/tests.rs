@@ -124,7 +124,7 @@ impl Scene {
 
     fn configure(&self, source: &str, require: &str, extra: &str) {
         let text = format!(
-            "[listen]\nhttp = \"127.0.0.1:1001\"\n[plugins.p]\nhosts = [\"p.example\"]\n\
+            "[listen]\nhttp = \"127.0.0.1:1001\"\n[state]\ndirectory = \"FOLDER/state\"\n[plugins.p]\nhosts = [\"p.example\"]\n\
              upstream.url = \"http://127.0.0.1:9\"\nopenapi.source = {source}\n\
              auth.require = \"{require}\"\n{extra}"
         );
@@ -196,7 +196,7 @@ async fn a_broken_file_changes_nothing_until_it_is_mended() {
         scene.control.status()["pending_rejected"]["text"]
             .as_str()
             .unwrap()
-            .contains("p.toml:7")
+            .contains("p.toml:9")
     );
 
     scene.configure(

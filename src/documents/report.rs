@@ -43,11 +43,7 @@ impl<'a> Report<'a> {
             key,
             ..self.plugin.at.clone()
         };
-        self.problems.push(Problem {
-            severity,
-            at,
-            message,
-            help,
-        });
+        let problem = Problem::new(severity, at, message);
+        self.problems.push(Problem { help, ..problem });
     }
 }

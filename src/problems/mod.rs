@@ -126,9 +126,33 @@ pub struct Problem {
     pub message: String,
     /// What to do, if that is not plain from the message.
     pub help: Option<String>,
+    /// The file that it is about, where that is not the one that the place is in.
+    pub about: Option<PathBuf>,
 }
 
 impl Problem {
+    /// Of a severity, at a place.
+    pub fn new(severity: Severity, at: Place, message: impl Into<String>) -> Self {
+        Self {
+            severity,
+            at,
+            message: message.into(),
+            help: None,
+            about: None,
+        }
+    }
+
+    /// Says which file it is about, where that is not the one that the place is in.
+    pub fn about(&mut self, file: &Path) -> &mut Self {
+        self.about = Some(file.to_owned());
+        self
+    }
+
+    /// The file that is at fault; `None` where there is no text.
+    pub fn file(&self) -> Option<&Path> {
+        self.about.as_deref().or_else(|| self.at.file())
+    }
+
     /// Says what to do.
     pub fn help(&mut self, help: impl Into<String>) -> &mut Self {
         self.help = Some(help.into());
@@ -149,22 +173,12 @@ impl Problems {
 
     /// Adds what stops the configuration.
     pub fn add(&mut self, at: &Place, message: impl Into<String>) -> &mut Problem {
-        self.insert(Problem {
-            severity: Severity::Problem,
-            at: at.clone(),
-            message: message.into(),
-            help: None,
-        })
+        self.insert(Problem::new(Severity::Problem, at.clone(), message))
     }
 
     /// Adds what does not.
     pub fn warn(&mut self, at: &Place, message: impl Into<String>) -> &mut Problem {
-        self.insert(Problem {
-            severity: Severity::Warning,
-            at: at.clone(),
-            message: message.into(),
-            help: None,
-        })
+        self.insert(Problem::new(Severity::Warning, at.clone(), message))
     }
 
     /// Adds one that was made elsewhere.

@@ -89,11 +89,7 @@ pub(super) fn load(
     material: &Material<'_>,
     problems: &mut Problems,
 ) -> Api {
-    let strict = if is_fetched(plugin) {
-        material.strict_if_fetched
-    } else {
-        material.strict
-    };
+    let strict = material.strict.at(&plugin.at, is_fetched(plugin));
     let selection = Selection {
         include: plugin
             .openapi

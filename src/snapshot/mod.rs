@@ -17,6 +17,7 @@ mod target;
 mod tls;
 
 use std::collections::{HashMap, HashSet};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use arc_swap::{ArcSwap, Cache};
@@ -66,10 +67,6 @@ pub struct Snapshot {
 
 /// What goes into a snapshot beside the configuration.
 #[derive(Debug)]
-#[expect(
-    clippy::struct_excessive_bools,
-    reason = "facts that do not depend on each other"
-)]
 pub struct Material<'a> {
     /// Its number.
     pub generation: u64,
@@ -95,15 +92,35 @@ pub struct Material<'a> {
     pub dev: bool,
     /// Whether commands made tokens, which are in the state database.
     pub stored_tokens: bool,
-    /// Whether selectors that match nothing are problems (what was written changed) or warnings
-    /// (only a document did).
-    pub strict: bool,
-    /// The same where the document was fetched, and so may have changed since it was written: at
-    /// a start it is a warning.
-    pub strict_if_fetched: bool,
+    /// Whether selectors that match nothing are problems or warnings.
+    pub strict: Strict,
     /// Per plugin that serves: what hides operations and parameters. It must not stop to do so
     /// because a document changed under it.
     pub hiding: HashMap<String, HashSet<String>>,
+}
+
+/// Whether selectors that match nothing are problems (what was written changed) or warnings (only
+/// a document did).
+#[derive(Debug, Default)]
+pub struct Strict {
+    /// Nothing served before. A document that was fetched may have changed since the configuration
+    /// was written.
+    pub first: bool,
+    /// Nothing is going to be published: whoever asks wants to know.
+    pub rehearsal: bool,
+    /// The texts of the configuration that changed.
+    pub changed: HashSet<PathBuf>,
+}
+
+impl Strict {
+    /// Of what is written at a place, about a document that was fetched or not.
+    pub fn at(&self, place: &Place, fetched: bool) -> bool {
+        if self.first {
+            return self.rehearsal || !fetched;
+        }
+        let changed = place.file().map(|file| self.changed.contains(file));
+        self.rehearsal || changed.unwrap_or(!self.changed.is_empty())
+    }
 }
 
 /// Per plugin: its API, or why it is not there yet.
@@ -266,11 +283,12 @@ fn check_scopes(
             continue;
         }
         let fetched = reach.iter().any(|plugin| plugin.document_is_fetched);
-        let strict = if fetched {
-            material.strict_if_fetched
-        } else {
-            material.strict
-        };
+        let strict = material.strict.at(&token.at, fetched);
+        // A plugin that was written anew and lost what a token is for is what is wrong.
+        let cause = config.plugins.iter().find(|plugin| {
+            let here = reach.iter().any(|reached| *reached.name == *plugin.name);
+            here && material.strict.at(&plugin.at, fetched)
+        });
         for scope in &token.scopes {
             let known = scope.value == crate::tokens::Selector::All
                 || reach.iter().any(|plugin| {
@@ -284,10 +302,15 @@ fn check_scopes(
                     "`{}` matches no published operation: it grants nothing",
                     scope.value
                 );
-                if strict {
-                    problems
-                        .add(&scope.at, message)
-                        .help("`plugway print openapi` shows what is published");
+                if strict || cause.is_some() {
+                    let problem = problems.add(&scope.at, message);
+                    problem.help("`plugway print openapi` shows what is published");
+                    if let Some(file) = cause
+                        .filter(|_| !strict)
+                        .and_then(|plugin| plugin.at.file())
+                    {
+                        problem.about(file);
+                    }
                 } else {
                     problems.warn(&scope.at, message);
                 }

@@ -101,6 +101,21 @@ impl fmt::Display for Level {
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Fingerprint(pub [u8; 32]);
 
+/// As 64 hexadecimal digits.
+impl serde::Serialize for Fingerprint {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.to_hex())
+    }
+}
+
+impl<'de> serde::Deserialize<'de> for Fingerprint {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
+        let wrong = || serde::de::Error::custom("no SHA-256 in hexadecimal digits");
+        Self::from_hex(&text).ok_or_else(wrong)
+    }
+}
+
 impl Fingerprint {
     /// Of a presented secret.
     pub fn of(presented: &[u8]) -> Self {

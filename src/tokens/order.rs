@@ -80,6 +80,13 @@ impl fmt::Debug for Done {
 pub enum Fault {
     /// There is no such token, or it is not theirs to know.
     Unknown,
+    /// No generation of this number is kept; `None`: none before the one that serves.
+    NoGeneration(Option<u64>),
+    /// Another generation serves than the one that was expected.
+    Changed {
+        /// The one that serves.
+        serves: u64,
+    },
     /// Several have the name.
     Ambiguous(Vec<Arc<str>>),
     /// Fields say what can not be.
@@ -108,6 +115,8 @@ impl Fault {
     pub fn code(&self) -> &'static str {
         match self {
             Self::Unknown => "unknown_token",
+            Self::NoGeneration(_) => "unknown_generation",
+            Self::Changed { .. } => "generation_changed",
             Self::Ambiguous(_) => "ambiguous_name",
             Self::Invalid(_) => "invalid_request",
             Self::Conflict(_) => "conflict",
@@ -124,6 +133,16 @@ impl Fault {
                 "there is no token with this id or name; `plugway token list` shows what there is"
                     .to_owned()
             }
+            Self::NoGeneration(number) => {
+                let which = number.map_or_else(
+                    || "no generation before this one".to_owned(),
+                    |number| format!("no generation {number}"),
+                );
+                format!("{which} is kept; `plugway history` shows what there is")
+            }
+            Self::Changed { serves } => format!(
+                "generation {serves} serves by now: look at what changed (`plugway history`), and ask again"
+            ),
             Self::Ambiguous(ids) => {
                 let ids: Vec<&str> = ids.iter().map(AsRef::as_ref).collect();
                 format!(
@@ -143,7 +162,8 @@ impl Fault {
     /// As the admin API and `--json` give it (RFC 9457), with its status.
     pub fn problem(&self) -> (u16, Value) {
         let (status, title) = match self {
-            Self::Unknown => (404, "Not Found"),
+            Self::Unknown | Self::NoGeneration(_) => (404, "Not Found"),
+            Self::Changed { .. } => (412, "Precondition Failed"),
             Self::Ambiguous(_) | Self::Conflict(_) => (409, "Conflict"),
             Self::Invalid(_) => (400, "Bad Request"),
             Self::Forbidden(_) => (403, "Forbidden"),

@@ -272,7 +272,11 @@ pub(super) fn refused(fault: &Fault, output: &mut Output) -> anyhow::Result<Exit
     }
     Ok(match fault {
         Fault::Invalid(_) => Exit::Usage,
-        Fault::Ambiguous(_) | Fault::Conflict(_) => Exit::Conflict,
-        Fault::Unknown | Fault::Forbidden(_) | Fault::Store(_) | Fault::Remote(_) => Exit::Failed,
+        Fault::Ambiguous(_) | Fault::Conflict(_) | Fault::Changed { .. } => Exit::Conflict,
+        Fault::Unknown
+        | Fault::NoGeneration(_)
+        | Fault::Forbidden(_)
+        | Fault::Store(_)
+        | Fault::Remote(_) => Exit::Failed,
     })
 }

@@ -13,16 +13,22 @@ use std::sync::Arc;
 pub(super) use self::plugin::plugins;
 pub(super) use self::server::server;
 pub(super) use self::token::tokens;
-use super::ServedFile;
 use super::expand::{Text, shown};
 use super::section::Reading;
+use super::{Inputs, ServedFile};
 use crate::problems::Place;
 
 /// A file, read; a problem at the place where it is named if that is not possible.
 fn served_file(text: &Text, reading: &mut Reading<'_>) -> Option<ServedFile> {
     let path = file_path(&text.value);
-    let bytes = file(&path, text, reading)?;
+    let bytes = read(&path, text, reading, |inputs, path| inputs.file(path))?;
     Some(ServedFile { path, bytes })
+}
+
+/// The bytes of a certificate, a key or the like, which no generation keeps; a problem where it
+/// is named if it can not be read.
+fn private(path: &Path, named: &Text, reading: &mut Reading<'_>) -> Option<Arc<[u8]>> {
+    read(path, named, reading, |inputs, path| inputs.private(path))
 }
 
 /// The path that a text names; `file:` in front of it is allowed.
@@ -31,12 +37,17 @@ fn file_path(text: &str) -> PathBuf {
 }
 
 /// The bytes of a file; a problem where it is named if it can not be read.
-fn file(path: &Path, named: &Text, reading: &mut Reading<'_>) -> Option<Arc<[u8]>> {
+fn read(
+    path: &Path,
+    named: &Text,
+    reading: &mut Reading<'_>,
+    take: impl FnOnce(&mut dyn Inputs, &Path) -> Result<Arc<[u8]>, String>,
+) -> Option<Arc<[u8]>> {
     if path.as_os_str().is_empty() {
         reading.problems.add(&named.at, "the path is empty");
         return None;
     }
-    match reading.inputs.file(path) {
+    match take(reading.inputs, path) {
         Ok(bytes) => Some(bytes),
         Err(reason) => {
             let message = format!(

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use ipnet::IpNet;
 use toml::de::DeValue;
 
-use super::{file, incomplete};
+use super::{incomplete, private};
 use crate::config::section::{Reading, Section};
 use crate::config::values::{self, Fault};
 use crate::config::{
@@ -302,11 +302,11 @@ fn certificate(section: &Section<'_>, reading: &mut Reading<'_>) -> Option<Certi
     let (certificate, key) = (certificate?, key?);
     let certificate_path = PathBuf::from(&certificate.value);
     let key_path = PathBuf::from(&key.value);
-    let chain = file(&certificate_path, &certificate, reading);
-    let private: Option<Arc<[u8]>> = file(&key_path, &key, reading);
+    let chain = private(&certificate_path, &certificate, reading);
+    let secret: Option<Arc<[u8]>> = private(&key_path, &key, reading);
     Some(Certificate {
         certificate: chain?,
-        key: Secret::new(private?),
+        key: Secret::new(secret?),
         certificate_path,
         key_path,
         at: certificate.at,

@@ -4,13 +4,14 @@ use std::path::PathBuf;
 
 use toml::de::DeValue;
 
-use super::{file, file_path, incomplete, is_url, served_file};
+use super::{file_path, incomplete, is_url, private};
 use crate::config::expand::Text;
 use crate::config::names;
 use crate::config::section::{Reading, Section, understood};
 use crate::config::values::{self, Fault, UpstreamUrl};
 use crate::config::{
-    Certificate, Credential, Health, Roots, Scheme, Secret, Server, Upstream, UpstreamHost,
+    Certificate, Credential, Health, Roots, Scheme, Secret, ServedFile, Server, Upstream,
+    UpstreamHost,
 };
 
 /// Reads the table.
@@ -143,7 +144,13 @@ fn roots(section: &Section<'_>, reading: &mut Reading<'_>) -> Roots {
             );
             Roots::System
         }
-        _ => served_file(&text, reading).map_or(Roots::System, Roots::File),
+        _ => {
+            let path = file_path(&text.value);
+            let bytes = private(&path, &text, reading);
+            bytes.map_or(Roots::System, |bytes| {
+                Roots::File(ServedFile { path, bytes })
+            })
+        }
     }
 }
 
@@ -177,18 +184,18 @@ fn client_certificate(
     let key = section.text("client_key", reading);
     let (certificate, key) = (certificate?, key?);
     let certificate_path = file_path(&certificate.value);
-    let chain = file(&certificate_path, &certificate, reading);
-    let (key_path, private) = if key.referenced && key.value.contains(PEM) {
-        let private = Secret::new(key.value.as_bytes());
-        (PathBuf::from(&key.shown), Some(private))
+    let chain = private(&certificate_path, &certificate, reading);
+    let (key_path, secret) = if key.referenced && key.value.contains(PEM) {
+        let secret = Secret::new(key.value.as_bytes());
+        (PathBuf::from(&key.shown), Some(secret))
     } else {
         let path = file_path(&key.value);
-        let bytes = file(&path, &key, reading);
+        let bytes = private(&path, &key, reading);
         (path, bytes.map(Secret::new))
     };
     Some(Certificate {
         certificate: chain?,
-        key: private?,
+        key: secret?,
         certificate_path,
         key_path,
         at: certificate.at,

@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use super::{Fake, GOOD, faults, loaded, now};
-use crate::config::{Credential, load};
+use crate::config::{Credential, Parts, load};
 
 /// A fault that is added behind [`GOOD`]: part of its one message.
 #[track_caller]
@@ -75,7 +75,7 @@ fn a_file_for_a_reference_is_text_of_a_sane_size() {
     inputs.files.insert("binary".into(), vec![0xff, 0xfe]);
     for (path, expected) in [("large", "is too large"), ("binary", "is not UTF-8")] {
         let text = format!("{GOOD}name = '${{file:{path}}}'");
-        let (_, problems) = super::load_text(Path::new("f"), &text, &mut inputs, now());
+        let (_, problems) = super::load_text(Path::new("f"), &text, &mut inputs, &Parts::default(), now());
         assert!(problems.to_string().contains(expected), "{problems}");
     }
 }
@@ -144,7 +144,7 @@ fn a_main_file_that_can_not_be_read_is_a_problem() {
     let mut inputs = Fake::default();
     inputs.files.insert("binary".into(), vec![0xff]);
     for (path, expected) in [("none", "No such file"), ("binary", "is not UTF-8")] {
-        let (config, problems) = load(Path::new(path), &mut inputs, now());
+        let (config, problems) = load(Path::new(path), &mut inputs, &Parts::default(), now());
         assert!(config.is_none());
         assert!(problems.to_string().contains(expected), "{problems}");
     }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::{Config, Inputs, load_text};
+use super::{Config, Inputs, Parts, load_text};
 use crate::problems::Problems;
 
 mod files;
@@ -119,7 +119,7 @@ fn now() -> Timestamp {
 
 /// Loads a text with the inputs of [`Fake`].
 fn loaded(name: &str, text: &str) -> (Option<Config>, Problems) {
-    load_text(Path::new(name), text, &mut Fake::default(), now())
+    load_text(Path::new(name), text, &mut Fake::default(), &Parts::default(), now())
 }
 
 /// A configuration without a fault, into which a case puts its own.

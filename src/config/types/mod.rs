@@ -23,6 +23,8 @@ use crate::tokens::TokenLimits;
 /// A validated configuration.
 #[derive(Debug, Clone)]
 pub struct Config {
+    /// The files that `include` names, each a part that can fail alone.
+    pub included: Vec<PathBuf>,
     /// Worker threads; `None`: one per core.
     pub workers: Option<usize>,
     /// Peers whose `Forwarded`, `X-Forwarded-*` and `X-Request-Id` are believed.

@@ -186,6 +186,13 @@ impl Tokens {
     }
 }
 
+impl Next {
+    /// What is not in the table yet, or otherwise.
+    pub(super) fn added(&self) -> &[Entry] {
+        &self.added
+    }
+}
+
 impl Retired {
     /// Takes it out of the table, unless something else is in its place by now.
     pub(super) fn leave(self, table: &TokenTable) {

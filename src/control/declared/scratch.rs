@@ -28,7 +28,7 @@ pub(super) fn read_files(
         }
     }
     for path in &config.token_files {
-        match inputs.file(path) {
+        match inputs.private(path) {
             Err(reason) => {
                 let place = Place::named("token_files");
                 problems.add(

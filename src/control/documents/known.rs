@@ -35,6 +35,10 @@ pub(super) struct Known {
     pub(super) refresh: Duration,
     /// What was fetched, by URL.
     pub(super) copies: BTreeMap<String, Copy>,
+    /// They are those of another generation.
+    pinned: bool,
+    /// What served when an earlier process ran: used when nothing else can be had.
+    pub(super) stored: Option<BTreeMap<String, Arc<[u8]>>>,
     manifest: Option<Value>,
     /// Hash of a text that is no document, and why.
     refused: Option<([u8; 32], String)>,
@@ -73,9 +77,46 @@ impl Known {
             in_flight: false,
             refresh: Duration::MAX,
             copies: BTreeMap::new(),
+            pinned: false,
+            stored: None,
             manifest: None,
             refused: None,
         }
+    }
+
+    /// What was fetched for the last good copy.
+    pub(super) fn fetched(&self) -> Vec<(&str, &Arc<[u8]>)> {
+        let texts = self.good.iter().flat_map(|good| &good.document.texts);
+        let fetched = texts.filter(|(location, _)| self.copies.contains_key(*location));
+        fetched
+            .map(|(location, bytes)| (location.as_str(), bytes))
+            .collect()
+    }
+
+    /// What was fetched for another generation holds, and is not asked for again; `None`: from now
+    /// on it is.
+    pub(super) fn pin(&mut self, pinned: Option<&BTreeMap<String, Arc<[u8]>>>) {
+        let Some(pinned) = pinned else {
+            let fetched = !self.copies.is_empty() && !self.in_flight;
+            if std::mem::take(&mut self.pinned) || (fetched && self.due.is_none()) {
+                self.due = Some(tokio::time::Instant::now());
+            }
+            return;
+        };
+        self.pinned = true;
+        self.due = None;
+        self.refused = None;
+        self.copies = copies_of(pinned);
+    }
+
+    /// Nothing can be had: what served when an earlier process ran is better than nothing. Whether
+    /// there is such a thing.
+    fn recalls(&mut self) -> bool {
+        let stored = self.stored.take().filter(|_| self.good.is_none());
+        if let Some(stored) = &stored {
+            self.copies = copies_of(stored);
+        }
+        stored.is_some()
     }
 
     /// Whether the document itself was fetched and can not be used: that is known already.
@@ -104,6 +145,7 @@ impl Known {
     pub(super) fn asks(&self, plugin: &config::Plugin, root: &str, ask: Ask) -> BTreeSet<String> {
         let due = |at: tokio::time::Instant| at <= tokio::time::Instant::now();
         let wants = match ask {
+            _ if self.pinned => false,
             Ask::All => true,
             Ask::Missing => false,
             Ask::Due => self.due.is_some_and(due),
@@ -191,6 +233,9 @@ impl Known {
                 let bytes = self.copies.get(root).and_then(|copy| copy.bytes.as_ref());
                 self.refused = bytes.map(|bytes| (hash_of(bytes), message.clone()));
                 self.failed(message);
+                if self.recalls() {
+                    return self.assemble(plugin, root, (inputs, private), now);
+                }
             }
         }
         Ok(Vec::new())
@@ -256,6 +301,7 @@ impl Known {
         }
         if let Some(error) = failed {
             self.failed(error);
+            self.recalls();
         } else {
             self.error = None;
             self.failures = 0;
@@ -275,6 +321,18 @@ impl Known {
         };
         self.due = Some(tokio::time::Instant::now() + wait);
     }
+}
+
+/// What was fetched before.
+fn copies_of(parts: &BTreeMap<String, Arc<[u8]>>) -> BTreeMap<String, Copy> {
+    let copy = |(location, bytes): (&String, &Arc<[u8]>)| {
+        let copy = Copy {
+            bytes: Some(Arc::clone(bytes)),
+            ..Copy::default()
+        };
+        (location.clone(), copy)
+    };
+    parts.iter().map(copy).collect()
 }
 
 /// SHA-256

@@ -4,7 +4,7 @@ mod assemble;
 mod fetch;
 mod known;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use crate::openapi::Value;
@@ -13,7 +13,7 @@ use rustls::RootCertStore;
 
 use super::Inputs;
 use super::edges::{Edges, Fetched};
-use crate::config::{self, Config, OpenApiSource};
+use crate::config::{self, Config, Inputs as _, OpenApiSource};
 use crate::problems::Place;
 use crate::snapshot::ApiDocument;
 use assemble::Private;
@@ -29,6 +29,10 @@ pub(super) struct Library {
     wanted: HashMap<String, String>,
     /// Those of the one that serves.
     serving: HashMap<String, String>,
+    /// The hashes of its documents.
+    served: HashMap<String, [u8; 32]>,
+    /// Plugins whose file is broken: what serves stands in for what could be had.
+    kept: Standins,
     orders: Vec<Delivering>,
 }
 
@@ -42,6 +46,12 @@ impl std::fmt::Debug for Library {
 
 /// Name of a plugin, and what its document is fetched or read from.
 type Key = (String, String);
+
+/// Per plugin: the document that stands in for its own, or why it had none.
+pub(super) type Standins = HashMap<String, Result<Arc<ApiDocument>, String>>;
+
+/// Per plugin and source: what was fetched for another generation, by location.
+pub(super) type Pins = HashMap<Key, BTreeMap<String, Arc<[u8]>>>;
 
 /// A document on its way.
 pub type Delivering = std::pin::Pin<Box<dyn Future<Output = Delivery>>>;
@@ -85,20 +95,28 @@ impl Library {
         &mut self,
         config: &Config,
         inputs: &mut Inputs,
-        edges: &E,
-        roots: &Arc<RootCertStore>,
+        (edges, roots): (&E, &Arc<RootCertStore>),
+        (kept, pins): (Standins, Option<&Pins>),
         (ask, now): (Ask, Timestamp),
     ) -> Vec<(Place, String)> {
         self.wanted.clear();
+        self.kept = kept;
         let mut faults = Vec::new();
         let private = Private::of(config, inputs.watched().0.into_iter());
         for plugin in &config.plugins {
             let identity = identity(plugin);
             self.wanted.insert(plugin.name.clone(), identity.clone());
             let key = (plugin.name.clone(), identity.clone());
+            let pinned = pins.and_then(|pins| pins.get(&key));
             let known = self.known.entry(key).or_insert_with(Known::new);
+            if self.kept.contains_key(&plugin.name) {
+                known.due = None;
+                continue;
+            }
             known.refresh = plugin.openapi.refresh;
+            known.pin(pinned);
             let asked = known.asks(plugin, &identity, ask);
+            inputs.begin(config.part_of(&plugin.at));
             let missing = match known.assemble(plugin, &identity, (inputs, &private), now) {
                 Ok(missing) => missing,
                 Err(fault) => {
@@ -130,7 +148,23 @@ impl Library {
                 }
             }));
         }
+        inputs.begin(None);
         faults
+    }
+
+    /// The fetched documents of a configuration that nothing is known of yet: plugin and source.
+    pub(super) fn strangers(&self, config: &Config) -> Vec<Key> {
+        let fetched = |plugin: &&config::Plugin| {
+            !matches!(plugin.openapi.source, OpenApiSource::File(_))
+        };
+        let plugins = config.plugins.iter().filter(fetched);
+        let keys = plugins.map(|plugin| (plugin.name.clone(), identity(plugin)));
+        keys.filter(|key| !self.known.contains_key(key)).collect()
+    }
+
+    /// What served when an earlier process ran, for when nothing else can be had.
+    pub(super) fn recall(&mut self, key: Key, parts: BTreeMap<String, Arc<[u8]>>) {
+        self.known.entry(key).or_insert_with(Known::new).stored = Some(parts);
     }
 
     /// What was ordered and not yet taken away to be waited for.
@@ -157,6 +191,7 @@ impl Library {
 
     /// That configuration serves: what only others wanted is forgotten.
     pub(super) fn settled(&mut self) {
+        self.served = self.digests();
         self.serving.clone_from(&self.wanted);
         let serving = &self.serving;
         self.known
@@ -167,7 +202,8 @@ impl Library {
     /// why: a source that was changed to one that gives none.
     pub(super) fn lost(&self, serving: &[String]) -> Vec<(String, String)> {
         let lost = |(name, known): (&String, &Known)| {
-            let gone = known.good.is_none() && serving.contains(name);
+            let gone =
+                known.good.is_none() && serving.contains(name) && !self.kept.contains_key(name);
             gone.then(|| (name.clone(), known.error.clone().unwrap_or_default()))
         };
         self.wanted().filter_map(lost).collect()
@@ -190,22 +226,43 @@ impl Library {
             Some(good) => Ok(Arc::clone(&good.document)),
             None => Err(missing(known)),
         };
-        self.wanted()
+        let mut apis: HashMap<_, _> = self
+            .wanted()
             .map(|(name, known)| (name.clone(), api(known)))
-            .collect()
+            .collect();
+        apis.extend(self.kept.clone());
+        apis
     }
 
     /// Hash over all of them.
     pub(super) fn digest(&self) -> [u8; 32] {
         use sha2::{Digest, Sha256};
-        let mut names: Vec<_> = self.wanted().collect();
-        names.sort_by_key(|(name, _)| *name);
         let mut all = Sha256::new();
-        for (name, known) in names {
+        for (name, digest) in self.digests().into_iter().collect::<BTreeMap<_, _>>() {
             all.update(Sha256::digest(name));
-            all.update(known.good.as_ref().map_or([0; 32], |good| good.digest));
+            all.update(digest);
         }
         all.finalize().into()
+    }
+
+    /// The hash of each; zeros where there is none.
+    fn digests(&self) -> HashMap<String, [u8; 32]> {
+        let digest = |(name, known): (&String, &Known)| {
+            let served = self.served.get(name).copied();
+            let served = served.filter(|_| self.kept.contains_key(name));
+            let good = || known.good.as_ref().map(|good| good.digest);
+            (name.clone(), served.or_else(good).unwrap_or([0; 32]))
+        };
+        self.wanted().map(digest).collect()
+    }
+
+    /// What was fetched for the documents that serve: plugin, source, and what each location held.
+    pub(super) fn fetched(&self) -> impl Iterator<Item = (&str, &str, Vec<(&str, &Arc<[u8]>)>)> {
+        self.serving.iter().filter_map(|(plugin, source)| {
+            let known = self.known.get(&(plugin.clone(), source.clone()))?;
+            let parts = known.fetched();
+            (!parts.is_empty()).then_some((plugin.as_str(), source.as_str(), parts))
+        })
     }
 
     /// When a document is to be asked for again.

@@ -28,7 +28,7 @@ pub(super) const USES: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("
 /// The audit, by number from 1.
 pub(super) const AUDIT: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("audit");
 /// What the file is.
-const META: TableDefinition<'_, &str, u64> = TableDefinition::new("meta");
+pub(super) const META: TableDefinition<'_, &str, u64> = TableDefinition::new("meta");
 
 /// Its name in the state directory.
 const FILE: &str = "plugway.redb";

@@ -7,10 +7,11 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use redb::ReadableTableMetadata;
 
 use super::audit::{self, Deed};
 use super::change::Write;
-use super::db::Db;
+use super::db::{Db, Outcome, TOKENS};
 use super::ends::Ends;
 use super::find::shared_of;
 use super::reader::Reader;
@@ -99,6 +100,18 @@ impl Desk {
         self.loaded || !self.db.exists()
     }
 
+    /// Whether tokens are stored, as far as is known.
+    pub(in crate::control) fn has_tokens(&mut self, now: Timestamp) -> bool {
+        if !self.db.is_open() {
+            return self.db.exists();
+        }
+        let Ok(read) = self.db.read(now) else {
+            return true;
+        };
+        let empty: Outcome<bool> = (|| Ok(read.open_table(TOKENS)?.is_empty()?))();
+        !matches!(self.db.checked(empty, now), Ok(true))
+    }
+
     /// Gives the file up, so that a successor can have it.
     pub(in crate::control) fn close(&mut self, now: Timestamp) {
         self.flush(now);
@@ -122,7 +135,12 @@ impl Desk {
     }
 
     /// Opens it, and brings the table to what is stored.
-    fn ready(&mut self, create: bool, scene: &Scene<'_>, now: Timestamp) -> Result<(), StoreError> {
+    pub(super) fn ready(
+        &mut self,
+        create: bool,
+        scene: &Scene<'_>,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
         let result = self.made_ready(create, scene, now);
         let blind = result.is_err() && !self.is_complete();
         scene.shared.undecided.store(blind, Ordering::Relaxed);

@@ -1,0 +1,215 @@
+//! The generations that served: kept when they are published, listed, compared, and taken up again.
+
+mod roll;
+mod show;
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use super::documents::Pins;
+use super::inputs::{Inputs, Instead, OnDisk};
+use super::parts::Aside;
+use super::state::{Contents, Generation, KeptDocument, KeptFile};
+use super::{Control, Edges, Trigger};
+use crate::snapshot::Snapshot;
+use crate::tokens::Fingerprint;
+
+pub use roll::Rolling;
+
+/// A generation of before that serves, until something on disk changes.
+#[derive(Debug)]
+pub(super) struct Rolled {
+    /// Its number.
+    pub(super) to: u64,
+    pub(super) instead: Arc<Instead>,
+    pub(super) pins: Arc<Pins>,
+    /// What lay on disk then.
+    disk: OnDisk,
+}
+
+/// What is to be kept of a generation, as soon as nobody waits for it.
+#[derive(Debug)]
+pub(super) struct Unsaved {
+    generation: Generation,
+    contents: Contents,
+}
+
+impl<E: Edges> Control<E> {
+    /// Where the files of the next attempt come from.
+    pub(super) fn inputs(&self) -> Inputs {
+        match &self.rolled {
+            Some(rolled) => Inputs::with(Arc::clone(&rolled.instead)),
+            None => Inputs::default(),
+        }
+    }
+
+    /// Something on disk changed: it is what counts again.
+    pub(super) fn let_go(&mut self, trigger: Trigger) {
+        if trigger == Trigger::Document {
+            return;
+        }
+        let changed = |rolled: &Rolled| rolled.disk.changed();
+        if let Some(rolled) = self.rolled.take_if(|rolled| changed(rolled)) {
+            tracing::info!(
+                to = rolled.to,
+                "files changed: the rollback ends, and they count again"
+            );
+        }
+    }
+
+    /// The number of what is published next. A start with the very bytes that served last goes on
+    /// with their number.
+    pub(super) fn next_number(&mut self, hash: &str, now: Timestamp) -> u64 {
+        if self.published.is_some() {
+            return self.generation + 1;
+        }
+        let newest = self.desk.as_mut().and_then(|desk| desk.newest(now));
+        match newest {
+            Some(newest) if newest.hash == hash => newest.number,
+            Some(newest) => newest.number + 1,
+            None => 1,
+        }
+    }
+
+    /// Notes what the generation that serves now was made of.
+    pub(super) fn remember(&mut self, snapshot: &Snapshot, inputs: &Inputs, aside: &Aside) {
+        self.save(Timestamp::now());
+        let mut contents = Contents::new();
+        let mut files = Vec::new();
+        for kept in inputs.kept() {
+            let (path, sha256) = (kept.path.to_owned(), Fingerprint(kept.digest));
+            let parts: Vec<PathBuf> = kept.parts.iter().map(|part| (*part).to_owned()).collect();
+            // What is broken is not what serves.
+            let asked = !kept.by_main && parts.iter().all(|part| aside.contains_key(part));
+            if asked {
+                continue;
+            }
+            if let Some(bytes) = kept.bytes {
+                contents.insert(sha256, Arc::clone(bytes));
+            }
+            let parts = if kept.by_main { Vec::new() } else { parts };
+            files.push(KeptFile {
+                path,
+                sha256,
+                private: kept.bytes.is_none(),
+                parts,
+            });
+        }
+        let before = self.record.as_deref();
+        for file in before.iter().flat_map(|before| &before.files) {
+            let held = |part: &PathBuf| aside.get(part).is_some_and(|held| held.serves);
+            let there = || files.iter().any(|other| other.path == file.path);
+            if file.parts.iter().any(held) && !there() {
+                files.push(file.clone());
+            }
+        }
+        let absent = |path: &PathBuf| aside.get(path).is_some_and(|held| !held.serves);
+        let globs = inputs.globs().iter().map(|(pattern, paths)| {
+            let paths = paths.iter().filter(|path| !absent(path));
+            (pattern.clone(), paths.cloned().collect())
+        });
+        let plugins = snapshot.plugins.iter();
+        let generation = Generation {
+            number: snapshot.generation,
+            hash: snapshot.hash.clone(),
+            at: self.since,
+            cause: self.cause.0.to_owned(),
+            by: self.cause.1.clone(),
+            rolled_back_to: self.rolled.as_ref().map(|rolled| rolled.to),
+            files,
+            globs: globs.collect(),
+            documents: self.fetched(&mut contents),
+            plugins: plugins
+                .map(|plugin| (plugin.name.to_string(), plugin.operations.len()))
+                .collect(),
+            held: aside.keys().cloned().collect(),
+        };
+        self.record = Some(Arc::new(generation.clone()));
+        self.unsaved = Some(Unsaved {
+            generation,
+            contents,
+        });
+    }
+
+    /// The documents that were fetched, as they serve.
+    fn fetched(&self, contents: &mut Contents) -> Vec<KeptDocument> {
+        let mut documents = Vec::new();
+        for (plugin, source, parts) in self.documents.fetched() {
+            let mut hashes = BTreeMap::new();
+            for (location, bytes) in parts {
+                let hash = Fingerprint::of(bytes);
+                contents.insert(hash, Arc::clone(bytes));
+                hashes.insert(location.to_owned(), hash);
+            }
+            documents.push(KeptDocument {
+                plugin: plugin.to_owned(),
+                source: source.to_owned(),
+                parts: hashes,
+            });
+        }
+        documents
+    }
+
+    /// Whether something is to be [saved](Self::save).
+    pub fn has_unsaved(&self) -> bool {
+        self.unsaved.is_some()
+    }
+
+    /// Keeps the generation that serves, where there is a state database. That it can not be kept
+    /// is no reason not to serve.
+    pub fn save(&mut self, now: Timestamp) {
+        let Some(unsaved) = self.unsaved.take() else {
+            return;
+        };
+        let kept = (&unsaved.generation, &unsaved.contents);
+        let saved = self.with_desk(|desk, scene| desk.keep(kept, None, scene, now));
+        let error = match saved {
+            Ok(Ok(())) => {
+                self.unkept = false;
+                return;
+            }
+            Ok(Err(error)) => error.to_string(),
+            Err(fault) => fault.detail(),
+        };
+        if !std::mem::replace(&mut self.unkept, true) {
+            tracing::warn!(
+                error,
+                "generations are not kept: `plugway rollback` can not take up what serves now"
+            );
+        }
+    }
+}
+
+/// Files, patterns and documents of a generation, to be read instead of what is there now.
+fn standing_in(
+    generation: &Generation,
+    contents: &Contents,
+) -> Result<(Instead, Pins), Vec<PathBuf>> {
+    let (mut instead, mut missing) = (Instead::default(), Vec::new());
+    for file in generation.files.iter().filter(|file| !file.private) {
+        match contents.get(&file.sha256) {
+            Some(bytes) => drop(instead.files.insert(file.path.clone(), Arc::clone(bytes))),
+            None => missing.push(file.path.clone()),
+        }
+    }
+    let mut pins = HashMap::new();
+    for document in &generation.documents {
+        let mut parts = BTreeMap::new();
+        for (location, hash) in &document.parts {
+            match contents.get(hash) {
+                Some(bytes) => drop(parts.insert(location.clone(), Arc::clone(bytes))),
+                None => missing.push(Path::new(location).to_owned()),
+            }
+        }
+        pins.insert((document.plugin.clone(), document.source.clone()), parts);
+    }
+    instead.globs.clone_from(&generation.globs);
+    if missing.is_empty() {
+        Ok((instead, pins))
+    } else {
+        Err(missing)
+    }
+}

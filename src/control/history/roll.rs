@@ -1,0 +1,193 @@
+//! Taking up a generation of before.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use super::{Rolled, standing_in};
+use crate::config::Config;
+use crate::control::attempt::{Looked, Manner};
+use crate::control::documents::Ask;
+use crate::control::state::Generation;
+use crate::control::{Control, Edges, OnInvalid, Outcome, Source, Trigger, declared};
+use crate::problems::{Place, Problems};
+use crate::tokens::{Fault, Status};
+
+/// What a rollback is asked for.
+#[derive(Debug)]
+pub struct Rolling {
+    /// The generation; `None`: the one before.
+    pub to: Option<u64>,
+    /// Also when a plugin is guarded less than now.
+    pub weaker: bool,
+    /// Who asks.
+    pub by: Arc<str>,
+}
+
+impl<E: Edges> Control<E> {
+    /// Publishes the bytes of a generation of before as a new one. From then on files on disk are
+    /// not looked at, until they change.
+    ///
+    /// # Errors
+    /// There is no such generation, or not all of it is kept.
+    pub fn roll_back(&mut self, rolling: &Rolling, now: Timestamp) -> Result<Outcome, Fault> {
+        self.save(now);
+        let base = self
+            .rolled
+            .as_ref()
+            .map_or(self.generation, |rolled| rolled.to);
+        let generations = self.generations(now)?;
+        let found = match rolling.to {
+            Some(number) => generations.into_iter().find(|one| one.number == number),
+            None => generations.into_iter().find(|one| one.number < base),
+        };
+        let generation = found.ok_or(Fault::NoGeneration(rolling.to))?;
+        let rolled = self.rolled(&generation, now)?;
+        let before = self.rolled.replace(rolled);
+        self.rolling = true;
+        self.cause = ("rollback", Some(rolling.by.to_string()));
+        let trigger = Trigger::Command {
+            weaker: rolling.weaker,
+        };
+        let looked = self.look(Manner {
+            trigger,
+            ask: Ask::Missing,
+            hasty: false,
+            idle: false,
+        });
+        self.rolling = false;
+        let outcome = match looked {
+            Looked::At(outcome) => outcome,
+            Looked::Doubtful => Outcome::Unchanged,
+        };
+        match &outcome {
+            Outcome::Published(_) => self.conclude(trigger, &outcome),
+            _ => self.rolled = before,
+        }
+        Ok(outcome)
+    }
+
+    /// At a start whose files are refused: the last generation that served, if that is wanted and
+    /// there is one.
+    pub(in crate::control) fn fall_back(&mut self, refused: &Outcome) -> Option<Outcome> {
+        let Outcome::Refused(reason) = refused else {
+            return None;
+        };
+        if self.on_invalid != OnInvalid::LastGood || self.published.is_some() {
+            return None;
+        }
+        let now = Timestamp::now();
+        if let Source::File(path) = &self.source {
+            let directory = crate::control::state_directory(path);
+            self.open_state(&directory, now);
+        }
+        let newest = self.desk.as_mut().and_then(|desk| desk.newest(now))?;
+        let rolled = match self.rolled(&newest, now) {
+            Ok(rolled) => rolled,
+            Err(fault) => {
+                tracing::error!(
+                    reason = fault.detail(),
+                    "the last good generation can not be taken up"
+                );
+                return None;
+            }
+        };
+        self.rolled = Some(rolled);
+        self.cause = ("last-good", None);
+        let looked = self.look(Manner {
+            trigger: Trigger::Start,
+            ask: Ask::Missing,
+            hasty: false,
+            idle: false,
+        });
+        let Looked::At(outcome @ Outcome::Published(_)) = looked else {
+            self.rolled = None;
+            return None;
+        };
+        tracing::error!(
+            generation = newest.number,
+            published = %newest.at,
+            problems = %reason.problems.stopping().render(false).trim_end(),
+            "THE CONFIGURATION IS REFUSED: the last good generation serves until the files are mended"
+        );
+        self.refused = Some(reason.clone());
+        Some(outcome)
+    }
+
+    /// What stands in for files when a generation is taken up.
+    fn rolled(&mut self, generation: &Generation, now: Timestamp) -> Result<Rolled, Fault> {
+        let files = generation.files.iter().filter(|file| !file.private);
+        let parts = generation
+            .documents
+            .iter()
+            .flat_map(|document| document.parts.values());
+        let wanted: Vec<_> = files
+            .map(|file| file.sha256)
+            .chain(parts.copied())
+            .collect();
+        let contents = self.with_desk(|desk, _| desk.contents(wanted.into_iter(), now))??;
+        let (instead, pins) = standing_in(generation, &contents).map_err(|missing| {
+            let paths: Vec<String> = missing
+                .iter()
+                .map(|path| path.display().to_string())
+                .collect();
+            let message = format!(
+                "generation {} is not kept whole: {} is missing",
+                generation.number,
+                paths.join(", ")
+            );
+            Fault::Conflict(message)
+        })?;
+        let disk = match &self.rolled {
+            Some(rolled) => rolled.disk.clone(),
+            None => self.on_disk.clone(),
+        };
+        Ok(Rolled {
+            to: generation.number,
+            instead: Arc::new(instead),
+            pins: Arc::new(pins),
+            disk,
+        })
+    }
+
+    /// Every generation that is kept, the newest first.
+    pub(super) fn generations(&mut self, now: Timestamp) -> Result<Vec<Generation>, Fault> {
+        Ok(self.with_desk(|desk, _| desk.generations(now))??)
+    }
+
+    /// A rollback brings back what was written, never a secret that was taken away since.
+    pub(in crate::control) fn check_revived(
+        &self,
+        config: &Config,
+        tokens: &declared::Next,
+        problems: &mut Problems,
+    ) {
+        if !self.rolling {
+            return;
+        }
+        let now = Timestamp::now();
+        let lives = |token: &crate::tokens::Token| matches!(token.status(now), Status::Live);
+        let mut named: Vec<&str> = Vec::new();
+        for (secret, token) in tokens.added() {
+            let known = self.shared.tokens.get(secret);
+            let ended = known.is_none_or(|known| !lives(&known));
+            if !(ended && lives(token)) || named.contains(&&*token.id) {
+                continue;
+            }
+            named.push(&token.id);
+            let written = config
+                .tokens
+                .iter()
+                .find(|written| *written.id == *token.id);
+            let place =
+                written.map_or_else(|| Place::named("token_files"), |written| written.at.clone());
+            let message = format!(
+                "the rollback would bring a secret of token {} back to life, which was removed or ended since",
+                token.id
+            );
+            problems.add(&place, message).help(
+                "write the configuration that is wanted, without that secret, instead of rolling back",
+            );
+        }
+    }
+}

@@ -1,0 +1,180 @@
+//! Included files, each of which fails alone: what is wrong with one keeps its last good part
+//! serving, and nothing else from changing.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+
+use super::{Control, Edges, Inputs, Refused, Stage};
+use crate::config::{Config, Inputs as _, Parts};
+use crate::problems::{Problems, Severity};
+use crate::tokens::Fingerprint;
+
+/// What a part of the configuration that serves was made of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Facts {
+    /// Of its text.
+    pub(super) text: Fingerprint,
+    /// Of everything that it asked for.
+    pub(super) digest: [u8; 32],
+}
+
+/// An included file that is broken.
+#[derive(Debug, Clone)]
+pub(super) struct Held {
+    /// Where it failed.
+    pub(super) stage: Stage,
+    /// Why.
+    pub(super) problems: Problems,
+    /// Since when.
+    pub(super) since: Timestamp,
+    /// Whether its last good part serves; else nothing of it does.
+    pub(super) serves: bool,
+    /// What lies on disk.
+    pub(super) digest: [u8; 32],
+}
+
+/// The files that are broken, by path.
+pub(super) type Aside = BTreeMap<PathBuf, Held>;
+
+impl<E: Edges> Control<E> {
+    /// What stands in for files that are broken, and what is known of the others.
+    pub(super) fn parts(&self, aside: &Aside) -> Parts {
+        let mut parts = Parts {
+            known: self
+                .facts
+                .iter()
+                .map(|(path, facts)| (path.clone(), facts.text))
+                .collect(),
+            ..Parts::default()
+        };
+        let running = self.published.as_ref().map(|published| published.current());
+        for (path, held) in aside {
+            match running.as_ref().filter(|_| held.serves) {
+                Some(running) => {
+                    parts.kept.insert(path.clone(), running.config.part(path));
+                }
+                None => {
+                    parts.absent.insert(path.clone());
+                }
+            }
+        }
+        parts
+    }
+
+    /// The included files that a refusal is about, each with its share of it. `None`: it is about
+    /// the main file, or about all of them together.
+    pub(super) fn blame(
+        &self,
+        refused: &Refused,
+        included: &[PathBuf],
+        inputs: &Inputs,
+        aside: &Aside,
+    ) -> Option<Aside> {
+        let mut blamed: Aside = BTreeMap::new();
+        for problem in &refused.problems {
+            let file = problem
+                .file()
+                .filter(|file| included.iter().any(|path| path == file));
+            let Some(file) = file else {
+                if problem.severity == Severity::Problem {
+                    return None;
+                }
+                continue;
+            };
+            if problem.severity != Severity::Problem {
+                continue;
+            }
+            // With what serves in its place it is no better: what it is put together with is at
+            // fault.
+            if aside.contains_key(file) {
+                return None;
+            }
+            let (digest, facts) = (inputs.digest_of_part(Some(file)), self.facts.get(file));
+            let held = blamed.entry(file.to_owned()).or_insert_with(|| Held {
+                stage: refused.stage,
+                problems: Problems::new(),
+                since: refused.since,
+                serves: facts.is_some(),
+                digest,
+            });
+            held.problems.push(problem.clone());
+        }
+        (!blamed.is_empty()).then_some(blamed)
+    }
+
+    /// Whether what stands aside was known to be broken before.
+    pub(super) fn is_known(&self, aside: &Aside) -> bool {
+        aside.iter().all(|(path, held)| {
+            let known = self.held.get(path);
+            known.is_some_and(|known| known.digest == held.digest)
+        })
+    }
+
+    /// From now on these files are broken, and no others. Gives those that are newly so.
+    pub(super) fn hold(&mut self, aside: Aside) -> Vec<(PathBuf, Stage)> {
+        let before = std::mem::take(&mut self.held);
+        let mut new = Vec::new();
+        for (path, mut held) in aside {
+            let known = before
+                .get(&path)
+                .filter(|known| known.digest == held.digest);
+            if let Some(known) = known {
+                held.since = known.since;
+            } else {
+                tracing::error!(
+                    file = %path.display(),
+                    stage = held.stage.word(),
+                    problems = %held.problems.render(false).trim_end(),
+                    "an included file is refused; {}",
+                    held.fate()
+                );
+                new.push((path.clone(), held.stage));
+            }
+            self.held.insert(path, held);
+        }
+        for path in before.keys().filter(|path| !self.held.contains_key(*path)) {
+            tracing::info!(file = %path.display(), "the included file is whole again");
+        }
+        new
+    }
+
+    /// What the parts of a configuration were made of. A part that is kept is what it was.
+    pub(super) fn facts_of(
+        &self,
+        config: &Config,
+        inputs: &mut Inputs,
+        aside: &Aside,
+    ) -> BTreeMap<PathBuf, Facts> {
+        let mut all = BTreeMap::new();
+        for path in &config.included {
+            let facts = match aside.get(path) {
+                Some(_) => self.facts.get(path).copied(),
+                None => Some(facts_of(path, inputs)),
+            };
+            all.extend(facts.map(|facts| (path.clone(), facts)));
+        }
+        all
+    }
+}
+
+impl Held {
+    /// What is there instead.
+    pub(super) fn fate(&self) -> &'static str {
+        if self.serves {
+            "its last good part goes on serving"
+        } else {
+            "nothing of it serves"
+        }
+    }
+}
+
+/// What a part was made of.
+fn facts_of(path: &Path, inputs: &mut Inputs) -> Facts {
+    let text = inputs.file(path).unwrap_or_default();
+    Facts {
+        text: Fingerprint::of(&text),
+        digest: inputs.digest_of_part(Some(path)),
+    }
+}
