@@ -46,7 +46,13 @@ fn every_toml_block_is_a_valid_configuration() {
     assert!(found.len() >= 2, "README.md shows no configuration");
     for block in found {
         let now = "2026-11-23T00:00:00Z".parse().unwrap();
-        let (config, problems) = config::load_text("README.md", block, &mut Everything, &config::Parts::default(), now);
+        let (config, problems) = config::load_text(
+            "README.md",
+            block,
+            &mut Everything,
+            &config::Parts::default(),
+            now,
+        );
         assert!(
             config.is_some() && problems.is_empty(),
             "{}\n{block}",

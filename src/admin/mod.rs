@@ -4,16 +4,17 @@
 //! answers. Over the socket its file's mode says who may speak, and the system who does; over TCP
 //! an admin token says both.
 
+mod generations;
 mod lines;
 mod peer;
 mod tokens;
 
-use axum::extract::{Query, Request, State};
+use axum::extract::{Request, State};
 use axum::http::{StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
-use axum::{Extension, Json, Router, middleware};
+use axum::routing::get;
+use axum::{Json, Router, middleware};
 use bytes::Bytes;
 use serde_json::{Value, json};
 use tokio::sync::{mpsc, oneshot};
@@ -31,9 +32,37 @@ pub enum Command {
     Reload {
         /// Also when a plugin is guarded less than before.
         weaker: bool,
+        /// Only if this generation serves.
+        expected: Expected,
         /// The outcome.
-        answer: oneshot::Sender<Value>,
+        answer: oneshot::Sender<Result<Value, Fault>>,
     },
+    /// Takes up a generation of before; answers as a reload does.
+    RollBack {
+        /// Which; `None`: the one before.
+        to: Option<u64>,
+        /// Also when a plugin is guarded less than now.
+        weaker: bool,
+        /// Only if this generation serves.
+        expected: Expected,
+        /// Who asks.
+        who: Who,
+        /// The outcome.
+        answer: oneshot::Sender<Result<Value, Fault>>,
+    },
+    /// The generations that are kept.
+    History(oneshot::Sender<Result<Value, Fault>>),
+    /// What two generations have not in common.
+    Diff {
+        /// A number, `running` or `disk`.
+        from: String,
+        /// The same.
+        to: String,
+        /// The differences.
+        answer: oneshot::Sender<Result<Value, Fault>>,
+    },
+    /// The number of the generation that serves.
+    Generation(oneshot::Sender<u64>),
     /// Makes or changes a token.
     Order {
         /// What is asked.
@@ -68,6 +97,9 @@ pub enum Command {
     Ready(oneshot::Sender<bool>),
 }
 
+/// The generations of which one has to serve (`If-Match`); `None`: any may.
+pub type Expected = Option<Vec<u64>>;
+
 /// Lines on their way: pieces of whole lines, or why there are no more.
 pub type Lines = mpsc::Receiver<Result<Bytes, String>>;
 
@@ -86,7 +118,7 @@ pub async fn serve(
     commands: Commands,
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> std::io::Result<()> {
-    let routes = api()
+    let routes = api(commands.clone())
         .layer(middleware::from_fn(peer::by_user))
         .merge(health())
         .with_state(commands)
@@ -105,7 +137,10 @@ pub async fn serve_tcp(
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> std::io::Result<()> {
     let guard = middleware::from_fn_with_state(authenticate, peer::by_token);
-    let routes = api().layer(guard).merge(health()).with_state(commands);
+    let routes = api(commands.clone())
+        .layer(guard)
+        .merge(health())
+        .with_state(commands);
     let listener = tokio::net::TcpListener::from_std(listener)?;
     axum::serve(listener, routes)
         .with_graceful_shutdown(stop)
@@ -129,12 +164,15 @@ pub async fn serve_metrics(
 }
 
 /// What only admins may ask for.
-fn api() -> Router<Commands> {
+fn api(commands: Commands) -> Router<Commands> {
     Router::new()
-        .route("/status", get(status))
-        .route("/reload", post(reload))
         .route("/openapi.json", get(openapi))
         .merge(tokens::routes())
+        .layer(middleware::from_fn_with_state(
+            commands,
+            generations::matches,
+        ))
+        .merge(generations::routes())
         .method_not_allowed_fallback(not_allowed)
         .fallback(nothing)
         .layer(middleware::from_fn(whole))
@@ -235,39 +273,6 @@ fn for_all(who: &Who) -> Result<(), Problem> {
     }
     let detail = "this needs an admin token for all plugins";
     Err(Problem::new(StatusCode::FORBIDDEN, "forbidden", detail))
-}
-
-async fn status(
-    State(commands): State<Commands>,
-    Extension(who): Extension<Who>,
-) -> Result<Json<Value>, Problem> {
-    for_all(&who)?;
-    ask(&commands, Command::Status).await.map(Json)
-}
-
-#[derive(serde::Deserialize)]
-#[serde(deny_unknown_fields)]
-struct ReloadQuery {
-    #[serde(default)]
-    weaker: bool,
-}
-
-async fn reload(
-    State(commands): State<Commands>,
-    Extension(who): Extension<Who>,
-    query: Result<Query<ReloadQuery>, axum::extract::rejection::QueryRejection>,
-) -> Result<Json<Value>, Problem> {
-    for_all(&who)?;
-    let Ok(Query(ReloadQuery { weaker })) = query else {
-        let detail = "`weaker` is true or false, and there is no other parameter";
-        return Err(Problem::new(
-            StatusCode::BAD_REQUEST,
-            "invalid_request",
-            detail,
-        ));
-    };
-    let asked = ask(&commands, |answer| Command::Reload { weaker, answer });
-    asked.await.map(Json)
 }
 
 /// The API's own document.

@@ -9,9 +9,9 @@ use tokio::sync::{OwnedSemaphorePermit, mpsc};
 
 use super::{App, Trigger, Waiting};
 use crate::admin::{Command, Lines};
-use crate::control::View;
+use crate::control::{Rolling, Side, View};
 use crate::telemetry::{self, Counters};
-use crate::tokens::{Fault, Flow, Look, Token, Who};
+use crate::tokens::{Fault, FieldFault, Flow, Look, Token, Who};
 
 /// Pieces of a long answer that wait for their reader.
 const PIECES: usize = 16;
@@ -26,10 +26,36 @@ impl App {
         match command {
             Command::Status(answer) => drop(answer.send(self.control.status())),
             Command::Ready(answer) => drop(answer.send(self.control.ready())),
-            Command::Reload { weaker, answer } => {
-                let trigger = Trigger::Command { weaker };
-                self.attempt(trigger, Some(answer), waiting).await;
+            Command::Generation(answer) => drop(answer.send(self.control.generation())),
+            Command::Reload {
+                weaker,
+                expected,
+                answer,
+            } => match self.serves(expected.as_deref()) {
+                Ok(()) => {
+                    let trigger = Trigger::Command { weaker };
+                    self.attempt(trigger, Some(answer), waiting).await;
+                }
+                Err(fault) => drop(answer.send(Err(fault))),
+            },
+            Command::RollBack {
+                to,
+                weaker,
+                expected,
+                who,
+                answer,
+            } => {
+                let by = who.by;
+                let rolling = Rolling { to, weaker, by };
+                let rolled = self.serves(expected.as_deref());
+                let rolled =
+                    rolled.and_then(|()| self.control.roll_back(&rolling, Timestamp::now()));
+                drop(answer.send(rolled.map(|outcome| self.control.describe(&outcome))));
             }
+            Command::History(answer) => {
+                drop(answer.send(self.control.history(Timestamp::now())));
+            }
+            Command::Diff { from, to, answer } => drop(answer.send(self.diff(&from, &to))),
             Command::Order { order, who, answer } => {
                 drop(answer.send(self.control.order(&order, &who, Timestamp::now())));
             }
@@ -75,6 +101,27 @@ impl App {
                 let _ = answer.send(telemetry::encode(&counters, &self.shared.labels, &gauges));
             }
         }
+    }
+
+    /// Whether one of the generations serves that somebody expects.
+    fn serves(&self, expected: Option<&[u64]>) -> Result<(), Fault> {
+        let serves = self.control.generation();
+        match expected {
+            Some(expected) if !expected.contains(&serves) => Err(Fault::Changed { serves }),
+            _ => Ok(()),
+        }
+    }
+
+    /// What two sides have not in common.
+    fn diff(&mut self, from: &str, to: &str) -> Result<serde_json::Value, Fault> {
+        let side = |field, text: &str| {
+            Side::parse(text).ok_or_else(|| {
+                let message = "must be the number of a generation, `running` or `disk`".to_owned();
+                Fault::Invalid(vec![FieldFault { field, message }])
+            })
+        };
+        let (from, to) = (side("from", from)?, side("to", to)?);
+        self.control.diff(from, to, Timestamp::now())
     }
 
     /// Notes that secrets were used.

@@ -17,12 +17,12 @@ use tokio_util::sync::CancellationToken;
 use crate::access;
 use crate::admin;
 use crate::control::{
-    Control, Delivery, Edges, Listening, Outcome, Shared, Source, Stage, Trigger, Watch,
+    Control, Delivery, Edges, Listening, OnInvalid, Outcome, Shared, Source, Stage, Trigger, Watch,
 };
 use crate::gateway::Gateway;
 use crate::problems::Problems;
 use crate::server::{self, Workers};
-use crate::tokens::Token;
+use crate::tokens::{Fault, Token};
 use crate::upstream;
 use world::World;
 
@@ -37,6 +37,8 @@ pub struct Started {
     pub admin: PathBuf,
     /// Warnings of the configuration.
     pub warnings: Problems,
+    /// What is refused, and what serves in its place: included files, or all of it.
+    pub pending: Option<serde_json::Value>,
 }
 
 /// A plugin that was started.
@@ -70,7 +72,11 @@ pub enum StartError {
 }
 
 /// Serves until a signal ends the process. `announce` is called when everything listens.
-pub fn run(source: Source, announce: impl FnOnce(&Started)) -> Result<(), StartError> {
+pub fn run(
+    source: Source,
+    on_invalid: OnInvalid,
+    announce: impl FnOnce(&Started),
+) -> Result<(), StartError> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -79,7 +85,7 @@ pub fn run(source: Source, announce: impl FnOnce(&Started)) -> Result<(), StartE
     set.block_on(&runtime, async {
         // Before anybody can know that it serves: whoever does may end it at once.
         let signals = Signals::listen().context("signals")?;
-        let mut app = App::build(source).await?;
+        let mut app = App::build(source, on_invalid).await?;
         announce(&app.started());
         app.run(signals).await;
         Ok(())
@@ -131,7 +137,7 @@ struct App {
 impl App {
     /// In this order: the log and the access writer; control and its first attempt; workers with
     /// what it published; the admin socket.
-    async fn build(source: Source) -> Result<Self, StartError> {
+    async fn build(source: Source, on_invalid: OnInvalid) -> Result<Self, StartError> {
         let descriptors = rlimit::increase_nofile_limit(u64::MAX).unwrap_or(1024);
         let log = crate::log::start();
         let access = access::Writer::start().context("the access log")?;
@@ -153,8 +159,9 @@ impl App {
         if let Source::File(path) = &source {
             watch.early(path);
         }
-        let control =
+        let mut control =
             Control::new(source, world, Arc::clone(&shared)).map_err(anyhow::Error::msg)?;
+        control.on_invalid(on_invalid);
         let mut app = Self {
             control,
             commands,
@@ -256,6 +263,7 @@ impl App {
             listeners: self.control.edges().listening(),
             admin: self.admin.clone(),
             warnings: self.warnings.clone(),
+            pending: Some(self.control.pending()).filter(|pending| !pending.is_null()),
         }
     }
 
@@ -321,6 +329,7 @@ impl App {
                 () = until(due) => self.attempt(Trigger::Document, None, &mut waiting).await,
                 Some(command) = self.commands.recv() => self.answer(command, &mut waiting).await,
                 Some(tokens) = self.uses.recv() => self.note_uses(&tokens),
+                () = std::future::ready(()), if self.control.has_unsaved() => self.control.save(jiff::Timestamp::now()),
             }
         }
         tokio::select! {
@@ -373,7 +382,7 @@ impl App {
         waiting.trigger = None;
         let described = self.control.describe(outcome);
         for answer in waiting.answers.drain(..) {
-            let _ = answer.send(described.clone());
+            let _ = answer.send(Ok(described.clone()));
         }
     }
 
@@ -402,7 +411,7 @@ impl App {
     }
 }
 
-type Answer = oneshot::Sender<serde_json::Value>;
+type Answer = oneshot::Sender<Result<serde_json::Value, Fault>>;
 
 /// An attempt that waits for documents, and who waits for it.
 #[derive(Default)]

@@ -33,6 +33,12 @@ pub(super) enum Command {
     Reload(Reload),
     /// Say what runs, and what lies on disk refused.
     Status(Gateway),
+    /// Say what changes between two generations, or with what lies on disk; never a secret.
+    Diff(Diff),
+    /// List the generations that served, the newest first.
+    History(Gateway),
+    /// Take up a generation of before, until files on disk change.
+    Rollback(Rollback),
     /// Exit with 0 when the running gateway is ready to serve, else with 1.
     Health(Gateway),
     /// Make, rotate, end and find tokens.
@@ -118,6 +124,11 @@ pub(super) struct Serve {
         conflicts_with = "upstream"
     )]
     pub(super) config: PathBuf,
+    /// What to do when files are broken at the start: refuse whatever is broken, or take up the
+    /// last generation that served. Without it a broken main file is refused, and of a broken
+    /// included file its last good part serves, or nothing.
+    #[arg(long, value_enum, value_name = "WHAT", conflicts_with = "upstream")]
+    pub(super) on_invalid: Option<Invalid>,
     /// Serve one API without a configuration file.
     #[arg(long, value_name = "URL", requires = "require")]
     pub(super) upstream: Option<String>,
@@ -133,6 +144,15 @@ pub(super) struct Serve {
     /// HTTPS with certs/server.pem and certs/server.key.
     #[arg(long, value_name = "ADDR", requires = "upstream")]
     pub(super) https: Option<String>,
+}
+
+/// What to do when files are broken at the start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum Invalid {
+    /// Refuse.
+    Fail,
+    /// Take up the last generation that served.
+    LastGood,
 }
 
 #[derive(Debug, ClapArgs)]
@@ -231,10 +251,37 @@ pub(super) struct Gateway {
 }
 
 #[derive(Debug, ClapArgs)]
+pub(super) struct Diff {
+    /// A generation, `running` or `disk`. Without it: what serves.
+    pub(super) from: Option<String>,
+    /// The same. Without it: what lies on disk; or, if only one is given, what serves.
+    pub(super) to: Option<String>,
+    #[command(flatten)]
+    pub(super) gateway: Gateway,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct Rollback {
+    /// Which; without it, the one before.
+    pub(super) generation: Option<u64>,
+    /// Also when a plugin is guarded less than now.
+    #[arg(long)]
+    pub(super) weaker: bool,
+    /// Only if this generation serves now.
+    #[arg(long, value_name = "GENERATION")]
+    pub(super) if_match: Option<u64>,
+    #[command(flatten)]
+    pub(super) gateway: Gateway,
+}
+
+#[derive(Debug, ClapArgs)]
 pub(super) struct Reload {
     /// Also when a plugin is guarded less than before.
     #[arg(long)]
     pub(super) weaker: bool,
+    /// Only if this generation serves now.
+    #[arg(long, value_name = "GENERATION")]
+    pub(super) if_match: Option<u64>,
     #[command(flatten)]
     pub(super) gateway: Gateway,
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use bytes::Bytes;
-use http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue};
+use http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue, IF_MATCH};
 use http::{Request, StatusCode};
 use http_body_util::{BodyExt, Full};
 use hyper_util::rt::TokioIo;
@@ -116,6 +116,16 @@ pub(super) fn send(
     path: &str,
     body: Option<Sent>,
 ) -> Result<Reply, NoReply> {
+    send_if(address, (method, path), body, None)
+}
+
+/// The same, only if this generation serves.
+pub(super) fn send_if(
+    address: &Address,
+    (method, path): (&str, &str),
+    body: Option<Sent>,
+    generation: Option<u64>,
+) -> Result<Reply, NoReply> {
     let failed = |error: anyhow::Error| NoReply::Failed(error);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -128,6 +138,9 @@ pub(super) fn send(
             .header("host", "plugway");
         if let Some((media, _)) = &body {
             request = request.header(CONTENT_TYPE, *media);
+        }
+        if let Some(generation) = generation {
+            request = request.header(IF_MATCH, format!("\"{generation}\""));
         }
         if let Address::Tcp(_, credential) = address {
             request = request.header(AUTHORIZATION, credential);

@@ -18,7 +18,7 @@ use super::serve::{self, quoted};
 use crate::app::Started;
 use crate::config::{Limits, ListenerKind};
 use crate::control::devcerts::{self, DevTokens};
-use crate::control::{self, Source};
+use crate::control::{self, OnInvalid, Source};
 use crate::openapi::{self, ReadLimits};
 use crate::tokens::{self, Fingerprint};
 use crate::{server, snapshot, todo, upstream};
@@ -69,13 +69,18 @@ pub(super) fn run(dev: &Dev, output: &mut Output) -> anyhow::Result<Exit> {
         dev: true,
     };
     // The built-in API is not the reader's to mend.
-    serve::start(source, !builtin, output, |started, output| {
-        if output.as_json {
-            output.json(&as_json(dev, started, &tokens))
-        } else {
-            output.text(&welcome(dev, started, &tokens))
-        }
-    })
+    serve::start(
+        (source, OnInvalid::Alone),
+        !builtin,
+        output,
+        |started, output| {
+            if output.as_json {
+                output.json(&as_json(dev, started, &tokens))
+            } else {
+                output.text(&welcome(dev, started, &tokens))
+            }
+        },
+    )
 }
 
 /// The two tokens of `dev`, kept or made.

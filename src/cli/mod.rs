@@ -6,6 +6,7 @@ mod check;
 mod client;
 mod dev;
 mod explain;
+mod generations;
 mod linting;
 mod output;
 mod print;
@@ -85,6 +86,9 @@ pub fn main() -> ExitCode {
         Command::Print(print) => print::run(&print, &mut output),
         Command::Reload(reload) => running::reload(&reload, &mut output),
         Command::Status(gateway) => running::status(&gateway, &mut output),
+        Command::Diff(diff) => generations::diff(&diff, &mut output),
+        Command::History(gateway) => generations::history(&gateway, &mut output),
+        Command::Rollback(rollback) => generations::roll_back(&rollback, &mut output),
         Command::Health(gateway) => running::health(&gateway, &mut output),
         Command::Token { command } => token::run(command, &mut output),
         Command::Explain(explain) => explain::run(&explain, &mut output),

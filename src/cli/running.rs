@@ -10,37 +10,91 @@ use super::{Exit, client};
 
 /// `plugway reload`: returns when the new generation serves, or has been refused.
 pub(super) fn reload(reload: &Reload, output: &mut Output) -> anyhow::Result<Exit> {
-    let socket = client::address(&reload.gateway)?;
-    let outcome = client::ask(
-        &socket,
-        "POST",
-        &format!("/reload?weaker={}", reload.weaker),
-    )?;
+    let path = format!("/reload?weaker={}", reload.weaker);
+    change(&reload.gateway, &path, reload.if_match, output)
+}
+
+/// Asks for another generation, and says what became of it.
+pub(super) fn change(
+    gateway: &Gateway,
+    path: &str,
+    if_match: Option<u64>,
+    output: &mut Output,
+) -> anyhow::Result<Exit> {
+    let address = client::address(gateway)?;
+    let reply = client::send_if(&address, ("POST", path), None, if_match)?;
+    let outcome: Value = serde_json::from_slice(&reply.body).unwrap_or_default();
+    if !reply.status.is_success() {
+        return not_done(&reply, &outcome, output);
+    }
     let result = outcome["result"].as_str().unwrap_or_default().to_owned();
     if output.as_json {
         output.json(&outcome)?;
     } else {
-        let generation = &outcome["generation"];
-        match result.as_str() {
-            "published" => output.text(&format!("generation {generation} serves\n"))?,
-            "unchanged" => output.text(&format!(
-                "nothing changed; generation {generation} serves\n"
-            ))?,
-            _ => {
-                output.remark(outcome["text"].as_str().unwrap_or_default());
-                let stage = outcome["stage"].as_str().unwrap_or_default();
-                output.remark(&format!(
-                    "refused at {stage}; generation {generation} goes on serving"
-                ));
-            }
-        }
-        if let Some(warning) = outcome["warnings"].as_str() {
-            output.remark(warning);
-        }
+        say(&result, &outcome, output)?;
     }
+    let held = each(&outcome["held"]).count() > 0;
     Ok(match (result.as_str(), outcome["stage"].as_str()) {
+        ("published" | "unchanged", _) if held => Exit::Partly,
         ("published" | "unchanged", _) => Exit::Done,
         (_, Some("read" | "validate" | "compile")) => Exit::Invalid,
+        _ => Exit::Failed,
+    })
+}
+
+/// An outcome for a person.
+fn say(result: &str, outcome: &Value, output: &mut Output) -> anyhow::Result<()> {
+    let generation = &outcome["generation"];
+    let back = outcome["rolled_back_to"].as_u64();
+    match (result, back) {
+        ("published", Some(to)) => output.text(&format!(
+            "generation {generation} serves: what generation {to} was, until files on disk change\n"
+        ))?,
+        ("published", None) => output.text(&format!("generation {generation} serves\n"))?,
+        ("unchanged", Some(to)) => output.text(&format!(
+            "nothing changed; generation {generation} serves, what generation {to} was: files on disk count again when they change (or `plugway rollback GENERATION`)\n"
+        ))?,
+        ("unchanged", None) => output.text(&format!(
+            "nothing changed; generation {generation} serves\n"
+        ))?,
+        _ => {
+            output.remark(outcome["text"].as_str().unwrap_or_default().trim_end());
+            let stage = outcome["stage"].as_str().unwrap_or_default();
+            output.remark(&format!(
+                "refused at {stage}; generation {generation} goes on serving"
+            ));
+        }
+    }
+    for held in each(&outcome["held"]) {
+        output.remark(lines(&held["text"]).trim_end());
+        output.remark(&format!(
+            "{} is refused at {}: {} of it serves",
+            word(&held["file"]),
+            word(&held["stage"]),
+            word(&held["serves"])
+        ));
+    }
+    if let Some(warning) = outcome["warnings"].as_str() {
+        output.remark(warning.trim_end());
+    }
+    Ok(())
+}
+
+/// A gateway said no.
+pub(super) fn not_done(
+    reply: &client::Reply,
+    problem: &Value,
+    output: &mut Output,
+) -> anyhow::Result<Exit> {
+    if output.as_json {
+        output.json(problem)?;
+    } else {
+        let detail = problem["detail"].as_str().unwrap_or("no reason is given");
+        output.remark(&format!("plugway: {detail}"));
+    }
+    Ok(match reply.status.as_u16() {
+        400 => Exit::Usage,
+        409 | 412 => Exit::Conflict,
         _ => Exit::Failed,
     })
 }
@@ -113,6 +167,16 @@ fn describe(status: &Value) -> String {
             word(&warning["message"])
         );
     }
+    if let Some(to) = status["rolled_back_to"].as_u64() {
+        let _ = writeln!(
+            text,
+            "what generation {to} was serves, until files on disk change"
+        );
+    }
+    for held in each(&status["held"]) {
+        let (file, serves) = (word(&held["file"]), word(&held["serves"]));
+        let _ = writeln!(text, "{file} is refused: {serves} of it serves");
+    }
     if let Some(refused) = status["pending_rejected"].as_object() {
         let (since, stage) = (word(&refused["since"]), word(&refused["stage"]));
         let _ = writeln!(
@@ -158,18 +222,18 @@ fn describe_plugin(plugin: &Value, text: &mut String) {
 }
 
 /// A text of several lines.
-fn lines(value: &Value) -> String {
+pub(super) fn lines(value: &Value) -> String {
     let lines = value.as_str().unwrap_or_default().lines();
     lines.map(on_one_line).collect::<Vec<_>>().join("\n")
 }
 
 /// A string without its quotes; anything else as JSON.
-fn word(value: &Value) -> String {
+pub(super) fn word(value: &Value) -> String {
     value
         .as_str()
         .map_or_else(|| value.to_string(), |text| on_one_line(text).into_owned())
 }
 
-fn each(list: &Value) -> impl Iterator<Item = &Value> {
+pub(super) fn each(list: &Value) -> impl Iterator<Item = &Value> {
     list.as_array().into_iter().flatten()
 }

@@ -2,22 +2,28 @@
 
 use std::fmt::Write as _;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
-use super::args::Serve;
+use super::args::{Invalid, Serve};
 use super::output::Output;
+use super::running::{each, lines, word};
 use super::{Exit, dev};
 use crate::app::{self, StartError, Started};
 use crate::config::ListenerKind;
 use crate::control::Listening;
-use crate::control::Source;
+use crate::control::{OnInvalid, Source};
 
 pub(super) fn run(serve: &Serve, output: &mut Output) -> anyhow::Result<Exit> {
     let source = match &serve.upstream {
         None => Source::File(serve.config.clone()),
         Some(upstream) => from_arguments(serve, upstream)?,
     };
-    start(source, true, output, |started, output| {
+    let on_invalid = match serve.on_invalid {
+        None => OnInvalid::Alone,
+        Some(Invalid::Fail) => OnInvalid::Fail,
+        Some(Invalid::LastGood) => OnInvalid::LastGood,
+    };
+    start((source, on_invalid), true, output, |started, output| {
         if output.as_json {
             output.json(&ready(started))
         } else {
@@ -28,12 +34,15 @@ pub(super) fn run(serve: &Serve, output: &mut Output) -> anyhow::Result<Exit> {
 
 /// Runs until a signal; prints what stops the start, and warnings if `warn`.
 pub(super) fn start(
-    source: Source,
+    (source, on_invalid): (Source, OnInvalid),
     warn: bool,
     output: &mut Output,
     announce: impl FnOnce(&Started, &mut Output) -> anyhow::Result<()>,
 ) -> anyhow::Result<Exit> {
-    let result = app::run(source, |started| {
+    let result = app::run(source, on_invalid, |started| {
+        if let Some(pending) = &started.pending {
+            output.remark(&standing_in(pending));
+        }
         if warn && !started.warnings.is_empty() {
             output.remark(started.warnings.render(Output::color()).trim_end());
         }
@@ -60,6 +69,22 @@ pub(super) fn start(
             Ok(Exit::Invalid)
         }
     }
+}
+
+/// What is refused, and what serves in its place.
+fn standing_in(pending: &Value) -> String {
+    let mut text = lines(&pending["text"]);
+    if let Some(to) = pending["rolled_back_to"].as_u64() {
+        let _ = write!(
+            text,
+            "\nTHE CONFIGURATION IS REFUSED: what generation {to} was serves, until the files are mended"
+        );
+    }
+    for held in each(&pending["held"]) {
+        let (file, serves) = (word(&held["file"]), word(&held["serves"]));
+        let _ = write!(text, "\n{file} IS REFUSED: {serves} of it serves");
+    }
+    text
 }
 
 /// The one line that says that it serves, and where.
@@ -97,7 +122,7 @@ fn ready_line(started: &Started) -> String {
 }
 
 /// The same as an object.
-fn ready(started: &Started) -> serde_json::Value {
+fn ready(started: &Started) -> Value {
     json!({
         "ready": started.plugins.iter().all(|plugin| plugin.unavailable.is_none()),
         "listeners": started.listeners.iter().map(|listener| json!({
@@ -173,5 +198,5 @@ fn declared_from_environment(level: &str) -> String {
 /// A TOML string.
 pub(super) fn quoted(text: &str) -> String {
     // What JSON escapes, TOML's basic strings escape in the same way.
-    serde_json::Value::from(text).to_string()
+    Value::from(text).to_string()
 }

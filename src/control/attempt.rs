@@ -100,9 +100,9 @@ impl<E: Edges> Control<E> {
         self.check_fixed(&snapshot.config, &mut problems);
         let snapshot = Arc::new(snapshot);
         self.publish(Arc::clone(&snapshot), tokens, added);
-        self.remember(&snapshot, inputs, &aside);
         self.digest = digest;
         (self.texts, self.facts) = (texts, facts);
+        self.remember(&snapshot, inputs, &aside);
         self.warnings = problems.clone();
         self.note_held(aside);
         Outcome::Published(problems)

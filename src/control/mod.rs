@@ -118,6 +118,36 @@ pub enum OnInvalid {
     LastGood,
 }
 
+/// One side of a comparison.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Side {
+    /// What serves.
+    Running,
+    /// What lies on disk.
+    Disk,
+    /// A generation that is kept.
+    Generation(u64),
+}
+
+impl Side {
+    /// A number, `running` or `disk`.
+    pub fn parse(text: &str) -> Option<Self> {
+        match text {
+            "running" => Some(Self::Running),
+            "disk" => Some(Self::Disk),
+            number => number.parse().ok().map(Self::Generation),
+        }
+    }
+
+    fn to_json(self) -> Value {
+        match self {
+            Self::Running => "running".into(),
+            Self::Disk => "disk".into(),
+            Self::Generation(number) => number.into(),
+        }
+    }
+}
+
 /// Why a configuration is looked at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Trigger {
@@ -290,6 +320,14 @@ impl<E: Edges> Control<E> {
     /// The number of the generation that serves.
     pub fn generation(&self) -> u64 {
         self.generation
+    }
+
+    /// The file that names all others.
+    fn main_file(&self) -> Option<PathBuf> {
+        match &self.source {
+            Source::File(path) => Some(path.clone()),
+            Source::Text { .. } => None,
+        }
     }
 
     /// The handle to what serves; `None` before the first generation.
@@ -518,6 +556,11 @@ impl<E: Edges> Control<E> {
     /// For `plugway status`.
     pub fn status(&self) -> Value {
         status::status(self)
+    }
+
+    /// What lies on disk and does not serve, and what does in its place; null: all serves.
+    pub fn pending(&self) -> Value {
+        status::standing_in(self)
     }
 
     /// An outcome as `plugway reload` gives it.

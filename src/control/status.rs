@@ -124,6 +124,18 @@ fn pending<E: Edges>(control: &Control<E>) -> Option<Value> {
     }))
 }
 
+/// What is refused, and what serves in its place, for who starts the process.
+pub(super) fn standing_in<E: Edges>(control: &Control<E>) -> Value {
+    match pending(control) {
+        Some(mut told) => {
+            told["held"] = held(control).into();
+            told["rolled_back_to"] = control.rolled.as_ref().map(|rolled| rolled.to).into();
+            told
+        }
+        None => Value::Null,
+    }
+}
+
 /// The included files that are broken, and what serves instead.
 fn held<E: Edges>(control: &Control<E>) -> Vec<Value> {
     let held = |(path, held): (&PathBuf, &Held)| {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::document::Document;
+use crate::tokens::Fingerprint;
 
 /// The documents of one plugin, by path.
 #[derive(Debug, Default)]
@@ -35,6 +36,15 @@ impl Documents {
     /// Every path of ours, sorted: an operation published at one of them is never reached.
     pub fn paths(&self) -> impl Iterator<Item = &str> {
         self.paths.keys().map(String::as_str)
+    }
+
+    /// What each path shows, by its hash: to be compared with what another generation shows.
+    pub fn hashes(&self) -> impl Iterator<Item = (String, Fingerprint)> {
+        let shown = |(path, index): (&String, &Option<usize>)| {
+            let document = self.documents.get((*index)?)?;
+            Some((path.clone(), Fingerprint::of(&document.content(""))))
+        };
+        self.paths.iter().filter_map(shown)
     }
 
     /// Renders every document for these origins (`https://todo.example.com`), the canonical one

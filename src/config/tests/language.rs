@@ -75,7 +75,8 @@ fn a_file_for_a_reference_is_text_of_a_sane_size() {
     inputs.files.insert("binary".into(), vec![0xff, 0xfe]);
     for (path, expected) in [("large", "is too large"), ("binary", "is not UTF-8")] {
         let text = format!("{GOOD}name = '${{file:{path}}}'");
-        let (_, problems) = super::load_text(Path::new("f"), &text, &mut inputs, &Parts::default(), now());
+        let (_, problems) =
+            super::load_text(Path::new("f"), &text, &mut inputs, &Parts::default(), now());
         assert!(problems.to_string().contains(expected), "{problems}");
     }
 }

@@ -119,7 +119,13 @@ fn now() -> Timestamp {
 
 /// Loads a text with the inputs of [`Fake`].
 fn loaded(name: &str, text: &str) -> (Option<Config>, Problems) {
-    load_text(Path::new(name), text, &mut Fake::default(), &Parts::default(), now())
+    load_text(
+        Path::new(name),
+        text,
+        &mut Fake::default(),
+        &Parts::default(),
+        now(),
+    )
 }
 
 /// A configuration without a fault, into which a case puts its own.

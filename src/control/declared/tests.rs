@@ -101,7 +101,12 @@ impl Scene {
     fn read(&self, tokens: &Tokens, lists: &ScopeLists, scratch: bool) -> Result<Next, String> {
         let main = self.folder.path().join("p.toml");
         let mut inputs = Inputs::default();
-        let (config, problems) = crate::config::load(&main, &mut inputs, &crate::config::Parts::default(), self.now);
+        let (config, problems) = crate::config::load(
+            &main,
+            &mut inputs,
+            &crate::config::Parts::default(),
+            self.now,
+        );
         assert!(!problems.has_problems(), "{}", problems.render(false));
         let (config, mut problems) = (config.unwrap(), Problems::new());
         let next = if scratch {

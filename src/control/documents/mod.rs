@@ -154,9 +154,8 @@ impl Library {
 
     /// The fetched documents of a configuration that nothing is known of yet: plugin and source.
     pub(super) fn strangers(&self, config: &Config) -> Vec<Key> {
-        let fetched = |plugin: &&config::Plugin| {
-            !matches!(plugin.openapi.source, OpenApiSource::File(_))
-        };
+        let fetched =
+            |plugin: &&config::Plugin| !matches!(plugin.openapi.source, OpenApiSource::File(_));
         let plugins = config.plugins.iter().filter(fetched);
         let keys = plugins.map(|plugin| (plugin.name.clone(), identity(plugin)));
         keys.filter(|key| !self.known.contains_key(key)).collect()

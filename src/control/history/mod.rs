@@ -119,6 +119,7 @@ impl<E: Edges> Control<E> {
             cause: self.cause.0.to_owned(),
             by: self.cause.1.clone(),
             rolled_back_to: self.rolled.as_ref().map(|rolled| rolled.to),
+            texts: self.texts.keys().cloned().collect(),
             files,
             globs: globs.collect(),
             documents: self.fetched(&mut contents),

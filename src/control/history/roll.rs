@@ -115,7 +115,11 @@ impl<E: Edges> Control<E> {
     }
 
     /// What stands in for files when a generation is taken up.
-    fn rolled(&mut self, generation: &Generation, now: Timestamp) -> Result<Rolled, Fault> {
+    pub(super) fn rolled(
+        &mut self,
+        generation: &Generation,
+        now: Timestamp,
+    ) -> Result<Rolled, Fault> {
         let files = generation.files.iter().filter(|file| !file.private);
         let parts = generation
             .documents

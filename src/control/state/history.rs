@@ -52,6 +52,8 @@ pub(in crate::control) struct Generation {
     /// The generation that was rolled back to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(in crate::control) rolled_back_to: Option<u64>,
+    /// The files that the configuration is written in.
+    pub(in crate::control) texts: Vec<PathBuf>,
     /// Every file.
     pub(in crate::control) files: Vec<KeptFile>,
     /// What each pattern of `include` matched.

@@ -1,0 +1,168 @@
+//! `plugway history`, `diff` and `rollback`.
+
+use std::fmt::Write as _;
+
+use serde_json::Value;
+
+use super::args::{Diff, Gateway, Rollback};
+use super::output::Output;
+use super::running::{change, each, lines, not_done, word};
+use super::{Exit, client};
+
+/// Takes up a generation of before.
+pub(super) fn roll_back(rollback: &Rollback, output: &mut Output) -> anyhow::Result<Exit> {
+    let mut path = format!("/rollback?weaker={}", rollback.weaker);
+    if let Some(generation) = rollback.generation {
+        let _ = write!(path, "&generation={generation}");
+    }
+    change(&rollback.gateway, &path, rollback.if_match, output)
+}
+
+/// Lists the generations that are kept.
+pub(super) fn history(gateway: &Gateway, output: &mut Output) -> anyhow::Result<Exit> {
+    shown(gateway, "/history", output, |history| {
+        let mut text = String::new();
+        for generation in each(history) {
+            describe(generation, &mut text);
+        }
+        if text.is_empty() {
+            text.push_str("no generation is kept\n");
+        }
+        text
+    })
+}
+
+fn describe(generation: &Value, text: &mut String) {
+    let mark = if generation["serves"] == true {
+        "*"
+    } else {
+        " "
+    };
+    let hash: String = word(&generation["hash"]).chars().take(12).collect();
+    let by = generation["by"]
+        .as_str()
+        .map(|_| format!(" by {}", word(&generation["by"])));
+    let back = generation["rolled_back_to"].as_u64();
+    let back = back.map(|to| format!(" to {to}"));
+    let plugins = generation["plugins"].as_object();
+    let plugins: Vec<String> = plugins
+        .into_iter()
+        .flatten()
+        .map(|(name, operations)| format!("{name} ({operations})"))
+        .collect();
+    let held = each(&generation["held"]).count();
+    let held = if held > 0 {
+        format!("; {held} of its files broken")
+    } else {
+        String::new()
+    };
+    let _ = writeln!(
+        text,
+        "{mark} {:>5}  {}  {hash}  {}{}{}: {}{held}",
+        generation["number"].as_u64().unwrap_or_default(),
+        word(&generation["at"]),
+        word(&generation["cause"]),
+        back.unwrap_or_default(),
+        by.unwrap_or_default(),
+        plugins.join(", "),
+    );
+}
+
+/// Says what changes. Exit 0 whether something does or not.
+pub(super) fn diff(diff: &Diff, output: &mut Output) -> anyhow::Result<Exit> {
+    let (from, to) = match (&diff.from, &diff.to) {
+        (None, _) => ("running", "disk"),
+        (Some(from), None) => (from.as_str(), "running"),
+        (Some(from), Some(to)) => (from.as_str(), to.as_str()),
+    };
+    let encode = |text: &str| {
+        percent_encoding::utf8_percent_encode(text, percent_encoding::NON_ALPHANUMERIC).to_string()
+    };
+    let path = format!("/diff?from={}&to={}", encode(from), encode(to));
+    shown(&diff.gateway, &path, output, differences)
+}
+
+fn differences(diff: &Value) -> String {
+    let mut text = String::new();
+    for file in each(&diff["configuration"]) {
+        text.push_str(&lines(&file["diff"]));
+        text.push('\n');
+    }
+    for file in each(&diff["files"]) {
+        let _ = writeln!(
+            text,
+            "file {} {}",
+            word(&file["file"]),
+            word(&file["change"])
+        );
+    }
+    for plugin in each(&diff["plugins"]) {
+        let _ = write!(
+            text,
+            "plugin {} {}",
+            word(&plugin["plugin"]),
+            word(&plugin["change"])
+        );
+        if let Some([was, is]) = plugin["require"].as_array().map(Vec::as_slice) {
+            let _ = write!(text, ", require {} -> {}", word(was), word(is));
+        }
+        text.push('\n');
+        for operation in each(&plugin["operations"]) {
+            let sign = match operation["change"].as_str() {
+                Some("added") => '+',
+                Some("removed") => '-',
+                _ => '~',
+            };
+            let _ = writeln!(
+                text,
+                "  {sign} {} ({})",
+                word(&operation["id"]),
+                word(&operation["request"])
+            );
+        }
+        for document in each(&plugin["documents"]) {
+            let _ = writeln!(
+                text,
+                "  document {} {}",
+                word(&document["file"]),
+                word(&document["change"])
+            );
+        }
+    }
+    for (side, name) in [("from", "from_refused"), ("to", "to_refused")] {
+        if !diff[name].is_null() {
+            let _ = writeln!(
+                text,
+                "{} would be refused at {}:",
+                word(&diff[side]),
+                word(&diff[name]["stage"])
+            );
+            text.push_str(&lines(&diff[name]["text"]));
+            text.push('\n');
+        }
+    }
+    if text.is_empty() {
+        text.push_str("nothing differs\n");
+    }
+    text
+}
+
+/// Asks, and shows the answer.
+fn shown(
+    gateway: &Gateway,
+    path: &str,
+    output: &mut Output,
+    describe: impl FnOnce(&Value) -> String,
+) -> anyhow::Result<Exit> {
+    let reply = client::send(&client::address(gateway)?, "GET", path, None)?;
+    let answer: Value = serde_json::from_slice(&reply.body).unwrap_or_default();
+    if !reply.status.is_success() {
+        return not_done(&reply, &answer, output);
+    }
+    if output.as_json {
+        output.json(&answer)?;
+    } else {
+        output.text(&describe(&answer))?;
+    }
+    Ok(Exit::Done)
+}

@@ -1,0 +1,326 @@
+"""Generations: kept, listed, compared, and taken up again."""
+
+from __future__ import annotations
+
+import copy
+import json
+
+import httpx
+import pytest
+
+from clients import refusal
+from materials import DOCUMENT, declared, operation, sha256, token
+from plugway import NotReady, eventually, replace, run
+
+MANIFEST = "/.well-known/ai-plugin.json"
+
+
+def description(client) -> str:
+    return client.get(MANIFEST).json()["description_for_human"]
+
+
+def says(world, text: str) -> None:
+    """Another generation."""
+    world.change({"plugins": {"todo": {"description": text}}})
+    assert world.gateway.reload().code == 0
+    assert description(world.session()) == text
+
+
+def history(gateway) -> list[dict]:
+    ran = gateway.command("history", "--json")
+    assert ran.code == 0, ran
+    return json.loads(ran.out)
+
+
+def roll_back(gateway, *arguments: str):
+    return gateway.command("rollback", "--json", *arguments)
+
+
+def test_what_served_is_listed(world):
+    world.start()
+    says(world, "Two.")
+    world.change({"plugins": {"todo": {"description": "Three."}}})
+    eventually(lambda: description(world.session()) == "Three.")
+    listed = eventually(lambda: len(now := history(world.gateway)) == 3 and now)
+    assert [one["number"] for one in listed] == [3, 2, 1]
+    assert [one["serves"] for one in listed] == [True, False, False]
+    assert listed[2]["cause"] == "start" and listed[1]["cause"] in ("reload", "file") and listed[0]["cause"] == "file"
+    assert len({one["hash"] for one in listed}) == 3
+    text = world.gateway.command("history").out
+    assert text.startswith("*     3") and "todo (" in text
+
+
+def test_back_and_forth(world):
+    document = world.folder / "todo.json"
+    document.write_text(json.dumps(DOCUMENT))
+    logo = world.folder / "logo.svg"
+    logo.write_text("<svg>one</svg>")
+    world.start({"plugins": {"todo": {"logo": "logo.svg", "openapi": {"source": "./todo.json"}}}})
+    client = world.session(token=world.service)
+    changed = copy.deepcopy(DOCUMENT)
+    changed["paths"]["/fresh"] = {"get": operation("fresh")}
+    del changed["paths"]["/search"]
+    replace(document, json.dumps(changed))
+    replace(logo, "<svg>two</svg>")
+    world.change({"plugins": {"todo": {"description": "Two."}}})
+    eventually(lambda: client.get("/fresh").status_code == 200 and description(client) == "Two." and client.get("/logo.svg").text == "<svg>two</svg>")
+    world.gateway.reload()
+    before = world.gateway.generation()
+
+    done = roll_back(world.gateway, "1")
+    assert done.code == 0, done
+    assert (done.json["result"], done.json["rolled_back_to"], done.json["generation"]) == ("published", 1, before + 1)
+    refusal(client.get("/fresh"), 404, "no_route")
+    assert client.get("/search").status_code == 200 and description(client) == "Manage your to-dos."
+    assert client.get("/logo.svg").text == "<svg>one</svg>"
+    # Nothing on disk changed: neither a poll nor a reload brings it back.
+    again = world.gateway.reload()
+    assert (again.code, again.json["result"], again.json["rolled_back_to"]) == (0, "unchanged", 1)
+    assert world.gateway.status()["rolled_back_to"] == 1
+    assert "generation 1" in world.gateway.command("status").out
+    # Forward again, by its number.
+    assert roll_back(world.gateway, str(before)).code == 0
+    assert client.get("/fresh").status_code == 200 and client.get("/logo.svg").text == "<svg>two</svg>"
+    assert roll_back(world.gateway, "1").code == 0
+    # A file that changes counts again, with all the others.
+    world.change({"plugins": {"todo": {"description": "Three."}}})
+    eventually(lambda: description(client) == "Three.")
+    assert client.get("/fresh").status_code == 200 and client.get("/logo.svg").text == "<svg>two</svg>"
+    assert world.gateway.status()["rolled_back_to"] is None
+    causes = [one["cause"] for one in history(world.gateway)]
+    assert causes[:1] == ["file"] and causes.count("rollback") == 3
+
+
+def test_without_a_number_it_is_the_one_before(world):
+    world.start()
+    says(world, "Two.")
+    says(world, "Three.")
+    client = world.session()
+    assert roll_back(world.gateway).json["rolled_back_to"] == 2 and description(client) == "Two."
+    assert roll_back(world.gateway).json["rolled_back_to"] == 1 and description(client) == "Manage your to-dos."
+    none = roll_back(world.gateway)
+    assert none.code == 1 and none.json["code"] == "unknown_generation"
+    unknown = roll_back(world.gateway, "99")
+    assert unknown.code == 1 and "99" in unknown.json["detail"]
+    assert description(client) == "Manage your to-dos."
+
+
+def test_a_fetched_document_is_that_of_the_generation(world):
+    world.start()
+    client = world.session(token=world.service)
+    changed = copy.deepcopy(world.upstream.document)
+    changed["paths"]["/fresh"] = {"get": operation("fresh")}
+    world.upstream.document = changed
+    assert world.gateway.reload().json["result"] == "published"
+    assert client.get("/fresh").status_code == 200
+    assert roll_back(world.gateway).code == 0
+    refusal(client.get("/fresh"), 404, "no_route")
+    # It is not asked for again until the rollback ends.
+    assert world.gateway.reload().json["result"] == "unchanged"
+    refusal(client.get("/fresh"), 404, "no_route")
+    world.change({"plugins": {"todo": {"description": "Anew."}}})
+    eventually(lambda: client.get("/fresh").status_code == 200)
+
+
+def test_certificates_and_secrets_are_as_they_are_now(world):
+    (world.folder / "said").write_text("one")
+    world.start({"plugins": {"todo": {"auth": {"require": "any", "verification_tokens": {"openai": "${file:said}"}}}}})
+    says(world, "Two.")
+    replace(world.folder / "said", "two")
+    client = world.session()
+    shown = lambda: client.get(MANIFEST).json()["auth"]["verification_tokens"]["openai"]  # noqa: E731
+    eventually(lambda: shown() == "two")
+    assert roll_back(world.gateway, "1").code == 0
+    assert description(client) == "Manage your to-dos." and shown() == "two"
+    # They go on changing while it holds.
+    replace(world.folder / "said", "three")
+    eventually(lambda: shown() == "three")
+    assert description(client) == "Manage your to-dos."
+
+
+def test_a_secret_that_was_removed_stays_removed(world):
+    lost = token()
+    world.start({"tokens": {"lost": declared(lost)}})
+    assert world.session(token=lost).get("/todos").status_code == 200
+    says(world, "Two.")
+    config = copy.deepcopy(world.config)
+    del config["tokens"]["lost"]
+    config["plugins"]["todo"]["description"] = "Three."
+    from plugway import write
+
+    write(world.folder, config)
+    eventually(lambda: description(world.session()) == "Three.")
+    refused = roll_back(world.gateway, "1")
+    assert refused.code == 1 and refused.json["result"] == "refused" and "lost" in refused.json["text"], refused
+    refusal(world.session(token=lost).get("/todos"), 401, "invalid_token")
+    assert description(world.session()) == "Three." and world.gateway.status()["rolled_back_to"] is None
+    # The file still counts.
+    config["plugins"]["todo"]["description"] = "Four."
+    write(world.folder, config)
+    eventually(lambda: description(world.session()) == "Four.")
+
+
+def test_a_token_that_was_ended_stays_ended(world):
+    ended = token()
+    world.start({"tokens": {"ended": declared(ended)}})
+    world.change({"tokens": {"ended": {"expires": "2020-01-01T00:00:00Z"}}, "plugins": {"todo": {"description": "Two."}}})
+    eventually(lambda: description(world.session()) == "Two.")
+    refusal(world.session(token=ended).get("/todos"), 401, "invalid_token")
+    refused = roll_back(world.gateway)
+    assert refused.code == 1 and "ended" in refused.json["text"], refused
+    refusal(world.session(token=ended).get("/todos"), 401, "invalid_token")
+
+
+def test_less_guard_has_to_be_said(world):
+    world.plugin({"auth": {"require": "any"}})
+    world.change({"plugins": {"todo": {"auth": {"require": "service"}}}})
+    eventually(lambda: world.gateway.generation() == 2)
+    refused = roll_back(world.gateway)
+    assert refused.code == 1 and "--weaker" in refused.json["text"]
+    refusal(world.session(token=world.user).get("/todos"), 403, "wrong_level")
+    assert roll_back(world.gateway, "--weaker").code == 0
+    assert world.session(token=world.user).get("/todos").status_code == 200
+
+
+def test_numbers_go_on_after_a_restart(world):
+    world.start()
+    says(world, "Two.")
+    eventually(lambda: len(history(world.gateway)) == 2)
+    world.gateway.stop()
+    # The very same bytes are the same generation.
+    world.run("serve", "--config", "plugway.toml")
+    assert world.gateway.generation() == 2
+    assert roll_back(world.gateway, "1").code == 0
+    assert description(world.session()) == "Manage your to-dos."
+    eventually(lambda: len(history(world.gateway)) == 3)
+    world.gateway.stop()
+    # A restart reads what is on disk.
+    world.run("serve", "--config", "plugway.toml")
+    assert world.gateway.generation() == 4 and description(world.session()) == "Two."
+
+
+def test_the_last_good_generation_at_a_start(world):
+    world.start()
+    says(world, "Two.")
+    eventually(lambda: len(history(world.gateway)) == 2)
+    world.gateway.stop()
+    path = world.folder / "plugway.toml"
+    good = path.read_text()
+    replace(path, good + "\n[plugins.todo\n")
+    with pytest.raises(NotReady) as refused:
+        world.run("serve", "--config", "plugway.toml")
+    assert refused.value.ran.code == 4
+    gateway = world.run("serve", "--config", "plugway.toml", "--on-invalid", "last-good")
+    assert "REFUSED" in gateway.stderr and "plugway.toml:" in gateway.stderr
+    client = world.session(token=world.service)
+    assert description(client) == "Two." and client.get("/todos").status_code == 200
+    status = gateway.command("status")
+    assert status.code == 3 and "plugway.toml:" in status.out and "generation 2" in status.out
+    assert gateway.status()["pending_rejected"]["problems"]
+    replace(path, good.replace("Two.", "Mended."))
+    eventually(lambda: description(client) == "Mended.")
+    assert gateway.command("status").code == 0
+
+
+def test_the_last_good_generation_that_nobody_kept(world):
+    (world.folder / "plugway.toml").write_text("nonsense")
+    with pytest.raises(NotReady) as refused:
+        world.run("serve", "--config", "plugway.toml", "--on-invalid", "last-good")
+    assert refused.value.ran.code == 4
+
+
+def test_a_document_that_can_not_be_had_at_a_start_is_the_last_good_copy(world):
+    world.start()
+    eventually(lambda: len(history(world.gateway)) == 1)
+    world.gateway.stop()
+    world.upstream.document = None
+    world.run("serve", "--config", "plugway.toml")
+    client = world.session(token=world.service)
+    assert client.get("/todos").status_code == 200
+    document = world.gateway.status()["plugins"][0]["document"]
+    assert document["state"] == "last good copy" and document["error"]
+    assert client.get("/readyz").status_code == 200
+
+
+def test_what_differs(world):
+    secret = token()
+    (world.folder / "credential").write_text("upstream-credential-one")
+    world.start({"tokens": {"shown": declared(secret)}, "plugins": {"todo": {"upstream": {"credential": {"bearer": "${file:credential}"}}}}})
+    world.gateway.secrets |= {"upstream-credential-one", "upstream-credential-two"}
+    replace(world.folder / "credential", "upstream-credential-two")
+    eventually(lambda: world.gateway.generation() == 2)
+    world.change({"plugins": {"todo": {"description": "Two.", "openapi": {"exclude": ["search"]}, "auth": {"require": "service"}}}})
+    eventually(lambda: world.gateway.generation() == 3)
+    ran = world.gateway.command("diff", "1", "3", "--json")
+    assert ran.code == 0, ran
+    diff = ran.json
+    assert (diff["from"], diff["to"]) == (1, 3)
+    text = diff["configuration"][0]["diff"]
+    assert '-description = "Manage your to-dos."' in text and '+description = "Two."' in text
+    assert {"file": "credential", "change": "changed"} in diff["files"]
+    todo = diff["plugins"][0]
+    assert todo["require"] == ["any", "service"]
+    assert {"id": "search", "request": "GET /search", "change": "removed"} in todo["operations"]
+    assert {"file": "/openapi.json", "change": "changed"} in todo["documents"]
+    shown = world.gateway.command("diff", "1", "3").out
+    assert "- search (GET /search)" in shown and "require any -> service" in shown
+    for said in (ran.out, shown):
+        assert "upstream-credential" not in said and secret not in said
+    # With what lies on disk, also where that is refused.
+    assert "nothing differs" in world.gateway.command("diff").out
+    path = world.folder / "plugway.toml"
+    good = path.read_text()
+    replace(path, good.replace("description =", "descriptoin ="))
+    world.gateway.await_refusal()
+    broken = world.gateway.command("diff").out
+    assert "descriptoin" in broken and "would be refused at validate" in broken and "plugway.toml:" in broken
+    wrong = world.gateway.command("diff", "nonsense")
+    assert wrong.code == 2 and "nonsense" not in wrong.out
+    assert world.gateway.command("diff", "77").code == 1
+    # Looking changed nothing.
+    assert world.gateway.generation() == 3
+    assert world.session(token=world.service).get("/todos").status_code == 200
+
+
+def test_a_literal_secret_on_disk_is_not_shown(world):
+    world.start()
+    path = world.folder / "plugway.toml"
+    world.gateway.secrets.add("a-literal-secret-of-mine")
+    replace(path, path.read_text() + '\n[tokens.x]\nlevel = "service"\nplugins = ["todo"]\nscopes = ["*"]\nsecret = "a-literal-secret-of-mine"\n')
+    world.gateway.await_refusal()
+    for arguments in (("diff",), ("diff", "--json"), ("status",), ("history", "--json")):
+        assert "a-literal-secret" not in world.gateway.command(*arguments).out
+
+
+def test_writers_say_which_generation_they_know(world):
+    world.start()
+    says(world, "Two.")
+    socket = world.gateway.ready["admin"].removeprefix("unix:")
+    transport = httpx.HTTPTransport(uds=str(world.folder / socket))
+    with httpx.Client(transport=transport, base_url="http://plugway", timeout=20) as admin:
+        assert admin.get("/status").headers["etag"] == '"2"'
+        for path in ("/reload", "/rollback", "/tokens"):
+            got = admin.post(path, headers={"if-match": '"1"'})
+            assert got.status_code == 412 and got.json()["code"] == "generation_changed", (path, got.text)
+        assert admin.post("/reload", headers={"if-match": "2"}).status_code == 400
+        assert admin.post("/reload", headers={"if-match": 'W/"2"'}).status_code == 412
+        assert admin.post("/reload", headers={"if-match": '"1", "2"'}).status_code == 200
+        rolled = admin.post("/rollback?generation=1", headers={"if-match": '"2"'})
+        assert rolled.status_code == 200 and rolled.headers["etag"] == '"3"'
+        assert admin.post("/rollback?generation=x").status_code == 400
+        assert admin.get("/history").status_code == 200
+        assert admin.get("/diff?from=1&to=2").status_code == 200
+        assert admin.get("/diff?from=x").status_code == 400
+    conflict = world.gateway.command("rollback", "1", "--if-match", "2", "--json")
+    assert conflict.code == 5 and conflict.json["code"] == "generation_changed"
+    assert world.gateway.command("reload", "--if-match", "3").code == 0
+
+
+def test_without_a_state_database_it_serves_all_the_same(world):
+    """A container whose file system can not be written."""
+    world.start({"listen": {"admin": "unix:admin.sock"}, "state": {"directory": "/proc/plugway"}})
+    says(world, "Two.")
+    refused = roll_back(world.gateway)
+    assert refused.code == 1
+    assert "generations are not kept" in world.gateway.stderr
+    assert run("check", "--config", "plugway.toml", cwd=world.folder).code == 0

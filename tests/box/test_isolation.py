@@ -1,0 +1,197 @@
+"""Included files, each of which fails alone."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import tomli_w
+
+from clients import refusal
+from materials import DOCUMENT, merge, sha256
+from plugway import NotReady, eventually, replace
+
+MANIFEST = "/.well-known/ai-plugin.json"
+
+
+class Ten:
+    """Ten plugins in ten files, with a token each that the file declares."""
+
+    def __init__(self, world, count: int = 10):
+        self.world, self.count = world, count
+        self.names = [f"p{number}" for number in range(count)]
+        (world.folder / "plugins").mkdir(exist_ok=True)
+        for name in self.names:
+            self.write(name)
+
+    def secret(self, name: str) -> str:
+        return f"the-own-secret-of-{name}"
+
+    def config(self, name: str, changes: dict | None = None) -> dict:
+        plugin = {
+            "hosts": [f"{name}.test"], "description": f"This is {name}.", "upstream": {"url": self.world.upstream.url},
+            "auth": {"require": "service"},
+        }
+        token = {"level": "service", "plugins": [name], "scopes": ["*"], "sha256": sha256(self.secret(name))}
+        return merge({"plugins": {name: plugin}, "tokens": {name: token}}, changes or {})
+
+    def path(self, name: str):
+        return self.world.folder / "plugins" / f"{name}.toml"
+
+    def write(self, name: str, changes: dict | None = None) -> None:
+        replace(self.path(name), tomli_w.dumps(self.config(name, changes)))
+
+    def start(self, **more: object):
+        base = self.world.base({"include": ["plugins/*.toml"]})
+        del base["plugins"], base["tokens"]
+        from plugway import write
+
+        write(self.world.folder, base)
+        arguments = [f"--{key.replace('_', '-')}={value}" for key, value in more.items()]
+        return self.world.run("serve", "--config", "plugway.toml", *arguments)
+
+    def client(self, name: str):
+        return self.world.session(tls=False, host=f"{name}.test", token=self.secret(name))
+
+    def description(self, name: str) -> str:
+        return self.client(name).get(MANIFEST).json()["description_for_human"]
+
+    def serves(self, name: str) -> None:
+        assert self.client(name).get("/todos").status_code == 200, name
+
+
+@pytest.fixture
+def ten(world) -> Ten:
+    return Ten(world)
+
+
+def held(gateway) -> dict[str, dict]:
+    return {file["file"].rsplit("/", 1)[-1]: file for file in gateway.status()["held"]}
+
+
+def test_a_typo_an_upstream_that_is_down_and_a_broken_document(world, ten):
+    (world.folder / "p2.json").write_text(json.dumps(DOCUMENT))
+    ten.write("p2", {"plugins": {"p2": {"openapi": {"source": "./p2.json"}}}})
+    ten.start()
+    for name in ten.names:
+        ten.serves(name)
+    # One is down, one has a document that is none any more, one a typo.
+    ten.write("p1", {"plugins": {"p1": {"upstream": {"url": "http://127.0.0.1:9"}, "openapi": {"source": world.upstream.url + "/openapi.json"}}}})
+    eventually(lambda: ten.client("p1").get("/todos").status_code == 502)
+    replace(world.folder / "p2.json", "{")
+    replace(ten.path("p3"), ten.path("p3").read_text().replace("description", "descriptoin"))
+    found = eventually(lambda: (now := held(world.gateway)) and len(now) == 2 and now)
+    assert set(found) == {"p2.toml", "p3.toml"}
+    assert "p2.json" in found["p2.toml"]["text"] and "descriptoin" in found["p3.toml"]["text"]
+    problem = found["p3.toml"]["problems"][0]
+    assert problem["file"].endswith("p3.toml") and problem["line"] and problem["column"]
+    # Both go on as they were; the other seven swap, serve and rotate.
+    ten.serves("p2")
+    ten.serves("p3")
+    assert ten.description("p3") == "This is p3."
+    for name in ten.names[4:]:
+        ten.write(name, {"plugins": {name: {"description": f"{name} anew."}}, "tokens": {name: {"sha256": sha256("fresh-secret-of-" + name)}}})
+    for name in ten.names[4:]:
+        eventually(lambda name=name: ten.description(name) == f"{name} anew.")
+        assert ten.client(name).get("/todos", token="fresh-secret-of-" + name).status_code == 200
+        refusal(ten.client(name).get("/todos"), 401, "invalid_token")
+    status = world.gateway.command("status")
+    assert status.code == 3 and "p3.toml:" in status.out and "p2.json" in status.out, status.out
+    reload = world.gateway.reload()
+    assert reload.code == 3 and {file["file"].rsplit("/", 1)[-1] for file in reload.json["held"]} == {"p2.toml", "p3.toml"}
+    # What is mended serves at once, and nothing is refused any more.
+    replace(world.folder / "p2.json", json.dumps(DOCUMENT))
+    ten.write("p3", {"plugins": {"p3": {"description": "Mended."}}})
+    eventually(lambda: ten.description("p3") == "Mended.")
+    eventually(lambda: not held(world.gateway))
+    assert world.gateway.command("status").code == 0
+    assert world.gateway.reload().code == 0
+
+
+def test_a_start_with_a_broken_file(world, ten):
+    """The other nine serve; whoever wants none of it says so."""
+    good = ten.path("p4").read_text()
+    replace(ten.path("p4"), good + "\nnonsense")
+    with pytest.raises(NotReady) as refused:
+        ten.start(on_invalid="fail")
+    assert refused.value.ran.code == 4 and "p4.toml" in refused.value.ran.out
+    gateway = ten.start()
+    assert "p4.toml" in gateway.stderr and "IS REFUSED" in gateway.stderr
+    for name in ten.names:
+        if name != "p4":
+            ten.serves(name)
+    refusal(ten.client("p4").get("/todos"), 421, "unknown_host")
+    assert held(gateway)["p4.toml"]["serves"] == "nothing"
+    replace(ten.path("p4"), good)
+    eventually(lambda: ten.client("p4").get("/todos").status_code == 200)
+    assert world.gateway.command("status").code == 0
+
+
+def test_a_start_at_which_nothing_would_serve_is_refused(world):
+    ten = Ten(world, 1)
+    replace(ten.path("p0"), "nonsense")
+    with pytest.raises(NotReady) as refused:
+        ten.start()
+    assert refused.value.ran.code == 4
+
+
+def test_of_two_that_contradict_each_other_the_one_that_changed_is_at_fault(world, ten):
+    """Nobody takes over a host that another file has."""
+    ten.start()
+    ten.write("p0", {"plugins": {"p0": {"hosts": ["p0.test", "p5.test"], "description": "Both."}}})
+    found = eventually(lambda: held(world.gateway))
+    assert set(found) == {"p0.toml"} and "p5" in found["p0.toml"]["text"]
+    assert ten.description("p5") == "This is p5." and ten.description("p0") == "This is p0."
+    # The same with a secret.
+    ten.write("p0", {"tokens": {"p0": {"sha256": sha256(ten.secret("p7"))}}})
+    found = eventually(lambda: "secret" in (now := held(world.gateway))["p0.toml"]["text"] and now)
+    assert set(found) == {"p0.toml"}
+    ten.serves("p7")
+
+
+def test_the_main_file_is_all_or_nothing(world, ten):
+    ten.start()
+    main = world.folder / "plugway.toml"
+    good = main.read_text()
+    replace(main, good + "\n[limits]\nidel = \"3s\"\n")
+    ten.write("p0", {"plugins": {"p0": {"description": "Anew."}}})
+    refused = world.gateway.await_refusal()
+    assert "idel" in refused["text"]
+    assert ten.description("p0") == "This is p0."
+    replace(main, good)
+    eventually(lambda: ten.description("p0") == "Anew.")
+
+
+def test_less_guard_in_one_file_holds_back_that_file(world, ten):
+    ten.start()
+    ten.write("p0", {"plugins": {"p0": {"auth": {"require": "none"}}}})
+    found = eventually(lambda: held(world.gateway))
+    assert "--weaker" in found["p0.toml"]["text"] and found["p0.toml"]["stage"] == "self-test"
+    ten.write("p1", {"plugins": {"p1": {"description": "Anew."}}})
+    eventually(lambda: ten.description("p1") == "Anew.")
+    refusal(world.session(tls=False, host="p0.test").get("/todos"), 401, "missing_token")
+    assert world.gateway.reload("--weaker").code == 0
+    assert world.session(tls=False, host="p0.test").get("/todos").status_code == 200
+
+
+def test_a_file_that_loses_an_operation_that_a_token_is_for(world, ten):
+    ten.write("p0", {"tokens": {"p0": {"scopes": ["listTodos"]}}})
+    ten.start()
+    ten.write("p0", {"tokens": {"p0": {"scopes": ["listTodo"]}}})
+    found = eventually(lambda: held(world.gateway))
+    assert "listTodo" in found["p0.toml"]["text"]
+    ten.serves("p0")
+
+
+def test_a_secret_that_is_gone(world, ten):
+    """A mounted secret that vanishes takes neither its plugin nor the others with it."""
+    (world.folder / "secret").write_text("upstream-credential-of-p6")
+    ten.write("p6", {"plugins": {"p6": {"upstream": {"credential": {"bearer": "${file:secret}"}}}}})
+    ten.start()
+    (world.folder / "secret").unlink()
+    found = eventually(lambda: held(world.gateway))
+    assert set(found) == {"p6.toml"}
+    ten.serves("p6")
+    ten.write("p1", {"plugins": {"p1": {"description": "Anew."}}})
+    eventually(lambda: ten.description("p1") == "Anew.")
+    ten.serves("p6")
