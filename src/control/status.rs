@@ -168,8 +168,12 @@ pub(super) fn outcome<E: Edges>(control: &Control<E>, outcome: &Outcome) -> Valu
             return told;
         }
     }
-    told["held"] = held(control).into();
-    told["rolled_back_to"] = control.rolled.as_ref().map(|rolled| rolled.to).into();
+    if !control.held.is_empty() {
+        told["held"] = held(control).into();
+    }
+    if let Some(rolled) = &control.rolled {
+        told["rolled_back_to"] = rolled.to.into();
+    }
     told
 }
 
