@@ -98,6 +98,7 @@ impl<E: Edges> Control<E> {
             });
         };
         self.check_fixed(&snapshot.config, &mut problems);
+        super::mounts::check(&self.watched().0, &mut problems);
         let snapshot = Arc::new(snapshot);
         self.publish(Arc::clone(&snapshot), tokens, added);
         self.digest = digest;

@@ -7,6 +7,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use bytes::Bytes;
 use sha2::{Digest, Sha256};
 
 use crate::config;
@@ -83,15 +84,21 @@ impl OnDisk {
 /// A file, and what its bytes are known by: they may be many, and are hashed once.
 #[derive(Debug)]
 struct FileRead {
-    content: Result<Arc<[u8]>, String>,
+    content: Result<Content, String>,
     /// Of all bytes, or of the reason why there are none.
     digest: [u8; 32],
-    /// Of a file of lines: its blocks, which then have been hashed instead.
-    blocks: Option<Arc<[Cut]>>,
+}
+
+/// What a file holds, in the form in which it was asked for first.
+#[derive(Debug)]
+enum Content {
+    Whole(Arc<[u8]>),
+    /// In blocks, which then have been hashed instead. A large file stays where it was read to.
+    Lines(Lines),
 }
 
 /// A file of lines: its bytes, and the blocks of them.
-pub(super) type Lines = (Arc<[u8]>, Arc<[Cut]>);
+pub(super) type Lines = (Bytes, Arc<[Cut]>);
 
 impl Inputs {
     /// With files of another generation in place of those on disk; private ones are never among
@@ -106,13 +113,16 @@ impl Inputs {
     /// Every file that could be read.
     pub(super) fn kept(&self) -> impl Iterator<Item = Kept<'_>> {
         self.files.iter().filter_map(|(path, read)| {
-            let bytes = read.content.as_ref().ok()?;
+            let bytes = match read.content.as_ref().ok()? {
+                Content::Whole(bytes) => Some(bytes),
+                Content::Lines(_) => None,
+            };
             let asked = |part: &Asked| part.files.contains(path);
             let parts = self.parts.iter().filter(|(_, part)| asked(part));
             Some(Kept {
                 path,
                 by_main: self.parts.get(&None).is_some_and(asked),
-                bytes: (!self.private.contains(path)).then_some(bytes),
+                bytes: bytes.filter(|_| !self.private.contains(path)),
                 digest: read.digest,
                 parts: parts.filter_map(|(part, _)| part.as_deref()).collect(),
             })
@@ -151,13 +161,14 @@ impl Inputs {
             .files
             .entry(path.to_owned())
             .or_insert_with(|| FileRead::lines(read_file(path)));
-        let bytes = read.content.clone()?;
-        let blocks = match &read.blocks {
-            Some(blocks) => Arc::clone(blocks),
+        match &read.content {
+            Ok(Content::Lines(lines)) => Ok(lines.clone()),
             // It is something else as well, and hashed as that.
-            None => cut(&bytes).into(),
-        };
-        Ok((bytes, blocks))
+            Ok(Content::Whole(bytes)) => {
+                Ok((Bytes::from_owner(Arc::clone(bytes)), cut(bytes).into()))
+            }
+            Err(reason) => Err(reason.clone()),
+        }
     }
 
     /// What has to be watched: the files that were asked for, also those that could not be read,
@@ -236,10 +247,16 @@ impl config::Inputs for Inputs {
         let instead = self.instead.files.get(path);
         // Secrets are as they are now, whatever generation it is.
         let instead = instead.filter(|_| !self.private.contains(path));
-        let content = || instead.map_or_else(|| read_file(path), |bytes| Ok(Arc::clone(bytes)));
+        let content = || match instead {
+            Some(bytes) => FileRead::held(bytes),
+            None => FileRead::whole(read_file(path)),
+        };
         let read = self.files.entry(path.to_owned());
-        let read = read.or_insert_with(|| FileRead::whole(content()));
-        read.content.clone()
+        match &read.or_insert_with(content).content {
+            Ok(Content::Whole(bytes)) => Ok(Arc::clone(bytes)),
+            Ok(Content::Lines((bytes, _))) => Ok(Arc::from(&bytes[..])),
+            Err(reason) => Err(reason.clone()),
+        }
     }
 
     fn private(&mut self, path: &Path) -> Result<Arc<[u8]>, String> {
@@ -287,45 +304,22 @@ pub(super) fn matching(pattern: &str) -> Result<Vec<PathBuf>, String> {
 }
 
 /// A file's content. Refuses what is no file: a FIFO would never end.
-fn read_file(path: &Path) -> Result<Arc<[u8]>, String> {
+fn read_file(path: &Path) -> Result<Vec<u8>, String> {
     let kind = fs::metadata(path).map_err(|error| plain(&error))?;
     if !kind.is_file() {
         return Err("it is not a file".to_owned());
     }
-    let mut file = fs::File::open(path).map_err(|error| plain(&error))?;
-    let length = usize::try_from(kind.len().min(LARGEST)).unwrap_or(0);
-    // In its last place at once: a large file is not to be copied.
-    let mut bytes: Arc<[u8]> = std::iter::repeat_n(0, length).collect();
-    let filled = match Arc::get_mut(&mut bytes) {
-        Some(place) => fill(&mut file, place).map_err(|error| plain(&error))?,
-        None => 0,
-    };
+    let file = fs::File::open(path).map_err(|error| plain(&error))?;
     // It may have another length by now.
-    let mut more = Vec::new();
-    file.take(LARGEST + 1 - filled as u64)
-        .read_to_end(&mut more)
+    let length = usize::try_from(kind.len().min(LARGEST)).unwrap_or(0);
+    let mut bytes = Vec::with_capacity(length);
+    file.take(LARGEST + 1)
+        .read_to_end(&mut bytes)
         .map_err(|error| plain(&error))?;
-    if (filled + more.len()) as u64 > LARGEST {
+    if bytes.len() as u64 > LARGEST {
         return Err(format!("it is larger than {} MiB", LARGEST >> 20));
     }
-    if filled < bytes.len() || !more.is_empty() {
-        bytes = [&bytes[..filled], &more].concat().into();
-    }
     Ok(bytes)
-}
-
-/// Reads until the place is full or the file is at its end; how much that was.
-fn fill(file: &mut fs::File, place: &mut [u8]) -> std::io::Result<usize> {
-    let mut filled = 0;
-    while filled < place.len() {
-        match file.read(&mut place[filled..]) {
-            Ok(0) => break,
-            Ok(count) => filled += count,
-            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(filled)
 }
 
 impl FileRead {
@@ -336,23 +330,30 @@ impl FileRead {
         all.update(self.digest);
     }
 
-    fn whole(content: Result<Arc<[u8]>, String>) -> Self {
+    /// What was read before.
+    fn held(bytes: &Arc<[u8]>) -> Self {
+        Self {
+            digest: Sha256::digest(bytes).into(),
+            content: Ok(Content::Whole(Arc::clone(bytes))),
+        }
+    }
+
+    fn whole(content: Result<Vec<u8>, String>) -> Self {
         let digest = match &content {
             Ok(bytes) => Sha256::digest(bytes).into(),
             Err(reason) => Sha256::digest(reason).into(),
         };
         Self {
-            content,
+            content: content.map(|bytes| Content::Whole(bytes.into())),
             digest,
-            blocks: None,
         }
     }
 
-    fn lines(content: Result<Arc<[u8]>, String>) -> Self {
-        let Ok(bytes) = &content else {
+    fn lines(content: Result<Vec<u8>, String>) -> Self {
+        let Ok(bytes) = content else {
             return Self::whole(content);
         };
-        let blocks = cut(bytes);
+        let blocks = cut(&bytes);
         let mut all = Sha256::new();
         // The bytes that are in no block are a mark of fixed length.
         all.update([u8::from(
@@ -363,8 +364,7 @@ impl FileRead {
         }
         Self {
             digest: all.finalize().into(),
-            blocks: Some(blocks.into()),
-            content,
+            content: Ok(Content::Lines((bytes.into(), blocks.into()))),
         }
     }
 }

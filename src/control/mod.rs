@@ -10,6 +10,7 @@ mod explain;
 mod history;
 mod inputs;
 mod listeners;
+mod mounts;
 mod orders;
 mod parts;
 mod selftest;
