@@ -1,56 +1,24 @@
-//! Names for the log and for the upstream: who called, and which request it is.
+//! Names for the log: who called, and which request it is.
 
-use std::cell::{Cell, RefCell};
-use std::collections::HashMap;
-use std::rc::Rc;
+use std::cell::Cell;
 use std::sync::Arc;
 
 use http::HeaderValue;
 
-use crate::headers;
-use crate::telemetry::{Caller, Labels};
-use crate::tokens::Token;
+use crate::telemetry::{Caller, Labels, TokenId};
+use crate::tokens::{Level, Token};
 
-/// Tokens whose facts a worker remembers.
-const REMEMBERED: usize = 4096;
-
-/// What is told of tokens, made once per token and worker.
-#[derive(Debug, Default)]
-pub struct Callers(RefCell<HashMap<*const Token, Rc<CallerFacts>>>);
-
-/// What records and the upstream are told of a token.
-#[derive(Debug)]
-pub struct CallerFacts {
-    /// For the record.
-    pub caller: Arc<Caller>,
-    /// `X-Plugway-Principal`
-    pub name: HeaderValue,
-    /// `X-Plugway-Token`
-    pub id: HeaderValue,
-    /// `X-Plugway-Level`
-    pub level: HeaderValue,
-    /// Keeps its address from becoming another's.
-    _token: Arc<Token>,
-}
-
-impl Callers {
-    /// What is told of a token.
-    pub fn facts(&self, token: &Arc<Token>, labels: &Labels) -> Rc<CallerFacts> {
-        let mut known = self.0.borrow_mut();
-        if known.len() >= REMEMBERED {
-            known.clear();
-        }
-        let facts = known.entry(Arc::as_ptr(token)).or_insert_with(|| {
-            let level = token.level.as_str();
-            Rc::new(CallerFacts {
-                caller: labels.caller(Some(&token.id), Some(&token.name), level),
-                name: headers::text_value(&token.name),
-                id: headers::text_value(&token.id),
-                level: HeaderValue::from_static(level),
-                _token: Arc::clone(token),
-            })
-        });
-        Rc::clone(facts)
+/// What a record tells of a token. Made anew for every request, since it allocates nothing: among
+/// a million tokens what is kept of the last few thousand helps nobody.
+pub fn caller(token: &Token, labels: &Labels) -> Caller {
+    // One series for each person would grow without end.
+    let counted = token.level == Level::Service;
+    let number = || labels.token(&token.id).number();
+    Caller {
+        token: Some(Arc::clone(&token.id)),
+        name: Some(Arc::clone(&token.name)),
+        level: token.level.as_str(),
+        series: counted.then(|| TokenId::of_number(token.shared.number(number))),
     }
 }
 

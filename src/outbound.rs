@@ -2,7 +2,6 @@
 //! from nothing.
 
 use std::borrow::Cow;
-use std::rc::Rc;
 
 use bytes::Bytes;
 use http::request::Parts;
@@ -10,12 +9,11 @@ use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri, h
 
 use crate::answer::Content;
 use crate::body::RequestBody;
-use crate::callers::CallerFacts;
 use crate::headers::{self, ClientView, Identity, Outbound, ResponseContext, Rewrite};
 use crate::rejection::Rejection;
 use crate::route::{self, Form, Miss};
 use crate::snapshot::{Plugin, Target};
-use crate::tokens::Call;
+use crate::tokens::{Call, Token};
 
 /// What a request wants of a plugin's upstream.
 #[derive(Debug)]
@@ -107,11 +105,11 @@ pub async fn refuse_repeated(errand: &Errand<'_>, body: &mut RequestBody) -> Res
 
 /// What is the same each time that a request is sent.
 #[derive(Debug)]
-pub struct Stamp {
+pub struct Stamp<'a> {
     /// `X-Request-Id`
     pub request_id: HeaderValue,
     /// Who asked, if the gateway knows.
-    pub caller: Option<Rc<CallerFacts>>,
+    pub caller: Option<&'a Token>,
     /// `Host`, of the first target if they differ: the others put their own in its place.
     pub host: HeaderValue,
     /// The request's target at the upstream, in origin form.
@@ -188,15 +186,15 @@ impl Errand<'_> {
     }
 
     /// The request as it is sent.
-    pub fn request(&self, stamp: &Stamp, body: RequestBody) -> Request<RequestBody> {
-        let caller = stamp.caller.as_deref();
+    pub fn request(&self, stamp: &Stamp<'_>, body: RequestBody) -> Request<RequestBody> {
+        let caller = stamp.caller;
         let out = Outbound {
             policy: &self.plugin.outbound,
             client: self.client,
             identity: Identity {
-                principal: caller.map(|caller| &caller.name),
-                token: caller.map(|caller| &caller.id),
-                level: caller.map(|caller| &caller.level),
+                principal: caller.map(|caller| &*caller.name),
+                token: caller.map(|caller| &*caller.id),
+                level: caller.map(|caller| caller.level.as_str()),
             },
             request_id: &stamp.request_id,
             host: &stamp.host,
@@ -224,7 +222,7 @@ impl Errand<'_> {
     /// `target` is who gave it.
     pub fn response(
         &self,
-        stamp: &Stamp,
+        stamp: &Stamp<'_>,
         response: Response<Content>,
         target: &Target,
     ) -> Response<Content> {

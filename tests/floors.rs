@@ -80,14 +80,13 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "upstream",
         ],
     ),
-    ("callers", &["headers", "telemetry", "tokens"]),
+    ("callers", &["telemetry", "tokens"]),
     ("local", &["answer", "documents", "snapshot"]),
     (
         "outbound",
         &[
             "answer",
             "body",
-            "callers",
             "headers",
             "rejection",
             "route",

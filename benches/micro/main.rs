@@ -194,7 +194,6 @@ fn request_head(bencher: Bencher<'_, '_>) {
         authority: parse_authority("todo.example.com").unwrap(),
         request_id: None,
     };
-    let values = ["chatgpt", "pls_00000000", "service"].map(HeaderValue::from_static);
     let (id, host) = (
         HeaderValue::from_static("0123456789abcdef0123456789abcdef"),
         HeaderValue::from_static("127.0.0.1:8000"),
@@ -203,9 +202,9 @@ fn request_head(bencher: Bencher<'_, '_>) {
         policy: &policy,
         client: &view,
         identity: Identity {
-            principal: Some(&values[0]),
-            token: Some(&values[1]),
-            level: Some(&values[2]),
+            principal: Some("chatgpt"),
+            token: Some("pls_00000000"),
+            level: Some("service"),
         },
         request_id: &id,
         host: &host,

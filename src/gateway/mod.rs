@@ -23,7 +23,7 @@ use crate::access;
 use crate::answer::{Body, Content, Ledger, Recorder};
 use crate::auth::Principal;
 use crate::body::{RequestBody, Upload};
-use crate::callers::{Callers, RequestIds};
+use crate::callers::RequestIds;
 use crate::control::Shared;
 use crate::documents::{self, Found};
 use crate::headers::{self, ClientView, Trust};
@@ -49,7 +49,6 @@ pub struct Gateway {
     upstreams: Rc<Upstreams>,
     ledger: Rc<Ledger>,
     streams: Rc<Streams>,
-    callers: Callers,
     uses: admission::Uses,
     ids: RequestIds,
 }
@@ -66,7 +65,6 @@ impl Gateway {
                 access,
             }),
             streams: Rc::default(),
-            callers: Callers::default(),
             uses: admission::Uses::default(),
             ids: RequestIds::default(),
         }
@@ -196,9 +194,7 @@ impl Gateway {
     ) -> Result<Response<Content>, Rejection> {
         let stamp = Stamp {
             request_id: recorder.record.request_id.clone(),
-            caller: principal
-                .token()
-                .map(|token| self.callers.facts(token, &self.shared.labels)),
+            caller: principal.token().map(|token| &**token),
             host: errand.host(),
             target: errand
                 .target()

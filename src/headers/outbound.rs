@@ -9,7 +9,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use super::client::{
     ClientView, X_FORWARDED_FOR, X_FORWARDED_HOST, X_FORWARDED_PROTO, X_REQUEST_ID,
 };
-use super::fields::{append, fields, head_like, list, remove_named, set, set_text};
+use super::fields::{append, fields, head_like, list, remove_named, set, set_text, text_value};
 use super::names::{Inbound, are_twins, inbound};
 use super::rules::Rules;
 use super::trailers::announced;
@@ -60,12 +60,12 @@ impl fmt::Debug for Credential {
 /// Who was authenticated. What is not there is not sent.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Identity<'a> {
-    /// `X-Plugway-Principal`
-    pub principal: Option<&'a HeaderValue>,
-    /// `X-Plugway-Token`
-    pub token: Option<&'a HeaderValue>,
-    /// `X-Plugway-Level`
-    pub level: Option<&'a HeaderValue>,
+    /// `X-Plugway-Principal`; text of any kind.
+    pub principal: Option<&'a str>,
+    /// `X-Plugway-Token`; text of any kind.
+    pub token: Option<&'a str>,
+    /// `X-Plugway-Level`; ASCII.
+    pub level: Option<&'static str>,
 }
 
 /// What is known of one request.
@@ -101,16 +101,17 @@ pub fn outbound(client: &HeaderMap, out: &Outbound<'_>) -> HeaderMap {
         remove_named(&mut head, value);
     }
     forwarded(&mut head, out.client);
+    let who = &out.identity;
     let identity = [
-        (&X_PLUGWAY_PRINCIPAL, out.identity.principal),
-        (&X_PLUGWAY_TOKEN, out.identity.token),
-        (&X_PLUGWAY_LEVEL, out.identity.level),
-        (&X_PLUGWAY_PLUGIN, Some(&out.policy.plugin)),
-        (&X_REQUEST_ID, Some(out.request_id)),
+        (&X_PLUGWAY_PRINCIPAL, who.principal.map(text_value)),
+        (&X_PLUGWAY_TOKEN, who.token.map(text_value)),
+        (&X_PLUGWAY_LEVEL, who.level.map(HeaderValue::from_static)),
+        (&X_PLUGWAY_PLUGIN, Some(out.policy.plugin.clone())),
+        (&X_REQUEST_ID, Some(out.request_id.clone())),
     ];
     for (name, value) in identity {
         if let Some(value) = value {
-            set(&mut head, name, value.clone());
+            set(&mut head, name, value);
         }
     }
     out.policy.rules.apply(&mut head);

@@ -10,7 +10,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::record::{Caller, Target};
+use super::record::Target;
 
 /// The registry of all names that a metric can carry. One per process.
 #[derive(Debug)]
@@ -39,6 +39,18 @@ impl SeriesId {
 /// A service token, as counters know it. `default()`: `other`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct TokenId(pub(super) u32);
+
+impl TokenId {
+    /// To be kept beside the token.
+    pub fn number(self) -> u32 {
+        self.0
+    }
+
+    /// What was kept.
+    pub fn of_number(number: u32) -> Self {
+        Self(number)
+    }
+}
 
 /// A listener, as counters know it. `default()`: `other`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -108,24 +120,6 @@ impl Labels {
             operation: operation.map(Arc::from),
             path: path.map(Arc::from),
             series: self.operation(plugin, operation.unwrap_or_default()),
-        })
-    }
-
-    /// Who a request can be recorded under, made once when a token enters the table. `level` is
-    /// `service`, `user`, `admin`, `anonymous` or `upstream`; only `service` gets a series.
-    pub fn caller(
-        &self,
-        token: Option<&str>,
-        name: Option<&str>,
-        level: &'static str,
-    ) -> Arc<Caller> {
-        Arc::new(Caller {
-            token: token.map(Arc::from),
-            name: name.map(Arc::from),
-            level,
-            series: token
-                .filter(|_| level == "service")
-                .map(|id| self.token(id)),
         })
     }
 
@@ -267,23 +261,5 @@ mod tests {
             PluginId(OTHER_PLUGIN),
             labels.operation("one more", "x").plugin()
         );
-    }
-
-    #[test]
-    fn only_a_service_token_has_a_series() {
-        let labels = Labels::new();
-        assert!(
-            labels
-                .caller(Some("pls_1"), Some("chatgpt"), "service")
-                .series
-                .is_some()
-        );
-        assert!(
-            labels
-                .caller(Some("plu_1"), Some("ann"), "user")
-                .series
-                .is_none()
-        );
-        assert!(labels.caller(None, None, "anonymous").series.is_none());
     }
 }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU32, AtomicU64, Ordering};
 
 use jiff::Timestamp;
 use jiff::tz::Offset;
@@ -202,6 +202,8 @@ pub struct TokenShared {
     last_use: [LastUse; 2],
     /// What was used of its limits, with either secret.
     pub(super) usage: Usage,
+    /// See [`Self::number`]; one more than it, and 0 if nobody asked yet.
+    number: AtomicU32,
 }
 
 /// When a secret was used last, and from where. Of two uses in the same moment either may leave
@@ -285,6 +287,18 @@ impl TokenShared {
         let minute = previous.minute.swap(minute, Ordering::Relaxed);
         current.network.store(network, Ordering::Relaxed);
         current.minute.store(minute, Ordering::Release);
+    }
+
+    /// The number that counters know the token by. It is asked for once and kept here, beside what
+    /// every request looks at: to find it takes a lock.
+    pub fn number(&self, find: impl FnOnce() -> u32) -> u32 {
+        if let Some(number) = self.number.load(Ordering::Relaxed).checked_sub(1) {
+            return number;
+        }
+        let number = find();
+        let kept = number.saturating_add(1);
+        self.number.store(kept, Ordering::Relaxed);
+        number
     }
 
     /// The last use of one secret.
@@ -425,6 +439,15 @@ mod tests {
         shared.restore_use(Slot::Current, 29_000_001, None);
         let second = Timestamp::from_second(29_000_001 * 60).unwrap();
         assert_eq!(shared.last_use(Slot::Current), Some((second, None)));
+    }
+
+    #[test]
+    fn the_number_of_counters_is_asked_for_once() {
+        let shared = TokenShared::default();
+        assert_eq!(shared.number(|| 0), 0);
+        assert_eq!(shared.number(|| panic!("asked again")), 0);
+        shared.rotated();
+        assert_eq!(shared.number(|| panic!("asked again")), 0);
     }
 
     /// Many uses in the first second of a minute: one of them is the first.

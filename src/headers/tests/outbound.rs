@@ -55,9 +55,9 @@ pub(super) fn send(
             policy,
             client: view,
             identity: Identity {
-                principal: Some(&HeaderValue::from_static("alice")),
-                token: Some(&HeaderValue::from_static("plu_ab12cd34")),
-                level: Some(&HeaderValue::from_static("user")),
+                principal: Some("alice"),
+                token: Some("plu_ab12cd34"),
+                level: Some("user"),
             },
             request_id: &HeaderValue::from_static("r1"),
             host: &HeaderValue::from_static("api.internal:8000"),

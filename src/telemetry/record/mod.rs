@@ -16,7 +16,7 @@ use super::labels::{SeriesId, TokenId};
 ///
 /// Made when the request head is there, filled on its way, written and counted once. Filling it
 /// allocates nothing: what comes from the configuration or the token table is shared
-/// ([`Target`], [`Caller`]), the rest is static or small.
+/// ([`Target`], the texts of a [`Caller`]), the rest is static or small.
 #[derive(Debug, Clone)]
 pub struct Record {
     /// When the request head was there.
@@ -34,7 +34,7 @@ pub struct Record {
     /// Plugin and operation, as far as they were found.
     pub target: Option<Arc<Target>>,
     /// Who was authenticated, if anyone was.
-    pub caller: Option<Arc<Caller>>,
+    pub caller: Option<Caller>,
     /// Which of the token's secrets was presented: `current` or `previous`.
     pub slot: Option<&'static str>,
     /// Status of the response; `None` when the client left before its head.
@@ -73,8 +73,8 @@ pub struct Target {
     pub series: SeriesId,
 }
 
-/// A principal. Shared by all its requests; made by [`Labels::caller`](super::Labels::caller).
-#[derive(Debug)]
+/// A principal.
+#[derive(Debug, Clone)]
 pub struct Caller {
     /// The token's id, never the token.
     pub token: Option<Arc<str>>,
@@ -82,7 +82,8 @@ pub struct Caller {
     pub name: Option<Arc<str>>,
     /// `service`, `user`, `admin`, `anonymous` or `upstream`.
     pub level: &'static str,
-    /// What counters know the token by, when it is a service token.
+    /// What counters know the token by, when it is a service token: one for each person would grow
+    /// without end.
     pub series: Option<TokenId>,
 }
 
@@ -146,7 +147,7 @@ impl Record {
     /// known is left out. Durations are in milliseconds.
     pub fn write_json(&self, out: &mut Vec<u8>) {
         let target = self.target.as_deref();
-        let caller = self.caller.as_deref();
+        let caller = self.caller.as_ref();
         let _ = write!(out, "{{\"time\":\"{:.3}\"", self.started);
         text(out, "message", Some("request"));
         text(out, "request_id", Some(&lossy(&self.request_id)));
@@ -212,7 +213,7 @@ impl Record {
                 let _ = write!(out, ".{}", word(operation));
             }
         }
-        if let Some(caller) = self.caller.as_deref() {
+        if let Some(caller) = self.caller.as_ref() {
             let who = caller.name.as_deref().or(caller.token.as_deref());
             let _ = write!(out, " {}:{}", caller.level, word(who.unwrap_or("-")));
         }

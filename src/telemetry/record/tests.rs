@@ -8,13 +8,26 @@ use serde_json::Value;
 use super::super::Labels;
 use super::*;
 
+/// A token that is called so.
+fn caller(text: &str, level: &'static str) -> Caller {
+    Caller {
+        token: Some(text.into()),
+        name: Some(text.into()),
+        level,
+        series: None,
+    }
+}
+
 /// A request that has everything.
 fn full() -> Record {
     let labels = Labels::new();
     let mut record = bare("GET");
     record.tls = true;
     record.target = Some(labels.target("todo", Some("getTodo"), Some("/todos/{id}")));
-    record.caller = Some(labels.caller(Some("pls_ab12cd34"), Some("chatgpt"), "service"));
+    record.caller = Some(Caller {
+        name: Some("chatgpt".into()),
+        ..caller("pls_ab12cd34", "service")
+    });
     record.slot = Some("previous");
     record.status = Some(StatusCode::OK);
     record.upstream_status = Some(StatusCode::OK);
@@ -119,7 +132,7 @@ fn names_cannot_forge_a_line() {
     let mut record = full();
     record.method = Method::from_bytes(b"G|'`~!#$%&*+-.^_").unwrap();
     record.target = Some(labels.target(hostile, Some(hostile), Some(hostile)));
-    record.caller = Some(labels.caller(Some(hostile), Some(hostile), "service"));
+    record.caller = Some(caller(hostile, "service"));
     record.request_id = HeaderValue::from_bytes(b"\"},{\"\xff\xc2\x9b").unwrap();
     check_one_line(&record);
     let read: Value = serde_json::from_str(&json(&record)).unwrap();
@@ -162,7 +175,7 @@ proptest! {
         let labels = Labels::new();
         let mut record = full();
         record.target = Some(labels.target(&name, Some(&name), Some(&name)));
-        record.caller = Some(labels.caller(Some(&name), Some(&name), "user"));
+        record.caller = Some(caller(&name, "user"));
         record.request_id = HeaderValue::from_bytes(&id).unwrap();
         check_one_line(&record);
     }
