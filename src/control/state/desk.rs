@@ -385,7 +385,7 @@ impl Desk {
             }
         }
         if self.uses.due().is_some_and(|due| due <= now) {
-            self.flush(now);
+            self.write_uses(now, uses::write_piece);
         }
     }
 
@@ -422,15 +422,20 @@ impl Desk {
         }
     }
 
-    /// Notes that a token is in use, to be written within a minute.
+    /// Notes that a token is in use, to be written with others, see [`uses`].
     pub(in crate::control) fn used(&mut self, token: &Arc<Token>, now: Timestamp) {
-        self.uses.note(token, now);
+        self.uses.note(&token.id, &token.shared, now);
     }
 
     /// Writes the last uses that are not written yet.
     pub(in crate::control) fn flush(&mut self, now: Timestamp) {
+        self.write_uses(now, uses::flush);
+    }
+
+    /// All of them or a piece.
+    fn write_uses(&mut self, now: Timestamp, write: impl FnOnce(&mut Self, Timestamp)) {
         if self.db.is_open() {
-            uses::flush(self, now);
+            write(self, now);
         } else {
             // Where there is no database the tokens themselves remember it, and nothing else does.
             let later = self.db.error().is_some();
