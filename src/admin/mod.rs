@@ -7,6 +7,7 @@
 mod generations;
 mod lines;
 mod peer;
+mod serve;
 mod tokens;
 
 use axum::extract::{Request, State};
@@ -20,6 +21,7 @@ use serde_json::{Value, json};
 use tokio::sync::{mpsc, oneshot};
 
 pub use peer::{Authenticate, NotAdmin, user_name};
+use serve::Bounds;
 
 use crate::tokens::{Done, Fault, Flow, Look, Order, Who};
 
@@ -116,17 +118,14 @@ const METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-
 pub async fn serve(
     listener: std::os::unix::net::UnixListener,
     commands: Commands,
-    stop: impl Future<Output = ()> + Send + 'static,
+    stop: impl Future<Output = ()>,
 ) -> std::io::Result<()> {
-    let routes = api(commands.clone())
-        .layer(middleware::from_fn(peer::by_user))
-        .merge(health())
-        .with_state(commands)
-        .into_make_service_with_connect_info::<peer::Peer>();
+    let by_user = middleware::from_fn(peer::by_user);
+    let api = api(commands.clone()).layer(by_user);
+    let routes = api.merge(health()).with_state(commands);
     let listener = tokio::net::UnixListener::from_std(listener)?;
-    axum::serve(listener, routes)
-        .with_graceful_shutdown(stop)
-        .await
+    serve::serve(listener, routes, Bounds::UNIX, stop).await;
+    Ok(())
 }
 
 /// Serves the admin API over TCP until `stop`: to holders of an admin token, and to nobody else.
@@ -134,7 +133,7 @@ pub async fn serve_tcp(
     listener: std::net::TcpListener,
     commands: Commands,
     authenticate: Authenticate,
-    stop: impl Future<Output = ()> + Send + 'static,
+    stop: impl Future<Output = ()>,
 ) -> std::io::Result<()> {
     let guard = middleware::from_fn_with_state(authenticate, peer::by_token);
     let routes = api(commands.clone())
@@ -142,25 +141,23 @@ pub async fn serve_tcp(
         .merge(health())
         .with_state(commands);
     let listener = tokio::net::TcpListener::from_std(listener)?;
-    axum::serve(listener, routes)
-        .with_graceful_shutdown(stop)
-        .await
+    serve::serve(listener, routes, Bounds::TCP, stop).await;
+    Ok(())
 }
 
 /// Serves the metrics page until `stop`.
 pub async fn serve_metrics(
     listener: std::net::TcpListener,
     commands: Commands,
-    stop: impl Future<Output = ()> + Send + 'static,
+    stop: impl Future<Output = ()>,
 ) -> std::io::Result<()> {
     let routes = Router::new()
         .route("/metrics", get(metrics))
         .merge(health())
         .with_state(commands);
     let listener = tokio::net::TcpListener::from_std(listener)?;
-    axum::serve(listener, routes)
-        .with_graceful_shutdown(stop)
-        .await
+    serve::serve(listener, routes, Bounds::TCP, stop).await;
+    Ok(())
 }
 
 /// What only admins may ask for.
@@ -186,12 +183,15 @@ async fn whole(request: Request, next: Next) -> Response {
     let (most, detail) = if imports {
         (
             tokens::IMPORT,
-            "the body is larger than 512 MiB, or was cut",
+            "the body is larger than 512 MiB, was cut, or stood still",
         )
     } else {
-        (BODY, "the body is larger than 2 MiB, or was cut")
+        (
+            BODY,
+            "the body is larger than 2 MiB, was cut, or stood still",
+        )
     };
-    if let Ok(bytes) = axum::body::to_bytes(body, most).await {
+    if let Some(bytes) = serve::taken(body, most, serve::BODY_IDLE).await {
         return next.run(Request::from_parts(head, bytes.into())).await;
     }
     let problem = Problem::new(StatusCode::BAD_REQUEST, "invalid_request", detail);

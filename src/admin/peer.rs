@@ -3,32 +3,29 @@
 use std::fs;
 use std::sync::Arc;
 
-use axum::extract::connect_info::Connected;
 use axum::extract::{ConnectInfo, Request, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use axum::serve::IncomingStream;
-use tokio::net::UnixListener;
+use tokio::net::UnixStream;
 
 use super::{Problem, closing};
 use crate::tokens::{Plugins, Who};
 
 /// A process on this machine, by its user (`SO_PEERCRED`, unix(7)).
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Peer {
     user: Option<u32>,
 }
 
-impl Connected<IncomingStream<'_, UnixListener>> for Peer {
-    fn connect_info(stream: IncomingStream<'_, UnixListener>) -> Self {
+impl Peer {
+    /// The other end of a connection.
+    pub(super) fn of(stream: &UnixStream) -> Self {
         Self {
-            user: stream.io().peer_cred().ok().map(|peer| peer.uid()),
+            user: stream.peer_cred().ok().map(|peer| peer.uid()),
         }
     }
-}
 
-impl Peer {
     /// For the audit.
     fn name(self) -> Arc<str> {
         let Some(id) = self.user else {
@@ -73,8 +70,17 @@ pub type Authenticate = Arc<dyn Fn(&[u8]) -> Result<Who, NotAdmin> + Send + Sync
 
 /// Why a credential opens nothing here. Its `Display` is for its holder.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct NotAdmin(pub String);
+pub enum NotAdmin {
+    /// It is wrong, in these words.
+    #[error("{0}")]
+    Refused(String),
+    /// It is one wrong credential too many from there.
+    #[error("Too many wrong credentials came from here: try again in {seconds} s.")]
+    TooMany {
+        /// After how many seconds another one may come.
+        seconds: u64,
+    },
+}
 
 /// Whoever holds an admin token may do what it is for.
 pub(super) async fn by_token(
@@ -99,7 +105,15 @@ pub(super) async fn by_token(
             request.extensions_mut().insert(who);
             next.run(request).await
         }
-        Err(reason) => refused("invalid_token", &reason.to_string()),
+        Err(reason @ NotAdmin::Refused(_)) => refused("invalid_token", &reason.to_string()),
+        Err(reason @ NotAdmin::TooMany { seconds }) => {
+            let status = StatusCode::TOO_MANY_REQUESTS;
+            let problem = Problem::new(status, "rate_limited", &reason.to_string());
+            let mut response = closing(problem.into_response());
+            let fields = response.headers_mut();
+            fields.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+            response
+        }
     }
 }
 

@@ -154,6 +154,7 @@ impl App {
             descriptors: usize::try_from(descriptors).unwrap_or(usize::MAX),
             stop: stop.clone(),
             shared: Arc::clone(&shared),
+            failed_auth: Arc::default(),
         };
         let mut watch = Watch::new();
         if let Source::File(path) = &source {
@@ -453,6 +454,7 @@ pub fn rehearse(source: Source) -> anyhow::Result<(Option<crate::snapshot::Snaps
             descriptors: usize::MAX,
             stop: CancellationToken::new(),
             shared: Arc::clone(&shared),
+            failed_auth: Arc::default(),
         };
         let mut control = Control::new(source, world, shared).map_err(anyhow::Error::msg)?;
         loop {

@@ -1,15 +1,15 @@
 //! The real edges, as control sees them.
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::rc::Rc;
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use tokio_util::sync::CancellationToken;
 
 use crate::access;
 use crate::admin;
-use crate::config::{Limits, ListenerKind, Log};
+use crate::config::{Limits, ListenerKind, Log, Rate};
 use crate::control::{Edges, Fetched, Fetching, Listening, Order, Shared};
 use crate::network::Network;
 use crate::server::{self, Bound, Workers};
@@ -35,6 +35,8 @@ pub(super) struct World {
     pub(super) descriptors: usize,
     pub(super) stop: CancellationToken,
     pub(super) shared: Arc<Shared>,
+    /// `limits.failed_auth` as it holds now, for who speaks to control itself.
+    pub(super) failed_auth: Arc<Mutex<Option<Rate>>>,
 }
 
 impl std::fmt::Debug for World {
@@ -87,7 +89,7 @@ impl Edges for World {
             let (kind, asked, address) = (bound.kind, bound.asked, bound.address);
             self.own.push((kind, asked, address, stop.clone()));
             let commands = self.commands.clone();
-            let authenticate = authenticate(&self.shared);
+            let authenticate = authenticate(&self.shared, &self.failed_auth);
             tokio::task::spawn_local(async move {
                 let stop = stop.cancelled_owned();
                 let served = if kind == ListenerKind::Admin {
@@ -150,6 +152,7 @@ impl Edges for World {
     fn configure(&self, limits: &Limits, log: Log) {
         (self.log)(log);
         self.access.configure(log);
+        *locked(&self.failed_auth) = limits.failed_auth;
         if let Some(workers) = &self.workers {
             workers.limit_connections(self.connections(limits));
         }
@@ -187,37 +190,55 @@ fn is_own(kind: ListenerKind) -> bool {
     matches!(kind, ListenerKind::Metrics | ListenerKind::Admin)
 }
 
-/// Who holds a secret, for the admin API over TCP.
-fn authenticate(shared: &Arc<Shared>) -> admin::Authenticate {
-    let shared = Arc::clone(shared);
+/// One that panicked with it left a rate all the same.
+fn locked(rate: &Mutex<Option<Rate>>) -> MutexGuard<'_, Option<Rate>> {
+    rate.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Only this machine's own addresses are listened on.
+const HERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+
+/// Who holds a secret, for the admin API over TCP. Wrong ones are counted with those of the data
+/// path; a right one is never refused for them.
+fn authenticate(shared: &Arc<Shared>, rate: &Arc<Mutex<Option<Rate>>>) -> admin::Authenticate {
+    let (shared, rate) = (Arc::clone(shared), Arc::clone(rate));
     Arc::new(move |secret| {
-        let now = jiff::Timestamp::now();
-        let refused = |reason: &str| admin::NotAdmin(reason.to_owned());
-        let token = shared.tokens.get(&Fingerprint::of(secret));
-        let token = token.ok_or_else(|| refused("The token is not known."))?;
-        match (token.status(now), token.level) {
-            (Status::Ended(reason), _) => {
-                Err(refused(&format!("The token is not valid: {reason}.")))
+        admin_of(&shared, secret).map_err(|reason| {
+            let rate = *locked(&rate);
+            let network = Network::of(HERE);
+            let count = |rate| shared.failures.count(network, rate, Instant::now());
+            match rate.map(count) {
+                Some(Err(wait)) => admin::NotAdmin::TooMany {
+                    seconds: wait.as_secs() + 1,
+                },
+                _ => admin::NotAdmin::Refused(reason),
             }
-            (Status::Live, Level::Admin) => {
-                // Only this machine's own addresses are listened on.
-                let here = Ipv4Addr::LOCALHOST.into();
-                let limits = token.limits.as_ref();
-                if limits.is_some_and(|limits| !limits.admit(here)) {
-                    return Err(refused("The token is not for use from this network."));
-                }
-                let network = Network::of(here);
-                if token.shared.used(token.slot, now, network) {
-                    let _ = shared.uses.send(vec![Arc::clone(&token)]);
-                }
-                Ok(Who {
-                    by: Arc::clone(&token.id),
-                    plugins: token.plugins.clone(),
-                })
-            }
-            (Status::Live, Level::Service | Level::User) => Err(refused(
-                "This is no admin token: `plugway token create --level admin` makes one.",
-            )),
-        }
+        })
     })
+}
+
+/// The admin that a secret belongs to, or why it is none.
+fn admin_of(shared: &Shared, secret: &[u8]) -> Result<Who, String> {
+    let now = jiff::Timestamp::now();
+    let token = shared.tokens.get(&Fingerprint::of(secret));
+    let token = token.ok_or("The token is not known.")?;
+    match (token.status(now), token.level) {
+        (Status::Ended(reason), _) => Err(format!("The token is not valid: {reason}.")),
+        (Status::Live, Level::Admin) => {
+            let limits = token.limits.as_ref();
+            if limits.is_some_and(|limits| !limits.admit(HERE)) {
+                return Err("The token is not for use from this network.".to_owned());
+            }
+            if token.shared.used(token.slot, now, Network::of(HERE)) {
+                let _ = shared.uses.send(vec![Arc::clone(&token)]);
+            }
+            Ok(Who {
+                by: Arc::clone(&token.id),
+                plugins: token.plugins.clone(),
+            })
+        }
+        (Status::Live, Level::Service | Level::User) => Err(
+            "This is no admin token: `plugway token create --level admin` makes one.".to_owned(),
+        ),
+    }
 }

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import select
 import stat
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
+from socket import create_connection, socket as Connection
 
 import httpx
 import plugway
@@ -342,3 +345,45 @@ def test_the_address_can_be_changed(world: World, tcp):
     where = eventually(lambda: kinds().get("admin"))
     headers = {"Authorization": f"Bearer {made.secret}"}
     assert httpx.get(f"http://{where}/status", headers=headers, trust_env=False).status_code == 200
+
+
+def test_wrong_secrets_are_limited_and_right_ones_are_not(world: World, tcp):
+    world.start(BOTH | {"limits": {"failed_auth": "3/min"}})
+    made = Desk(world, True).create("ops", public=("--level", "admin", "--plugin", "*"))
+    with httpx.Client(base_url="http://{}:{}".format(*world.gateway.address("admin")), trust_env=False) as client:
+        got = [client.get("/status", headers={"Authorization": f"Bearer {token('admin')}"}) for _ in range(4)]
+        assert [each.status_code for each in got] == [401, 401, 401, 429]
+        assert got[3].json()["code"] == "rate_limited" and 1 <= int(got[3].headers["retry-after"]) <= 20
+        assert client.get("/status").json()["code"] == "missing_token"
+    tcp(made.secret)("GET", "/status", 200)
+
+
+@pytest.mark.parametrize("kind", ["admin", "metrics"])
+def test_so_many_connections_and_no_more(world: World, kind: str):
+    world.start(BOTH | {"listen": BOTH["listen"] | {"metrics": "127.0.0.1:0"}})
+
+    def asked() -> Connection:
+        made = stack.enter_context(create_connection(world.gateway.address(kind), plugway.PATIENCE))
+        made.sendall(ASK)
+        return made
+
+    def answered(connection: Connection) -> None:
+        got = b""
+        while not got.endswith(b"ok\n"):
+            got += (piece := connection.recv(4096))
+            assert piece, got
+
+    with ExitStack() as stack:
+        connections = [asked() for _ in range(64)]
+        for each in connections:
+            answered(each)
+        waiting = asked()
+        for each in connections:
+            each.sendall(ASK)
+            answered(each)
+        assert not select.select([waiting], [], [], 0)[0]
+        connections[0].close()
+        answered(waiting)
+
+
+ASK = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
