@@ -426,6 +426,7 @@ impl<E: Edges> Control<E> {
             scopes: &self.shared.scopes,
             labels: &self.shared.labels,
             origins: &self.shared.origins,
+            kept: &self.kept,
             now,
             fly_app: self.fly_app.clone(),
             dev: matches!(self.source, Source::Text { dev: true, .. }),
@@ -459,6 +460,7 @@ impl<E: Edges> Control<E> {
     /// The swap. Nothing here can fail.
     fn publish(&mut self, snapshot: Arc<Snapshot>, tokens: declared::Next, added: Vec<E::Bound>) {
         self.generation = snapshot.generation;
+        self.kept.turn(&snapshot);
         self.since = Timestamp::now();
         self.alive
             .retain(|generation| generation.strong_count() > 0);

@@ -40,7 +40,7 @@ pub use watch::Watch;
 use crate::auth::Failures;
 use crate::config;
 use crate::problems::Problems;
-use crate::snapshot::{Origins, Published, Snapshot};
+use crate::snapshot::{Kept, Origins, Published, Snapshot};
 use crate::telemetry::{Gauges, Labels};
 use crate::tokens::{Fingerprint, ScopeLists, Token, TokenTable};
 use attempt::{Looked, Manner};
@@ -262,6 +262,8 @@ pub struct Control<E: Edges> {
     since: Timestamp,
     generation: u64,
     alive: Vec<Weak<Snapshot>>,
+    /// What does not have to be compiled again.
+    kept: Kept,
     reloads: BTreeMap<(&'static str, &'static str), u64>,
     last_success: bool,
     /// What has to be watched.
@@ -307,6 +309,7 @@ impl<E: Edges> Control<E> {
             since: now,
             generation: 0,
             alive: Vec::new(),
+            kept: Kept::default(),
             reloads: BTreeMap::new(),
             last_success: false,
             watched: Default::default(),

@@ -8,7 +8,7 @@ use super::dialect::{self, Dialect, LoadError};
 use super::{Bundled, Finding, Origins, Overlay};
 
 /// A document that can be loaded.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Prepared {
     /// `OpenAPI` 3.0 or 3.1, in one piece.
     pub document: Arc<Value>,

@@ -66,6 +66,16 @@ impl Place {
     }
 }
 
+/// Always: where something was written is no part of what it says. So whatever holds places can be
+/// compared by derived code, which forgets no field.
+impl PartialEq for Place {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl Eq for Place {}
+
 /// `path:line:column`, or the key where there is no text.
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

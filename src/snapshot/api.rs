@@ -2,9 +2,9 @@
 
 use std::collections::HashSet;
 
-use super::Material;
+use super::inputs::Around;
 use crate::config;
-use crate::openapi::{self, Api, LoadOptions, Override, OverridePart, Selection};
+use crate::openapi::{self, Api, LoadOptions, Override, OverridePart, Selection, Unmatched};
 use crate::problems::{Problems, closest};
 use crate::tokens::Selector;
 
@@ -86,10 +86,10 @@ fn check_overrides(
 pub(super) fn load(
     plugin: &config::Plugin,
     source: &super::ApiDocument,
-    material: &Material<'_>,
+    around: &Around<'_>,
     problems: &mut Problems,
 ) -> Api {
-    let strict = material.strict.at(&plugin.at, is_fetched(plugin));
+    let strict = around.strict.at(&plugin.at, is_fetched(plugin));
     let selection = Selection {
         include: plugin
             .openapi
@@ -112,7 +112,7 @@ pub(super) fn load(
     };
     let loaded = openapi::load_prepared(&source.prepared, &options);
     let hidden = |what: &str| {
-        let hiding = material.hiding.get(&plugin.name);
+        let hiding = around.hiding.get(&plugin.name);
         hiding.is_some_and(|hiding| hiding.contains(what))
     };
     check_overrides(plugin, &loaded, (strict, &hidden), problems);
@@ -124,6 +124,11 @@ pub(super) fn load(
         );
     }
     loaded
+}
+
+/// Whether something in it matches nothing: how severe that is depends on what changed last.
+pub(super) fn is_judged(api: &Api) -> bool {
+    !api.faults.is_empty() || api.unmatched != Unmatched::default()
 }
 
 /// What an author may have meant by a selector that names nothing: something of the same kind

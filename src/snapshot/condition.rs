@@ -28,6 +28,12 @@ impl Condition {
         self.ill.load(Relaxed)
     }
 
+    /// Nothing is known any more.
+    pub(super) fn forget(&self) {
+        self.contrary.store(0, Relaxed);
+        self.ill.store(false, Relaxed);
+    }
+
     /// Notes the outcome of a check. Whether it changed what is known.
     pub fn found(&self, good: bool, settings: &Health) -> bool {
         let ill = self.is_ill();

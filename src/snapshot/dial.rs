@@ -7,6 +7,7 @@ use http::{HeaderName, HeaderValue};
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, RootCertStore};
 
+use super::inputs::Patience;
 use super::{
     Checked, Credential, Origins, SecretText, Target, Targets, bundled_roots, roots_of, tls,
 };
@@ -17,7 +18,7 @@ use crate::problems::{Place, Problems};
 /// Where the requests of a plugin go.
 pub(super) fn targets(
     plugin: &config::Plugin,
-    limits: &config::Limits,
+    patience: Patience,
     (system, origins): (&Arc<RootCertStore>, &Origins),
     problems: &mut Problems,
 ) -> Option<Targets> {
@@ -25,7 +26,7 @@ pub(super) fn targets(
     // Authorities are read once for all of them: a file of them may be large.
     let tls = tls(plugin, system, problems)?;
     let targets =
-        servers.map(|server| target(plugin, server, limits, tls.as_ref(), origins, problems));
+        servers.map(|server| target(plugin, server, patience, tls.as_ref(), origins, problems));
     Targets::new(targets.collect::<Option<Vec<_>>>()?)
 }
 
@@ -75,7 +76,7 @@ fn tls(
 fn target(
     plugin: &config::Plugin,
     server: &config::Server,
-    limits: &config::Limits,
+    patience: Patience,
     tls: Option<&Arc<ClientConfig>>,
     origins: &Origins,
     problems: &mut Problems,
@@ -109,10 +110,10 @@ fn target(
         host_sent: None,
         tls,
         http2: upstream.scheme == Scheme::H2c,
-        connect: limits.upstream_connect,
+        connect: patience.connect,
         timeout: upstream.timeout,
         total: upstream.total,
-        idle: limits.upstream_idle,
+        idle: patience.idle,
         resolve: upstream.resolve,
         checked: checked(upstream, &key, origins),
         retries: upstream.retries,
@@ -216,7 +217,14 @@ pub fn dial(
     system: &Arc<RootCertStore>,
 ) -> Result<Targets, String> {
     let mut problems = Problems::new();
-    targets(plugin, limits, (system, &Origins::default()), &mut problems).ok_or_else(|| {
+    let patience = Patience::from(limits);
+    targets(
+        plugin,
+        patience,
+        (system, &Origins::default()),
+        &mut problems,
+    )
+    .ok_or_else(|| {
         problems
             .iter()
             .map(|problem| problem.message.clone())

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::openapi::{self, Finding, Prepared};
 
 /// An API's document, read, and what it says.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub struct ApiDocument {
     /// The document.
     pub prepared: Prepared,

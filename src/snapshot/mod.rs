@@ -8,6 +8,8 @@ mod condition;
 mod dial;
 mod document;
 mod fixed;
+mod inputs;
+mod kept;
 mod origin;
 mod papers;
 mod plugin;
@@ -29,6 +31,8 @@ pub use condition::{Checked, Condition};
 pub use dial::{credential, dial, dial_url};
 pub use document::{ApiDocument, Written};
 pub use fixed::Fixed;
+use inputs::{Around, Inputs};
+pub use kept::Kept;
 pub use origin::{Admission, Origin, Origins};
 pub use plugin::{Operation, Plugin, Public};
 pub use target::{Credential, SecretText, Target, Targets};
@@ -55,10 +59,14 @@ pub struct Snapshot {
     by_host: HashMap<Box<str>, usize>,
     /// The plugin that has no host names of its own, and so the listeners' addresses.
     unnamed: Option<usize>,
+    /// The same plugins, with what they were compiled from.
+    made: Vec<Arc<kept::Made>>,
     /// For the listeners.
     pub tls: Option<Arc<rustls::ServerConfig>>,
     /// The certificates that are served.
     pub certificates: Vec<CertificateFacts>,
+    /// Both, with what they were made of.
+    served: tls::Served,
     /// Bounds.
     pub limits: Arc<Limits>,
     /// Whose forwarding headers are believed.
@@ -84,6 +92,8 @@ pub struct Material<'a> {
     pub labels: &'a Labels,
     /// What the process knows of upstreams.
     pub origins: &'a Origins,
+    /// What was compiled already.
+    pub kept: &'a Kept,
     /// The current time.
     pub now: jiff::Timestamp,
     /// `$FLY_APP_NAME`
@@ -126,6 +136,19 @@ impl Strict {
 /// Per plugin: its API, or why it is not there yet.
 pub type Apis = HashMap<String, Result<Arc<ApiDocument>, String>>;
 
+impl Material<'_> {
+    /// What compiling a plugin uses of it beside its inputs.
+    fn around(&self) -> Around<'_> {
+        Around {
+            labels: self.labels,
+            origins: self.origins,
+            scopes: self.scopes,
+            strict: &self.strict,
+            hiding: &self.hiding,
+        }
+    }
+}
+
 impl Snapshot {
     /// Compiles. `None` when there are problems; warnings do not stop it.
     pub fn compile(
@@ -133,13 +156,16 @@ impl Snapshot {
         material: &Material<'_>,
         problems: &mut Problems,
     ) -> Option<Self> {
-        let (tls, certificates) = tls::server_config(
+        let served = tls::server_config(
             &config.certificates,
             material.tickets,
+            &material.kept.served,
             material.now,
             problems,
         );
-        let mut plugins = Vec::new();
+        let certificates = served.facts();
+        let around = material.around();
+        let mut made = Vec::new();
         let mut by_host = HashMap::new();
         let mut unnamed = None;
         for (index, plugin) in config.plugins.iter().enumerate() {
@@ -159,8 +185,10 @@ impl Snapshot {
                 }
                 by_host.insert(host.into_boxed_str(), index);
             }
-            plugins.extend(plugin::compile(&config, plugin, material, problems).map(Arc::new));
+            let inputs = Inputs::of(&config, plugin, material);
+            made.extend(material.kept.make(inputs, &around, problems).map(Arc::new));
         }
+        let plugins: Vec<_> = made.iter().map(|made| Arc::clone(&made.plugin)).collect();
         check_scopes(&config, &plugins, material, problems);
         if !material.stored_tokens {
             check_callers(&config, problems);
@@ -176,7 +204,9 @@ impl Snapshot {
             plugins,
             by_host,
             unnamed,
-            tls,
+            made,
+            tls: served.config.clone(),
+            served,
             certificates,
             limits,
             trusted_proxies,

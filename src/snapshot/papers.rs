@@ -5,21 +5,21 @@ use std::fmt::Write as _;
 
 use bytes::Bytes;
 
-use super::{Material, Operation};
-use crate::config::{self, Config};
+use super::Operation;
+use super::inputs::Inputs;
+use crate::config;
 use crate::documents::{self, Documents, OpenApiTexts};
 use crate::openapi::{self, Api, InfoOverrides, PublishOptions};
 use crate::problems::{Place, Problems};
 
 /// Compiles them, with what is missing or too long.
 pub(super) fn documents(
-    plugin: &config::Plugin,
+    inputs: &Inputs,
     api: Option<&Api>,
     manifest: Option<&openapi::Value>,
-    config: &Config,
-    material: &Material<'_>,
     problems: &mut Problems,
 ) -> Documents {
+    let plugin = &inputs.plugin;
     let texts = api
         .filter(|_| plugin.publish.openapi)
         .map(|api| texts(plugin, api));
@@ -28,12 +28,12 @@ pub(super) fn documents(
         info: api.map(|api| &api.info),
         upstream_manifest: manifest,
         openapi: texts.as_ref(),
-        links_page: material.dev,
+        links_page: inputs.dev,
     });
     for problem in found {
         problems.push(problem);
     }
-    documents.prepare(&origins(plugin, config, material));
+    documents.prepare(&origins(inputs));
     documents
 }
 
@@ -68,28 +68,24 @@ fn texts(plugin: &config::Plugin, api: &Api) -> OpenApiTexts {
 }
 
 /// The origins that are known beforehand, the canonical one first.
-fn origins(plugin: &config::Plugin, config: &Config, material: &Material<'_>) -> Vec<String> {
+fn origins(inputs: &Inputs) -> Vec<String> {
+    let plugin = &inputs.plugin;
     let mut origins: Vec<String> = plugin.public_url.iter().cloned().collect();
     let mut hosts = plugin.hosts.clone();
     if hosts.is_empty() && origins.is_empty() {
-        hosts.extend(
-            material
-                .fly_app
-                .as_ref()
-                .map(|app| format!("{app}.fly.dev")),
-        );
+        hosts.extend(inputs.fly_app.as_ref().map(|app| format!("{app}.fly.dev")));
         hosts.push("localhost".to_owned());
     }
     for host in hosts {
         origins.push(format!("https://{host}"));
-        let with_ports = |scheme: &str, addresses: &[std::net::SocketAddr]| -> Vec<String> {
-            addresses
+        let with_ports = |scheme: &str, ports: &[u16]| -> Vec<String> {
+            ports
                 .iter()
-                .map(|address| format!("{scheme}://{host}:{}", address.port()))
+                .map(|port| format!("{scheme}://{host}:{port}"))
                 .collect()
         };
-        origins.extend(with_ports("https", &config.listen.https));
-        origins.extend(with_ports("http", &config.listen.http));
+        origins.extend(with_ports("https", &inputs.https));
+        origins.extend(with_ports("http", &inputs.http));
     }
     let mut seen = HashSet::new();
     origins.retain(|origin| seen.insert(origin.clone()));

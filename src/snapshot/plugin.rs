@@ -3,9 +3,10 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use super::{Credential, Fixed, Material, Targets, Written, api, dial, papers, prefix};
+use super::inputs::{Around, Inputs};
+use super::{Credential, Fixed, Targets, Written, api, dial, papers, prefix};
 use crate::auth::Policy;
-use crate::config::{self, Config, DocumentAccess, Require};
+use crate::config::{self, DocumentAccess, Require};
 use crate::documents::Documents;
 use crate::headers::{self, Authority, Cors, Rules};
 use crate::openapi::{self, Api, Finding};
@@ -186,31 +187,30 @@ pub struct Operation {
     pub record: Arc<telemetry::Target>,
 }
 
-/// Compiles a plugin, its problems beside it.
+/// Compiles a plugin, its problems beside it. With it comes whether one of them would be of
+/// another severity at another time.
 pub(super) fn compile(
-    config: &Config,
-    plugin: &config::Plugin,
-    material: &Material<'_>,
+    inputs: &Inputs,
+    around: &Around<'_>,
     problems: &mut Problems,
-) -> Option<Plugin> {
-    let known = (material.system_roots, material.origins);
-    let targets = dial::targets(plugin, &config.limits, known, problems)?;
-    let (source, unavailable) = source(plugin, material);
-    let loaded = source.map(|source| api::load(plugin, source, material, problems));
+) -> Option<(Plugin, bool)> {
+    let plugin = &inputs.plugin;
+    let known = (&inputs.system_roots.0, around.origins);
+    let targets = dial::targets(plugin, inputs.patience, known, problems)?;
+    let (source, unavailable) = match &inputs.api {
+        Ok(document) => (Some(document), None),
+        Err(reason) => (None, Some(reason.clone())),
+    };
+    let loaded = source.map(|source| api::load(plugin, source, around, problems));
+    let judged = loaded.as_ref().is_some_and(api::is_judged);
     let hides = loaded.as_ref().map(|api| api::hides(plugin, api));
     let name: Arc<str> = Arc::from(plugin.name.as_str());
     let callable = loaded.as_ref().map_or_else(Callable::nothing, |api| {
-        let guarded = config.limits.response_chars > 0;
-        callable((plugin, guarded), api, material, problems)
+        let guarded = inputs.response_chars > 0;
+        callable((plugin, guarded), api, around, problems)
     });
-    let documents = papers::documents(
-        plugin,
-        loaded.as_ref(),
-        source.and_then(|source| source.manifest.as_ref()),
-        config,
-        material,
-        problems,
-    );
+    let manifest = source.and_then(|source| source.manifest.as_ref());
+    let documents = papers::documents(inputs, loaded.as_ref(), manifest, problems);
     papers::shadowed(plugin, &documents, &callable.operations, problems);
     let credential = credential(plugin);
     let policy = policy(plugin, problems)?;
@@ -218,7 +218,7 @@ pub(super) fn compile(
         .display_name
         .clone()
         .or_else(|| loaded.and_then(|api| api.info.title));
-    Some(Plugin {
+    let compiled = Plugin {
         require: plugin.auth.require,
         documents_need_token: plugin.documents == DocumentAccess::Token,
         open_paths: plugin.files.keys().cloned().collect(),
@@ -226,21 +226,18 @@ pub(super) fn compile(
         router: callable.router,
         operations: callable.operations,
         forward_unpublished: plugin.openapi.forward_unpublished,
-        record: material.labels.target(&name, None, None),
+        record: around.labels.target(&name, None, None),
         scopes: callable.scopes,
         cors: Cors::new(&plugin.cors_origins),
-        refuse_foreign_origins: material.dev && plugin.auth.require == Require::None,
-        private_network: material.dev,
+        refuse_foreign_origins: inputs.dev && plugin.auth.require == Require::None,
+        private_network: inputs.dev,
         outbound: outbound(plugin, &policy, &credential, problems)?,
-        response_chars: config.limits.response_chars,
+        response_chars: inputs.response_chars,
         response_rules: rules(plugin, "response", &plugin.headers.response, problems)?,
         credential,
         base_path: plugin.upstream.base_path.clone(),
         public: plugin.public_url.as_deref().and_then(Public::of),
-        fly_host: material
-            .fly_app
-            .as_ref()
-            .map(|app| format!("{app}.fly.dev")),
+        fly_host: inputs.fly_app.as_ref().map(|app| format!("{app}.fly.dev")),
         document_is_fetched: api::is_fetched(plugin),
         hides: hides.unwrap_or_default(),
         source: source.cloned(),
@@ -250,19 +247,8 @@ pub(super) fn compile(
         policy,
         title: title.unwrap_or_else(|| plugin.name.clone()),
         name,
-    })
-}
-
-/// The API's document, or why it is not there.
-fn source<'a>(
-    plugin: &config::Plugin,
-    material: &'a Material<'_>,
-) -> (Option<&'a Arc<super::ApiDocument>>, Option<String>) {
-    match material.apis.get(&plugin.name) {
-        Some(Ok(document)) => (Some(document), None),
-        Some(Err(reason)) => (None, Some(reason.clone())),
-        None => (None, Some("it has not been fetched yet".to_owned())),
-    }
+    };
+    Some((compiled, judged))
 }
 
 /// What is the same in the head of every request that goes upstream.
@@ -341,7 +327,7 @@ impl Callable {
 fn callable(
     (plugin, guarded): (&config::Plugin, bool),
     api: &Api,
-    material: &Material<'_>,
+    around: &Around<'_>,
     problems: &mut Problems,
 ) -> Callable {
     let specs = specs(plugin, api);
@@ -356,7 +342,7 @@ fn callable(
             message: format!("{} can not be called: {}", operation.id, lost.why),
         })
     }));
-    let lists = material.scopes.all();
+    let lists = around.scopes.all();
     let matches = |selector: &_, index: usize| openapi::matches(selector, &api.operations[index]);
     let scopes = CompiledScopes::compile(&lists, api.operations.len(), matches);
     report.extend(prefix::report(&plugin.upstream, &api.operations));
@@ -369,7 +355,7 @@ fn callable(
         } else {
             Vec::new()
         },
-        record: material
+        record: around
             .labels
             .target(&plugin.name, Some(&operation.id), Some(&operation.path)),
         meaning: operation.clone(),

@@ -9,14 +9,7 @@ impl Snapshot {
     /// enters the table, and by one thread only.
     pub fn learn(&self, lists: &ScopeLists) {
         for plugin in &self.plugins {
-            let new = lists.since(plugin.scopes.known());
-            if !new.is_empty() {
-                plugin
-                    .scopes
-                    .learn(&new, plugin.operations.len(), |selector, index| {
-                        plugin.means(selector, index)
-                    });
-            }
+            plugin.learn(lists);
         }
     }
 
@@ -44,6 +37,15 @@ impl Snapshot {
 }
 
 impl Plugin {
+    /// The same for one of them.
+    pub(super) fn learn(&self, lists: &ScopeLists) {
+        let new = lists.since(self.scopes.known());
+        if !new.is_empty() {
+            let means = |selector: &Selector, index| self.means(selector, index);
+            self.scopes.learn(&new, self.operations.len(), means);
+        }
+    }
+
     /// Whether a selector means one of its operations.
     fn means(&self, selector: &Selector, index: usize) -> bool {
         let operation = self.operations.get(index);

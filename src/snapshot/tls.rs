@@ -30,57 +30,114 @@ pub struct CertificateFacts {
     pub not_after: i64,
 }
 
-/// The listeners' TLS: one configuration for all, certificates chosen by SNI.
+/// The listeners' TLS, and what it was made of.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Served {
+    pub(super) config: Option<Arc<ServerConfig>>,
+    pairs: Vec<Arc<Pair>>,
+}
+
+/// A certificate with its key, as it was read and as it is used.
+#[derive(Debug)]
+struct Pair {
+    read: config::Certificate,
+    key: Arc<CertifiedKey>,
+    names: Vec<String>,
+    /// Its validity, Unix seconds.
+    not_before: i64,
+    not_after: i64,
+}
+
+impl Served {
+    /// What is known of the certificates.
+    pub(super) fn facts(&self) -> Vec<CertificateFacts> {
+        let fact = |pair: &Arc<Pair>| CertificateFacts {
+            path: pair.read.certificate_path.clone(),
+            names: pair.names.clone(),
+            not_after: pair.not_after,
+        };
+        self.pairs.iter().map(fact).collect()
+    }
+
+    /// The same pair, if it was read before.
+    fn known(&self, read: &config::Certificate) -> Option<Arc<Pair>> {
+        self.pairs.iter().find(|pair| pair.read == *read).cloned()
+    }
+}
+
+/// The listeners' TLS: one configuration for all, certificates chosen by SNI. `before` is what
+/// serves now: pairs that did not change are not read again.
 ///
 /// `tickets` is made once per process, so that sessions survive a change of certificates.
 pub(super) fn server_config(
     certificates: &[config::Certificate],
     tickets: &Arc<dyn ProducesTickets>,
+    before: &Served,
     now: jiff::Timestamp,
     problems: &mut Problems,
-) -> (Option<Arc<ServerConfig>>, Vec<CertificateFacts>) {
-    let mut facts = Vec::new();
-    let mut resolver = ByName::default();
+) -> Served {
+    let mut pairs = Vec::new();
     for certificate in certificates {
-        match certified(certificate) {
+        let pair = match before.known(certificate) {
+            Some(pair) => Ok(pair),
+            None => certified(certificate).map(Arc::new),
+        };
+        match pair {
             Err((message, help)) => {
                 problems.add(&certificate.at, message).help(help);
             }
-            Ok((key, names, not_before, not_after)) => {
-                if let Some(message) = validity(not_before, not_after, now) {
+            Ok(pair) => {
+                if let Some(message) = validity(pair.not_before, pair.not_after, now) {
                     problems.warn(&certificate.at, message);
                 }
-                resolver.add(&names, Arc::new(key));
-                facts.push(CertificateFacts {
-                    path: certificate.certificate_path.clone(),
-                    names,
-                    not_after,
-                });
+                pairs.push(pair);
             }
         }
     }
-    if resolver.fallback.is_none() {
-        return (None, facts);
-    }
-    let builder = ServerConfig::builder_with_provider(provider())
-        .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12]);
-    let mut config = match builder {
-        Ok(builder) => builder
-            .with_no_client_auth()
-            .with_cert_resolver(Arc::new(resolver)),
-        Err(error) => {
+    let unchanged = pairs.len() == before.pairs.len()
+        && pairs
+            .iter()
+            .zip(&before.pairs)
+            .all(|(now, before)| Arc::ptr_eq(now, before))
+        && before
+            .config
+            .as_ref()
+            .is_some_and(|config| Arc::ptr_eq(&config.ticketer, tickets));
+    let config = if unchanged {
+        before.config.clone()
+    } else {
+        listening(&pairs, tickets).unwrap_or_else(|error| {
             problems.add(
                 &certificates[0].at,
                 format!("TLS can not be set up: {error}"),
             );
-            return (None, facts);
-        }
+            None
+        })
     };
+    Served { config, pairs }
+}
+
+/// TLS with these certificates; `None` without any.
+fn listening(
+    pairs: &[Arc<Pair>],
+    tickets: &Arc<dyn ProducesTickets>,
+) -> Result<Option<Arc<ServerConfig>>, rustls::Error> {
+    let mut resolver = ByName::default();
+    for pair in pairs {
+        resolver.add(&pair.names, Arc::clone(&pair.key));
+    }
+    if resolver.fallback.is_none() {
+        return Ok(None);
+    }
+    let mut config = ServerConfig::builder_with_provider(provider())
+        .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])?
+        .with_no_client_auth()
+        .with_cert_resolver(Arc::new(resolver));
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     config.ticketer = Arc::clone(tickets);
     // One ticket is what a client uses; each costs a record and an encryption.
     config.send_tls13_tickets = 1;
-    (Some(Arc::new(config)), facts)
+    Ok(Some(Arc::new(config)))
 }
 
 fn validity(not_before: i64, not_after: i64, now: jiff::Timestamp) -> Option<String> {
@@ -102,7 +159,7 @@ fn validity(not_before: i64, not_after: i64, now: jiff::Timestamp) -> Option<Str
 
 type Fault = (String, &'static str);
 
-fn certified(pair: &config::Certificate) -> Result<(CertifiedKey, Vec<String>, i64, i64), Fault> {
+fn certified(pair: &config::Certificate) -> Result<Pair, Fault> {
     let fault = |message: String, help| (message, help);
     let path = pair.certificate_path.display();
     let chain: Vec<CertificateDer<'static>> = CertificateDer::pem_slice_iter(&pair.certificate)
@@ -140,7 +197,13 @@ fn certified(pair: &config::Certificate) -> Result<(CertifiedKey, Vec<String>, i
             "RSA, ECDSA (P-256, P-384) or Ed25519",
         ),
     })?;
-    Ok((key, names, not_before, not_after))
+    Ok(Pair {
+        read: pair.clone(),
+        key: Arc::new(key),
+        names,
+        not_before,
+        not_after,
+    })
 }
 
 const PEM_HELP: &str = "a PEM chain, the certificate of the key first";
@@ -228,7 +291,7 @@ pub fn covers(names: &[String], host: &str) -> bool {
 /// What is presented to an upstream; a problem if it can not be.
 pub(super) fn presented(pair: &config::Certificate, problems: &mut Problems) -> Option<Presented> {
     match certified(pair) {
-        Ok((key, ..)) => Some(Arc::new(SingleCertAndKey::from(key))),
+        Ok(pair) => Some(Arc::new(SingleCertAndKey::from(Arc::clone(&pair.key)))),
         Err((message, help)) => {
             problems.add(&pair.at, message).help(help);
             None

@@ -104,7 +104,7 @@ pub enum ProxyProtocol {
 }
 
 /// One certificate chain and its key, both PEM. The names come from the certificate.
-#[derive(Clone)]
+#[derive(Clone, PartialEq)]
 pub struct Certificate {
     /// Where the chain was read.
     pub certificate_path: PathBuf,

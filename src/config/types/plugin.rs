@@ -10,7 +10,7 @@ use crate::config::{Certificate, Secret, Selector};
 use crate::problems::Place;
 
 /// One wrapped API.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Plugin {
     /// The name for the model: `[A-Za-z0-9_]{1,50}`.
     pub name: String,
@@ -53,7 +53,7 @@ pub struct Plugin {
 }
 
 /// A file that is served, or a URL that is only named.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Reference {
     /// `https://…`
     Url(String),
@@ -62,7 +62,7 @@ pub enum Reference {
 }
 
 /// A file's path and bytes.
-#[derive(Clone)]
+#[derive(Clone, PartialEq)]
 pub struct ServedFile {
     /// As written.
     pub path: PathBuf,
@@ -101,7 +101,7 @@ pub enum DocumentAccess {
 }
 
 /// `[plugins.NAME.upstream]`
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Upstream {
     /// Where it is: at least one, at most [`Upstream::MOST`].
     pub servers: Vec<Server>,
@@ -221,7 +221,7 @@ pub enum UpstreamHost {
 }
 
 /// `upstream.credential`
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Credential {
     /// Nothing is sent.
     Nothing,
@@ -253,7 +253,7 @@ pub enum Credential {
 }
 
 /// `upstream.ca`
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Roots {
     /// The operating system's.
     System,
@@ -264,7 +264,7 @@ pub enum Roots {
 }
 
 /// `[plugins.NAME.openapi]`
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct OpenApi {
     /// Where the document is.
     pub source: OpenApiSource,
@@ -291,7 +291,7 @@ pub struct OpenApi {
 }
 
 /// `[plugins.NAME.operations.ID]`
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct OperationOverride {
     /// The operation: by operationId, or by method and path.
     pub selector: Selector,
@@ -312,7 +312,7 @@ pub struct OperationOverride {
 }
 
 /// `openapi.source`
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum OpenApiSource {
     /// A path on the upstream, begins with `/`.
     Upstream(String),
@@ -323,7 +323,7 @@ pub enum OpenApiSource {
 }
 
 /// A value and where it was written.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Spanned<T> {
     /// What.
     pub value: T,
@@ -332,7 +332,7 @@ pub struct Spanned<T> {
 }
 
 /// `[plugins.NAME.auth]`
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Auth {
     /// `require`
     pub require: Require,
@@ -373,7 +373,7 @@ impl Require {
 }
 
 /// `auth.oauth`: fields of the manifest.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct OAuth {
     /// Where the browser goes.
     pub client_url: String,
@@ -386,7 +386,7 @@ pub struct OAuth {
 }
 
 /// `[plugins.NAME.headers]`
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct HeaderRules {
     /// To the upstream.
     pub request: HeaderChanges,
@@ -395,7 +395,7 @@ pub struct HeaderRules {
 }
 
 /// What is set and what is removed.
-#[derive(Clone, Default)]
+#[derive(Clone, Default, PartialEq)]
 pub struct HeaderChanges {
     /// Name (lower case) and value.
     pub set: Vec<(String, String)>,
