@@ -16,6 +16,8 @@ mod plugin;
 mod prefix;
 mod reach;
 mod target;
+#[cfg(test)]
+mod tests;
 mod tls;
 
 use std::collections::{HashMap, HashSet};
