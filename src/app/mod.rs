@@ -21,7 +21,7 @@ use crate::control::{
 };
 use crate::gateway::Gateway;
 use crate::problems::Problems;
-use crate::server::{self, Workers};
+use crate::server::Workers;
 use crate::tokens::{Fault, Token};
 use crate::upstream;
 use world::World;
@@ -122,8 +122,6 @@ struct App {
         mpsc::UnboundedReceiver<Delivery>,
     ),
     stop: CancellationToken,
-    admin: PathBuf,
-    admin_identity: (u64, u64),
     warnings: Problems,
     shared: Arc<Shared>,
     uses: mpsc::UnboundedReceiver<Vec<Arc<Token>>>,
@@ -148,8 +146,10 @@ impl App {
             workers: None,
             early: Vec::new(),
             own: Vec::new(),
+            sockets: Vec::new(),
+            admin: None,
             access: access.clone(),
-            commands: sender.clone(),
+            commands: sender,
             log,
             descriptors: usize::try_from(descriptors).unwrap_or(usize::MAX),
             stop: stop.clone(),
@@ -168,8 +168,6 @@ impl App {
             commands,
             deliveries: mpsc::unbounded_channel(),
             stop,
-            admin: PathBuf::new(),
-            admin_identity: (0, 0),
             warnings: Problems::new(),
             shared,
             uses,
@@ -179,7 +177,7 @@ impl App {
         };
         app.first().await?;
         app.start_workers()?;
-        app.open_admin(sender)?;
+        app.open_admin()?;
         Ok(app)
     }
 
@@ -226,19 +224,14 @@ impl App {
         Ok(())
     }
 
-    fn open_admin(&mut self, commands: admin::Commands) -> Result<(), StartError> {
+    fn open_admin(&mut self) -> Result<(), StartError> {
         let published = self.control.published().context("nothing was published")?;
-        self.admin
-            .clone_from(&published.current().config.listen.admin);
-        let bound = server::bind_unix(&self.admin).map_err(anyhow::Error::msg)?;
-        let (listener, identity) = bound;
-        self.admin_identity = identity;
-        let stop = self.stop.clone();
-        tokio::task::spawn_local(async move {
-            if let Err(error) = admin::serve(listener, commands, stop.cancelled_owned()).await {
-                tracing::error!(%error, "the admin socket");
-            }
-        });
+        let path = published.current().config.listen.admin.clone();
+        let edges = self.control.edges();
+        let bound = edges.bind_admin(&path).map_err(anyhow::Error::msg)?;
+        if let Some(bound) = bound {
+            edges.listen(bound);
+        }
         Ok(())
     }
 
@@ -262,7 +255,7 @@ impl App {
         Started {
             plugins: plugins.collect(),
             listeners: self.control.edges().listening(),
-            admin: self.admin.clone(),
+            admin: self.control.edges().admin(),
             warnings: self.warnings.clone(),
             pending: Some(self.control.pending()).filter(|pending| !pending.is_null()),
         }
@@ -400,7 +393,7 @@ impl App {
         // A successor may wait for it.
         self.control.close_state(jiff::Timestamp::now());
         // Now, and not at the end: a successor may have its own there by then.
-        server::unbind_unix(&self.admin, self.admin_identity);
+        self.control.edges().admin = None;
         if let Some(workers) = self.control.edges().end()
             && !workers.drain(deadline).await
         {
@@ -448,6 +441,8 @@ pub fn rehearse(source: Source) -> anyhow::Result<(Option<crate::snapshot::Snaps
             workers: None,
             early: Vec::new(),
             own: Vec::new(),
+            sockets: Vec::new(),
+            admin: None,
             access: access::Writer::start()?,
             commands,
             log: Rc::new(|_| {}),

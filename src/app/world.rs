@@ -1,6 +1,8 @@
 //! The real edges, as control sees them.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
+use std::os::unix::net::UnixListener;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -12,7 +14,7 @@ use crate::admin;
 use crate::config::{Limits, ListenerKind, Log, Rate};
 use crate::control::{Edges, Fetched, Fetching, Listening, Order, Shared};
 use crate::network::Network;
-use crate::server::{self, Bound, Workers};
+use crate::server::{self, UnixName, Workers};
 use crate::telemetry::Counters;
 use crate::tokens::{Fingerprint, Level, Status, Who};
 use crate::upstream;
@@ -26,9 +28,13 @@ const REPORT: Duration = Duration::from_millis(500);
 pub(super) struct World {
     pub(super) workers: Option<Workers<Counters>>,
     /// Bound before there were workers.
-    pub(super) early: Vec<Bound>,
+    pub(super) early: Vec<server::Bound>,
     /// Listeners of control itself: as asked and as bound.
     pub(super) own: Vec<(ListenerKind, SocketAddr, SocketAddr, CancellationToken)>,
+    /// What is listened on once more, so that another kind of listener can have the address.
+    pub(super) sockets: Vec<((ListenerKind, SocketAddr), TcpListener)>,
+    /// The admin socket's name, and what ends it.
+    pub(super) admin: Option<(UnixName, CancellationToken)>,
     pub(super) access: access::Writer,
     pub(super) commands: admin::Commands,
     pub(super) log: Rc<dyn Fn(Log)>,
@@ -55,7 +61,29 @@ impl World {
         self.workers = Some(workers);
     }
 
+    /// Where the admin socket is.
+    pub(super) fn admin(&self) -> PathBuf {
+        let path = self.admin.as_ref().map(|(name, _)| name.path().to_owned());
+        path.unwrap_or_default()
+    }
+
+    /// Answers commands there, and no longer where they were answered before. What was asked there
+    /// is answered yet.
+    fn open_admin(&mut self, listener: UnixListener, name: UnixName) {
+        let stop = self.stop.child_token();
+        let (commands, ended) = (self.commands.clone(), stop.clone().cancelled_owned());
+        if let Some((_, before)) = self.admin.replace((name, stop)) {
+            before.cancel();
+        }
+        tokio::task::spawn_local(async move {
+            if let Err(error) = admin::serve(listener, commands, ended).await {
+                tracing::error!(%error, "the admin socket");
+            }
+        });
+    }
+
     pub(super) fn end(&mut self) -> Option<Workers<Counters>> {
+        self.sockets.clear();
         self.workers.take()
     }
 
@@ -76,14 +104,51 @@ impl World {
     }
 }
 
+/// A socket that nobody accepts from yet.
+pub(super) enum Bound {
+    Tcp(server::Bound),
+    Admin(UnixListener, UnixName),
+}
+
 impl Edges for World {
     type Bound = Bound;
 
-    fn bind(&self, kind: ListenerKind, address: SocketAddr) -> Result<Bound, String> {
-        server::bind(kind, address).map_err(|error| error.to_string())
+    fn bind(
+        &self,
+        kind: ListenerKind,
+        address: SocketAddr,
+        leaving: &[(ListenerKind, SocketAddr)],
+    ) -> Result<Bound, String> {
+        let sockets = self.sockets.iter();
+        let leaving: Vec<_> = sockets
+            .filter(|(id, _)| leaving.contains(id))
+            .map(|(_, socket)| socket)
+            .collect();
+        let bound = server::bind(kind, address, &leaving);
+        bound.map(Bound::Tcp).map_err(|error| error.to_string())
+    }
+
+    fn bind_admin(&self, path: &Path) -> Result<Option<Bound>, String> {
+        // Another way to write the same is no change.
+        if self
+            .admin
+            .as_ref()
+            .is_some_and(|(name, _)| name.is_at(path))
+        {
+            return Ok(None);
+        }
+        let bound = server::bind_unix(path).map_err(|error| error.to_string());
+        bound.map(|(listener, name)| Some(Bound::Admin(listener, name)))
     }
 
     fn listen(&mut self, bound: Bound) {
+        let bound = match bound {
+            Bound::Tcp(bound) => bound,
+            Bound::Admin(listener, name) => return self.open_admin(listener, name),
+        };
+        if let Ok(socket) = bound.socket.try_clone() {
+            self.sockets.push(((bound.kind, bound.asked), socket));
+        }
         if is_own(bound.kind) {
             let stop = self.stop.child_token();
             let (kind, asked, address) = (bound.kind, bound.asked, bound.address);
@@ -110,6 +175,7 @@ impl Edges for World {
     }
 
     fn unlisten(&mut self, kind: ListenerKind, asked: SocketAddr) {
+        self.sockets.retain(|(id, _)| *id != (kind, asked));
         if is_own(kind) {
             self.own.retain(|(other, address, _, stop)| {
                 let keep = (*other, *address) != (kind, asked);

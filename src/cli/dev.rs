@@ -134,6 +134,7 @@ fn start_todo() -> anyhow::Result<String> {
     let bound = server::bind(
         ListenerKind::Http,
         SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+        &[],
     )?;
     let url = format!("http://{}", bound.address);
     let runtime = tokio::runtime::Builder::new_current_thread()

@@ -1,6 +1,7 @@
 //! What control asks of the edges. `app` implements it with the real ones, tests with others.
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::time::Duration;
 
 use http::{HeaderMap, HeaderValue};
@@ -13,8 +14,18 @@ pub trait Edges {
     /// A socket that nobody accepts from yet.
     type Bound;
 
-    /// Binds. The error is a sentence.
-    fn bind(&self, kind: ListenerKind, address: SocketAddr) -> Result<Self::Bound, String>;
+    /// Binds. What is `leaving` is not listened on any more as soon as this is. The error is a
+    /// sentence.
+    fn bind(
+        &self,
+        kind: ListenerKind,
+        address: SocketAddr,
+        leaving: &[(ListenerKind, SocketAddr)],
+    ) -> Result<Self::Bound, String>;
+
+    /// Binds the admin socket, if it is another than the one that is open: that one is closed when
+    /// this one is listened on.
+    fn bind_admin(&self, path: &Path) -> Result<Option<Self::Bound>, String>;
 
     /// Begins to accept.
     fn listen(&mut self, bound: Self::Bound);

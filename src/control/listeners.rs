@@ -12,19 +12,29 @@ impl<E: Edges> Control<E> {
         problems: &mut Problems,
     ) -> Result<Vec<E::Bound>, ()> {
         let running = self.edges.listening();
+        let wanted = wanted(config);
+        let known = running.iter().map(|known| (known.kind, known.asked));
+        let leaving: Vec<_> = known.filter(|known| !wanted.contains(known)).collect();
         let mut added = Vec::new();
-        for (kind, address) in wanted(config) {
+        for (kind, address) in wanted {
             if running
                 .iter()
                 .any(|known| known.kind == kind && known.asked == address)
             {
                 continue;
             }
-            match self.edges.bind(kind, address) {
+            match self.edges.bind(kind, address, &leaving) {
                 Ok(bound) => added.push(bound),
                 Err(error) => {
                     problems.add(&Place::named(format!("listen.{}", kind.name())), error);
                 }
+            }
+        }
+        // The first one is opened by whoever starts us, when there is somebody to answer.
+        if self.published.is_some() {
+            match self.edges.bind_admin(&config.listen.admin) {
+                Ok(bound) => added.extend(bound),
+                Err(error) => drop(problems.add(&Place::named("listen.admin"), error)),
             }
         }
         if problems.has_problems() {

@@ -23,22 +23,14 @@ impl<E: Edges> Control<E> {
             );
             problems.warn(&Place::named("workers"), message);
         }
-        for (key, was, is) in [
-            (
-                "state.directory",
-                &running.state_directory,
-                &next.state_directory,
-            ),
-            ("listen.admin", &running.listen.admin, &next.listen.admin),
-        ] {
-            if was != is {
-                let message = format!(
-                    "{key} changes from {} to {} at the next start",
-                    was.display(),
-                    is.display()
-                );
-                problems.warn(&Place::named(key), message);
-            }
+        let (was, is) = (&running.state_directory, &next.state_directory);
+        if was != is {
+            let message = format!(
+                "state.directory changes from {} to {} at the next start",
+                was.display(),
+                is.display()
+            );
+            problems.warn(&Place::named("state.directory"), message);
         }
     }
 

@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::fs;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant;
@@ -33,13 +33,22 @@ struct FakeEdges(Rc<RefCell<Notes>>);
 impl Edges for FakeEdges {
     type Bound = (ListenerKind, SocketAddr);
 
-    fn bind(&self, kind: ListenerKind, address: SocketAddr) -> Result<Self::Bound, String> {
+    fn bind(
+        &self,
+        kind: ListenerKind,
+        address: SocketAddr,
+        _leaving: &[(ListenerKind, SocketAddr)],
+    ) -> Result<Self::Bound, String> {
         let mut notes = self.0.borrow_mut();
         if notes.taken.contains(&address) {
             return Err(format!("can not listen on {address}: taken"));
         }
         notes.bound.push(address);
         Ok((kind, address))
+    }
+
+    fn bind_admin(&self, _path: &Path) -> Result<Option<Self::Bound>, String> {
+        Ok(None)
     }
 
     fn listen(&mut self, bound: Self::Bound) {
@@ -463,4 +472,30 @@ async fn a_part_of_a_document_that_comes_back_is_read_again() {
     published(&scene.attempt(Trigger::File).await);
     let watched = &scene.control.watched.0;
     assert!(watched.contains(&scene.path("part.json")), "{watched:?}");
+}
+
+#[tokio::test]
+async fn overlays_that_are_reordered_or_no_longer_named_change_the_document() {
+    let mut scene = Scene::new("");
+    for name in ["one", "two"] {
+        let said = format!(
+            "overlay: 1.0.0\ninfo: {{title: O, version: '1'}}\nactions:\n- target: $.info\n  \
+             update: {{title: {name}}}\n"
+        );
+        scene.write(&format!("{name}.yaml"), &said);
+    }
+    for (list, title) in [
+        ("one two", "two"),
+        ("two one", "one"),
+        ("two", "two"),
+        ("", "T"),
+    ] {
+        let path = |name| format!("\"{}\"", scene.path(&format!("{name}.yaml")).display());
+        let list: Vec<String> = list.split_whitespace().map(path).collect();
+        let overlays = format!("openapi.overlays = [{}]\n", list.join(","));
+        scene.configure("\"file:FOLDER/openapi.json\"", "service", &overlays);
+        published(&scene.attempt(Trigger::Command { weaker: false }).await);
+        let plugin = Arc::clone(&scene.control.published().unwrap().current().plugins[0]);
+        assert_eq!(plugin.title, title, "{overlays}");
+    }
 }

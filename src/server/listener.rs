@@ -5,10 +5,10 @@ use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, PermissionsExt};
 use std::os::unix::net::{UnixListener, UnixStream};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use socket2::{Domain, Protocol, Socket, TcpKeepalive, Type};
+use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
 
 pub use crate::config::ListenerKind as Kind;
 
@@ -49,16 +49,23 @@ fn hint(error: &io::Error) -> &'static str {
     }
 }
 
-/// Binds and listens. A port that another process holds is an error, never shared.
-pub fn bind(kind: Kind, address: SocketAddr) -> Result<Bound, BindError> {
-    let socket = listen(address).map_err(|source| BindError {
+/// Binds and listens. A port that another process holds is an error, never shared. `leaving` are
+/// sockets of ours that are closed as soon as this one accepts: what waits at the same address is
+/// taken over from them, and a wider or narrower address is no conflict with them.
+pub fn bind(kind: Kind, address: SocketAddr, leaving: &[&TcpListener]) -> Result<Bound, BindError> {
+    let failed = |source| BindError {
         address: address.to_string(),
         source,
-    })?;
-    let real = socket.local_addr().map_err(|source| BindError {
-        address: address.to_string(),
-        source,
-    })?;
+    };
+    let at = |socket: &&&TcpListener| {
+        address.port() != 0 && socket.local_addr().is_ok_and(|known| known == address)
+    };
+    let socket = match leaving.iter().find(at) {
+        Some(same) => same.try_clone(),
+        None => beside(address, leaving),
+    };
+    let socket = socket.map_err(failed)?;
+    let real = socket.local_addr().map_err(failed)?;
     Ok(Bound {
         kind,
         asked: address,
@@ -67,7 +74,28 @@ pub fn bind(kind: Kind, address: SocketAddr) -> Result<Bound, BindError> {
     })
 }
 
-fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+/// Shares the port with those of `leaving` that have it, and with nobody else: only for as long as
+/// it takes to bind, so that no other process of the same user can join.
+fn beside(address: SocketAddr, leaving: &[&TcpListener]) -> io::Result<TcpListener> {
+    let has_port = |socket: &TcpListener| {
+        let known = socket.local_addr();
+        known.is_ok_and(|known| known.port() == address.port())
+    };
+    let sharing: Vec<SockRef<'_>> = leaving
+        .iter()
+        .filter(|socket| has_port(socket))
+        .map(|socket| SockRef::from(*socket))
+        .collect();
+    let share = |socket: &SockRef<'_>, shared| socket.set_reuse_port(shared);
+    sharing.iter().try_for_each(|socket| share(socket, true))?;
+    let bound = listen(address, !sharing.is_empty());
+    sharing.iter().try_for_each(|socket| share(socket, false))?;
+    let bound = bound?;
+    share(&SockRef::from(&bound), false)?;
+    Ok(bound)
+}
+
+fn listen(address: SocketAddr, shared: bool) -> io::Result<TcpListener> {
     let socket = Socket::new(
         Domain::for_address(address),
         Type::STREAM,
@@ -87,15 +115,39 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
         socket.set_only_v6(true)?;
     }
     socket.set_nonblocking(true)?;
+    if shared {
+        socket.set_reuse_port(true)?;
+    }
     socket.bind(&address.into())?;
     socket.listen(4096)?;
     Ok(socket.into())
 }
 
-/// Removes the file of a unix socket of ours, unless it is a successor's by now.
-pub fn unbind_unix(path: &Path, socket: (u64, u64)) {
-    if identity(path) == Some(socket) {
-        let _ = std::fs::remove_file(path);
+/// The file of a unix socket of ours: removed when this is dropped, unless it is a successor's by
+/// then.
+#[derive(Debug)]
+pub struct UnixName {
+    path: PathBuf,
+    socket: Option<(u64, u64)>,
+}
+
+impl UnixName {
+    /// As it was given.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Whether another path leads to it too.
+    pub fn is_at(&self, path: &Path) -> bool {
+        self.socket.is_some() && identity(path) == self.socket
+    }
+}
+
+impl Drop for UnixName {
+    fn drop(&mut self) {
+        if self.is_at(&self.path) {
+            let _ = std::fs::remove_file(&self.path);
+        }
     }
 }
 
@@ -105,9 +157,8 @@ fn identity(path: &Path) -> Option<(u64, u64)> {
     Some((there.dev(), there.ino()))
 }
 
-/// Binds a unix socket with mode 0600. A socket file that nobody listens on is replaced. With it
-/// comes the identity for [`unbind_unix`].
-pub fn bind_unix(path: &Path) -> Result<(UnixListener, (u64, u64)), BindError> {
+/// Binds a unix socket with mode 0600. A socket file that nobody listens on is replaced.
+pub fn bind_unix(path: &Path) -> Result<(UnixListener, UnixName), BindError> {
     let failed = |source| BindError {
         address: format!("unix:{}", path.display()),
         source,
@@ -146,7 +197,11 @@ pub fn bind_unix(path: &Path) -> Result<(UnixListener, (u64, u64)), BindError> {
     std::fs::set_permissions(&hidden, Permissions::from_mode(0o600)).map_err(failed)?;
     std::fs::rename(&hidden, path).map_err(failed)?;
     listener.set_nonblocking(true).map_err(failed)?;
-    Ok((listener, identity(path).unwrap_or_default()))
+    let name = UnixName {
+        path: path.to_owned(),
+        socket: identity(path),
+    };
+    Ok((listener, name))
 }
 
 #[cfg(test)]
@@ -157,19 +212,64 @@ mod tests {
     fn an_admin_socket_takes_no_other_file_and_no_other_gateways_place() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("state/admin.sock");
-        let (first, identity) = bind_unix(&path).unwrap();
+        let (first, name) = bind_unix(&path).unwrap();
         let mode = std::fs::metadata(&path).unwrap().mode() & 0o777;
         assert_eq!(mode, 0o600);
         assert!(bind_unix(&path).is_err(), "another gateway answers there");
         drop(first);
         let (_second, successor) = bind_unix(&path).unwrap();
-        unbind_unix(&path, identity);
+        assert!(!name.is_at(&path) && successor.is_at(&path));
+        drop(name);
         assert!(path.exists(), "it is the successor's");
-        unbind_unix(&path, successor);
+        drop(successor);
         assert!(!path.exists());
 
         std::fs::write(&path, "precious").unwrap();
         assert!(bind_unix(&path).is_err());
         assert_eq!(std::fs::read(&path).unwrap(), b"precious");
+    }
+
+    fn local(port: u16) -> SocketAddr {
+        SocketAddr::from(([127, 0, 0, 1], port))
+    }
+
+    fn anywhere(port: u16) -> SocketAddr {
+        SocketAddr::from(([0, 0, 0, 0], port))
+    }
+
+    #[test]
+    fn another_kind_at_the_same_address_takes_over_what_waits_there() {
+        let first = bind(Kind::Http, local(0), &[]).unwrap();
+        let address = first.address;
+        let waiting = std::net::TcpStream::connect(address).unwrap();
+        let second = bind(Kind::Https, address, &[&first.socket]).unwrap();
+        drop(first);
+        let (_, peer) = second.socket.accept().unwrap();
+        assert_eq!(peer, waiting.local_addr().unwrap());
+        assert!(bind(Kind::Http, address, &[]).is_err(), "it is taken");
+    }
+
+    #[test]
+    fn a_wider_or_narrower_address_is_bound_beside_the_one_that_leaves() {
+        for (from, to) in [
+            (local as fn(u16) -> _, anywhere as fn(u16) -> _),
+            (anywhere, local),
+        ] {
+            let first = bind(Kind::Http, from(0), &[]).unwrap();
+            let port = first.address.port();
+            assert!(
+                bind(Kind::Http, to(port), &[]).is_err(),
+                "it does not leave"
+            );
+            let second = bind(Kind::Http, to(port), &[&first.socket]).unwrap();
+            assert!(
+                bind(Kind::Http, to(port), &[]).is_err(),
+                "nobody else may join"
+            );
+            drop(first);
+            let _client = std::net::TcpStream::connect(local(port)).unwrap();
+            second.socket.set_nonblocking(false).unwrap();
+            second.socket.accept().unwrap();
+        }
     }
 }

@@ -32,7 +32,7 @@ use ipnet::IpNet;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::sync::CancellationToken;
 
-pub use listener::{BindError, Bound, Kind, bind, bind_unix, unbind_unix};
+pub use listener::{BindError, Bound, Kind, UnixName, bind, bind_unix};
 pub use streams::Cut;
 pub use worker::{ListenerId, Workers};
 

@@ -1,7 +1,7 @@
 //! What is known of one plugin's document: what it is made of, and its last good copy.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -49,6 +49,8 @@ pub(super) struct Good {
     pub(super) digest: [u8; 32],
     /// `openapi.reference_hosts` when it was put together.
     hosts: Vec<String>,
+    /// `openapi.overlays` then, in their order.
+    overlays: Vec<PathBuf>,
     /// What could not be had then.
     absent: BTreeSet<String>,
     pub(super) document: Arc<ApiDocument>,
@@ -204,6 +206,8 @@ impl Known {
         };
         if let Some(good) = &self.good
             && good.hosts == openapi.reference_hosts
+            // One that is no longer named may still be there to be read.
+            && good.overlays.iter().eq(overlays(openapi))
             && good.digest == digest_again(&good.document, openapi, &mut part)
             && !good
                 .absent
@@ -252,6 +256,7 @@ impl Known {
         self.good = Some(Good {
             digest: whole.digest,
             hosts: openapi.reference_hosts.clone(),
+            overlays: overlays(openapi).cloned().collect(),
             absent: whole.absent,
             document,
             at: now,
@@ -370,6 +375,11 @@ fn digest_again(
         );
     }
     assemble::digest(&texts)
+}
+
+/// The files of `openapi.overlays`.
+fn overlays(openapi: &config::OpenApi) -> impl Iterator<Item = &PathBuf> {
+    openapi.overlays.iter().map(|file| &file.value.path)
 }
 
 /// A file that a document refers to.
