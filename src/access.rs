@@ -38,6 +38,18 @@ impl Writer {
         })
     }
 
+    /// One that writes nothing.
+    pub fn off() -> Self {
+        let shared = Shared {
+            which: AtomicU8::new(2),
+            format: AtomicU8::new(0),
+        };
+        Self {
+            lines: Lines::nowhere(),
+            shared: Arc::new(shared),
+        }
+    }
+
     /// Takes another `[log]`.
     pub fn configure(&self, log: Log) {
         let which = match log.access {

@@ -39,6 +39,15 @@ impl Lines {
         })
     }
 
+    /// Lines that nobody wants.
+    pub fn nowhere() -> Self {
+        let (queue, _) = sync_channel(0);
+        Self {
+            queue,
+            dropped: Arc::default(),
+        }
+    }
+
     /// Hands a line over, with its newline.
     pub fn send(&self, line: Vec<u8>) {
         if let Err(TrySendError::Full(_)) = self.queue.try_send(Item::Text(line)) {

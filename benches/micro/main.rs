@@ -305,7 +305,13 @@ require = "none"
 /// A document of 64 KiB from memory, and the 304 of who has it already.
 #[divan::bench(args = [false, true])]
 fn document(bencher: Bencher<'_, '_>, known: bool) {
-    let (config, _) = config::load_text("bench", CONFIG, &mut Nothing, Timestamp::UNIX_EPOCH);
+    let (config, _) = config::load_text(
+        "bench",
+        CONFIG,
+        &mut Nothing,
+        &config::Parts::default(),
+        Timestamp::UNIX_EPOCH,
+    );
     let text = Bytes::from(format!("{{\"x\":\"{}\"}}", "y".repeat(64 << 10)));
     let texts = OpenApiTexts {
         json_3_1: text.clone(),

@@ -1,6 +1,7 @@
 //! The composition: makes the parts, hands the edges each other's functions, runs and ends them.
 
 mod answers;
+mod trial;
 mod world;
 
 use std::path::PathBuf;
@@ -22,6 +23,7 @@ use crate::control::{
 use crate::gateway::Gateway;
 use crate::problems::Problems;
 use crate::server::Workers;
+use crate::snapshot::Snapshot;
 use crate::tokens::{Fault, Token};
 use crate::upstream;
 use world::World;
@@ -261,7 +263,7 @@ impl App {
         }
     }
 
-    /// Sends out for the documents that control ordered.
+    /// Sends out for what control ordered.
     fn deliver_orders(&mut self) {
         for order in self.control.take_orders() {
             let sender = self.deliveries.0.clone();
@@ -428,8 +430,8 @@ async fn until(at: Option<tokio::time::Instant>) {
     }
 }
 
-/// Reads, proves and compiles as a start would, and starts nothing: for `check` and `print`.
-pub fn rehearse(source: Source) -> anyhow::Result<(Option<crate::snapshot::Snapshot>, Problems)> {
+/// Reads, proves, compiles and tests as a start would, and starts nothing: for `check` and `print`.
+pub fn rehearse(source: Source) -> anyhow::Result<(Option<Arc<Snapshot>>, Problems)> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;

@@ -9,10 +9,11 @@ use std::time::{Duration, Instant};
 
 use tokio_util::sync::CancellationToken;
 
+use super::trial;
 use crate::access;
 use crate::admin;
 use crate::config::{Limits, ListenerKind, Log, Rate};
-use crate::control::{Edges, Fetched, Fetching, Listening, Order, Shared};
+use crate::control::{Edges, Fetched, Fetching, Listening, Order, Shared, Trial, Tried, Trying};
 use crate::network::Network;
 use crate::server::{self, UnixName, Workers};
 use crate::telemetry::Counters;
@@ -248,6 +249,14 @@ impl Edges for World {
                 Err(error) => Err(error.to_string()),
             }
         })
+    }
+
+    fn try_requests(&self, trial: &Trial) -> Vec<Result<Tried, String>> {
+        trial::at_once(trial)
+    }
+
+    fn try_upstream(&self, trial: Trial) -> Trying {
+        Box::pin(trial::upstream(trial))
     }
 }
 

@@ -31,7 +31,7 @@ struct Findings<'a> {
 
 pub(super) fn run(check: &Check, output: &mut Output) -> anyhow::Result<Exit> {
     let (snapshot, problems) = app::rehearse(Source::File(check.config.clone()))?;
-    let findings = Findings::gather(check, snapshot.as_ref(), &problems);
+    let findings = Findings::gather(check, snapshot.as_deref(), &problems);
     if output.as_json {
         output.json(&findings.to_json())?;
     } else {

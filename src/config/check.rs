@@ -1,9 +1,9 @@
 //! What no table can know alone: names that must exist, hosts that tell plugins apart, doors
 //! that stand open.
 
-use super::Config;
 use super::expand::shown;
 use super::section::Reading;
+use super::{Config, TestCaller};
 use crate::problems::{Place, closest};
 
 /// Compares the parts of a configuration; `root` is the place of the main file.
@@ -19,6 +19,7 @@ pub(super) fn check(config: &Config, root: &Place, reading: &mut Reading<'_>) {
     }
     several_plugins(config, reading);
     plugins_of_tokens(config, reading);
+    callers_of_tests(config, reading);
     open_doors(config, reading);
 }
 
@@ -56,6 +57,29 @@ fn plugins_of_tokens(config: &Config, reading: &mut Reading<'_>) {
         if let Some(meant) = closest(&name.value, known()) {
             problem.help(format!("did you mean `{meant}`?"));
         }
+    }
+}
+
+/// A test is asked by a token that exists.
+fn callers_of_tests(config: &Config, reading: &mut Reading<'_>) {
+    if reading.seen.incomplete {
+        return; // it may be in a file that could not be read
+    }
+    let tokens = || config.tokens.iter().map(|token| token.id.as_str());
+    for test in config.plugins.iter().flat_map(|plugin| &plugin.tests) {
+        let TestCaller::Token(key) = &test.caller.value else {
+            continue;
+        };
+        if tokens().any(|known| known == key) {
+            continue;
+        }
+        let message = format!("there is no token `{}`", shown(key));
+        let words = ["service", "user", "anonymous"];
+        let help = match closest(key, words.into_iter().chain(tokens())) {
+            Some(meant) => format!("did you mean `{meant}`?"),
+            None => "write `service`, `user`, `anonymous` or the key of a [tokens.KEY]".to_owned(),
+        };
+        reading.problems.add(&test.caller.at, message).help(help);
     }
 }
 

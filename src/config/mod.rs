@@ -34,8 +34,8 @@ pub use self::types::{
     AccessLog, Auth, Certificate, Config, Credential, DeclaredSecret, DeclaredToken,
     DocumentAccess, HeaderChanges, HeaderRules, Health, Limits, Listen, ListenerKind, Log,
     LogFormat, LogLevel, OAuth, OpenApi, OpenApiSource, OperationOverride, Plugin, ProxyProtocol,
-    Publish, Reference, Require, Roots, Scheme, Secret, ServedFile, Server, Spanned, Upstream,
-    UpstreamHost,
+    Publish, Reference, Require, Roots, Scheme, Secret, ServedFile, Server, Spanned, Test,
+    TestCaller, Upstream, UpstreamHost,
 };
 pub use crate::tokens::{Rate, Selector, SelectorError};
 

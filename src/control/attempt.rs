@@ -9,6 +9,7 @@ use sha2::{Digest, Sha256};
 
 use super::documents::{Ask, Standins};
 use super::parts::{Aside, Facts};
+use super::selftest::Tested;
 use super::{
     Control, Edges, Inputs, OnInvalid, Outcome, Refused, Source, Stage, Trigger, declared,
 };
@@ -19,7 +20,7 @@ use crate::tokens::Fingerprint;
 
 /// What passed every step up to the listeners.
 pub(super) struct Candidate {
-    pub(super) snapshot: Snapshot,
+    pub(super) snapshot: Arc<Snapshot>,
     tokens: declared::Next,
     pub(super) problems: Problems,
     digest: [u8; 32],
@@ -99,7 +100,6 @@ impl<E: Edges> Control<E> {
         };
         self.check_fixed(&snapshot.config, &mut problems);
         super::mounts::check(&self.watched().0, &mut problems);
-        let snapshot = Arc::new(snapshot);
         self.publish(Arc::clone(&snapshot), tokens, added);
         self.digest = digest;
         (self.texts, self.facts) = (texts, facts);
@@ -214,8 +214,14 @@ impl<E: Edges> Control<E> {
         let Some(snapshot) = Snapshot::compile(config, &material, &mut problems) else {
             return Err(refused(Stage::Compile, problems, read));
         };
+        let strict = material.strict;
+        let snapshot = Arc::new(snapshot);
         if !manner.idle {
-            self.test(manner.trigger, &snapshot, &tokens, &mut problems);
+            self.check_revived(&snapshot.config, &tokens, &mut problems);
+            let weaker = matches!(manner.trigger, Trigger::Command { weaker: true });
+            if self.self_test(&snapshot, (digest, strict), weaker, &mut problems) == Tested::Waits {
+                return Err(Outcome::Waiting);
+            }
         }
         if problems.has_problems() {
             return Err(refused(Stage::SelfTest, problems, read));
@@ -437,9 +443,9 @@ impl<E: Edges> Control<E> {
         }
     }
 
-    /// Reads, proves and compiles as a start would, and binds nothing: for `check` and `print`.
-    /// `None`: documents are awaited.
-    pub fn rehearse(&mut self) -> Option<(Option<Snapshot>, Problems)> {
+    /// Reads, proves, compiles and tests as a start would, and binds nothing: for `check` and
+    /// `print`. Tests that ask the upstream are not sent. `None`: documents are awaited.
+    pub fn rehearse(&mut self) -> Option<(Option<Arc<Snapshot>>, Problems)> {
         self.rehearsal = true;
         let manner = Manner {
             trigger: Trigger::Start,

@@ -2,12 +2,15 @@
 
 use std::net::SocketAddr;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
-use http::{HeaderMap, HeaderValue};
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Request, StatusCode};
 
 use crate::config::{Limits, ListenerKind, Log};
-use crate::snapshot::Target;
+use crate::snapshot::{Snapshot, Target};
+use crate::tokens::{Fingerprint, Token};
 
 /// The world outside of control.
 pub trait Edges {
@@ -41,7 +44,39 @@ pub trait Edges {
 
     /// Gets a document. The error is a sentence.
     fn fetch(&self, order: Order) -> Fetching;
+
+    /// What a candidate answers to requests, one after the other in process. Nothing is sent
+    /// upstream, counted or logged; each has an answer, or a sentence why not.
+    fn try_requests(&self, trial: &Trial) -> Vec<Result<Tried, String>>;
+
+    /// The same, with what the upstream answers. They are sent at once, some at a time.
+    fn try_upstream(&self, trial: Trial) -> Trying;
 }
+
+/// Requests to a candidate that does not serve yet.
+#[derive(Debug, Clone)]
+pub struct Trial {
+    /// The candidate.
+    pub snapshot: Arc<Snapshot>,
+    /// The tokens that there are.
+    pub tokens: Vec<(Fingerprint, Arc<Token>)>,
+    /// The requests, in origin form and with their `Host`, and how long each may take.
+    pub requests: Vec<(Request<Bytes>, Duration)>,
+}
+
+/// An answer to a request of a [`Trial`].
+#[derive(Debug, Clone)]
+pub struct Tried {
+    /// Its status.
+    pub status: StatusCode,
+    /// It is no answer yet: the request would be sent to the upstream.
+    pub forwarded: bool,
+    /// `code` of a refusal.
+    pub code: Option<String>,
+}
+
+/// Answers on their way.
+pub type Trying = std::pin::Pin<Box<dyn Future<Output = Vec<Result<Tried, String>>>>>;
 
 /// A document on its way.
 pub type Fetching = std::pin::Pin<Box<dyn Future<Output = Result<Fetched, String>>>>;

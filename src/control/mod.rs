@@ -32,7 +32,7 @@ use rustls::server::ProducesTickets;
 use serde_json::Value;
 use tokio::sync::mpsc;
 
-pub use edges::{Edges, Fetched, Fetching, Listening, Order};
+pub use edges::{Edges, Fetched, Fetching, Listening, Order, Trial, Tried, Trying};
 pub use history::Rolling;
 pub use inputs::Inputs;
 pub use watch::Watch;
@@ -45,9 +45,10 @@ use crate::telemetry::{Gauges, Labels};
 use crate::tokens::{Fingerprint, ScopeLists, Token, TokenTable};
 use attempt::{Looked, Manner};
 use declared::Tokens;
+pub use documents::Arrival;
 use documents::{Ask, Library};
-pub use documents::{Delivering, Delivery};
 pub use orders::{FOR_ALL, Offline, View};
+pub use selftest::Verdict;
 pub use state::{BackupError, StoreError, fleeting, restore};
 
 /// Where the configuration is.
@@ -149,6 +150,18 @@ impl Side {
     }
 }
 
+/// What control waits for.
+pub type Delivering = std::pin::Pin<Box<dyn Future<Output = Delivery>>>;
+
+/// What control waited for.
+#[derive(Debug)]
+pub enum Delivery {
+    /// A document that came, or did not.
+    Document(Arrival),
+    /// What upstreams answered to the tests of a candidate.
+    Trial(Verdict),
+}
+
 /// Why a configuration is looked at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Trigger {
@@ -174,7 +187,7 @@ pub enum Stage {
     Compile,
     /// New listeners.
     Bind,
-    /// What must not become weaker.
+    /// What must not become weaker, and the tests.
     SelfTest,
 }
 
@@ -212,7 +225,7 @@ pub enum Outcome {
     Unchanged,
     /// What served before goes on.
     Refused(Refused),
-    /// Documents are on their way.
+    /// Documents, or what upstreams answer to tests, are on their way.
     Waiting,
 }
 
@@ -226,6 +239,8 @@ pub struct Control<E: Edges> {
     roots: Arc<RootCertStore>,
     fly_app: Option<String>,
     documents: Library,
+    /// Tests of a candidate that ask its upstreams.
+    trials: selftest::Trials,
     tokens: Tokens,
     /// The state database; `None` before the first configuration, and when the process ends.
     desk: Option<state::Desk>,
@@ -286,6 +301,7 @@ impl<E: Edges> Control<E> {
                 .ok()
                 .filter(|name| !name.is_empty()),
             documents: Library::default(),
+            trials: selftest::Trials::default(),
             tokens: Tokens::default(),
             desk: None,
             published: None,
@@ -367,9 +383,11 @@ impl<E: Edges> Control<E> {
         self.documents.due()
     }
 
-    /// One attempt, from reading to publishing. [`Outcome::Waiting`]: documents were ordered
-    /// ([`Self::take_orders`]); when one is [delivered](Self::delivered) it is time for another.
+    /// One attempt, from reading to publishing. [`Outcome::Waiting`]: something was ordered
+    /// ([`Self::take_orders`]); when it is [delivered](Self::delivered) it is time for another.
     pub async fn attempt(&mut self, trigger: Trigger) -> Outcome {
+        // What upstreams answered before is not what they answer now.
+        self.trials.forget();
         self.begin(trigger);
         let manner = |ask, hasty| Manner {
             trigger,
@@ -386,7 +404,7 @@ impl<E: Edges> Control<E> {
         self.looked(trigger, looked)
     }
 
-    /// An attempt that waited goes on, now that documents came.
+    /// An attempt that waited goes on, now that something came.
     pub fn resume(&mut self, trigger: Trigger) -> Outcome {
         self.begin(trigger);
         let looked = self.look(Manner {
@@ -425,19 +443,26 @@ impl<E: Edges> Control<E> {
         outcome
     }
 
-    /// Documents that were ordered: to be awaited by the caller and [delivered](Self::delivered).
+    /// What was ordered: to be awaited by the caller and [delivered](Self::delivered).
     pub fn take_orders(&mut self) -> Vec<Delivering> {
-        self.documents.take_orders()
+        let mut orders = self.trials.take_orders();
+        for arriving in self.documents.take_orders() {
+            orders.push(Box::pin(async { Delivery::Document(arriving.await) }));
+        }
+        orders
     }
 
-    /// Whether documents are on their way.
+    /// Whether something is on its way.
     pub fn fetching(&self) -> bool {
-        self.documents.awaits(true)
+        self.documents.awaits(true) || self.trials.are_under_way()
     }
 
     /// Takes what came.
     pub fn delivered(&mut self, delivery: Delivery) {
-        self.documents.delivered(delivery);
+        match delivery {
+            Delivery::Document(arrival) => self.documents.delivered(arrival),
+            Delivery::Trial(verdict) => self.trials.delivered(verdict),
+        }
     }
 
     /// Notes and reports how an attempt ended.

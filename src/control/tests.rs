@@ -12,7 +12,8 @@ use std::time::Instant;
 use tempfile::TempDir;
 
 use super::{
-    Control, Edges, Fetched, Fetching, Listening, Order, Outcome, Shared, Source, Stage, Trigger,
+    Control, Edges, Fetched, Fetching, Listening, Order, Outcome, Shared, Source, Stage, Trial,
+    Tried, Trigger, Trying,
 };
 use crate::config::{Limits, ListenerKind, Log};
 use crate::tokens::Fingerprint;
@@ -25,6 +26,11 @@ struct Notes {
     taken: Vec<SocketAddr>,
     /// By path; what is not there can not be fetched.
     documents: HashMap<String, String>,
+    /// Requests of self-tests.
+    tried: Vec<String>,
+    /// How many went upstream, and what is answered there.
+    asked: usize,
+    upstream: u16,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -85,6 +91,32 @@ impl Edges for FakeEdges {
                 modified: None,
             })
         })
+    }
+
+    fn try_requests(&self, trial: &Trial) -> Vec<Result<Tried, String>> {
+        let (mut notes, mut answers) = (self.0.borrow_mut(), Vec::new());
+        for (request, _) in &trial.requests {
+            notes.tried.push(request.uri().to_string());
+            let named = request.headers().contains_key("authorization");
+            answers.push(Ok(Tried {
+                status: http::StatusCode::from_u16(if named { 200 } else { 401 }).unwrap(),
+                forwarded: named,
+                code: None,
+            }));
+        }
+        answers
+    }
+
+    fn try_upstream(&self, trial: Trial) -> Trying {
+        let mut notes = self.0.borrow_mut();
+        notes.asked += trial.requests.len();
+        let status = http::StatusCode::from_u16(notes.upstream).unwrap();
+        let answer = Ok(Tried {
+            status,
+            forwarded: false,
+            code: None,
+        });
+        Box::pin(async move { vec![answer; trial.requests.len()] })
     }
 }
 

@@ -7,7 +7,7 @@ mod bodies;
 mod guard;
 mod origin;
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -51,6 +51,8 @@ pub struct Gateway {
     streams: Rc<Streams>,
     uses: admission::Uses,
     ids: RequestIds,
+    /// In a rehearsal nothing is sent: what would be is noted here.
+    held: Option<Rc<Cell<bool>>>,
 }
 
 impl Gateway {
@@ -67,6 +69,20 @@ impl Gateway {
             streams: Rc::default(),
             uses: admission::Uses::default(),
             ids: RequestIds::default(),
+            held: None,
+        }
+    }
+
+    /// For a rehearsal, which writes no access lines. With `held` nothing is sent to an upstream:
+    /// a request that would be is answered with an empty 200, and noted there.
+    pub fn rehearsing(
+        published: &Published,
+        shared: Arc<Shared>,
+        held: Option<Rc<Cell<bool>>>,
+    ) -> Self {
+        Self {
+            held,
+            ..Self::new(published, shared, access::Writer::off())
         }
     }
 
@@ -200,6 +216,10 @@ impl Gateway {
                 .target()
                 .ok_or(Rejection::AmbiguousPath("it is too long to be passed on"))?,
         };
+        if let Some(held) = &self.held {
+            held.set(true);
+            return Ok(Response::new(Content::Full(Bytes::new())));
+        }
         let (empty, idempotent) = (body.empty_again(), errand.head.method.is_idempotent());
         let again = |refused: bool| {
             let body = empty.as_ref().filter(|_| refused || idempotent);

@@ -119,6 +119,18 @@ pub(crate) async fn serve<H: Handler>(
     }
 }
 
+/// Serves one side of a pipe within the process, as a connection of HTTP/1.1 to its end.
+pub async fn serve_within<H: Handler>(handler: Rc<H>, io: tokio::io::DuplexStream, peer: Peer) {
+    let context = Context {
+        settings: handler.settings(),
+        handler,
+        watch: ConnectionWatch::new(),
+        drain: CancellationToken::new(),
+        task: Task::default(),
+    };
+    serve_http1(&context, io, peer).await;
+}
+
 async fn serve_http1<H, T>(context: &Context<H>, io: T, peer: Peer)
 where
     H: Handler,

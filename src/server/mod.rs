@@ -32,6 +32,7 @@ use ipnet::IpNet;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::sync::CancellationToken;
 
+pub use connection::serve_within;
 pub use listener::{BindError, Bound, Kind, UnixName, bind, bind_unix};
 pub use streams::Cut;
 pub use worker::{ListenerId, Workers};

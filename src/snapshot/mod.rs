@@ -14,6 +14,7 @@ mod origin;
 mod papers;
 mod plugin;
 mod prefix;
+mod proof;
 mod reach;
 mod target;
 #[cfg(test)]
@@ -37,6 +38,7 @@ use inputs::{Around, Inputs};
 pub use kept::Kept;
 pub use origin::{Admission, Origin, Origins};
 pub use plugin::{Operation, Plugin, Public};
+pub use proof::Presentable;
 pub use target::{Credential, SecretText, Target, Targets};
 pub use tls::{CertificateFacts, bundled_roots, covers, provider, roots_of};
 

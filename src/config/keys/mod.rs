@@ -6,6 +6,7 @@
 mod openapi;
 mod plugin;
 mod root;
+mod test;
 
 use std::time::Duration;
 

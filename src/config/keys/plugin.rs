@@ -2,6 +2,7 @@
 
 use super::openapi::{OPENAPI, OPERATION};
 use super::root::PATH;
+use super::test::TEST;
 use super::{Absent, DAY, HOUR, Kind, Table, key, ms};
 
 /// Any string.
@@ -113,8 +114,14 @@ pub(super) static PLUGIN: Table = Table {
             Absent::Unset,
             "further files to serve: path on the host = file",
         ),
+        key(
+            "tests",
+            Kind::Tables(&TEST),
+            Absent::Unset,
+            "requests that a candidate must answer as expected before it serves",
+        ),
     ],
-    later: &["mcp", "tests"],
+    later: &["mcp"],
 };
 
 /// `[plugins.NAME.upstream]`

@@ -4,6 +4,7 @@ mod access;
 mod openapi;
 mod plugin;
 mod server;
+mod test;
 mod token;
 mod upstream;
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{access, is_url, openapi, served_file, upstream};
+use super::{access, is_url, openapi, served_file, test, upstream};
 use crate::config::expand::Text;
 use crate::config::names;
 use crate::config::section::{Reading, Section, understood};
@@ -75,6 +75,7 @@ fn plugin(name: String, at: Place, section: &Section<'_>, reading: &mut Reading<
         cors_origins: access::cors_origins(&section.table("cors", reading), reading),
         headers: access::headers(&section.table("headers", reading), reading),
         files: files(section, reading),
+        tests: test::tests(section, reading),
         name,
         at,
     }

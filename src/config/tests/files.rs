@@ -53,6 +53,9 @@ fn plugin_lines(plugin: &Plugin, line: &mut dyn FnMut(&str, &dyn std::fmt::Debug
     line("  cors", &plugin.cors_origins);
     line("  headers", &plugin.headers);
     line("  files", &plugin.files);
+    for test in &plugin.tests {
+        line("  test", test);
+    }
 }
 
 #[test]

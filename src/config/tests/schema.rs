@@ -92,6 +92,7 @@ fn shown_keys() -> BTreeSet<String> {
     let mut table = String::new();
     for line in text.lines() {
         if let Some(header) = line.strip_prefix('[') {
+            let header = header.trim_start_matches('[');
             let end = header.find(']').expect("a header");
             table = format!("{}.", &header[..end]);
         }

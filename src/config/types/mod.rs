@@ -1,6 +1,7 @@
 //! The validated configuration: what a reader of it can rely on.
 
 mod plugin;
+mod test;
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -16,6 +17,7 @@ pub use self::plugin::{
     OpenApiSource, OperationOverride, Plugin, Publish, Reference, Require, Roots, Scheme,
     ServedFile, Server, Spanned, Upstream, UpstreamHost,
 };
+pub use self::test::{Test, TestCaller};
 use crate::config::{Rate, Selector};
 use crate::problems::Place;
 use crate::tokens::TokenLimits;

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::config::{Certificate, Secret, Selector};
+use crate::config::{Certificate, Secret, Selector, Test};
 use crate::problems::Place;
 
 /// One wrapped API.
@@ -50,6 +50,8 @@ pub struct Plugin {
     pub headers: HeaderRules,
     /// Further files, by path (begins with `/`).
     pub files: BTreeMap<String, ServedFile>,
+    /// What must hold of it before it serves; at most [`Test::MOST`].
+    pub tests: Vec<Test>,
 }
 
 /// A file that is served, or a URL that is only named.

@@ -33,7 +33,7 @@ pub(super) struct Library {
     served: HashMap<String, [u8; 32]>,
     /// Plugins whose file is broken: what serves stands in for what could be had.
     kept: Standins,
-    orders: Vec<Delivering>,
+    orders: Vec<Arriving>,
 }
 
 impl std::fmt::Debug for Library {
@@ -54,11 +54,11 @@ pub(super) type Standins = HashMap<String, Result<Arc<ApiDocument>, String>>;
 pub(super) type Pins = HashMap<Key, BTreeMap<String, Arc<[u8]>>>;
 
 /// A document on its way.
-pub type Delivering = std::pin::Pin<Box<dyn Future<Output = Delivery>>>;
+pub(super) type Arriving = std::pin::Pin<Box<dyn Future<Output = Arrival>>>;
 
 /// A document that came, or did not.
 #[derive(Debug)]
-pub struct Delivery {
+pub struct Arrival {
     name: String,
     identity: String,
     /// By location.
@@ -140,7 +140,7 @@ impl Library {
             let name = plugin.name.clone();
             self.orders.push(Box::pin(async move {
                 let (results, manifest) = fetching.await;
-                Delivery {
+                Arrival {
                     name,
                     identity,
                     results,
@@ -167,12 +167,12 @@ impl Library {
     }
 
     /// What was ordered and not yet taken away to be waited for.
-    pub(super) fn take_orders(&mut self) -> Vec<Delivering> {
+    pub(super) fn take_orders(&mut self) -> Vec<Arriving> {
         std::mem::take(&mut self.orders)
     }
 
     /// Takes what came.
-    pub(super) fn delivered(&mut self, delivery: Delivery) {
+    pub(super) fn delivered(&mut self, delivery: Arrival) {
         // What was ordered for a source that is forgotten is of no use any more.
         let key = (delivery.name, delivery.identity);
         if let Some(known) = self.known.get_mut(&key) {

@@ -181,7 +181,7 @@ impl<E: Edges> Control<E> {
         found: Result<crate::control::attempt::Candidate, Outcome>,
     ) -> Result<(Option<Arc<Snapshot>>, Option<Refused>), Fault> {
         match found {
-            Ok(candidate) => Ok((Some(Arc::new(candidate.snapshot)), None)),
+            Ok(candidate) => Ok((Some(candidate.snapshot), None)),
             Err(Outcome::Refused(refused)) => Ok((None, Some(refused))),
             Err(Outcome::Waiting) => Err(Fault::Conflict(
                 "a document is still being fetched: ask again".to_owned(),

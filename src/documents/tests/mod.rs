@@ -82,6 +82,7 @@ fn plugin() -> Plugin {
         cors_origins: Vec::new(),
         headers: HeaderRules::default(),
         files: BTreeMap::new(),
+        tests: Vec::new(),
     }
 }
 

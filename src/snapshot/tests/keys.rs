@@ -1,6 +1,7 @@
 //! Each key of a plugin: a change of it makes another plugin, and of that one alone.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use serde_json::Value;
 

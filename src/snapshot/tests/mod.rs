@@ -11,8 +11,8 @@ use jiff::Timestamp;
 use rustls::RootCertStore;
 use rustls::server::ProducesTickets;
 
-use super::{ApiDocument, Apis, Kept, Material, Origins, Plugin, Snapshot, roots_of};
-use crate::config::{Inputs, load_text};
+use super::{ApiDocument, Apis, Kept, Material, Origins, Plugin, Snapshot, Strict, roots_of};
+use crate::config::{Inputs, Parts, load_text};
 use crate::openapi::{self, Prepared, ReadLimits};
 use crate::problems::Problems;
 use crate::telemetry::Labels;
@@ -128,7 +128,8 @@ impl Scene {
 
     fn attempt(&mut self, text: &str) -> (Option<Snapshot>, Problems) {
         let now = Timestamp::from_second(1_800_000_000).unwrap();
-        let (config, mut problems) = load_text("p.toml", text, &mut self.files, now);
+        let (config, mut problems) =
+            load_text("p.toml", text, &mut self.files, &Parts::default(), now);
         let config = config.unwrap_or_else(|| panic!("{}\n{text}", problems.render(false)));
         let apis: Apis = ["todo", "other"]
             .map(|name| (name.to_owned(), Ok(Arc::clone(&self.api))))
@@ -149,8 +150,11 @@ impl Scene {
             fly_app: self.fly_app.clone(),
             dev: self.dev,
             stored_tokens: true,
-            strict: self.strict,
-            strict_if_fetched: self.strict,
+            strict: Strict {
+                first: false,
+                rehearsal: self.strict,
+                changed: HashSet::new(),
+            },
             hiding,
         };
         (

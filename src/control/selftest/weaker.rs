@@ -1,13 +1,13 @@
-//! What must hold of a candidate before it serves, beside being valid.
+//! What a change may not do by itself: let in more than before, or what only a restart does.
 
-use super::{Control, Edges, Trigger, declared};
+use super::super::{Control, Edges};
 use crate::config::{Config, Require};
 use crate::problems::{Place, Problems};
 use crate::snapshot::Snapshot;
 
 impl<E: Edges> Control<E> {
     /// What only a restart can change is reported, and goes on as it was.
-    pub(super) fn check_fixed(&self, next: &Config, problems: &mut Problems) {
+    pub(in crate::control) fn check_fixed(&self, next: &Config, problems: &mut Problems) {
         let Some(published) = &self.published else {
             return;
         };
@@ -34,22 +34,8 @@ impl<E: Edges> Control<E> {
         }
     }
 
-    /// Everything that must hold before it serves.
-    pub(super) fn test(
-        &self,
-        trigger: Trigger,
-        next: &Snapshot,
-        tokens: &declared::Next,
-        problems: &mut Problems,
-    ) {
-        if !matches!(trigger, Trigger::Command { weaker: true }) {
-            self.check_not_weaker(next, problems);
-        }
-        self.check_revived(&next.config, tokens, problems);
-    }
-
     /// A plugin that lets in more than before is most likely a mistake.
-    fn check_not_weaker(&self, next: &Snapshot, problems: &mut Problems) {
+    pub(super) fn check_not_weaker(&self, next: &Snapshot, problems: &mut Problems) {
         let Some(published) = &self.published else {
             return;
         };
