@@ -20,21 +20,21 @@ use crate::tokens::Fingerprint;
 
 /// What the edges were asked, and what they answer.
 #[derive(Debug, Default)]
-struct Notes {
+pub(super) struct Notes {
     listening: Vec<(ListenerKind, SocketAddr)>,
     bound: Vec<SocketAddr>,
     taken: Vec<SocketAddr>,
     /// By path; what is not there can not be fetched.
     documents: HashMap<String, String>,
-    /// Requests of self-tests.
-    tried: Vec<String>,
-    /// How many went upstream, and what is answered there.
-    asked: usize,
-    upstream: u16,
+    /// A request without a token gets through.
+    pub(super) open: bool,
+    /// Requests of self-tests that went upstream, and what is answered there.
+    pub(super) asked: Vec<String>,
+    pub(super) upstream: u16,
 }
 
 #[derive(Debug, Clone, Default)]
-struct FakeEdges(Rc<RefCell<Notes>>);
+pub(super) struct FakeEdges(pub(super) Rc<RefCell<Notes>>);
 
 impl Edges for FakeEdges {
     type Bound = (ListenerKind, SocketAddr);
@@ -94,54 +94,54 @@ impl Edges for FakeEdges {
     }
 
     fn try_requests(&self, trial: &Trial) -> Vec<Result<Tried, String>> {
-        let (mut notes, mut answers) = (self.0.borrow_mut(), Vec::new());
-        for (request, _) in &trial.requests {
-            notes.tried.push(request.uri().to_string());
-            let named = request.headers().contains_key("authorization");
-            answers.push(Ok(Tried {
-                status: http::StatusCode::from_u16(if named { 200 } else { 401 }).unwrap(),
-                forwarded: named,
-                code: None,
-            }));
-        }
-        answers
+        let open = self.0.borrow().open;
+        let answer = |(request, _): &(http::Request<_>, _)| {
+            let lets_in = open || request.headers().contains_key("authorization");
+            Ok(tried(if lets_in { 200 } else { 401 }, lets_in))
+        };
+        trial.requests.iter().map(answer).collect()
     }
 
     fn try_upstream(&self, trial: Trial) -> Trying {
         let mut notes = self.0.borrow_mut();
-        notes.asked += trial.requests.len();
-        let status = http::StatusCode::from_u16(notes.upstream).unwrap();
-        let answer = Ok(Tried {
-            status,
-            forwarded: false,
-            code: None,
-        });
+        for (request, _) in &trial.requests {
+            notes.asked.push(request.uri().to_string());
+        }
+        let answer = Ok(tried(notes.upstream, false));
         Box::pin(async move { vec![answer; trial.requests.len()] })
     }
 }
 
-/// A folder with a configuration, and control over it.
-struct Scene {
-    folder: TempDir,
-    edges: FakeEdges,
-    shared: Arc<Shared>,
-    control: Control<FakeEdges>,
+fn tried(status: u16, forwarded: bool) -> Tried {
+    Tried {
+        status: http::StatusCode::from_u16(status).unwrap(),
+        forwarded,
+        code: None,
+    }
 }
 
-const DOCUMENT: &str = r#"{"openapi":"3.0.3","info":{"title":"T","version":"1"},"paths":{
+/// A folder with a configuration, and control over it.
+pub(super) struct Scene {
+    folder: TempDir,
+    pub(super) edges: FakeEdges,
+    pub(super) shared: Arc<Shared>,
+    pub(super) control: Control<FakeEdges>,
+}
+
+pub(super) const DOCUMENT: &str = r#"{"openapi":"3.0.3","info":{"title":"T","version":"1"},"paths":{
     "/a":{"get":{"operationId":"a","responses":{"200":{"description":"ok"}}}},
     "/b":{"get":{"operationId":"b","responses":{"200":{"description":"ok"}}}}}}"#;
 
 impl Scene {
     /// With its document as a file.
-    fn new(extra: &str) -> Self {
+    pub(super) fn new(extra: &str) -> Self {
         let scene = Self::empty();
         scene.write("openapi.json", DOCUMENT);
         scene.configure(r#""file:FOLDER/openapi.json""#, "service", extra);
         scene
     }
 
-    fn empty() -> Self {
+    pub(super) fn empty() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let edges = FakeEdges::default();
         let (shared, _) = Shared::new(16, Instant::now());
@@ -159,11 +159,11 @@ impl Scene {
         self.folder.path().join(name)
     }
 
-    fn write(&self, name: &str, text: &str) {
+    pub(super) fn write(&self, name: &str, text: &str) {
         fs::write(self.path(name), text).unwrap();
     }
 
-    fn configure(&self, source: &str, require: &str, extra: &str) {
+    pub(super) fn configure(&self, source: &str, require: &str, extra: &str) {
         let text = format!(
             "[listen]\nhttp = \"127.0.0.1:1001\"\n[state]\ndirectory = \"FOLDER/state\"\n[plugins.p]\nhosts = [\"p.example\"]\n\
              upstream.url = \"http://127.0.0.1:9\"\nopenapi.source = {source}\n\
@@ -176,7 +176,7 @@ impl Scene {
     }
 
     /// One attempt, with every document that it orders.
-    async fn attempt(&mut self, trigger: Trigger) -> Outcome {
+    pub(super) async fn attempt(&mut self, trigger: Trigger) -> Outcome {
         let mut outcome = self.control.attempt(trigger).await;
         while matches!(outcome, Outcome::Waiting) {
             for order in self.control.take_orders() {
@@ -203,12 +203,12 @@ impl Scene {
 }
 
 #[track_caller]
-fn published(outcome: &Outcome) {
+pub(super) fn published(outcome: &Outcome) {
     assert!(matches!(outcome, Outcome::Published(_)), "{outcome:?}");
 }
 
 #[track_caller]
-fn refused(outcome: &Outcome, stage: Stage, word: &str) {
+pub(super) fn refused(outcome: &Outcome, stage: Stage, word: &str) {
     let Outcome::Refused(refused) = outcome else {
         panic!("{outcome:?}")
     };

@@ -8,6 +8,8 @@
 
 mod cast;
 mod judge;
+#[cfg(test)]
+mod tests;
 mod weaker;
 
 use std::collections::HashMap;
