@@ -83,11 +83,16 @@ impl Plugin {
             let headers = secret.map_or_else(HeaderMap::new, |secret| self.presenting(secret));
             self.policy.admit(&headers, table, now)
         };
-        if require != Require::None && !matches!(admit(None), Err(AuthError::Missing)) {
-            return Some("a request without a token is let in".to_owned());
+        match (require, admit(None)) {
+            (Require::None, Err(_)) => {
+                return Some("a request without a token is kept out".to_owned());
+            }
+            (Require::None, Ok(_)) | (_, Err(AuthError::Missing)) => {}
+            _ => return Some("a request without a token is let in".to_owned()),
         }
         if require == Require::Upstream {
-            return None;
+            let passes = admit(Some(&secrets.unknown)).is_ok();
+            return (!passes).then(|| "a credential of the API is kept out".to_owned());
         }
         if !matches!(admit(Some(&secrets.unknown)), Err(AuthError::Unknown)) {
             return Some("a token that nobody has is let in".to_owned());

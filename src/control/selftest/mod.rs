@@ -145,6 +145,7 @@ impl<E: Edges> Control<E> {
         weaker: bool,
         problems: &mut Problems,
     ) -> Tested {
+        let begun = Instant::now();
         let answers = self.trials.answers(digest);
         if !weaker {
             self.check_not_weaker(snapshot, problems);
@@ -164,7 +165,6 @@ impl<E: Edges> Control<E> {
             cast: &cast,
             strict: &strict,
         };
-        let begun = Instant::now();
         let changed = self.changed(snapshot);
         bench.prove(&changed, problems);
         let asked = bench.requests(&changed, problems);

@@ -24,7 +24,7 @@ async fn a_test_that_wants_the_upstream_asks_it_once_for_each_attempt() {
     let mut scene = Scene::new(&test("GET /a", "service", 200, "upstream = true"));
     scene.edges.0.borrow_mut().upstream = 503;
     let outcome = scene.attempt(Trigger::Start).await;
-    refused(&outcome, Stage::SelfTest, "p.toml:10:10");
+    refused(&outcome, Stage::SelfTest, "p.toml:11:10");
     refused(
         &outcome,
         Stage::SelfTest,
