@@ -176,11 +176,14 @@ async fn connected(
         return;
     };
     let served = async { tokio::join!(server::serve_within(gateway, far, peer), connection) };
+    let mut usage = pin!(usage(&mut sender));
     tokio::select! {
         biased;
-        () = usage(&mut sender) => {}
+        () = &mut usage => return,
         _ = served => {}
     }
+    // The last answer may be there and not be taken yet; after it there is no other.
+    usage.await;
 }
 
 async fn ask(sender: &mut SendRequest<Full<Bytes>>, request: Request<Bytes>) -> Answer {

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 
 use super::{Control, Edges, Inputs, Refused, Stage};
-use crate::config::{Config, Inputs as _, Parts};
+use crate::config::{Config, Parts};
 use crate::problems::{Problems, Severity};
 use crate::tokens::Fingerprint;
 
@@ -144,14 +144,14 @@ impl<E: Edges> Control<E> {
     pub(super) fn facts_of(
         &self,
         config: &Config,
-        inputs: &mut Inputs,
+        inputs: &Inputs,
         aside: &Aside,
     ) -> BTreeMap<PathBuf, Facts> {
         let mut all = BTreeMap::new();
         for path in &config.included {
             let facts = match aside.get(path) {
                 Some(_) => self.facts.get(path).copied(),
-                None => Some(facts_of(path, inputs)),
+                None => facts_of(path, inputs),
             };
             all.extend(facts.map(|facts| (path.clone(), facts)));
         }
@@ -171,10 +171,9 @@ impl Held {
 }
 
 /// What a part was made of.
-fn facts_of(path: &Path, inputs: &mut Inputs) -> Facts {
-    let text = inputs.file(path).unwrap_or_default();
-    Facts {
-        text: Fingerprint::of(&text),
+fn facts_of(path: &Path, inputs: &Inputs) -> Option<Facts> {
+    Some(Facts {
+        text: inputs.hash_of(path)?,
         digest: inputs.digest_of_part(Some(path)),
-    }
+    })
 }

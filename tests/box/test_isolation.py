@@ -81,6 +81,11 @@ def test_a_typo_an_upstream_that_is_down_and_a_broken_document(world, ten):
     replace(world.folder / "p2.json", "{")
     replace(ten.path("p3"), ten.path("p3").read_text().replace("description", "descriptoin"))
     found = eventually(lambda: (now := held(world.gateway)) and len(now) == 2 and now)
+    generation = world.gateway.generation()
+    # What is broken is no other generation.
+    replace(ten.path("p3"), ten.path("p3").read_text() + "# still\n")
+    assert (again := world.gateway.reload()).code == 3 and again.json["result"] == "unchanged"
+    assert world.gateway.generation() == generation
     assert set(found) == {"p2.toml", "p3.toml"}
     assert "p2.json" in found["p2.toml"]["text"] and "descriptoin" in found["p3.toml"]["text"]
     problem = found["p3.toml"]["problems"][0]
