@@ -40,6 +40,11 @@ async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
             if target.startswith("/events"):
                 await stream(writer)
                 return
+            if "upgrade: echo" in head.lower():
+                writer.write(b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n")
+                while said := await reader.read(1 << 16):
+                    writer.write(said)
+                return
             body = target.encode()
             writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body))
     except (asyncio.IncompleteReadError, ConnectionError):
@@ -139,6 +144,24 @@ class Load:
                 self.done(kind, begun)
         writer.close()
 
+    async def upgraded(self, kind: str, number: int) -> None:
+        """A connection that was upgraded and lasts as long as the load: what is said comes back."""
+        reader, writer = await self.connect("http/1.1")
+        writer.write(self.head("GET", f"/todos/{number}", "Connection: Upgrade\r\nUpgrade: echo\r\n"))
+        head = await reader.readuntil(b"\r\n\r\n")
+        assert head.startswith(b"HTTP/1.1 101 "), head
+        count = 0
+        while not self.stop.is_set():
+            begun = time.monotonic()
+            said = f"{number}x{count};".encode()
+            writer.write(said)
+            got = await reader.readexactly(len(said))
+            assert got == said, (got, said)
+            self.done(kind, begun)
+            count += 1
+            await asyncio.sleep(EVENTS)
+        writer.close()
+
     async def multiplexed(self, kind: str, number: int, at_once: int = 8) -> None:
         """One HTTP/2 connection, so many streams at once."""
         reader, writer = await self.connect("h2")
@@ -201,6 +224,7 @@ async def client(port: int, authority: str, token: str) -> None:
         *[(load.multiplexed, "http2", number) for number in range(2)],
         *[(load.fresh, "fresh", number) for number in range(2)],
         *[(load.events, "events", number) for number in range(3)],
+        *[(load.upgraded, "upgraded", number) for number in range(2)],
     ]
     tasks = [asyncio.create_task(load.guarded(*kind)) for kind in kinds]
     print("begun", flush=True)

@@ -317,3 +317,75 @@ fn there<T>(table: Result<T, TableError>) -> Outcome<Option<T>> {
         Err(error) => Err(error.into()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use super::*;
+    use crate::control::Shared;
+    use crate::control::declared::Tokens;
+
+    fn generation(number: u64, texts: &[(&str, &str)]) -> (Generation, Contents) {
+        let mut contents = Contents::new();
+        let files = texts.iter().map(|(path, text)| {
+            let bytes: Arc<[u8]> = text.as_bytes().into();
+            let sha256 = Fingerprint::of(&bytes);
+            contents.insert(sha256, bytes);
+            KeptFile {
+                path: path.into(),
+                sha256,
+                private: false,
+                parts: Vec::new(),
+            }
+        });
+        let generation = Generation {
+            number,
+            hash: format!("{number:064x}"),
+            at: Timestamp::UNIX_EPOCH,
+            cause: "file".to_owned(),
+            by: None,
+            rolled_back_to: None,
+            texts: Vec::new(),
+            files: files.collect(),
+            globs: BTreeMap::new(),
+            documents: Vec::new(),
+            plugins: BTreeMap::new(),
+            held: Vec::new(),
+        };
+        (generation, contents)
+    }
+
+    #[test]
+    fn the_oldest_are_forgotten_with_what_only_they_were_made_of() {
+        let folder = tempfile::tempdir().unwrap();
+        let now = Timestamp::UNIX_EPOCH;
+        let (shared, _) = Shared::new(1, Instant::now());
+        let declared = Tokens::default();
+        let scene = Scene {
+            shared: &shared,
+            snapshot: None,
+            declared: &declared,
+        };
+        let mut desk = Desk::new(folder.path(), now);
+        assert!(desk.newest(now).is_none() && desk.generations(now).unwrap().is_empty());
+        let last = (MOST + SLACK + 1) as u64;
+        let text = |number: u64| format!("text of {number}");
+        for number in 1..=last {
+            let (one, contents) = generation(number, &[("a", &text(number)), ("b", "the same")]);
+            desk.keep((&one, &contents), None, &scene, now).unwrap();
+        }
+        let kept = desk.generations(now).unwrap();
+        assert_eq!(kept.len(), MOST);
+        assert_eq!(desk.newest(now).unwrap().number, last);
+        assert!(
+            kept.iter()
+                .map(|one| one.number)
+                .eq((last - MOST as u64 + 1..=last).rev())
+        );
+        let hashes = [text(1), text(last), "the same".to_owned()];
+        let hashes = hashes.map(|text| Fingerprint::of(text.as_bytes()));
+        let found = desk.contents(hashes.into_iter(), now).unwrap();
+        assert!(found.keys().eq(hashes[1..].iter().collect::<BTreeSet<_>>()));
+    }
+}
