@@ -1,6 +1,9 @@
 //! The composition: makes the parts, hands the edges each other's functions, runs and ends them.
 
 mod answers;
+mod handover;
+mod notify;
+mod signals;
 mod trial;
 mod world;
 
@@ -10,7 +13,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
-use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::task::LocalSet;
 use tokio_util::sync::CancellationToken;
@@ -22,10 +24,12 @@ use crate::control::{
 };
 use crate::gateway::Gateway;
 use crate::problems::Problems;
-use crate::server::Workers;
+use crate::server::{Handed, UnixName, Workers};
 use crate::snapshot::Snapshot;
 use crate::tokens::{Fault, Token};
 use crate::upstream;
+use notify::Notify;
+use signals::Signals;
 use world::World;
 
 /// What was started, for whoever announces it.
@@ -62,6 +66,17 @@ pub struct StartedPlugin {
     pub unavailable: Option<String>,
 }
 
+/// How to start.
+#[derive(Debug)]
+pub struct Start {
+    /// What to serve.
+    pub source: Source,
+    /// What is done when it is broken.
+    pub on_invalid: OnInvalid,
+    /// Take over from the gateway that runs on the same state directory.
+    pub take_over: bool,
+}
+
 /// Why nothing was started.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
@@ -73,12 +88,11 @@ pub enum StartError {
     Other(#[from] anyhow::Error),
 }
 
-/// Serves until a signal ends the process. `announce` is called when everything listens.
-pub fn run(
-    source: Source,
-    on_invalid: OnInvalid,
-    announce: impl FnOnce(&Started),
-) -> Result<(), StartError> {
+/// Serves until a signal or a successor ends the process. `announce` is called when everything
+/// listens.
+pub fn run(start: Start, announce: impl FnOnce(&Started)) -> Result<(), StartError> {
+    // While there is one thread.
+    let handed = Handed::activated();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -87,29 +101,12 @@ pub fn run(
     set.block_on(&runtime, async {
         // Before anybody can know that it serves: whoever does may end it at once.
         let signals = Signals::listen().context("signals")?;
-        let mut app = App::build(source, on_invalid).await?;
+        let mut app = App::build(start, handed).await?;
         announce(&app.started());
+        app.notify.ready(app.control.generation());
         app.run(signals).await;
         Ok(())
     })
-}
-
-/// What the system may ask for.
-struct Signals {
-    terminate: Signal,
-    interrupt: Signal,
-    hangup: Signal,
-}
-
-impl Signals {
-    /// From now on they no longer end the process by themselves.
-    fn listen() -> std::io::Result<Self> {
-        Ok(Self {
-            terminate: signal(SignalKind::terminate())?,
-            interrupt: signal(SignalKind::interrupt())?,
-            hangup: signal(SignalKind::hangup())?,
-        })
-    }
 }
 
 /// Lists, exports and backups at the same time.
@@ -124,6 +121,11 @@ struct App {
         mpsc::UnboundedReceiver<Delivery>,
     ),
     stop: CancellationToken,
+    /// The name of the socket where a successor asks.
+    handover: Option<UnixName>,
+    /// What a successor asks for.
+    steps: (handover::Steps, mpsc::Receiver<handover::Step>),
+    notify: Notify,
     warnings: Problems,
     shared: Arc<Shared>,
     uses: mpsc::UnboundedReceiver<Vec<Arc<Token>>>,
@@ -135,9 +137,9 @@ struct App {
 }
 
 impl App {
-    /// In this order: the log and the access writer; control and its first attempt; workers with
-    /// what it published; the admin socket.
-    async fn build(source: Source, on_invalid: OnInvalid) -> Result<Self, StartError> {
+    /// In this order: the log and the access writer; control, what a predecessor gives, and the
+    /// first attempt; the admin socket; workers with what was published.
+    async fn build(start: Start, handed: Handed) -> Result<Self, StartError> {
         let descriptors = rlimit::increase_nofile_limit(u64::MAX).unwrap_or(1024);
         let log = crate::log::start();
         let access = access::Writer::start().context("the access log")?;
@@ -148,8 +150,10 @@ impl App {
             workers: None,
             early: Vec::new(),
             own: Vec::new(),
-            sockets: Vec::new(),
+            handed,
+            copies: Vec::new(),
             admin: None,
+            succeeded: Vec::new(),
             access: access.clone(),
             commands: sender,
             log,
@@ -159,17 +163,22 @@ impl App {
             failed_auth: Arc::default(),
         };
         let mut watch = Watch::new();
-        if let Source::File(path) = &source {
+        if let Source::File(path) = &start.source {
             watch.early(path);
         }
         let mut control =
-            Control::new(source, world, Arc::clone(&shared)).map_err(anyhow::Error::msg)?;
-        control.on_invalid(on_invalid);
+            Control::new(start.source, world, Arc::clone(&shared)).map_err(anyhow::Error::msg)?;
+        control.on_invalid(start.on_invalid);
+        // Before `app`: when this start fails, the state is given up before the predecessor knows.
+        let mut predecessor = None;
         let mut app = Self {
             control,
             commands,
             deliveries: mpsc::unbounded_channel(),
             stop,
+            handover: None,
+            steps: mpsc::channel(1),
+            notify: Notify::from_environment(),
             warnings: Problems::new(),
             shared,
             uses,
@@ -177,15 +186,26 @@ impl App {
             access,
             watch: Some(watch),
         };
+        if start.take_over {
+            predecessor = app.succeed().await?;
+        }
         app.first().await?;
+        for unused in app.control.edges().handed.settle() {
+            tracing::warn!("a socket that was handed over is closed: {unused}");
+        }
+        app.open_names()?;
         app.start_workers()?;
-        app.open_admin()?;
+        if let Some(predecessor) = predecessor {
+            predecessor.relieve().await?;
+            app.control.edges().succeeded.clear();
+        }
         Ok(app)
     }
 
     /// The first generation.
     async fn first(&mut self) -> Result<(), StartError> {
-        let mut outcome = self.control.attempt(Trigger::Start).await;
+        // What upstreams answered when it was proven before is of use.
+        let mut outcome = self.control.resume(Trigger::Start);
         loop {
             self.deliver_orders();
             match outcome {
@@ -223,17 +243,6 @@ impl App {
             Gateway::new(&published, Arc::clone(&shared), access.clone())
         });
         self.control.edges().begin(workers.context("the workers")?);
-        Ok(())
-    }
-
-    fn open_admin(&mut self) -> Result<(), StartError> {
-        let published = self.control.published().context("nothing was published")?;
-        let path = published.current().config.listen.admin.clone();
-        let edges = self.control.edges();
-        let bound = edges.bind_admin(&path).map_err(anyhow::Error::msg)?;
-        if let Some(bound) = bound {
-            edges.listen(bound);
-        }
         Ok(())
     }
 
@@ -294,6 +303,8 @@ impl App {
         let mut told = None;
         let mut checks = upstream::Checks::default();
         let mut checked = None;
+        let mut alive = self.notify.watchdog().map(tokio::time::interval);
+        let mut succeeded = false;
         loop {
             if let Some(snapshot) = self
                 .control
@@ -326,7 +337,18 @@ impl App {
                 Some(command) = self.commands.recv() => self.answer(command, &mut waiting).await,
                 Some(tokens) = self.uses.recv() => self.note_uses(&tokens),
                 () = std::future::ready(()), if self.control.has_unsaved() => self.control.save(jiff::Timestamp::now()),
+                Some(step) = self.steps.1.recv() => if self.step(step).await { succeeded = true; break },
+                () = tick(alive.as_mut()) => self.notify.alive(),
             }
+        }
+        self.end(succeeded, signals).await;
+    }
+
+    /// The drain, which a second signal cuts.
+    async fn end(self, succeeded: bool, mut signals: Signals) {
+        // The service goes on, where a successor has it.
+        if !succeeded {
+            self.notify.stopping();
         }
         tokio::select! {
             () = self.drain() => {}
@@ -337,6 +359,9 @@ impl App {
     }
 
     async fn attempt(&mut self, trigger: Trigger, answer: Option<Answer>, waiting: &mut Waiting) {
+        if trigger != Trigger::Document {
+            self.notify.reloading();
+        }
         let outcome = self.control.attempt(trigger).await;
         self.concluded(trigger, &outcome, answer, waiting);
     }
@@ -376,6 +401,7 @@ impl App {
             return;
         }
         waiting.trigger = None;
+        self.notify.concluded(outcome, self.control.generation());
         let described = self.control.describe(outcome);
         for answer in waiting.answers.drain(..) {
             let _ = answer.send(Ok(described.clone()));
@@ -396,6 +422,7 @@ impl App {
         self.control.close_state(jiff::Timestamp::now());
         // Now, and not at the end: a successor may have its own there by then.
         self.control.edges().admin = None;
+        self.handover = None;
         if let Some(workers) = self.control.edges().end()
             && !workers.drain(deadline).await
         {
@@ -423,6 +450,13 @@ fn after(at: Option<jiff::Timestamp>) -> Option<tokio::time::Instant> {
     Some(tokio::time::Instant::now() + wait)
 }
 
+async fn tick(interval: Option<&mut tokio::time::Interval>) {
+    match interval {
+        Some(interval) => _ = interval.tick().await,
+        None => std::future::pending().await,
+    }
+}
+
 async fn until(at: Option<tokio::time::Instant>) {
     match at {
         Some(at) => tokio::time::sleep_until(at).await,
@@ -443,8 +477,10 @@ pub fn rehearse(source: Source) -> anyhow::Result<(Option<Arc<Snapshot>>, Proble
             workers: None,
             early: Vec::new(),
             own: Vec::new(),
-            sockets: Vec::new(),
+            handed: Handed::default(),
+            copies: Vec::new(),
             admin: None,
+            succeeded: Vec::new(),
             access: access::Writer::start()?,
             commands,
             log: Rc::new(|_| {}),

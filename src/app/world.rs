@@ -15,7 +15,7 @@ use crate::admin;
 use crate::config::{Limits, ListenerKind, Log, Rate};
 use crate::control::{Edges, Fetched, Fetching, Listening, Order, Shared, Trial, Tried, Trying};
 use crate::network::Network;
-use crate::server::{self, UnixName, Workers};
+use crate::server::{self, Handed, ListenerId, Passed, UnixName, Workers};
 use crate::telemetry::Counters;
 use crate::tokens::{Fingerprint, Level, Status, Who};
 use crate::upstream;
@@ -32,10 +32,15 @@ pub(super) struct World {
     pub(super) early: Vec<server::Bound>,
     /// Listeners of control itself: as asked and as bound.
     pub(super) own: Vec<(ListenerKind, SocketAddr, SocketAddr, CancellationToken)>,
-    /// What is listened on once more, so that another kind of listener can have the address.
-    pub(super) sockets: Vec<((ListenerKind, SocketAddr), TcpListener)>,
+    /// Sockets that were there before us.
+    pub(super) handed: Handed,
+    /// What is listened on once more, with its address: for another kind of listener that gets the
+    /// same address, and for a successor.
+    pub(super) copies: Vec<(ListenerId, SocketAddr, TcpListener)>,
     /// The admin socket's name, and what ends it.
     pub(super) admin: Option<(UnixName, CancellationToken)>,
+    /// Unix sockets of a predecessor, by their identity: their names may be taken.
+    pub(super) succeeded: Vec<(u64, u64)>,
     pub(super) access: access::Writer,
     pub(super) commands: admin::Commands,
     pub(super) log: Rc<dyn Fn(Log)>,
@@ -84,8 +89,24 @@ impl World {
     }
 
     pub(super) fn end(&mut self) -> Option<Workers<Counters>> {
-        self.sockets.clear();
+        // Before the workers close theirs: who is queued in a socket that is closed to the last
+        // copy is reset, so that the last has to be that which takes the queue.
+        self.copies.clear();
+        self.handed.close();
         self.workers.take()
+    }
+
+    /// Copies of what listens, for a successor.
+    pub(super) fn passed(&self) -> Vec<Passed> {
+        let copies = self.copies.iter();
+        let passed = copies.filter_map(|(listener, address, socket)| {
+            Some(Passed {
+                listener: *listener,
+                kept: self.handed.keeps(*address),
+                socket: socket.try_clone().ok()?,
+            })
+        });
+        passed.collect()
     }
 
     /// `limits.connections`, as far as the process may open descriptors: two for each, since
@@ -120,12 +141,15 @@ impl Edges for World {
         address: SocketAddr,
         leaving: &[(ListenerKind, SocketAddr)],
     ) -> Result<Bound, String> {
-        let sockets = self.sockets.iter();
-        let leaving: Vec<_> = sockets
-            .filter(|(id, _)| leaving.contains(id))
-            .map(|(_, socket)| socket)
-            .collect();
-        let bound = server::bind(kind, address, &leaving);
+        let bound = self.handed.adopt(kind, address).unwrap_or_else(|| {
+            let copies = self.copies.iter();
+            // What somebody else has too does not leave: who connects there would wait for ever.
+            let leaving: Vec<_> = copies
+                .filter(|(id, known, _)| leaving.contains(id) && !self.handed.keeps(*known))
+                .map(|(.., socket)| socket)
+                .collect();
+            server::bind(kind, address, &leaving)
+        });
         bound.map(Bound::Tcp).map_err(|error| error.to_string())
     }
 
@@ -138,7 +162,7 @@ impl Edges for World {
         {
             return Ok(None);
         }
-        let bound = server::bind_unix(path).map_err(|error| error.to_string());
+        let bound = server::bind_unix(path, &self.succeeded).map_err(|error| error.to_string());
         bound.map(|(listener, name)| Some(Bound::Admin(listener, name)))
     }
 
@@ -147,8 +171,12 @@ impl Edges for World {
             Bound::Tcp(bound) => bound,
             Bound::Admin(listener, name) => return self.open_admin(listener, name),
         };
-        if let Ok(socket) = bound.socket.try_clone() {
-            self.sockets.push(((bound.kind, bound.asked), socket));
+        match bound.socket.try_clone() {
+            Ok(copy) => {
+                let listener = (bound.kind, bound.asked);
+                self.copies.push((listener, bound.address, copy));
+            }
+            Err(error) => tracing::warn!(%error, "a successor will not get {}", bound.address),
         }
         if is_own(bound.kind) {
             let stop = self.stop.child_token();
@@ -176,7 +204,7 @@ impl Edges for World {
     }
 
     fn unlisten(&mut self, kind: ListenerKind, asked: SocketAddr) {
-        self.sockets.retain(|(id, _)| *id != (kind, asked));
+        self.copies.retain(|(id, ..)| *id != (kind, asked));
         if is_own(kind) {
             self.own.retain(|(other, address, _, stop)| {
                 let keep = (*other, *address) != (kind, asked);

@@ -129,6 +129,10 @@ pub(super) struct Serve {
     /// included file its last good part serves, or nothing.
     #[arg(long, value_enum, value_name = "WHAT", conflicts_with = "upstream")]
     pub(super) on_invalid: Option<Invalid>,
+    /// Take over from the gateway that runs on the same state directory: its sockets, its tokens,
+    /// and no request is lost. Where none runs, just start.
+    #[arg(long)]
+    pub(super) take_over: bool,
     /// Serve one API without a configuration file.
     #[arg(long, value_name = "URL", requires = "require")]
     pub(super) upstream: Option<String>,

@@ -15,7 +15,7 @@ use super::Exit;
 use super::args::{Dev, Level};
 use super::output::Output;
 use super::serve::{self, quoted};
-use crate::app::Started;
+use crate::app::{Start, Started};
 use crate::config::{Limits, ListenerKind};
 use crate::control::devcerts::{self, DevTokens};
 use crate::control::{self, OnInvalid, Source};
@@ -70,7 +70,11 @@ pub(super) fn run(dev: &Dev, output: &mut Output) -> anyhow::Result<Exit> {
     };
     // The built-in API is not the reader's to mend.
     serve::start(
-        (source, OnInvalid::Alone),
+        Start {
+            source,
+            on_invalid: OnInvalid::Alone,
+            take_over: false,
+        },
         !builtin,
         output,
         |started, output| {

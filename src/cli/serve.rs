@@ -8,7 +8,7 @@ use super::args::{Invalid, Serve};
 use super::output::Output;
 use super::running::{each, lines, word};
 use super::{Exit, dev};
-use crate::app::{self, StartError, Started};
+use crate::app::{self, Start, StartError, Started};
 use crate::config::ListenerKind;
 use crate::control::Listening;
 use crate::control::{OnInvalid, Source};
@@ -23,7 +23,12 @@ pub(super) fn run(serve: &Serve, output: &mut Output) -> anyhow::Result<Exit> {
         Some(Invalid::Fail) => OnInvalid::Fail,
         Some(Invalid::LastGood) => OnInvalid::LastGood,
     };
-    start((source, on_invalid), true, output, |started, output| {
+    let how = Start {
+        source,
+        on_invalid,
+        take_over: serve.take_over,
+    };
+    start(how, true, output, |started, output| {
         if output.as_json {
             output.json(&ready(started))
         } else {
@@ -34,12 +39,12 @@ pub(super) fn run(serve: &Serve, output: &mut Output) -> anyhow::Result<Exit> {
 
 /// Runs until a signal; prints what stops the start, and warnings if `warn`.
 pub(super) fn start(
-    (source, on_invalid): (Source, OnInvalid),
+    how: Start,
     warn: bool,
     output: &mut Output,
     announce: impl FnOnce(&Started, &mut Output) -> anyhow::Result<()>,
 ) -> anyhow::Result<Exit> {
-    let result = app::run(source, on_invalid, |started| {
+    let result = app::run(how, |started| {
         if let Some(pending) = &started.pending {
             output.remark(&standing_in(pending));
         }

@@ -399,7 +399,7 @@ impl<E: Edges> Control<E> {
     }
 
     /// Plugins that have their document now.
-    fn served(&self) -> Vec<String> {
+    pub fn served(&self) -> Vec<String> {
         let running = self.published.as_ref().map(|published| published.current());
         let plugins = running.iter().flat_map(|running| &running.plugins);
         let served = plugins.filter(|plugin| plugin.unavailable.is_none());

@@ -7,6 +7,7 @@ pub mod devcerts;
 mod documents;
 mod edges;
 mod explain;
+mod hand;
 mod history;
 mod inputs;
 mod listeners;
@@ -33,6 +34,7 @@ use serde_json::Value;
 use tokio::sync::mpsc;
 
 pub use edges::{Edges, Fetched, Fetching, Listening, Order, Trial, Tried, Trying};
+pub use hand::Proven;
 pub use history::Rolling;
 pub use inputs::Inputs;
 pub use watch::Watch;
@@ -244,6 +246,10 @@ pub struct Control<E: Edges> {
     tokens: Tokens,
     /// The state database; `None` before the first configuration, and when the process ends.
     desk: Option<state::Desk>,
+    /// Another gateway has the state database: it is not opened.
+    lent: bool,
+    /// Where it was when it was lent.
+    home: Option<PathBuf>,
     published: Option<Arc<Published>>,
     /// Hash of what the running generation was made of.
     digest: [u8; 32],
@@ -304,6 +310,8 @@ impl<E: Edges> Control<E> {
             trials: selftest::Trials::default(),
             tokens: Tokens::default(),
             desk: None,
+            lent: false,
+            home: None,
             published: None,
             digest: [0; 32],
             texts: BTreeMap::new(),
@@ -337,7 +345,7 @@ impl<E: Edges> Control<E> {
         self.on_invalid = on_invalid;
     }
 
-    /// The number of the generation that serves.
+    /// The number of the generation that serves; 0 before the first.
     pub fn generation(&self) -> u64 {
         self.generation
     }

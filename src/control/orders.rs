@@ -241,15 +241,16 @@ impl<E: Edges> Control<E> {
         let _ = self.with_desk(|desk, _| desk.flush(now));
     }
 
-    /// Gives the state database up: a successor may want it.
+    /// Gives the state database up, with all that is to be kept in it: a successor may want it.
     pub fn close_state(&mut self, now: Timestamp) {
+        self.save(now);
         let _ = self.with_desk(|desk, _| desk.close(now));
         self.desk = None;
     }
 
     /// Opens the state of a directory, once: another one needs a restart.
     pub(super) fn open_state(&mut self, directory: &Path, now: Timestamp) {
-        if self.desk.is_some() || self.rehearsal {
+        if self.desk.is_some() || self.rehearsal || self.lent {
             return;
         }
         self.desk = Some(Desk::new(directory, now));

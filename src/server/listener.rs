@@ -103,6 +103,21 @@ fn listen(address: SocketAddr, shared: bool) -> io::Result<TcpListener> {
     )?;
     // Only lets us bind while connections of a predecessor are in TIME_WAIT.
     socket.set_reuse_address(true)?;
+    prepare(&SockRef::from(&socket))?;
+    if address.is_ipv6() {
+        // `[::]` and `0.0.0.0` are two listeners, on every system alike.
+        socket.set_only_v6(true)?;
+    }
+    if shared {
+        socket.set_reuse_port(true)?;
+    }
+    socket.bind(&address.into())?;
+    socket.listen(4096)?;
+    Ok(socket.into())
+}
+
+/// What every listening socket of ours has, wherever it comes from.
+pub(super) fn prepare(socket: &SockRef<'_>) -> io::Result<()> {
     // Every connection has this from its listener: a response that may be silent for hours (an
     // event stream) must not keep the place of a client that vanished.
     let vanished = TcpKeepalive::new()
@@ -110,17 +125,7 @@ fn listen(address: SocketAddr, shared: bool) -> io::Result<TcpListener> {
         .with_interval(Duration::from_secs(15))
         .with_retries(4);
     socket.set_tcp_keepalive(&vanished)?;
-    if address.is_ipv6() {
-        // `[::]` and `0.0.0.0` are two listeners, on every system alike.
-        socket.set_only_v6(true)?;
-    }
-    socket.set_nonblocking(true)?;
-    if shared {
-        socket.set_reuse_port(true)?;
-    }
-    socket.bind(&address.into())?;
-    socket.listen(4096)?;
-    Ok(socket.into())
+    socket.set_nonblocking(true)
 }
 
 /// The file of a unix socket of ours: removed when this is dropped, unless it is a successor's by
@@ -135,6 +140,11 @@ impl UnixName {
     /// As it was given.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Device and inode of the file, by which another process can tell whose it is.
+    pub fn identity(&self) -> Option<(u64, u64)> {
+        self.socket
     }
 
     /// Whether another path leads to it too.
@@ -157,8 +167,12 @@ fn identity(path: &Path) -> Option<(u64, u64)> {
     Some((there.dev(), there.ino()))
 }
 
-/// Binds a unix socket with mode 0600. A socket file that nobody listens on is replaced.
-pub fn bind_unix(path: &Path) -> Result<(UnixListener, UnixName), BindError> {
+/// Binds a unix socket with mode 0600. A socket file that nobody listens on is replaced, and so is
+/// one that is to be `succeeded`, by its [identity](UnixName::identity), and still answers.
+pub fn bind_unix(
+    path: &Path,
+    succeeded: &[(u64, u64)],
+) -> Result<(UnixListener, UnixName), BindError> {
     let failed = |source| BindError {
         address: format!("unix:{}", path.display()),
         source,
@@ -176,7 +190,8 @@ pub fn bind_unix(path: &Path) -> Result<(UnixListener, UnixName), BindError> {
             message,
         )));
     }
-    if UnixStream::connect(path).is_ok() {
+    let ours = identity(path).is_some_and(|there| succeeded.contains(&there));
+    if !ours && UnixStream::connect(path).is_ok() {
         return Err(failed(io::Error::new(
             io::ErrorKind::AddrInUse,
             "another plugway answers there: give each its own state.directory or listen.admin",
@@ -212,12 +227,21 @@ mod tests {
     fn an_admin_socket_takes_no_other_file_and_no_other_gateways_place() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("state/admin.sock");
-        let (first, name) = bind_unix(&path).unwrap();
+        let (first, name) = bind_unix(&path, &[]).unwrap();
         let mode = std::fs::metadata(&path).unwrap().mode() & 0o777;
         assert_eq!(mode, 0o600);
-        assert!(bind_unix(&path).is_err(), "another gateway answers there");
-        drop(first);
-        let (_second, successor) = bind_unix(&path).unwrap();
+        let refused = bind_unix(&path, &[]);
+        assert!(refused.is_err(), "another gateway answers there");
+        let refused = bind_unix(&path, &[(0, 0)]);
+        assert!(refused.is_err(), "that is not who is succeeded");
+        let identity = name.identity().unwrap();
+        let (second, taken) = bind_unix(&path, &[identity]).unwrap();
+        assert!(!name.is_at(&path) && taken.is_at(&path));
+        drop((first, name));
+        assert!(path.exists(), "it is the successor's");
+        let name = taken;
+        drop(second);
+        let (_third, successor) = bind_unix(&path, &[]).unwrap();
         assert!(!name.is_at(&path) && successor.is_at(&path));
         drop(name);
         assert!(path.exists(), "it is the successor's");
@@ -225,7 +249,7 @@ mod tests {
         assert!(!path.exists());
 
         std::fs::write(&path, "precious").unwrap();
-        assert!(bind_unix(&path).is_err());
+        assert!(bind_unix(&path, &[]).is_err());
         assert_eq!(std::fs::read(&path).unwrap(), b"precious");
     }
 

@@ -7,10 +7,12 @@ mod connection;
 mod cork;
 mod entrance;
 mod h2frames;
+mod handed;
 mod intake;
 mod linger;
 mod listener;
 mod networks;
+mod pass;
 mod proxy;
 mod sniff;
 mod streams;
@@ -33,7 +35,9 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::sync::CancellationToken;
 
 pub use connection::serve_within;
+pub use handed::{Handed, Passed};
 pub use listener::{BindError, Bound, Kind, UnixName, bind, bind_unix};
+pub use pass::Channel;
 pub use streams::Cut;
 pub use worker::{ListenerId, Workers};
 

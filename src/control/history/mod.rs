@@ -156,12 +156,15 @@ impl<E: Edges> Control<E> {
 
     /// Whether something is to be [saved](Self::save).
     pub fn has_unsaved(&self) -> bool {
-        self.unsaved.is_some()
+        self.unsaved.is_some() && !self.lent
     }
 
     /// Keeps the generation that serves, where there is a state database. That it can not be kept
-    /// is no reason not to serve.
+    /// is no reason not to serve. While a successor has the database it is put off.
     pub fn save(&mut self, now: Timestamp) {
+        if self.lent {
+            return;
+        }
         let Some(unsaved) = self.unsaved.take() else {
             return;
         };

@@ -9,6 +9,7 @@ use redb::{ReadTransaction, ReadableTable, StorageError};
 use super::db::{Outcome, TOKENS};
 use super::desk::Scene;
 use super::ends::Ends;
+use super::find::shared_of;
 use super::uses;
 use crate::tokens::{State, TokenRecord, TokenShared, entries, parse_records};
 
@@ -23,10 +24,14 @@ pub(super) fn all(read: &ReadTransaction, scene: &Scene<'_>) -> Outcome<Loaded> 
     let (mut idle, mut ends) = (HashMap::new(), Ends::default());
     let uses = uses::stored(read)?;
     each(read, |record| {
-        let shared = Arc::new(TokenShared::default());
-        if let Some(used) = uses.get(&*record.id) {
-            used.restore(&shared);
-        }
+        // In the table already where the database was given up and came back.
+        let shared = shared_of(record, scene).unwrap_or_else(|| {
+            let shared = Arc::new(TokenShared::default());
+            if let Some(used) = uses.get(&*record.id) {
+                used.restore(&shared);
+            }
+            shared
+        });
         for (secret, token) in entries(record, &scene.shared.scopes, &shared) {
             scene.shared.tokens.insert(secret, token);
         }
