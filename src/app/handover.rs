@@ -6,12 +6,12 @@
 //!
 //! | successor | predecessor |
 //! |---|---|
-//! | `{"take_over":1,"pid":…}` | each listening socket with its line, then what it is |
-//! | `{"want":"state"}` | gives the state database up: `{"gave":"state"}` |
-//! | `{"serves":true}` | `{"leaves":true}`, and drains |
+//! | `{"take_over":{"version":1,"pid":…}}` | `{"socket":{…}}` with each socket, then `{"runs":{…}}` |
+//! | `"want_state"` | gives the state database up: `"gave_state"` |
+//! | `"serves"` | `"leaves"`, and drains; or, whenever it goes on after all, `{"over":"why"}` |
 //!
-//! Between the last two both accept from the same sockets, so that nobody waits and nothing that
-//! is queued is lost.
+//! The predecessor accepts until the successor is about to, from the same sockets: what comes in
+//! between is queued in them.
 
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;

@@ -26,6 +26,7 @@ use crate::gateway::Gateway;
 use crate::problems::Problems;
 use crate::server::{Handed, UnixName, Workers};
 use crate::snapshot::Snapshot;
+use crate::telemetry::Counters;
 use crate::tokens::{Fault, Token};
 use crate::upstream;
 use notify::Notify;
@@ -101,8 +102,10 @@ pub fn run(start: Start, announce: impl FnOnce(&Started)) -> Result<(), StartErr
     set.block_on(&runtime, async {
         // Before anybody can know that it serves: whoever does may end it at once.
         let signals = Signals::listen().context("signals")?;
-        let mut app = App::build(start, handed).await?;
+        let (mut app, workers) = App::build(start, handed).await?;
+        // What comes meanwhile is queued: whoever reads sees this before the first access line.
         announce(&app.started());
+        app.control.edges().begin(workers);
         app.notify.ready(app.control.generation());
         app.run(signals).await;
         Ok(())
@@ -138,8 +141,8 @@ struct App {
 
 impl App {
     /// In this order: the log and the access writer; control, what a predecessor gives, and the
-    /// first attempt; the admin socket; workers with what was published.
-    async fn build(start: Start, handed: Handed) -> Result<Self, StartError> {
+    /// first attempt; the admin socket; workers with what was published, who accept nothing yet.
+    async fn build(start: Start, handed: Handed) -> Result<(Self, Workers<Counters>), StartError> {
         let descriptors = rlimit::increase_nofile_limit(u64::MAX).unwrap_or(1024);
         let log = crate::log::start();
         let access = access::Writer::start().context("the access log")?;
@@ -194,12 +197,12 @@ impl App {
             tracing::warn!("a socket that was handed over is closed: {unused}");
         }
         app.open_names()?;
-        app.start_workers()?;
+        let workers = app.start_workers()?;
         if let Some(predecessor) = predecessor {
             predecessor.relieve().await?;
             app.control.edges().succeeded.clear();
         }
-        Ok(app)
+        Ok((app, workers))
     }
 
     /// The first generation.
@@ -230,7 +233,7 @@ impl App {
         }
     }
 
-    fn start_workers(&mut self) -> Result<(), StartError> {
+    fn start_workers(&mut self) -> Result<Workers<Counters>, StartError> {
         let published = self.control.published().context("nothing was published")?;
         let current = published.current();
         let count = current
@@ -242,8 +245,7 @@ impl App {
         let workers = Workers::start(count, limit, move |_| {
             Gateway::new(&published, Arc::clone(&shared), access.clone())
         });
-        self.control.edges().begin(workers.context("the workers")?);
-        Ok(())
+        Ok(workers.context("the workers")?)
     }
 
     fn started(&mut self) -> Started {

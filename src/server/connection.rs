@@ -9,7 +9,7 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::Poll;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use http::{HeaderValue, Request, Response, StatusCode, header};
 use hyper::body::Incoming;
@@ -342,10 +342,18 @@ async fn drain<H: Handler, C: Graceful>(
 ) -> Result<Result<(), hyper::Error>, Overdue> {
     let (watch, limits) = (&context.watch, &context.settings.limits);
     peer.draining.set(true);
-    if !peer.http2 && watch.phase() != Phase::Active {
-        let last = drive(watch, limits, connection.as_mut());
-        if let Ok(ended) = tokio::time::timeout(DRAIN_LINGER, last).await {
-            return ended;
+    // HTTP/1.1 is told by the next answer. An answer whose head is out has not said so, and its
+    // client may send the next request in the moment in which it ends.
+    let begun = Instant::now();
+    while !peer.http2
+        && (begun.elapsed() < DRAIN_LINGER
+            || watch.phase() == Phase::Head
+            || !watch.is_quiet(DRAIN_LINGER))
+    {
+        let step = drive(watch, limits, connection.as_mut());
+        match tokio::time::timeout(DRAIN_LINGER / 4, step).await {
+            Ok(Err(Overdue::Spent)) | Err(_) => {}
+            Ok(ended) => return ended,
         }
     }
     connection.as_mut().graceful_shutdown();

@@ -3,6 +3,7 @@
 //! Knows nothing of plugins: what a request means is the [`Handler`]'s affair. Makes every
 //! listening socket of the process.
 
+mod accept;
 mod connection;
 mod cork;
 mod entrance;

@@ -9,7 +9,6 @@ use std::net::{SocketAddr, TcpListener};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
-use std::task::Poll;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -19,6 +18,7 @@ use tokio::sync::{Notify, oneshot};
 use tokio::task::LocalSet;
 use tokio_util::sync::CancellationToken;
 
+use super::accept::{at_once, is_connection_fault, queued, spare};
 use super::connection;
 use super::linger::{Lingering, Socket, linger};
 use super::listener::{Bound, Kind};
@@ -348,7 +348,7 @@ impl<H: Handler> Worker<H> {
             }
         }
         // What is queued was promised an answer: closing the socket would reset it.
-        while let Some((stream, remote)) = at_once(&socket).await {
+        for (stream, remote) in socket.into_std().into_iter().flat_map(queued) {
             self.place(stream, remote, listener, lingering);
         }
     }
@@ -469,31 +469,4 @@ impl<R> Drop for Open<R> {
             .fetch_sub(1, Relaxed);
         self.shared.posts[self.index].quiet.notify_one();
     }
-}
-
-/// A connection that waits to be accepted right now, if there is one.
-async fn at_once(socket: &tokio::net::TcpListener) -> Option<(TcpStream, SocketAddr)> {
-    std::future::poll_fn(|cx| {
-        Poll::Ready(match socket.poll_accept(cx) {
-            Poll::Ready(Ok(accepted)) => Some(accepted),
-            _ => None,
-        })
-    })
-    .await
-}
-
-/// A descriptor in reserve.
-fn spare() -> Option<std::fs::File> {
-    std::fs::File::open("/dev/null").ok()
-}
-
-/// An error of the connection that was to be accepted, not of the listener.
-fn is_connection_fault(error: &std::io::Error) -> bool {
-    use std::io::ErrorKind::{
-        ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted, WouldBlock,
-    };
-    matches!(
-        error.kind(),
-        ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted | WouldBlock
-    )
 }

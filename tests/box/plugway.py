@@ -108,9 +108,10 @@ class Gateway:
         self.stderr = ""
         self.after: list[Callable[[], None]] = []
         """What has to be closed before the process is asked to end."""
+        command, more = self.launch(arguments)
         self.process = subprocess.Popen(
-            [binary(), *arguments], cwd=folder, env=environment(env), stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, errors="replace",
+            command, cwd=folder, env=environment(env), stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, errors="replace", **more,
         )
         self.readers = [
             threading.Thread(target=self._read, args=(name,), daemon=True) for name in ("stdout", "stderr")
@@ -118,6 +119,10 @@ class Gateway:
         for reader in self.readers:
             reader.start()
         self.ready, self.length = self._await_ready()
+
+    def launch(self, arguments: list[str]) -> tuple[list[str], dict]:
+        """The command, and how it is run."""
+        return [binary(), *arguments], {}
 
     def _read(self, name: str) -> None:
         with getattr(self.process, name) as pipe:

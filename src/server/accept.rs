@@ -1,0 +1,78 @@
+//! Accepting: what is queued, and what can go wrong.
+
+use std::net::SocketAddr;
+use std::task::Poll;
+
+use tokio::net::TcpStream;
+
+/// All connections that are queued in a socket, which nobody waits at any more. The runtime is not
+/// asked, since it may not know of those that came this very moment.
+pub(super) fn queued(
+    socket: std::net::TcpListener,
+) -> impl Iterator<Item = (TcpStream, SocketAddr)> {
+    std::iter::from_fn(move || {
+        loop {
+            match socket.accept() {
+                Ok((stream, remote)) => {
+                    let stream = stream.set_nonblocking(true).map(|()| stream);
+                    if let Ok(stream) = stream.and_then(TcpStream::from_std) {
+                        return Some((stream, remote));
+                    }
+                }
+                Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => return None,
+                Err(error) if is_connection_fault(&error) => {}
+                Err(error) => {
+                    tracing::warn!(%error, "what is queued is lost");
+                    return None;
+                }
+            }
+        }
+    })
+}
+
+/// A connection that waits to be accepted right now, if there is one.
+pub(super) async fn at_once(socket: &tokio::net::TcpListener) -> Option<(TcpStream, SocketAddr)> {
+    std::future::poll_fn(|cx| {
+        Poll::Ready(match socket.poll_accept(cx) {
+            Poll::Ready(Ok(accepted)) => Some(accepted),
+            _ => None,
+        })
+    })
+    .await
+}
+
+/// A descriptor in reserve.
+pub(super) fn spare() -> Option<std::fs::File> {
+    std::fs::File::open("/dev/null").ok()
+}
+
+/// An error of the connection that was to be accepted, not of the listener.
+pub(super) fn is_connection_fault(error: &std::io::Error) -> bool {
+    use std::io::ErrorKind::{
+        ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted, WouldBlock,
+    };
+    matches!(
+        error.kind(),
+        ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted | WouldBlock
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// More than the runtime would give in one turn.
+    #[tokio::test]
+    async fn all_that_is_queued() {
+        let socket = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        socket2::SockRef::from(&socket).listen(1024).unwrap();
+        socket.set_nonblocking(true).unwrap();
+        let address = socket.local_addr().unwrap();
+        let clients: Vec<_> = (0..500)
+            .map(|_| std::net::TcpStream::connect(address).unwrap())
+            .collect();
+        let accepted: Vec<_> = queued(socket).map(|(_, remote)| remote).collect();
+        let connected = clients.iter().map(|client| client.local_addr().unwrap());
+        assert_eq!(accepted, connected.collect::<Vec<_>>());
+    }
+}
