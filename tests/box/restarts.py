@@ -19,7 +19,10 @@ from plugway import Gateway
 LAUNCH = """
 import fcntl, os, sys
 count = int(sys.argv[1])
-given = [fcntl.fcntl(int(fd), fcntl.F_DUPFD, 100) for fd in sys.argv[2:2 + count]]
+numbers = [int(fd) for fd in sys.argv[2:2 + count]]
+given = [fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 100) for fd in numbers]
+for fd in numbers:
+    os.set_inheritable(fd, False)
 for place, fd in enumerate(given):
     os.dup2(fd, 3 + place)
 os.environ["LISTEN_PID"] = str(os.getpid())
