@@ -5,13 +5,13 @@ from __future__ import annotations
 
 import os
 import random
-import signal
 import subprocess
 import time
+from contextlib import suppress
 
 from materials import token
 from plugway import Gateway, binary, environment, eventually, write
-from restarts import Activated, Load, OneOne, Two, Fresh, listening, port_of, successor
+from restarts import Activated, Fresh, Load, OneOne, Two, listening, port_of, successor
 
 RESTARTS = int(os.environ.get("RESTARTS", "100"))
 KILLS = int(os.environ.get("KILLS", "30"))
@@ -40,9 +40,7 @@ def test_take_overs(world):
     load, took = Load(gateway.address("http")[1], secret, ALL), []
     for _ in range(RESTARTS):
         old, begun = world.gateways.pop(), time.monotonic()
-        world.gateways.append(new := successor(world))
-        world.gateways.remove(new)
-        world.gateways.append(new)
+        successor(world)
         took.append(time.monotonic() - begun)
         load.progress(5)
         gone(old)
@@ -65,32 +63,32 @@ def test_restarts_with_sockets_that_are_held(world):
 
 
 def test_successors_that_are_killed(world):
-    """At a random moment: either goes on, and the tokens can be changed."""
-    gateway = world.start(QUIET)
-    load, took, won = Load(gateway.address("http")[1], world.service, ALL), [], 0
-    chance = random.Random(7)
-    for number in range(KILLS):
-        begun = time.monotonic()
-        process = subprocess.Popen([binary(), "serve", "--config", "plugway.toml", "--take-over"], cwd=world.folder,
-                                   env=environment(), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        try:
-            process.wait(chance.random() * 0.15)
-        except subprocess.TimeoutExpired:
-            pass
-        # One that has said that it serves is no successor any more: the old one leaves.
-        if "the successor serves" in gateway.stderr:
-            won += 1
-            gone(gateway)
-            process.send_signal(signal.SIGKILL)
-            process.wait()
-            break
-        process.kill()
-        process.wait()
-        took.append(time.monotonic() - begun)
-        if gateway.process.poll() is not None or "the successor serves" in gateway.stderr:
-            break
-        name = f"t{number}-{token()[4:8]}"
-        eventually(lambda name=name: gateway.command("token", "create", "--name", name, "--level", "service",
-                                                     "--plugin", "todo", "--scope", "*").code == 0)
+    """At a random moment before it serves: the old one goes on, and its tokens can be changed."""
+    world.start(QUIET)
+    chance, killed, late, took = random.Random(7), 0, 0, 0.2
+    while killed < KILLS:
+        gateway = world.gateway
+        load = Load(gateway.address("http")[1], world.service, ALL)
         load.progress(5)
-    load.end()
+        while killed < KILLS:
+            process = subprocess.Popen([binary(), "serve", "--config", "plugway.toml", "--take-over"], cwd=world.folder, env=environment(),
+                                       stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(chance.random() * took)
+            process.kill()
+            process.wait()
+            name = f"t{killed}-{token()[4:8]}"
+            create = ("token", "create", "--name", name, "--level", "service", "--plugin", "todo", "--scope", "*")
+            eventually(lambda create=create: "the successor serves" in gateway.stderr or gateway.command(*create).code == 0)
+            if "the successor serves" in gateway.stderr:
+                break
+            killed += 1
+        told = load.end()
+        if "the successor serves" in gateway.stderr:
+            # It was killed while it served: what that costs is not asked here.
+            late, took = late + 1, took * 0.8
+            gone(world.gateways.pop())
+            world.run("serve", "--config", "plugway.toml")
+        else:
+            assert not load.faults, load.faults[:10]
+    print(f"\n{killed} successors killed before they served, {late} after; the last load: {told}")
