@@ -260,6 +260,84 @@ def test_a_port_that_is_taken_leaves_the_old_one(world: World):
     assert old.wait() == 0
 
 
+def test_a_broken_file_leaves_the_old_one_if_its_plugin_serves(world: World):
+    """It fails alone at a start; here that would end what serves."""
+    world.config = world.base({"include": ["more/*.toml"]})
+    del world.config["plugins"], world.config["tokens"]
+    write(world.folder, world.config)
+    folder = world.folder / "more"
+    folder.mkdir()
+    parts = {}
+    for name in ("one", "two"):
+        plugin = {"hosts": [f"{name}.test"], "upstream": {"url": world.upstream.url}, "auth": {"require": "none"}}
+        write(folder, parts.setdefault(name, {"plugins": {name: plugin}}), f"{name}.toml")
+    old = world.run("serve", "--config", "plugway.toml")
+    write(folder, "plugins = 7", "two.toml")
+    with pytest.raises(NotReady) as refused:
+        successor(world)
+    assert refused.value.ran.code == 1
+    assert "serves plugin two" in refused.value.ran.out and "two.toml is refused" in refused.value.ran.out
+    assert world.session(tls=False, host="two.test").get("/todos").status_code == 200
+
+    # What serves nowhere stands in nobody's way.
+    write(folder, parts["two"], "two.toml")
+    write(folder, "plugins = 7", "three.toml")
+    successor(world)
+    assert old.wait() == 0
+    assert world.session(tls=False, host="two.test").get("/todos").status_code == 200
+
+
+def test_the_number_goes_on(world: World):
+    """With the same bytes it is the same generation; with others it is the next."""
+    old = world.start()
+    world.change({"plugins": {"todo": {"description": "Another."}}})
+    assert old.reload().code == 0
+    number = old.generation()
+    new = successor(world)
+    assert new.generation() == number
+    assert old.wait() == 0
+    world.change({"plugins": {"todo": {"description": "One more."}}})
+    third = successor(world)
+    assert new.wait() == 0
+    assert third.generation() == number + 1
+    def listed() -> list[int]:
+        return [one["number"] for one in json.loads(third.command("history", "--json").out)]
+
+    eventually(lambda: listed() == [number + 1, number, 1])
+
+
+def test_another_admin_socket_takes_over(world: World):
+    """The old one takes its own name away, and its successor can be reached at the new one."""
+    old = world.start()
+    world.config["listen"]["admin"] = "unix:state/next.sock"
+    write(world.folder, world.config, "next.toml")
+    new = world.run("serve", "--config", "next.toml", "--take-over")
+    assert old.wait() == 0
+    assert not (world.folder / "state/admin.sock").exists()
+    assert (world.folder / "state/next.sock").exists() and (world.folder / "state/handover.sock").exists()
+    assert run("status", "--config", "next.toml", cwd=world.folder).code == 0
+    assert new.process.poll() is None
+
+
+def test_an_adopted_address_moves_to_another_kind(world: World):
+    """From plain to TLS and back, at a socket that somebody else holds, and then in a successor."""
+    sock = listening()
+    port = port_of(sock)
+    gateway = activate(world, {"listen": {"http": f"127.0.0.1:{port}"}}, sock)
+    listen = dict(world.config["listen"])
+    world.config["listen"] = {**listen, "https": f"127.0.0.1:{port}"}
+    del world.config["listen"]["http"]
+    world.change({})
+    assert gateway.reload().code == 0
+    assert [entry["kind"] for entry in gateway.command("status", "--json").json["listeners"]] == ["https"]
+    world.config["listen"] = listen
+    write(world.folder, world.config)
+    new = successor(world)
+    assert gateway.wait() == 0
+    assert new.address("http")[1] == port
+    ask(world, port)
+
+
 def test_one_that_lost_its_document_leaves_the_old_one(world: World):
     old = world.start()
     world.upstream.on("GET", "/openapi.json", lambda request: request.conn.send(b"HTTP/1.1 503 No\r\nContent-Length: 0\r\n\r\n"))
@@ -358,9 +436,18 @@ def test_a_stream_lives_on_in_the_old_one(world: World):
 # --- connections that are idle ---
 
 
+def refuses(address: tuple[str, int]) -> bool:
+    """Nobody accepts any more: the worker knows that it drains."""
+    try:
+        socket.create_connection(address, timeout=TIMEOUT).close()
+    except ConnectionRefusedError:
+        return True
+    return False
+
+
 def test_a_request_that_crosses_the_end_is_answered(world: World):
     """A connection whose answer was on its way when the drain began is told with the next one."""
-    gateway, go = world.start(), threading.Event()
+    gateway, go = world.start({"workers": 1}), threading.Event()
 
     def events(request) -> None:
         request.conn.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
@@ -373,7 +460,7 @@ def test_a_request_that_crosses_the_end_is_answered(world: World):
     wire.send(head)
     assert wire.head()[0] == 200
     gateway.signal(signal.SIGTERM)
-    eventually(lambda: "draining" in gateway.stderr)
+    eventually(lambda: refuses(gateway.address("http")))
     go.set()
     wire.until(b"0\r\n\r\n")
     wire.send(head.replace("/events", "/todos"))
