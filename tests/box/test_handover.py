@@ -300,6 +300,7 @@ def test_the_number_goes_on(world: World):
     third = successor(world)
     assert new.wait() == 0
     assert third.generation() == number + 1
+
     def listed() -> list[int]:
         return [one["number"] for one in json.loads(third.command("history", "--json").out)]
 
