@@ -107,7 +107,7 @@ pub fn run(start: Start, announce: impl FnOnce(&Started)) -> Result<(), StartErr
         announce(&app.started());
         app.control.edges().begin(workers);
         app.notify.ready(app.control.generation());
-        app.run(signals).await;
+        Box::pin(app.run(signals)).await;
         Ok(())
     })
 }
@@ -193,9 +193,7 @@ impl App {
             predecessor = app.succeed().await?;
         }
         app.first().await?;
-        for unused in app.control.edges().handed.settle() {
-            tracing::warn!("a socket that was handed over is closed: {unused}");
-        }
+        app.control.edges().settle();
         app.open_names()?;
         let workers = app.start_workers()?;
         if let Some(predecessor) = predecessor {

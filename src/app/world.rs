@@ -67,6 +67,13 @@ impl World {
         self.workers = Some(workers);
     }
 
+    /// Everything listens: closes what came from outside and is not used.
+    pub(super) fn settle(&mut self) {
+        for unused in self.handed.settle() {
+            tracing::warn!("a socket that was handed over is closed: {unused}");
+        }
+    }
+
     /// Where the admin socket is.
     pub(super) fn admin(&self) -> PathBuf {
         let path = self.admin.as_ref().map(|(name, _)| name.path().to_owned());
