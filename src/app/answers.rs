@@ -26,36 +26,11 @@ impl App {
         match command {
             Command::Status(answer) => drop(answer.send(self.control.status())),
             Command::Ready(answer) => drop(answer.send(self.control.ready())),
-            Command::Generation(answer) => drop(answer.send(self.control.generation())),
-            Command::Reload {
-                weaker,
-                expected,
-                answer,
-            } => match self.serves(expected.as_deref()) {
-                Ok(()) => {
-                    let trigger = Trigger::Command { weaker };
-                    self.attempt(trigger, Some(answer), waiting).await;
-                }
-                Err(fault) => drop(answer.send(Err(fault))),
-            },
-            Command::RollBack {
-                to,
-                weaker,
-                expected,
-                who,
-                answer,
-            } => {
-                let by = who.by;
-                let rolling = Rolling { to, weaker, by };
-                let rolled = self.serves(expected.as_deref());
-                let rolled =
-                    rolled.and_then(|()| self.control.roll_back(&rolling, Timestamp::now()));
-                drop(answer.send(rolled.map(|outcome| self.control.describe(&outcome))));
-            }
-            Command::History(answer) => {
-                drop(answer.send(self.control.history(Timestamp::now())));
-            }
-            Command::Diff { from, to, answer } => drop(answer.send(self.diff(&from, &to))),
+            Command::Generation(_)
+            | Command::Reload { .. }
+            | Command::RollBack { .. }
+            | Command::History(_)
+            | Command::Diff { .. } => self.answer_of_generations(command, waiting).await,
             Command::Order { order, who, answer } => {
                 drop(answer.send(self.control.order(&order, &who, Timestamp::now())));
             }
@@ -100,6 +75,43 @@ impl App {
                 let gauges = self.control.gauges();
                 let _ = answer.send(telemetry::encode(&counters, &self.shared.labels, &gauges));
             }
+        }
+    }
+
+    /// What is asked of generations.
+    async fn answer_of_generations(&mut self, command: Command, waiting: &mut Waiting) {
+        match command {
+            Command::Generation(answer) => drop(answer.send(self.control.generation())),
+            Command::Reload {
+                weaker,
+                expected,
+                answer,
+            } => match self.serves(expected.as_deref()) {
+                Ok(()) => {
+                    let trigger = Trigger::Command { weaker };
+                    self.attempt(trigger, Some(answer), waiting).await;
+                }
+                Err(fault) => drop(answer.send(Err(fault))),
+            },
+            Command::RollBack {
+                to,
+                weaker,
+                expected,
+                who,
+                answer,
+            } => {
+                let by = who.by;
+                let rolling = Rolling { to, weaker, by };
+                let rolled = self.serves(expected.as_deref());
+                let rolled =
+                    rolled.and_then(|()| self.control.roll_back(&rolling, Timestamp::now()));
+                drop(answer.send(rolled.map(|outcome| self.control.describe(&outcome))));
+            }
+            Command::History(answer) => {
+                drop(answer.send(self.control.history(Timestamp::now())));
+            }
+            Command::Diff { from, to, answer } => drop(answer.send(self.diff(&from, &to))),
+            _ => {}
         }
     }
 

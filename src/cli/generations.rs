@@ -97,37 +97,7 @@ fn differences(diff: &Value) -> String {
         );
     }
     for plugin in each(&diff["plugins"]) {
-        let _ = write!(
-            text,
-            "plugin {} {}",
-            word(&plugin["plugin"]),
-            word(&plugin["change"])
-        );
-        if let Some([was, is]) = plugin["require"].as_array().map(Vec::as_slice) {
-            let _ = write!(text, ", require {} -> {}", word(was), word(is));
-        }
-        text.push('\n');
-        for operation in each(&plugin["operations"]) {
-            let sign = match operation["change"].as_str() {
-                Some("added") => '+',
-                Some("removed") => '-',
-                _ => '~',
-            };
-            let _ = writeln!(
-                text,
-                "  {sign} {} ({})",
-                word(&operation["id"]),
-                word(&operation["request"])
-            );
-        }
-        for document in each(&plugin["documents"]) {
-            let _ = writeln!(
-                text,
-                "  document {} {}",
-                word(&document["file"]),
-                word(&document["change"])
-            );
-        }
+        of_plugin(plugin, &mut text);
     }
     for (side, name) in [("from", "from_refused"), ("to", "to_refused")] {
         if !diff[name].is_null() {
@@ -145,6 +115,41 @@ fn differences(diff: &Value) -> String {
         text.push_str("nothing differs\n");
     }
     text
+}
+
+/// What changes in a plugin.
+fn of_plugin(plugin: &Value, text: &mut String) {
+    let _ = write!(
+        text,
+        "plugin {} {}",
+        word(&plugin["plugin"]),
+        word(&plugin["change"])
+    );
+    if let Some([was, is]) = plugin["require"].as_array().map(Vec::as_slice) {
+        let _ = write!(text, ", require {} -> {}", word(was), word(is));
+    }
+    text.push('\n');
+    for operation in each(&plugin["operations"]) {
+        let sign = match operation["change"].as_str() {
+            Some("added") => '+',
+            Some("removed") => '-',
+            _ => '~',
+        };
+        let _ = writeln!(
+            text,
+            "  {sign} {} ({})",
+            word(&operation["id"]),
+            word(&operation["request"])
+        );
+    }
+    for document in each(&plugin["documents"]) {
+        let _ = writeln!(
+            text,
+            "  document {} {}",
+            word(&document["file"]),
+            word(&document["change"])
+        );
+    }
 }
 
 /// Asks, and shows the answer.

@@ -11,46 +11,48 @@ mod hand;
 mod history;
 mod inputs;
 mod listeners;
+mod material;
 mod mounts;
 mod orders;
 mod parts;
 mod selftest;
+mod shared;
 mod state;
 mod status;
 #[cfg(test)]
 mod tests;
 mod watch;
+mod words;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Weak};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use jiff::Timestamp;
 use rustls::RootCertStore;
 use rustls::server::ProducesTickets;
 use serde_json::Value;
-use tokio::sync::mpsc;
 
 pub use edges::{Edges, Fetched, Fetching, Listening, Order, Trial, Tried, Trying};
 pub use hand::Proven;
 pub use history::Rolling;
 pub use inputs::Inputs;
 pub use watch::Watch;
+pub use words::{Delivering, Delivery, OnInvalid, Outcome, Refused, Side, Stage, Trigger};
 
-use crate::auth::Failures;
 use crate::config;
 use crate::problems::Problems;
-use crate::snapshot::{Kept, Origins, Published, Snapshot};
-use crate::telemetry::{Gauges, Labels};
-use crate::tokens::{Fingerprint, ScopeLists, Token, TokenTable};
+use crate::snapshot::{Kept, Published, Snapshot};
+use crate::telemetry::Gauges;
+use crate::tokens::Fingerprint;
 use attempt::{Looked, Manner};
 use declared::Tokens;
 pub use documents::Arrival;
 use documents::{Ask, Library};
 pub use orders::{FOR_ALL, Offline, View};
 pub use selftest::Verdict;
+pub use shared::Shared;
 pub use state::{BackupError, StoreError, fleeting, restore};
 
 /// Where the configuration is.
@@ -69,170 +71,12 @@ pub enum Source {
     },
 }
 
-/// What control and the workers share.
-#[derive(Debug)]
-pub struct Shared {
-    /// Every secret that opens something.
-    pub tokens: TokenTable,
-    /// The scope lists of all tokens.
-    pub scopes: ScopeLists,
-    /// Names of the metrics.
-    pub labels: Labels,
-    /// What is known of upstreams.
-    pub origins: Origins,
-    /// Wrong credentials.
-    pub failures: Failures,
-    /// Secrets that are used: each at most once a minute, so that none of them is waited for.
-    pub uses: mpsc::UnboundedSender<Vec<Arc<Token>>>,
-    /// There may be tokens that the table does not have, for now: what it does not know is neither
-    /// right nor wrong.
-    pub undecided: AtomicBool,
-}
-
-impl Shared {
-    /// With room for so many secrets; `now` is when the process begins. The other value is the
-    /// receiving end of [`Self::uses`].
-    pub fn new(
-        secrets: usize,
-        now: Instant,
-    ) -> (Arc<Self>, mpsc::UnboundedReceiver<Vec<Arc<Token>>>) {
-        let (uses, used) = mpsc::unbounded_channel();
-        let shared = Self {
-            tokens: TokenTable::with_capacity(secrets),
-            scopes: ScopeLists::default(),
-            labels: Labels::new(),
-            origins: Origins::default(),
-            failures: Failures::new(now),
-            uses,
-            undecided: AtomicBool::new(false),
-        };
-        (Arc::new(shared), used)
-    }
-}
-
-/// What is done at a start whose files are broken.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum OnInvalid {
-    /// A broken main file is refused; a broken file of `include` fails alone.
-    #[default]
-    Alone,
-    /// Whatever is broken is refused.
-    Fail,
-    /// The last generation that served is taken up.
-    LastGood,
-}
-
-/// One side of a comparison.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Side {
-    /// What serves.
-    Running,
-    /// What lies on disk.
-    Disk,
-    /// A generation that is kept.
-    Generation(u64),
-}
-
-impl Side {
-    /// A number, `running` or `disk`.
-    pub fn parse(text: &str) -> Option<Self> {
-        match text {
-            "running" => Some(Self::Running),
-            "disk" => Some(Self::Disk),
-            number => number.parse().ok().map(Self::Generation),
-        }
-    }
-
-    fn to_json(self) -> Value {
-        match self {
-            Self::Running => "running".into(),
-            Self::Disk => "disk".into(),
-            Self::Generation(number) => number.into(),
-        }
-    }
-}
-
-/// What control waits for.
-pub type Delivering = std::pin::Pin<Box<dyn Future<Output = Delivery>>>;
-
-/// What control waited for.
-#[derive(Debug)]
-pub enum Delivery {
-    /// A document that came, or did not.
-    Document(Arrival),
-    /// What upstreams answered to the tests of a candidate.
-    Trial(Verdict),
-}
-
-/// Why a configuration is looked at.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Trigger {
-    /// The process starts.
-    Start,
-    /// A file changed.
-    File,
-    /// SIGHUP or `plugway reload`.
-    Command {
-        /// Also when a plugin is guarded less than before.
-        weaker: bool,
-    },
-    /// A document is to be fetched again.
-    Document,
-}
-
-/// The step that a configuration failed at.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Stage {
-    /// Files, references, syntax, keys and values.
-    Validate,
-    /// Documents, certificates, scopes.
-    Compile,
-    /// New listeners.
-    Bind,
-    /// What must not become weaker, and the tests.
-    SelfTest,
-}
-
-impl Stage {
-    /// As it is shown.
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Validate => "validate",
-            Self::Compile => "compile",
-            Self::Bind => "bind",
-            Self::SelfTest => "self-test",
-        }
-    }
-}
-
-/// A configuration that was not taken.
-#[derive(Debug, Clone)]
-pub struct Refused {
-    /// Where it failed.
-    pub stage: Stage,
-    /// Why.
-    pub problems: Problems,
-    /// Since when.
-    pub since: Timestamp,
-    /// What was read.
-    digest: [u8; 32],
-}
-
-/// What became of an attempt.
-#[derive(Debug)]
-pub enum Outcome {
-    /// It serves; there may be warnings.
-    Published(Problems),
-    /// Every byte is as it was.
-    Unchanged,
-    /// What served before goes on.
-    Refused(Refused),
-    /// Documents, or what upstreams answer to tests, are on their way.
-    Waiting,
-}
-
 /// See the module.
 #[derive(Debug)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "facts that do not depend on each other"
+)]
 pub struct Control<E: Edges> {
     edges: E,
     source: Source,

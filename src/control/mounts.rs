@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 
 use crate::problems::{Place, Problems};
 
-/// Where the kernel lists the mounts of this process (proc_pid_mountinfo(5)).
+/// Where the kernel lists the mounts of this process (`proc_pid_mountinfo(5)`).
 const MOUNTS: &str = "/proc/self/mountinfo";
 
 const HELP: &str = "mount the folder that it is in: then whatever replaces it is seen";

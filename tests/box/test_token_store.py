@@ -67,7 +67,7 @@ def test_made_on_first_use(world: World, running: bool):
     desk.create()
     modes = [stat.S_IMODE((world.folder / path).stat().st_mode) for path in ("state", FILE)]
     assert modes == [0o700, 0o600]
-    assert set(os.listdir(world.folder / "state")) - {"admin.sock"} == {"plugway.redb"}
+    assert set(os.listdir(world.folder / "state")) - {"admin.sock", "handover.sock"} == {"plugway.redb"}
 
 
 def test_a_restart_keeps_all(world: World):

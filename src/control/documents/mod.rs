@@ -53,6 +53,9 @@ pub(super) type Standins = HashMap<String, Result<Arc<ApiDocument>, String>>;
 /// Per plugin and source: what was fetched for another generation, by location.
 pub(super) type Pins = HashMap<Key, BTreeMap<String, Arc<[u8]>>>;
 
+/// What locations held.
+pub(super) type Held<'a> = Vec<(&'a str, &'a Arc<[u8]>)>;
+
 /// A document on its way.
 pub(super) type Arriving = std::pin::Pin<Box<dyn Future<Output = Arrival>>>;
 
@@ -256,7 +259,7 @@ impl Library {
     }
 
     /// What was fetched for the documents that serve: plugin, source, and what each location held.
-    pub(super) fn fetched(&self) -> impl Iterator<Item = (&str, &str, Vec<(&str, &Arc<[u8]>)>)> {
+    pub(super) fn fetched(&self) -> impl Iterator<Item = (&str, &str, Held<'_>)> {
         self.serving.iter().filter_map(|(plugin, source)| {
             let known = self.known.get(&(plugin.clone(), source.clone()))?;
             let parts = known.fetched();

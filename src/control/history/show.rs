@@ -10,7 +10,7 @@ use similar::TextDiff;
 
 use crate::config;
 use crate::control::attempt::Manner;
-use crate::control::documents::{Ask, Library};
+use crate::control::documents::Ask;
 use crate::control::inputs::Inputs;
 use crate::control::state::Generation;
 use crate::control::{Control, Edges, Outcome, Refused, Side, Trigger};
@@ -143,7 +143,7 @@ impl<E: Edges> Control<E> {
             (self.published().map(|published| published.current()), None)
         } else {
             let before = self.rolled.replace(rolled);
-            let library = std::mem::replace(&mut self.documents, Library::default());
+            let library = std::mem::take(&mut self.documents);
             let watched = self.watched.clone();
             self.rolling = true;
             let mut inputs = self.inputs();

@@ -51,7 +51,7 @@ impl Filter {
 
     /// What an event tells. `None`: nothing; reading a file is an event too, and no change.
     pub(super) fn news(&mut self, event: &Event) -> Option<News> {
-        let heeded = self.heeded.load();
+        let heeded = self.heeded.load_full();
         let named = event.paths.iter().any(|path| {
             path.file_name()
                 .is_none_or(|name| heeded.names.contains(name))

@@ -18,7 +18,7 @@ async fn watching(files: &[&Path], open: &[&Path]) -> Watch {
 
 /// The next change that an event tells of: the poll would come too late.
 async fn told(watch: &mut Watch) {
-    let far = std::time::Duration::from_secs(3600);
+    let far = std::time::Duration::from_hours(1);
     watch.polled = Instant::now() + far;
     let patience = std::time::Duration::from_secs(20);
     let change = tokio::time::timeout(patience, watch.changed()).await;

@@ -71,14 +71,8 @@ impl Links {
                 continue;
             }
             walked.push(part);
-            let target = match self.0.get(&walked) {
-                Some(known) => known.clone(),
-                None => {
-                    let target = fs::read_link(&walked).ok();
-                    self.0.insert(walked.clone(), target.clone());
-                    target
-                }
-            };
+            let known = self.0.entry(walked.clone());
+            let target = known.or_insert_with(|| fs::read_link(&walked).ok()).clone();
             if let Some(target) = target {
                 let folder = walked.parent().unwrap_or(Path::new("/"));
                 let next = folder.join(target).join(parts.as_path());
