@@ -24,7 +24,7 @@ async fn a_test_that_wants_the_upstream_asks_it_once_for_each_attempt() {
     let mut scene = Scene::new(&test("GET /a", "service", 200, "upstream = true"));
     scene.edges.0.borrow_mut().upstream = 503;
     let outcome = scene.attempt(Trigger::Start).await;
-    refused(&outcome, Stage::SelfTest, "p.toml:11:10");
+    refused(&outcome, Stage::SelfTest, "p.toml:13:10");
     refused(
         &outcome,
         Stage::SelfTest,
@@ -104,7 +104,9 @@ fn compiled(require: &str) -> (Scene, Plugin, Cast) {
     let snapshot: Snapshot = Arc::into_inner(snapshot.unwrap()).unwrap();
     let cast = Cast::of(&snapshot, &scene.shared.scopes).unwrap();
     snapshot.learn(&scene.shared.scopes);
-    let plugin = snapshot.plugins.into_iter().next().unwrap();
+    let plugin = Arc::clone(&snapshot.plugins[0]);
+    // It holds the plugin twice: as it serves, and with what it was made of.
+    drop(snapshot);
     (scene, Arc::into_inner(plugin).unwrap(), cast)
 }
 

@@ -144,8 +144,10 @@ fn tick(folder: &Path) {
     let (first, second) = (folder.join("first"), folder.join("second"));
     fs::write(&first, "").unwrap();
     let changed = |path: &Path| Look::at(path).map(|look| look.changed);
-    while {
+    loop {
         fs::write(&second, "").unwrap();
-        changed(&second) == changed(&first)
-    } {}
+        if changed(&second) != changed(&first) {
+            return;
+        }
+    }
 }

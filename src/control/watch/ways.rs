@@ -43,11 +43,16 @@ impl Ways {
         let mut path = file.to_owned();
         for _ in 0..MOST_LINKS {
             self.paths.insert(path.clone());
-            let Some((link, next)) = links.first(&path) else {
-                break;
-            };
-            self.folders.extend(link.parent().map(Path::to_owned));
-            path = next;
+            match links.first(&path) {
+                Ok((link, next)) => {
+                    self.folders.extend(link.parent().map(Path::to_owned));
+                    path = next;
+                }
+                Err(plain) => {
+                    path = plain;
+                    break;
+                }
+            }
         }
         let folder = path.ancestors().skip(1).find(|folder| folder.is_dir());
         self.folders.extend(folder.map(Path::to_owned));
@@ -60,8 +65,9 @@ impl Ways {
 struct Links(HashMap<PathBuf, Option<PathBuf>>);
 
 impl Links {
-    /// The first link of a path, and the path after it was followed.
-    fn first(&mut self, path: &Path) -> Option<(PathBuf, PathBuf)> {
+    /// The first link of a path, and the path after it was followed. The error is the path without
+    /// `..`: it has no link.
+    fn first(&mut self, path: &Path) -> Result<(PathBuf, PathBuf), PathBuf> {
         let mut walked = PathBuf::new();
         let mut parts = path.components();
         while let Some(part) = parts.next() {
@@ -71,15 +77,15 @@ impl Links {
                 continue;
             }
             walked.push(part);
-            let known = self.0.entry(walked.clone());
-            let target = known.or_insert_with(|| fs::read_link(&walked).ok()).clone();
+            let asked = self.0.entry(walked.clone());
+            let target = asked.or_insert_with(|| fs::read_link(&walked).ok());
             if let Some(target) = target {
                 let folder = walked.parent().unwrap_or(Path::new("/"));
-                let next = folder.join(target).join(parts.as_path());
-                return Some((walked, next));
+                let next = folder.join(target.as_path()).join(parts.as_path());
+                return Ok((walked, next));
             }
         }
-        None
+        Err(walked)
     }
 }
 

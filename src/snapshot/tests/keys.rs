@@ -39,6 +39,11 @@ const KEYS: &[(&str, &str, &str)] = &[
         "public_url = 'https://b.example'",
     ),
     ("publish", "publish = ['openapi']", "publish = ['manifest']"),
+    (
+        "tests",
+        "tests = [{ request = 'GET /a', as = 'service', expect = 200 }]",
+        "tests = [{ request = 'GET /a', as = 'service', expect = 204 }]",
+    ),
     ("documents", "documents = 'public'", "documents = 'token'"),
     ("upstream.url", "", "URL"),
     (
