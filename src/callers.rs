@@ -1,30 +1,25 @@
 //! Names for the log: who called, and which request it is.
 
 use std::cell::Cell;
+use std::sync::Arc;
 
 use http::HeaderValue;
 
 use crate::telemetry::{Caller, Labels, TokenId};
 use crate::tokens::{Level, Token};
 
-impl Caller for Token {
-    fn id(&self) -> &str {
-        &self.id
-    }
-
-    fn name(&self) -> &str {
-        &self.name
-    }
-
-    fn level(&self) -> &'static str {
-        self.level.as_str()
-    }
-}
-
-/// What counters know a token by, if it has a series.
-pub fn series(token: &Token, labels: &Labels) -> Option<TokenId> {
+/// What a record tells of a token. Made anew for every request, since it allocates nothing: among
+/// a million tokens what is kept of the last few thousand helps nobody.
+pub fn caller(token: &Token, labels: &Labels) -> Caller {
+    // One series for each person would grow without end.
+    let counted = token.level == Level::Service;
     let number = || labels.token(&token.id).number();
-    (token.level == Level::Service).then(|| TokenId::of_number(token.shared.number(number)))
+    Caller {
+        token: Some(Arc::clone(&token.id)),
+        name: Some(Arc::clone(&token.name)),
+        level: token.level.as_str(),
+        series: counted.then(|| TokenId::of_number(token.shared.number(number))),
+    }
 }
 
 /// Request ids: a random part per worker and a count.

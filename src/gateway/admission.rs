@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use super::Gateway;
 use crate::answer::Recorder;
 use crate::auth::{AuthError, AuthFailure, Principal};
-use crate::callers::series;
+use crate::callers::caller;
 use crate::control::Shared;
 use crate::network::Network;
 use crate::outbound::Errand;
@@ -98,8 +98,7 @@ impl Gateway {
     /// Notes who called, for the record, and that the secret was used.
     pub(super) fn note_caller(&self, principal: &Principal, recorder: &mut Recorder) {
         if let Some(token) = principal.token() {
-            recorder.record.caller = Some(Arc::<Token>::clone(token));
-            recorder.record.series = series(token, &self.shared.labels);
+            recorder.record.caller = Some(caller(token, &self.shared.labels));
             recorder.record.slot = Some(token.slot.as_str());
             let (now, client) = (recorder.record.started, recorder.record.client);
             self.uses.note(&self.shared, token, now, client);

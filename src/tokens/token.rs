@@ -15,38 +15,34 @@ use crate::network::Network;
 ///
 /// It holds nothing that was compiled, so that a token of one generation can not be read with
 /// the operations of another.
-///
-/// In the order in which a request asks, behind the counts of its `Arc`: among a million tokens each
-/// further cache line is waited for.
 #[derive(Debug, Clone)]
-#[repr(C)]
 pub struct Token {
-    /// What an edited record and both secrets of a rotation have in common.
-    pub shared: Arc<TokenShared>,
-    /// What it may call there.
-    pub scopes: ScopeListId,
-    /// What it is for.
-    pub level: Level,
-    /// Which of the token's secrets this is.
-    pub slot: Slot,
-    /// What bounds its use.
-    pub limits: Option<Arc<TokenLimits>>,
-    /// Where it is valid.
-    pub plugins: Plugins,
-    /// What its owners decided.
-    pub state: State,
-    /// Not valid before.
-    pub not_before: Option<Timestamp>,
-    /// Not valid from then on.
-    pub expires: Option<Timestamp>,
-    /// The end of this secret, if it has one before that of the token.
-    pub until: Option<Timestamp>,
     /// Public id, such as `pls_ab12cd34`; what logs, lists and metrics name.
     pub id: Arc<str>,
     /// For people.
     pub name: Arc<str>,
+    /// What it is for.
+    pub level: Level,
+    /// Where it is valid.
+    pub plugins: Plugins,
+    /// What it may call there.
+    pub scopes: ScopeListId,
+    /// Not valid before.
+    pub not_before: Option<Timestamp>,
+    /// Not valid from then on.
+    pub expires: Option<Timestamp>,
+    /// What its owners decided.
+    pub state: State,
+    /// Which of the token's secrets this is.
+    pub slot: Slot,
+    /// The end of this secret, if it has one before that of the token.
+    pub until: Option<Timestamp>,
+    /// What bounds its use.
+    pub limits: Option<Arc<TokenLimits>>,
     /// For people.
     pub note: Option<Arc<str>>,
+    /// What an edited record and both secrets of a rotation have in common.
+    pub shared: Arc<TokenShared>,
 }
 
 impl Token {
@@ -199,17 +195,15 @@ impl Plugins {
     }
 }
 
-/// What changes while a token is used, and outlives each of its records. What every request looks at
-/// comes first, as in [`Token`].
+/// What changes while a token is used, and outlives each of its records.
 #[derive(Debug, Default)]
-#[repr(C)]
 pub struct TokenShared {
-    /// See [`Self::number`]; one more than it, and 0 if nobody asked yet.
-    number: AtomicU32,
     /// Of the current and of the previous secret.
     last_use: [LastUse; 2],
     /// What was used of its limits, with either secret.
     pub(super) usage: Usage,
+    /// See [`Self::number`]; one more than it, and 0 if nobody asked yet.
+    number: AtomicU32,
 }
 
 /// When a secret was used last, and from where. Of two uses in the same moment either may leave

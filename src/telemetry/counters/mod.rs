@@ -70,7 +70,7 @@ impl Counters {
         }
         plugin.request_bytes += record.request_bytes;
         plugin.response_bytes += record.response_bytes;
-        if let Some(TokenId(token)) = record.series {
+        if let Some(TokenId(token)) = record.caller.as_ref().and_then(|caller| caller.series) {
             at(&mut self.tokens, token).add((record.slot.unwrap_or("current"), class), 1);
         }
         if let Some(reason) = record.outcome.reason() {

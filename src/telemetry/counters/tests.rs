@@ -4,7 +4,7 @@ use http::{HeaderValue, Method, StatusCode, Version};
 use jiff::Timestamp;
 use proptest::prelude::*;
 
-use super::super::{Labels, Outcome};
+use super::super::{Caller, Labels, Outcome};
 use super::*;
 
 /// Something that a worker can count.
@@ -83,7 +83,12 @@ fn record(
     );
     let operation = format!("op{operation}");
     record.target = Some(labels.target(&format!("plugin{plugin}"), Some(&operation), Some("/x")));
-    record.series = service.then(|| labels.token("pls_1"));
+    record.caller = service.then(|| Caller {
+        token: Some("pls_1".into()),
+        name: Some("chatgpt".into()),
+        level: "service",
+        series: Some(labels.token("pls_1")),
+    });
     record.status = StatusCode::from_u16(status).ok();
     record.code = (status == 401).then_some("invalid_token");
     record.outcome = if ms.is_multiple_of(2) {

@@ -1,7 +1,6 @@
 //! The facts of one request, and the line that tells them.
 
 use std::borrow::Cow;
-use std::fmt;
 use std::io::Write as _;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -17,7 +16,7 @@ use super::labels::{SeriesId, TokenId};
 ///
 /// Made when the request head is there, filled on its way, written and counted once. Filling it
 /// allocates nothing: what comes from the configuration or the token table is shared
-/// ([`Target`], [`Caller`]), the rest is static or small.
+/// ([`Target`], the texts of a [`Caller`]), the rest is static or small.
 #[derive(Debug, Clone)]
 pub struct Record {
     /// When the request head was there.
@@ -35,10 +34,7 @@ pub struct Record {
     /// Plugin and operation, as far as they were found.
     pub target: Option<Arc<Target>>,
     /// Who was authenticated, if anyone was.
-    pub caller: Option<Arc<dyn Caller>>,
-    /// What counters know its token by, when it is a service token: one for each person would grow
-    /// without end.
-    pub series: Option<TokenId>,
+    pub caller: Option<Caller>,
     /// Which of the token's secrets was presented: `current` or `previous`.
     pub slot: Option<&'static str>,
     /// Status of the response; `None` when the client left before its head.
@@ -77,15 +73,18 @@ pub struct Target {
     pub series: SeriesId,
 }
 
-/// A principal. What is kept of it is one count of references: a token of a million is nowhere near
-/// the processor, and its texts are only looked at where they are written.
-pub trait Caller: fmt::Debug + Send + Sync {
+/// A principal.
+#[derive(Debug, Clone)]
+pub struct Caller {
     /// The token's id, never the token.
-    fn id(&self) -> &str;
+    pub token: Option<Arc<str>>,
     /// The token's name.
-    fn name(&self) -> &str;
-    /// `service` or `user`.
-    fn level(&self) -> &'static str;
+    pub name: Option<Arc<str>>,
+    /// `service`, `user`, `admin`, `anonymous` or `upstream`.
+    pub level: &'static str,
+    /// What counters know the token by, when it is a service token: one for each person would grow
+    /// without end.
+    pub series: Option<TokenId>,
 }
 
 /// How the body of a response ended.
@@ -120,7 +119,6 @@ impl Record {
             method,
             target: None,
             caller: None,
-            series: None,
             slot: None,
             status: None,
             upstream_status: None,
@@ -149,7 +147,7 @@ impl Record {
     /// known is left out. Durations are in milliseconds.
     pub fn write_json(&self, out: &mut Vec<u8>) {
         let target = self.target.as_deref();
-        let caller = self.caller.as_deref();
+        let caller = self.caller.as_ref();
         let _ = write!(out, "{{\"time\":\"{:.3}\"", self.started);
         text(out, "message", Some("request"));
         text(out, "request_id", Some(&lossy(&self.request_id)));
@@ -164,9 +162,9 @@ impl Record {
             "operation",
             target.and_then(|t| t.operation.as_deref()),
         );
-        text(out, "token", caller.map(Caller::id));
-        text(out, "principal", caller.map(Caller::name));
-        text(out, "level", caller.map(Caller::level));
+        text(out, "token", caller.and_then(|c| c.token.as_deref()));
+        text(out, "principal", caller.and_then(|c| c.name.as_deref()));
+        text(out, "level", caller.map(|c| c.level));
         text(out, "slot", self.slot);
         let _ = write!(out, ",\"status\":{}", self.status());
         if let Some(status) = self.upstream_status {
@@ -215,8 +213,9 @@ impl Record {
                 let _ = write!(out, ".{}", word(operation));
             }
         }
-        if let Some(caller) = self.caller.as_deref() {
-            let _ = write!(out, " {}:{}", caller.level(), word(caller.name()));
+        if let Some(caller) = self.caller.as_ref() {
+            let who = caller.name.as_deref().or(caller.token.as_deref());
+            let _ = write!(out, " {}:{}", caller.level, word(who.unwrap_or("-")));
         }
         if let Some(code) = self.code {
             let _ = write!(out, " {}", word(code));
