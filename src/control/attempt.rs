@@ -246,9 +246,11 @@ impl<E: Edges> Control<E> {
     ) -> [u8; 32] {
         let mut all = Sha256::new();
         all.update(inputs.digest_of_part(None));
-        for path in &config.included {
+        // A file of which nothing serves is as if it was not there.
+        let parts = config.included.iter();
+        for (path, facts) in parts.filter_map(|path| Some((path, facts.get(path)?))) {
             all.update(Sha256::digest(path.as_os_str().as_encoded_bytes()));
-            all.update(facts.get(path).map_or([0; 32], |facts| facts.digest));
+            all.update(facts.digest);
         }
         all.update(self.documents.digest());
         all.finalize().into()

@@ -211,7 +211,7 @@ def test_the_last_good_generation_at_a_start(world):
         world.run("serve", "--config", "plugway.toml")
     assert refused.value.ran.code == 4
     gateway = world.run("serve", "--config", "plugway.toml", "--on-invalid", "last-good")
-    assert "REFUSED" in gateway.stderr and "plugway.toml:" in gateway.stderr
+    eventually(lambda: "REFUSED" in gateway.stderr and "plugway.toml:" in gateway.stderr)
     client = world.session(token=world.service)
     assert description(client) == "Two." and client.get("/todos").status_code == 200
     status = gateway.command("status")
@@ -322,5 +322,5 @@ def test_without_a_state_database_it_serves_all_the_same(world):
     says(world, "Two.")
     refused = roll_back(world.gateway)
     assert refused.code == 1
-    assert "generations are not kept" in world.gateway.stderr
+    eventually(lambda: "generations are not kept" in world.gateway.stderr)
     assert run("check", "--config", "plugway.toml", cwd=world.folder).code == 0

@@ -121,7 +121,7 @@ def test_a_start_with_a_broken_file(world, ten):
         ten.start(on_invalid="fail")
     assert refused.value.ran.code == 4 and "p4.toml" in refused.value.ran.out
     gateway = ten.start()
-    assert "p4.toml" in gateway.stderr and "IS REFUSED" in gateway.stderr
+    eventually(lambda: "p4.toml" in gateway.stderr and "IS REFUSED" in gateway.stderr)
     for name in ten.names:
         if name != "p4":
             ten.serves(name)
@@ -130,6 +130,17 @@ def test_a_start_with_a_broken_file(world, ten):
     replace(ten.path("p4"), good)
     eventually(lambda: ten.client("p4").get("/todos").status_code == 200)
     assert world.gateway.command("status").code == 0
+
+
+def test_a_new_file_that_is_broken_is_no_other_generation(world, ten):
+    ten.start()
+    generation = world.gateway.generation()
+    (world.folder / "plugins/folder.toml").mkdir()
+    replace(world.folder / "plugins/new.toml", "nonsense")
+    found = eventually(lambda: len(now := held(world.gateway)) == 2 and now)
+    assert all(file["serves"] == "nothing" for file in found.values())
+    assert world.gateway.generation() == generation
+    assert (reload := world.gateway.reload()).code == 3 and reload.json["result"] == "unchanged"
 
 
 def test_a_start_at_which_nothing_would_serve_is_refused(world):
