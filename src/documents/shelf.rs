@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use sha2::{Digest, Sha256};
+
 use super::document::Document;
-use crate::tokens::Fingerprint;
 
 /// The documents of one plugin, by path.
 #[derive(Debug, Default)]
@@ -38,11 +39,11 @@ impl Documents {
         self.paths.keys().map(String::as_str)
     }
 
-    /// What each path shows, by its hash: to be compared with what another generation shows.
-    pub fn hashes(&self) -> impl Iterator<Item = (String, Fingerprint)> {
+    /// What each path shows, by its SHA-256: to be compared with what another generation shows.
+    pub fn hashes(&self) -> impl Iterator<Item = (String, [u8; 32])> {
         let shown = |(path, index): (&String, &Option<usize>)| {
             let document = self.documents.get((*index)?)?;
-            Some((path.clone(), Fingerprint::of(&document.content(""))))
+            Some((path.clone(), Sha256::digest(document.content("")).into()))
         };
         self.paths.iter().filter_map(shown)
     }

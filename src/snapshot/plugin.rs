@@ -7,7 +7,7 @@ use super::inputs::{Around, Inputs};
 use super::{Credential, Fixed, Targets, Written, api, dial, papers, prefix};
 use crate::auth::Policy;
 use crate::config::{self, DocumentAccess, Require};
-use crate::documents::Documents;
+use crate::documents::{Documents, Found};
 use crate::headers::{self, Authority, Cors, Rules};
 use crate::openapi::{self, Api, Finding};
 use crate::problems::{Place, Problems};
@@ -93,6 +93,14 @@ impl Plugin {
             .iter()
             .find(plain)
             .map(|operation| operation.meaning.path.clone())
+    }
+
+    /// What it serves by itself at a path, without an origin: to be compared.
+    pub fn shown(&self, path: &str) -> Option<bytes::Bytes> {
+        match self.documents.find(path)? {
+            Found::Document(document) => Some(document.content("")),
+            Found::Unavailable => None,
+        }
     }
 
     /// The load report, each line with where that was written.

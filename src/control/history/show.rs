@@ -14,7 +14,6 @@ use crate::control::documents::Ask;
 use crate::control::inputs::Inputs;
 use crate::control::state::Generation;
 use crate::control::{Control, Edges, Outcome, Refused, Side, Trigger};
-use crate::documents::Found;
 use crate::snapshot::{Operation, Plugin, Snapshot};
 use crate::tokens::{Fault, Fingerprint};
 
@@ -326,10 +325,8 @@ fn operations(before: Option<&Plugin>, after: Option<&Plugin>) -> Vec<Value> {
 
 /// What the published document says of each operation, by its id.
 fn said(plugin: &Plugin) -> BTreeMap<String, String> {
-    let Some(Found::Document(document)) = plugin.documents.find("/openapi.json") else {
-        return BTreeMap::new();
-    };
-    let document: Value = serde_json::from_slice(&document.content("")).unwrap_or_default();
+    let document = plugin.shown("/openapi.json").unwrap_or_default();
+    let document: Value = serde_json::from_slice(&document).unwrap_or_default();
     let items = document["paths"].as_object().into_iter().flatten();
     let operations = items.flat_map(|(_, item)| item.as_object().into_iter().flatten());
     let said = |(_, operation): (&String, &Value)| {
@@ -341,7 +338,7 @@ fn said(plugin: &Plugin) -> BTreeMap<String, String> {
 
 /// The documents that came, went, or say something else.
 fn documents(before: Option<&Plugin>, after: Option<&Plugin>) -> Vec<Value> {
-    let by_path = |plugin: Option<&Plugin>| -> BTreeMap<String, Fingerprint> {
+    let by_path = |plugin: Option<&Plugin>| -> BTreeMap<String, [u8; 32]> {
         let all = plugin
             .into_iter()
             .flat_map(|plugin| plugin.documents.hashes());
