@@ -159,6 +159,12 @@ fn describe(status: &Value) -> String {
     for plugin in each(&status["plugins"]) {
         describe_plugin(plugin, &mut text);
     }
+    describe_faults(status, &mut text);
+    text
+}
+
+/// What is wrong, or not as it is on disk.
+fn describe_faults(status: &Value, text: &mut String) {
     for warning in each(&status["warnings"]) {
         let _ = writeln!(
             text,
@@ -173,6 +179,9 @@ fn describe(status: &Value) -> String {
             "what generation {to} was serves, until files on disk change"
         );
     }
+    if status["state_error"].is_string() {
+        let _ = writeln!(text, "{}", word(&status["state_error"]));
+    }
     for held in each(&status["held"]) {
         let (file, serves) = (word(&held["file"]), word(&held["serves"]));
         let _ = writeln!(text, "{file} is refused: {serves} of it serves");
@@ -185,7 +194,6 @@ fn describe(status: &Value) -> String {
             lines(&refused["text"])
         );
     }
-    text
 }
 
 fn describe_plugin(plugin: &Value, text: &mut String) {

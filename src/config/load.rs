@@ -158,7 +158,11 @@ fn parts(files: &[(PathBuf, Text)], parts: &Parts, reading: &mut Reading<'_>) ->
         reading.inputs.begin(Some(path));
         let text = reading.inputs.file(path);
         let known = text.is_ok_and(|text| parts.known.get(path) == Some(&Fingerprint::of(&text)));
-        if known { 1 } else { 2 }
+        match (known, parts.suspect.contains(path)) {
+            (true, _) => 1,
+            (false, false) => 2,
+            (false, true) => 3,
+        }
     };
     let mut order: Vec<(u8, usize)> = Vec::new();
     for (index, (path, _)) in files.iter().enumerate() {

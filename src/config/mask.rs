@@ -131,9 +131,17 @@ fn lines(text: &str, spans: &mut Vec<Range<usize>>) {
         if let (Some(name), false) = (names.min(), line.contains("${")) {
             let from = line.find('=').map_or(name, |equals| equals + 1);
             spans.push(start + from..start + line.len());
+        } else if is_bare(line.trim()) {
+            spans.push(start..start + line.len());
         }
         start += line.len();
     }
+}
+
+/// Whether a line is one long word, as a secret is whose file was taken for a configuration.
+fn is_bare(line: &str) -> bool {
+    let word = |byte: u8| byte.is_ascii_alphanumeric() || b"+/=_-.:".contains(&byte);
+    line.len() >= 12 && line.bytes().all(word) && !line.trim_end_matches('=').contains('=')
 }
 
 /// `user:password@` of a URL, wherever it stands.

@@ -28,6 +28,9 @@ pub struct Parts {
     /// Hashes of the texts that serve. They are read before all others: of two files that
     /// contradict each other the one that changed is at fault.
     pub known: BTreeMap<PathBuf, Fingerprint>,
+    /// Files that were broken when they were last looked at. They are read after all others: what
+    /// they want must not stand in the way of anybody else's change.
+    pub suspect: BTreeSet<PathBuf>,
 }
 
 impl Config {

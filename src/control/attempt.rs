@@ -29,6 +29,9 @@ pub(super) struct Candidate {
     facts: BTreeMap<PathBuf, Facts>,
 }
 
+/// Rounds in which included files are put aside for what is wrong with them.
+const ROUNDS: usize = 8;
+
 /// What came of a look.
 pub(super) enum Looked {
     /// That.
@@ -116,7 +119,7 @@ impl<E: Edges> Control<E> {
         inputs: &mut Inputs,
     ) -> (Result<Candidate, Outcome>, Aside) {
         let mut aside = Aside::new();
-        loop {
+        for round in 0.. {
             let (included, found) = self.compile(manner, inputs, &aside);
             let refused = match &found {
                 Err(Outcome::Refused(refused)) => refused,
@@ -125,11 +128,19 @@ impl<E: Edges> Control<E> {
                 }
                 _ => return (found, aside),
             };
-            match self.blame(refused, &included, inputs, &aside) {
-                Some(more) if self.fails_alone() => aside.extend(more),
-                _ => return (found, Aside::new()),
+            let blamed = self.blame(refused, &included, inputs, &aside);
+            let blamed = match blamed.filter(|_| self.fails_alone()) {
+                // Each round reads all files, and nobody else is answered meanwhile.
+                Some(_) if round == ROUNDS => self.all_changed(refused, &included, inputs, &aside),
+                Some(more) => more,
+                None => return (found, Aside::new()),
+            };
+            if blamed.is_empty() || round > ROUNDS {
+                return (found, Aside::new());
             }
+            aside.extend(blamed);
         }
+        (Err(Outcome::Unchanged), aside)
     }
 
     /// Reads, proves, compiles and tests; binds and publishes nothing. Gives the included files as

@@ -117,6 +117,11 @@ pub struct Control<E: Edges> {
     /// It was told that nothing can be kept.
     unkept: bool,
     on_invalid: OnInvalid,
+    /// What lay on disk when somebody said that it may be weaker, while that waits.
+    weaker_on: Option<inputs::OnDisk>,
+    /// What served when an earlier process ran.
+    before: Option<state::Generation>,
+    recalled: bool,
     /// Nothing is going to be published (`check`, `print`).
     rehearsal: bool,
     /// Commands made tokens, which are in the state database.
@@ -169,6 +174,9 @@ impl<E: Edges> Control<E> {
             unsaved: None,
             unkept: false,
             on_invalid: OnInvalid::default(),
+            weaker_on: None,
+            before: None,
+            recalled: false,
             rehearsal: false,
             stored_tokens: false,
             warnings: Problems::new(),
@@ -253,12 +261,24 @@ impl<E: Edges> Control<E> {
             tokio::time::sleep(SECOND_LOOK).await;
             looked = self.look(manner(Ask::Missing, false));
         }
+        if let (Trigger::Command { weaker: true }, Looked::At(Outcome::Waiting)) =
+            (trigger, &looked)
+        {
+            self.weaker_on = Some(self.on_disk.clone());
+        }
         self.looked(trigger, looked)
     }
 
     /// An attempt that waited goes on, now that something came.
     pub fn resume(&mut self, trigger: Trigger) -> Outcome {
         self.begin(trigger);
+        let trigger = match trigger {
+            // What changed since is not what was meant.
+            Trigger::Command { weaker: true } => Trigger::Command {
+                weaker: self.weaker_on.as_ref().is_some_and(|then| !then.changed()),
+            },
+            other => other,
+        };
         let looked = self.look(Manner {
             trigger,
             ask: Ask::Missing,
@@ -271,6 +291,9 @@ impl<E: Edges> Control<E> {
     /// Before an attempt.
     fn begin(&mut self, trigger: Trigger) {
         self.let_go(trigger);
+        if trigger == Trigger::Start {
+            self.recall();
+        }
         let cause = match trigger {
             Trigger::Start => "start",
             Trigger::File => "file",

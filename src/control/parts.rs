@@ -8,7 +8,7 @@ use jiff::Timestamp;
 
 use super::{Control, Edges, Inputs, Refused, Stage};
 use crate::config::{Config, Parts};
-use crate::problems::{Problems, Severity};
+use crate::problems::{Place, Problems, Severity};
 use crate::tokens::Fingerprint;
 
 /// What a part of the configuration that serves was made of.
@@ -41,14 +41,22 @@ pub(super) type Aside = BTreeMap<PathBuf, Held>;
 impl<E: Edges> Control<E> {
     /// What stands in for files that are broken, and what is known of the others.
     pub(super) fn parts(&self, aside: &Aside) -> Parts {
+        let known = self.facts.iter();
         let mut parts = Parts {
-            known: self
-                .facts
-                .iter()
+            known: known
                 .map(|(path, facts)| (path.clone(), facts.text))
                 .collect(),
+            suspect: self.held.keys().cloned().collect(),
             ..Parts::default()
         };
+        // At a start: what served when an earlier process ran.
+        if let Some(before) = self.before.as_ref().filter(|_| self.published.is_none()) {
+            let texts = before.files.iter();
+            let texts = texts.filter(|file| before.texts.contains(&file.path));
+            let texts = texts.map(|file| (file.path.clone(), file.sha256));
+            parts.known.extend(texts);
+            parts.suspect.extend(before.held.iter().cloned());
+        }
         let running = self.published.as_ref().map(|published| published.current());
         for (path, held) in aside {
             match running.as_ref().filter(|_| held.serves) {
@@ -102,6 +110,36 @@ impl<E: Edges> Control<E> {
             held.problems.push(problem.clone());
         }
         (!blamed.is_empty()).then_some(blamed)
+    }
+
+    /// All included files that changed: they contradict each other in more ways than it is worth to
+    /// tell apart.
+    pub(super) fn all_changed(
+        &self,
+        refused: &Refused,
+        included: &[PathBuf],
+        inputs: &Inputs,
+        aside: &Aside,
+    ) -> Aside {
+        let changed = |path: &&PathBuf| {
+            let known = self.facts.get(*path).map(|facts| facts.text);
+            !aside.contains_key(*path) && known != inputs.hash_of(path)
+        };
+        let held = |path: &PathBuf| {
+            let mut problems = Problems::new();
+            let message =
+                "too many included files that changed contradict each other: none of them is taken";
+            problems.add(&Place::named(path.display().to_string()), message);
+            let held = Held {
+                stage: refused.stage,
+                problems,
+                since: refused.since,
+                serves: self.facts.contains_key(path),
+                digest: inputs.digest_of_part(Some(path)),
+            };
+            (path.clone(), held)
+        };
+        included.iter().filter(changed).map(held).collect()
     }
 
     /// Whether what stands aside was known to be broken before.

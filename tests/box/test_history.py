@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import threading
 
 import httpx
 import pytest
@@ -11,6 +12,7 @@ import pytest
 from clients import refusal
 from materials import DOCUMENT, declared, operation, sha256, token
 from plugway import NotReady, eventually, replace, run
+from upstreams import Reply
 
 MANIFEST = "/.well-known/ai-plugin.json"
 
@@ -122,6 +124,51 @@ def test_a_fetched_document_is_that_of_the_generation(world):
     eventually(lambda: client.get("/fresh").status_code == 200)
 
 
+def test_a_rollback_that_is_refused_leaves_nothing_behind(world):
+    lost = token()
+    world.start({"tokens": {"lost": declared(lost)}})
+    client = world.session(token=world.service)
+    fewer = copy.deepcopy(world.upstream.document)
+    del fewer["paths"]["/search"]
+    world.upstream.document = fewer
+    config = copy.deepcopy(world.config)
+    del config["tokens"]["lost"]
+    from plugway import write
+
+    write(world.folder, config)
+    eventually(lambda: world.gateway.generation() == 2)
+    assert world.gateway.reload().code == 0
+    refusal(client.get("/search"), 404, "no_route")
+    assert roll_back(world.gateway, "1").code == 1
+    world.upstream.document = None
+    config["plugins"]["todo"]["description"] = "Anew."
+    write(world.folder, config)
+    eventually(lambda: description(client) == "Anew.")
+    refusal(client.get("/search"), 404, "no_route")
+
+
+def test_what_may_be_weaker_is_what_lay_there_when_it_was_said(world):
+    """A command that waits for a document says nothing of what is saved meanwhile."""
+    world.plugin({"auth": {"require": "service"}})
+    asked, go_on = threading.Event(), threading.Event()
+
+    def slow(_request):
+        asked.set()
+        go_on.wait(20)
+        return Reply(json=world.upstream.document)
+
+    world.upstream.on("GET", "/openapi.json", slow)
+    waiting: list = []
+    thread = threading.Thread(target=lambda: waiting.append(world.gateway.reload("--weaker")))
+    thread.start()
+    assert asked.wait(20)
+    world.change({"plugins": {"todo": {"auth": {"require": "none"}, "description": "Weaker."}}})
+    go_on.set()
+    thread.join(20)
+    assert waiting[0].json["result"] == "refused" and "--weaker" in waiting[0].json["text"], waiting
+    refusal(world.session().get("/todos"), 401, "missing_token")
+
+
 def test_certificates_and_secrets_are_as_they_are_now(world):
     (world.folder / "said").write_text("one")
     world.start({"plugins": {"todo": {"auth": {"require": "any", "verification_tokens": {"openai": "${file:said}"}}}}})
@@ -194,9 +241,18 @@ def test_numbers_go_on_after_a_restart(world):
     assert description(world.session()) == "Manage your to-dos."
     eventually(lambda: len(history(world.gateway)) == 3)
     world.gateway.stop()
-    # A restart reads what is on disk.
+    # A restart does not bring back what was taken away.
     world.run("serve", "--config", "plugway.toml")
-    assert world.gateway.generation() == 4 and description(world.session()) == "Two."
+    assert world.gateway.generation() == 3 and description(world.session()) == "Manage your to-dos."
+    eventually(lambda: "THE ROLLBACK HOLDS" in world.gateway.stderr)
+    assert world.gateway.status()["rolled_back_to"] == 1
+    world.change({"plugins": {"todo": {"description": "Three."}}})
+    eventually(lambda: description(world.session()) == "Three.")
+    world.gateway.stop()
+    # And what changed meanwhile counts.
+    world.change({"plugins": {"todo": {"description": "Four."}}})
+    world.run("serve", "--config", "plugway.toml")
+    assert description(world.session()) == "Four."
 
 
 def test_the_last_good_generation_at_a_start(world):

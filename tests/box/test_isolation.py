@@ -211,3 +211,32 @@ def test_a_secret_that_is_gone(world, ten):
     ten.write("p1", {"plugins": {"p1": {"description": "Anew."}}})
     eventually(lambda: ten.description("p1") == "Anew.")
     ten.serves("p6")
+
+
+def test_what_a_broken_file_wants_stands_in_nobodys_way(world, ten):
+    """Neither while it runs nor after a restart."""
+    ten.start()
+    eventually(lambda: json.loads(world.gateway.command("history", "--json").out))
+    ten.write("p0", {"plugins": {"p0": {"hosts": ["p0.test", "p5.test"]}}})
+    eventually(lambda: held(world.gateway))
+    ten.write("p5", {"plugins": {"p5": {"description": "Anew."}}, "tokens": {"p5": {"sha256": sha256("another-secret-of-p5")}}})
+    eventually(lambda: ten.description("p5") == "Anew.")
+    refusal(ten.client("p5").get("/todos"), 401, "invalid_token")
+    assert set(held(world.gateway)) == {"p0.toml"}
+    eventually(lambda: len(json.loads(world.gateway.command("history", "--json").out)) == 2)
+    world.gateway.stop()
+    ten.start()
+    assert set(held(world.gateway)) == {"p0.toml"}
+    assert ten.description("p5") == "Anew."
+
+
+def test_many_that_contradict_each_other_in_turn(world):
+    """A chain of conflicts is cut short: the loop answers, and what served goes on."""
+    ten = Ten(world, 40)
+    ten.start()
+    for number in range(39, 1, -1):
+        ten.path(f"p{number}").write_text(tomli_w.dumps(ten.config(f"p{number}", {"plugins": {f"p{number}": {"hosts": [f"p{number - 1}.test"]}}})))
+    ten.path("p1").write_text(ten.path("p1").read_text() + "\nnonsense")
+    eventually(lambda: "p1.toml" in held(world.gateway) and len(held(world.gateway)) == 39)
+    for name in ("p0", "p1", "p20", "p39"):
+        assert ten.description(name) == f"This is {name}."

@@ -21,7 +21,7 @@ const RETRY_FIRST: Duration = Duration::from_secs(1);
 const RETRY_LAST: Duration = Duration::from_mins(1);
 
 /// What is known of one plugin's document.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Known {
     /// The last good copy.
     pub(super) good: Option<Good>,
@@ -44,7 +44,7 @@ pub(super) struct Known {
     refused: Option<([u8; 32], String)>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Good {
     pub(super) digest: [u8; 32],
     /// `openapi.reference_hosts` when it was put together.
@@ -58,7 +58,7 @@ pub(super) struct Good {
 }
 
 /// Something that was fetched, or that could not be.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub(super) struct Copy {
     bytes: Option<Arc<[u8]>>,
     /// `ETag`

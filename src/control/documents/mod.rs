@@ -155,6 +155,24 @@ impl Library {
         faults
     }
 
+    /// What is known now, to be [restored](Self::restore) when an attempt comes to nothing.
+    pub(super) fn saved(&self) -> Self {
+        Self {
+            known: self.known.clone(),
+            wanted: self.wanted.clone(),
+            serving: self.serving.clone(),
+            served: self.served.clone(),
+            kept: self.kept.clone(),
+            orders: Vec::new(),
+        }
+    }
+
+    /// It is as it was.
+    pub(super) fn restore(&mut self, saved: Self) {
+        let orders = std::mem::take(&mut self.orders);
+        *self = Self { orders, ..saved };
+    }
+
     /// The fetched documents of a configuration that nothing is known of yet: plugin and source.
     pub(super) fn strangers(&self, config: &Config) -> Vec<Key> {
         let fetched =

@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use super::documents::Pins;
 use super::inputs::{Inputs, Instead, OnDisk};
 use super::parts::Aside;
-use super::state::{Contents, Generation, KeptDocument, KeptFile};
+use super::state::{Contents, Disk, Generation, KeptDocument, KeptFile};
 use super::{Control, Edges, Trigger};
 use crate::snapshot::Snapshot;
 use crate::tokens::Fingerprint;
@@ -28,6 +28,8 @@ pub(super) struct Rolled {
     pub(super) pins: Arc<Pins>,
     /// What lay on disk then.
     disk: OnDisk,
+    /// Whether somebody asked for it, so that it holds beyond this process.
+    asked: bool,
 }
 
 /// What is to be kept of a generation, as soon as nobody waits for it.
@@ -106,11 +108,6 @@ impl<E: Edges> Control<E> {
                 files.push(file.clone());
             }
         }
-        let absent = |path: &PathBuf| aside.get(path).is_some_and(|held| !held.serves);
-        let globs = inputs.globs().iter().map(|(pattern, paths)| {
-            let paths = paths.iter().filter(|path| !absent(path));
-            (pattern.clone(), paths.cloned().collect())
-        });
         let plugins = snapshot.plugins.iter();
         let generation = Generation {
             number: snapshot.generation,
@@ -119,9 +116,14 @@ impl<E: Edges> Control<E> {
             cause: self.cause.0.to_owned(),
             by: self.cause.1.clone(),
             rolled_back_to: self.rolled.as_ref().map(|rolled| rolled.to),
+            disk: self
+                .rolled
+                .as_ref()
+                .filter(|rolled| rolled.asked)
+                .map(kept_disk),
             texts: self.texts.keys().cloned().collect(),
             files,
-            globs: globs.collect(),
+            globs: matched(inputs, aside),
             documents: self.fetched(&mut contents),
             plugins: plugins
                 .map(|plugin| (plugin.name.to_string(), plugin.operations.len()))
@@ -139,6 +141,11 @@ impl<E: Edges> Control<E> {
     fn fetched(&self, contents: &mut Contents) -> Vec<KeptDocument> {
         let mut documents = Vec::new();
         for (plugin, source, parts) in self.documents.fetched() {
+            // An address may hold a secret, and secrets are kept nowhere.
+            let bare = |address: &str| !address.contains(['?', '@', '#']);
+            if !(bare(source) && parts.iter().all(|(location, _)| bare(location))) {
+                continue;
+            }
             let mut hashes = BTreeMap::new();
             for (location, bytes) in parts {
                 let hash = Fingerprint::of(bytes);
@@ -183,6 +190,44 @@ impl<E: Edges> Control<E> {
                 error,
                 "generations are not kept: `plugway rollback` can not take up what serves now"
             );
+        }
+    }
+}
+
+/// What patterns matched, without files of which nothing serves.
+fn matched(inputs: &Inputs, aside: &Aside) -> BTreeMap<String, Vec<PathBuf>> {
+    let absent = |path: &PathBuf| aside.get(path).is_some_and(|held| !held.serves);
+    let globs = inputs.globs().iter().map(|(pattern, paths)| {
+        let paths = paths.iter().filter(|path| !absent(path));
+        (pattern.clone(), paths.cloned().collect())
+    });
+    globs.collect()
+}
+
+/// What lay on disk when a generation was rolled back to.
+fn kept_disk(rolled: &Rolled) -> Disk {
+    let files = rolled.disk.files.iter();
+    Disk {
+        files: files
+            .map(|(path, digest)| (path.clone(), Fingerprint(*digest)))
+            .collect(),
+        globs: rolled.disk.globs.clone(),
+    }
+}
+
+impl Generation {
+    /// Whether somebody rolled back to it.
+    fn is_rolled_back(&self) -> bool {
+        self.disk.is_some()
+    }
+
+    /// What lay on disk then.
+    fn on_disk(&self) -> OnDisk {
+        let disk = self.disk.clone().unwrap_or_default();
+        let files = disk.files.into_iter();
+        OnDisk {
+            files: files.map(|(path, hash)| (path, hash.0)).collect(),
+            globs: disk.globs,
         }
     }
 }

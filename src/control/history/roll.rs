@@ -42,8 +42,10 @@ impl<E: Edges> Control<E> {
             None => generations.into_iter().find(|one| one.number < base),
         };
         let generation = found.ok_or(Fault::NoGeneration(rolling.to))?;
-        let rolled = self.rolled(&generation, now)?;
+        let mut rolled = self.rolled(&generation, now)?;
+        rolled.asked = true;
         let before = self.rolled.replace(rolled);
+        let documents = self.documents.saved();
         self.rolling = true;
         self.cause = ("rollback", Some(rolling.by.to_string()));
         let trigger = Trigger::Command {
@@ -60,9 +62,11 @@ impl<E: Edges> Control<E> {
             Looked::At(outcome) => outcome,
             Looked::Doubtful => Outcome::Unchanged,
         };
-        match &outcome {
-            Outcome::Published(_) => self.conclude(trigger, &outcome),
-            _ => self.rolled = before,
+        if let Outcome::Published(_) = &outcome {
+            self.conclude(trigger, &outcome);
+        } else {
+            self.rolled = before;
+            self.documents.restore(documents);
         }
         Ok(outcome)
     }
@@ -92,6 +96,7 @@ impl<E: Edges> Control<E> {
                 return None;
             }
         };
+        let documents = self.documents.saved();
         self.rolled = Some(rolled);
         self.cause = ("last-good", None);
         let looked = self.look(Manner {
@@ -102,6 +107,7 @@ impl<E: Edges> Control<E> {
         });
         let Looked::At(outcome @ Outcome::Published(_)) = looked else {
             self.rolled = None;
+            self.documents.restore(documents);
             return None;
         };
         tracing::error!(
@@ -112,6 +118,45 @@ impl<E: Edges> Control<E> {
         );
         self.refused = Some(reason.clone());
         Some(outcome)
+    }
+
+    /// Once, at a start: looks up what served when an earlier process ran. What was rolled back to
+    /// goes on serving while no file changed: a restart must not bring back what was taken away.
+    pub(in crate::control) fn recall(&mut self) {
+        let Source::File(path) = &self.source else {
+            return;
+        };
+        if self.rehearsal || self.lent || std::mem::replace(&mut self.recalled, true) {
+            return;
+        }
+        let now = Timestamp::now();
+        let directory = crate::control::state_directory(path);
+        self.before = crate::control::state::newest(&directory, now);
+        let rolled = self.before.clone().filter(Generation::is_rolled_back);
+        let Some(generation) = rolled.filter(|one| !one.on_disk().changed()) else {
+            return;
+        };
+        self.open_state(&directory, now);
+        let (to, disk) = (generation.rolled_back_to, generation.on_disk());
+        match self.rolled(&generation, now) {
+            Ok(rolled) => {
+                let to = to.unwrap_or(rolled.to);
+                tracing::warn!(
+                    to,
+                    "THE ROLLBACK HOLDS: what was rolled back to serves until a file changes"
+                );
+                self.rolled = Some(Rolled {
+                    to,
+                    disk,
+                    asked: true,
+                    ..rolled
+                });
+            }
+            Err(fault) => tracing::error!(
+                reason = fault.detail(),
+                "what was rolled back to can not be taken up: the files on disk count"
+            ),
+        }
     }
 
     /// What stands in for files when a generation is taken up.
@@ -151,6 +196,7 @@ impl<E: Edges> Control<E> {
             instead: Arc::new(instead),
             pins: Arc::new(pins),
             disk,
+            asked: false,
         })
     }
 

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use super::Deed;
 use super::StoreError;
 use super::audit;
-use super::db::{META, Outcome};
+use super::db::{Db, META, Outcome};
 use super::desk::{Desk, Scene};
 use crate::tokens::Fingerprint;
 
@@ -52,6 +52,9 @@ pub(in crate::control) struct Generation {
     /// The generation that was rolled back to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(in crate::control) rolled_back_to: Option<u64>,
+    /// What lay on disk, where somebody rolled back to this and files on disk do not count.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(in crate::control) disk: Option<Disk>,
     /// The files that the configuration is written in.
     pub(in crate::control) texts: Vec<PathBuf>,
     /// Every file.
@@ -65,6 +68,31 @@ pub(in crate::control) struct Generation {
     /// Included files that were broken.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(in crate::control) held: Vec<PathBuf>,
+}
+
+/// What lay on disk.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub(in crate::control) struct Disk {
+    /// The digest of each file, also of one that could not be read.
+    pub(in crate::control) files: BTreeMap<PathBuf, Fingerprint>,
+    /// What each pattern matched.
+    pub(in crate::control) globs: BTreeMap<String, Vec<PathBuf>>,
+}
+
+/// The newest generation in the state of a directory that nobody has open; `None`: there is none,
+/// or it can not be read.
+pub(in crate::control) fn newest(
+    directory: &std::path::Path,
+    now: Timestamp,
+) -> Option<Generation> {
+    let mut db = Db::new(directory);
+    if !db.exists() {
+        return None;
+    }
+    db.open(false, now).ok()?;
+    let newest = db.read(now).ok().map(|read| last(&read));
+    db.close();
+    newest?.ok().flatten()
 }
 
 /// A file of a generation.
@@ -346,6 +374,7 @@ mod tests {
             cause: "file".to_owned(),
             by: None,
             rolled_back_to: None,
+            disk: None,
             texts: Vec::new(),
             files: files.collect(),
             globs: BTreeMap::new(),

@@ -23,7 +23,7 @@ pub(super) use audit::Deed;
 pub use backup::{BackupError, restore};
 pub use db::StoreError;
 pub(super) use desk::{Desk, Scene};
-pub(super) use history::{Contents, Generation, KeptDocument, KeptFile};
+pub(super) use history::{Contents, Disk, Generation, KeptDocument, KeptFile, newest};
 pub use place::fleeting;
 pub(super) use reader::Reader;
 pub(super) use view::audited;
