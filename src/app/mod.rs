@@ -112,6 +112,9 @@ pub fn run(start: Start, announce: impl FnOnce(&Started)) -> Result<(), StartErr
     })
 }
 
+/// How long a start waits for documents and for tests that ask upstreams. Then what is ready
+/// serves, and the rest follows.
+const PATIENCE: Duration = Duration::from_secs(5);
 /// Lists, exports and backups at the same time.
 const LONG: usize = 8;
 
@@ -207,6 +210,7 @@ impl App {
     async fn first(&mut self) -> Result<(), StartError> {
         // What upstreams answered when it was proven before is of use.
         let mut outcome = self.control.resume(Trigger::Start);
+        let mut patience = std::pin::pin!(tokio::time::sleep(PATIENCE));
         loop {
             self.deliver_orders();
             match outcome {
@@ -224,8 +228,9 @@ impl App {
                 }
                 Outcome::Waiting | Outcome::Unchanged => {}
             }
-            if let Some(delivery) = self.deliveries.1.recv().await {
-                self.control.delivered(delivery);
+            tokio::select! {
+                Some(delivery) = self.deliveries.1.recv() => self.control.delivered(delivery),
+                () = &mut patience, if !patience.is_elapsed() => self.control.hurry(),
             }
             outcome = self.control.resume(Trigger::Start);
         }
@@ -389,18 +394,30 @@ impl App {
         waiting: &mut Waiting,
     ) {
         waiting.answers.extend(answer);
-        if matches!(outcome, Outcome::Waiting) {
+        let asked = |trigger| matches!(trigger, Some(Trigger::Command { .. }));
+        // Who asked is told when all is known, also of an included file that waits by itself.
+        let refused = matches!(outcome, Outcome::Refused(_));
+        let open = asked(Some(trigger)) && !refused && self.control.waits();
+        if let Outcome::Published(warnings) = outcome {
+            waiting.published = Some(warnings.clone());
+        }
+        if matches!(outcome, Outcome::Waiting) || open {
             // A command stays a command, whatever else is noticed meanwhile.
-            if !matches!(waiting.trigger, Some(Trigger::Command { .. })) {
+            if !asked(waiting.trigger) {
                 waiting.trigger = Some(trigger);
             }
             return;
         }
         // A file that changed meanwhile is no answer to who asked for the documents.
-        if matches!(waiting.trigger, Some(Trigger::Command { .. })) && self.control.fetching() {
+        if asked(waiting.trigger) && self.control.fetching() {
             return;
         }
         waiting.trigger = None;
+        let published = std::mem::take(&mut waiting.published);
+        // What came last changed nothing any more.
+        let unchanged = matches!(outcome, Outcome::Unchanged);
+        let before = published.filter(|_| unchanged).map(Outcome::Published);
+        let outcome = before.as_ref().unwrap_or(outcome);
         self.notify.concluded(outcome, self.control.generation());
         let described = self.control.describe(outcome);
         for answer in waiting.answers.drain(..) {
@@ -441,6 +458,8 @@ type Answer = oneshot::Sender<Result<serde_json::Value, Fault>>;
 struct Waiting {
     trigger: Option<Trigger>,
     answers: Vec<Answer>,
+    /// Something was published since, with these warnings.
+    published: Option<Problems>,
 }
 
 /// A moment of the clock as one of the runtime's.

@@ -107,7 +107,8 @@ pub(super) fn status(gateway: &Gateway, output: &mut Output) -> anyhow::Result<E
     } else {
         output.text(&describe(&status))?;
     }
-    Ok(if status["pending_rejected"].is_null() {
+    let waits = each(&status["waiting"]).next().is_some();
+    Ok(if status["pending_rejected"].is_null() && !waits {
         Exit::Done
     } else {
         Exit::Partly
@@ -182,6 +183,9 @@ fn describe_faults(status: &Value, text: &mut String) {
     if status["state_error"].is_string() {
         let _ = writeln!(text, "{}", word(&status["state_error"]));
     }
+    for wait in each(&status["waiting"]) {
+        let _ = writeln!(text, "{}", waiting(wait));
+    }
     for held in each(&status["held"]) {
         let (file, serves) = (word(&held["file"]), word(&held["serves"]));
         let _ = writeln!(text, "{file} is refused: {serves} of it serves");
@@ -193,6 +197,19 @@ fn describe_faults(status: &Value, text: &mut String) {
             "refused since {since} at {stage}:\n{}",
             lines(&refused["text"])
         );
+    }
+}
+
+/// What is on disk and does not serve yet.
+pub(super) fn waiting(wait: &Value) -> String {
+    let (plugin, what, since) = (
+        word(&wait["plugin"]),
+        word(&wait["for"]),
+        word(&wait["since"]),
+    );
+    match wait["file"].as_str() {
+        Some(file) => format!("{file} waits since {since}: plugin {plugin} wants {what}"),
+        None => format!("the change waits since {since}: plugin {plugin} wants {what}"),
     }
 }
 

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::args::{Invalid, Serve};
 use super::output::Output;
-use super::running::{each, lines, word};
+use super::running::{each, lines, waiting, word};
 use super::{Exit, dev};
 use crate::app::{self, Start, StartError, Started};
 use crate::config::ListenerKind;
@@ -85,11 +85,14 @@ fn standing_in(pending: &Value) -> String {
             "\nTHE CONFIGURATION IS REFUSED: what generation {to} was serves, until the files are mended"
         );
     }
+    for wait in each(&pending["waiting"]) {
+        let _ = write!(text, "\n{}", waiting(wait));
+    }
     for held in each(&pending["held"]) {
         let (file, serves) = (word(&held["file"]), word(&held["serves"]));
         let _ = write!(text, "\n{file} IS REFUSED: {serves} of it serves");
     }
-    text
+    text.trim_start().to_owned()
 }
 
 /// The one line that says that it serves, and where.

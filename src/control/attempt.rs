@@ -118,11 +118,31 @@ impl<E: Edges> Control<E> {
         manner: Manner,
         inputs: &mut Inputs,
     ) -> (Result<Candidate, Outcome>, Aside) {
+        self.begin_waits();
+        let found = self.rounds(manner, inputs);
+        self.trials.end();
+        found
+    }
+
+    /// [`Self::candidate`], with fewer included files each time.
+    fn rounds(
+        &mut self,
+        manner: Manner,
+        inputs: &mut Inputs,
+    ) -> (Result<Candidate, Outcome>, Aside) {
         let mut aside = Aside::new();
-        for round in 0.. {
+        let mut round = 0;
+        loop {
             let (included, found) = self.compile(manner, inputs, &aside);
             let refused = match &found {
                 Err(Outcome::Refused(refused)) => refused,
+                Err(Outcome::Waiting) => match self.waiting_parts(inputs, &aside) {
+                    Some(more) => {
+                        aside.extend(more);
+                        continue;
+                    }
+                    None => return (found, aside),
+                },
                 Ok(candidate) if self.is_nothing(candidate, &aside) => {
                     return (Err(whole(&aside)), Aside::new());
                 }
@@ -139,8 +159,8 @@ impl<E: Edges> Control<E> {
                 return (found, Aside::new());
             }
             aside.extend(blamed);
+            round += 1;
         }
-        (Err(Outcome::Unchanged), aside)
     }
 
     /// Reads, proves, compiles and tests; binds and publishes nothing. Gives the included files as
@@ -184,7 +204,7 @@ impl<E: Edges> Control<E> {
         }
         // Also the files that documents refer to are part of the generation, and watched.
         self.watched = inputs.watched();
-        if self.documents.awaits(manner.ask == Ask::All) && !self.rolling {
+        if self.awaits_documents(&config, manner) {
             return (included, Err(Outcome::Waiting));
         }
         self.check_documents(&config, &mut problems);
@@ -230,7 +250,10 @@ impl<E: Edges> Control<E> {
         if !manner.idle {
             self.check_revived(&snapshot.config, &tokens, &mut problems);
             let weaker = matches!(manner.trigger, Trigger::Command { weaker: true });
-            if self.self_test(&snapshot, (digest, strict), weaker, &mut problems) == Tested::Waits {
+            let bases = self.bases(&snapshot.config, inputs);
+            let tested = self.self_test(&snapshot, (&bases, strict), weaker, &mut problems);
+            if let Tested::Waits(plugins) = tested {
+                self.wait_for_tests(&snapshot.config, &plugins);
                 return Err(Outcome::Waiting);
             }
         }
@@ -389,8 +412,11 @@ impl<E: Edges> Control<E> {
     }
 }
 
-/// What is wrong with all files that are broken.
+/// What is wrong with all files that are broken, unless it is not known yet.
 fn whole(aside: &Aside) -> Outcome {
+    if aside.values().any(|held| held.waits) {
+        return Outcome::Waiting;
+    }
     let (mut stage, mut problems, mut digest) = (Stage::Validate, Problems::new(), [0; 32]);
     for held in aside.values() {
         (stage, digest) = (held.stage, held.digest);

@@ -21,6 +21,7 @@ mod state;
 mod status;
 #[cfg(test)]
 mod tests;
+mod waits;
 mod watch;
 mod words;
 
@@ -103,6 +104,8 @@ pub struct Control<E: Edges> {
     facts: BTreeMap<PathBuf, parts::Facts>,
     /// Included files that are broken.
     held: parts::Aside,
+    /// What the last look waits for.
+    waits: waits::Waits,
     /// What was on disk when it was last looked at.
     on_disk: inputs::OnDisk,
     /// A generation of before serves.
@@ -166,6 +169,7 @@ impl<E: Edges> Control<E> {
             texts: BTreeMap::new(),
             facts: BTreeMap::new(),
             held: BTreeMap::new(),
+            waits: waits::Waits::default(),
             on_disk: inputs::OnDisk::default(),
             rolled: None,
             rolling: false,
@@ -261,9 +265,7 @@ impl<E: Edges> Control<E> {
             tokio::time::sleep(SECOND_LOOK).await;
             looked = self.look(manner(Ask::Missing, false));
         }
-        if let (Trigger::Command { weaker: true }, Looked::At(Outcome::Waiting)) =
-            (trigger, &looked)
-        {
+        if trigger == (Trigger::Command { weaker: true }) && self.fetching() {
             self.weaker_on = Some(self.on_disk.clone());
         }
         self.looked(trigger, looked)
@@ -329,7 +331,7 @@ impl<E: Edges> Control<E> {
 
     /// Whether something is on its way.
     pub fn fetching(&self) -> bool {
-        self.documents.awaits(true) || self.trials.are_under_way()
+        self.documents.are_under_way() || self.trials.are_under_way()
     }
 
     /// Takes what came.
@@ -379,7 +381,7 @@ impl<E: Edges> Control<E> {
                 });
             }
             Outcome::Published(warnings) => {
-                self.last_success = self.held.is_empty();
+                self.last_success = !self.is_broken();
                 self.is_mended();
                 tracing::info!(
                     generation = self.generation,
@@ -393,7 +395,7 @@ impl<E: Edges> Control<E> {
             }
             Outcome::Unchanged => {
                 self.is_mended();
-                self.last_success = self.held.is_empty() && self.refused.is_none();
+                self.last_success = !self.is_broken() && self.refused.is_none();
             }
             Outcome::Waiting => {}
         }
@@ -443,7 +445,7 @@ impl<E: Edges> Control<E> {
             generations_alive: self.generations_alive() as u64,
             reload_last_success: self.last_success,
             reloads: self.reloads.clone(),
-            config_pending_rejected: self.refused.is_some() || !self.held.is_empty(),
+            config_pending_rejected: self.refused.is_some() || self.is_broken(),
             token_expiry: self.token_ends(),
             certificates,
         }

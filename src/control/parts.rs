@@ -1,5 +1,5 @@
 //! Included files, each of which fails alone: what is wrong with one keeps its last good part
-//! serving, and nothing else from changing.
+//! serving, and nothing else from changing. One that waits for something is put aside as well.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -31,6 +31,8 @@ pub(super) struct Held {
     pub(super) since: Timestamp,
     /// Whether its last good part serves; else nothing of it does.
     pub(super) serves: bool,
+    /// Nothing is wrong so far: it waits for something.
+    pub(super) waits: bool,
     /// What lies on disk.
     pub(super) digest: [u8; 32],
 }
@@ -105,6 +107,7 @@ impl<E: Edges> Control<E> {
                 problems: Problems::new(),
                 since: refused.since,
                 serves: facts.is_some(),
+                waits: false,
                 digest,
             });
             held.problems.push(problem.clone());
@@ -135,6 +138,7 @@ impl<E: Edges> Control<E> {
                 problems,
                 since: refused.since,
                 serves: self.facts.contains_key(path),
+                waits: false,
                 digest: inputs.digest_of_part(Some(path)),
             };
             (path.clone(), held)
@@ -146,7 +150,7 @@ impl<E: Edges> Control<E> {
     pub(super) fn is_known(&self, aside: &Aside) -> bool {
         aside.iter().all(|(path, held)| {
             let known = self.held.get(path);
-            known.is_some_and(|known| known.digest == held.digest)
+            held.waits || known.is_some_and(|known| known.digest == held.digest)
         })
     }
 
@@ -158,9 +162,13 @@ impl<E: Edges> Control<E> {
             let known = before
                 .get(&path)
                 .filter(|known| known.digest == held.digest);
-            if let Some(known) = known {
+            if let Some(known) = known.filter(|known| held.waits || !known.waits) {
+                // What is tried again is refused until it is better.
+                if held.waits {
+                    held.clone_from(known);
+                }
                 held.since = known.since;
-            } else {
+            } else if !held.waits {
                 tracing::error!(
                     file = %path.display(),
                     stage = held.stage.word(),
@@ -172,7 +180,8 @@ impl<E: Edges> Control<E> {
             }
             self.held.insert(path, held);
         }
-        for path in before.keys().filter(|path| !self.held.contains_key(*path)) {
+        let broken = before.iter().filter(|(_, held)| !held.waits);
+        for (path, _) in broken.filter(|(path, _)| !self.held.contains_key(*path)) {
             tracing::info!(file = %path.display(), "the included file is whole again");
         }
         new

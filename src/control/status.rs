@@ -42,6 +42,7 @@ pub(super) fn status<E: Edges>(control: &Control<E>) -> Value {
         },
         "pending_rejected": pending(control),
         "held": held(control),
+        "waiting": control.waits.to_json(),
         "rolled_back_to": control.rolled.as_ref().map(|rolled| rolled.to),
         "warnings": control.warnings.to_json(),
         "listeners": control.edges.listening().iter().map(|listening| json!({
@@ -111,9 +112,10 @@ fn pending<E: Edges>(control: &Control<E>) -> Option<Value> {
             "text": refused.problems.stopping().render(false),
         }));
     }
-    let first = control.held.values().min_by_key(|held| held.since)?;
+    let broken = || control.held.values().filter(|held| !held.waits);
+    let first = broken().min_by_key(|held| held.since)?;
     let mut problems = Problems::new();
-    for held in control.held.values() {
+    for held in broken() {
         problems.append(held.problems.clone());
     }
     Some(json!({
@@ -126,14 +128,16 @@ fn pending<E: Edges>(control: &Control<E>) -> Option<Value> {
 
 /// What is refused, and what serves in its place, for who starts the process.
 pub(super) fn standing_in<E: Edges>(control: &Control<E>) -> Value {
-    match pending(control) {
-        Some(mut told) => {
-            told["held"] = held(control).into();
-            told["rolled_back_to"] = control.rolled.as_ref().map(|rolled| rolled.to).into();
-            told
-        }
-        None => Value::Null,
-    }
+    let waiting = control.waits.to_json();
+    let mut told = match pending(control) {
+        Some(told) => told,
+        None if waiting.is_empty() => return Value::Null,
+        None => json!({}),
+    };
+    told["held"] = held(control).into();
+    told["waiting"] = waiting.into();
+    told["rolled_back_to"] = control.rolled.as_ref().map(|rolled| rolled.to).into();
+    told
 }
 
 /// The included files that are broken, and what serves instead.
@@ -148,7 +152,8 @@ fn held<E: Edges>(control: &Control<E>) -> Vec<Value> {
             "text": held.problems.render(false),
         })
     };
-    control.held.iter().map(held).collect()
+    let broken = control.held.iter().filter(|(_, held)| !held.waits);
+    broken.map(held).collect()
 }
 
 pub(super) fn outcome<E: Edges>(control: &Control<E>, outcome: &Outcome) -> Value {
@@ -168,7 +173,7 @@ pub(super) fn outcome<E: Edges>(control: &Control<E>, outcome: &Outcome) -> Valu
             return told;
         }
     }
-    if !control.held.is_empty() {
+    if control.is_broken() {
         told["held"] = held(control).into();
     }
     if let Some(rolled) = &control.rolled {
@@ -178,11 +183,11 @@ pub(super) fn outcome<E: Edges>(control: &Control<E>, outcome: &Outcome) -> Valu
 }
 
 /// RFC 3339, UTC, to the second.
-fn moment(at: Timestamp) -> String {
+pub(super) fn moment(at: Timestamp) -> String {
     format!("{at:.0}")
 }
 
-fn absolute(path: &Path) -> String {
+pub(super) fn absolute(path: &Path) -> String {
     std::path::absolute(path)
         .unwrap_or_else(|_| path.to_owned())
         .display()

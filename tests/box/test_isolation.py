@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import threading
 
 import pytest
 import tomli_w
 
 from clients import refusal
-from materials import DOCUMENT, merge, sha256
-from plugway import NotReady, eventually, replace
+from materials import DOCUMENT, document, merge, sha256
+from plugway import PATIENCE, NotReady, eventually, replace
+from upstreams import Reply
 
 MANIFEST = "/.well-known/ai-plugin.json"
 
@@ -240,3 +242,118 @@ def test_many_that_contradict_each_other_in_turn(world):
     eventually(lambda: "p1.toml" in held(world.gateway) and len(held(world.gateway)) == 39)
     for name in ("p0", "p1", "p20", "p39"):
         assert ten.description(name) == f"This is {name}."
+
+
+class Held:
+    """Requests at an upstream that are answered when a test says so."""
+
+    def __init__(self, upstream, path: str, reply: Reply):
+        self.came, self.open = threading.Event(), threading.Event()
+        self.count = 0
+
+        def handler(_request):
+            self.count += 1
+            self.came.set()
+            assert self.open.wait(PATIENCE)
+            return reply
+
+        upstream.on("GET", path, handler)
+
+
+def waiting(gateway) -> dict[str, dict]:
+    return {wait["file"].rsplit("/", 1)[-1]: wait for wait in gateway.status()["waiting"]}
+
+
+def slow_plugin(upstream) -> dict:
+    test = {"request": "GET /slow", "as": "service", "expect": 200, "upstream": True, "timeout": "20s"}
+    slow = {"/slow": {"get": {"operationId": "slow", "responses": {"200": {"description": "ok"}}}}}
+    upstream.on("GET", "/with-slow.json", Reply(body=json.dumps(document(paths={**DOCUMENT["paths"], **slow})).encode()))
+    return {"description": "Slow.", "openapi": {"source": "/with-slow.json"}, "tests": [test], "upstream": {"url": upstream.url}}
+
+
+def test_a_test_that_gets_no_answer_keeps_nobody_else(world, ten, new_upstream):
+    """Its file waits by itself, and `status` says for what; the others go on changing."""
+    other = new_upstream()
+    ten.start()
+    held_up = Held(other, "/slow", Reply(body=b"[]"))
+    ten.write("p0", {"plugins": {"p0": slow_plugin(other)}})
+    assert held_up.came.wait(PATIENCE)
+    for number in range(3):
+        ten.write("p1", {"plugins": {"p1": {"description": f"Change {number}."}}})
+        eventually(lambda: ten.description("p1") == f"Change {number}.")
+    assert held_up.count == 1, "one question, however often another file changes"
+    assert ten.description("p0") == "This is p0."
+    ten.serves("p0")
+    waits = waiting(world.gateway)
+    assert set(waits) == {"p0.toml"} and "tests" in waits["p0.toml"]["for"]
+    status = world.gateway.command("status")
+    assert status.code == 3 and "p0.toml waits since" in status.out and "p0.toml is refused" not in status.out
+    held_up.open.set()
+    eventually(lambda: ten.description("p0") == "Slow.")
+    assert not waiting(world.gateway) and world.gateway.command("status").code == 0
+
+
+def test_a_reload_answers_when_all_is_known(world, ten, new_upstream):
+    """Also of a file that waits by itself: what else changed serves before that."""
+    other = new_upstream()
+    ten.start()
+    held_up = Held(other, "/slow", Reply(status=503))
+    ten.write("p0", {"plugins": {"p0": slow_plugin(other)}})
+    assert held_up.came.wait(PATIENCE)
+    answers = []
+    asked = threading.Thread(target=lambda: answers.append(world.gateway.command("reload", "--json")))
+    asked.start()
+    ten.write("p1", {"plugins": {"p1": {"description": "Anew."}}})
+    eventually(lambda: ten.description("p1") == "Anew.")
+    held_up.open.set()
+    asked.join(PATIENCE)
+    assert answers and answers[0].json["held"][0]["stage"] == "self-test"
+    assert "503" in answers[0].json["held"][0]["text"]
+    assert ten.description("p0") == "This is p0."
+
+
+def test_a_document_that_does_not_come_keeps_nobody_else(world, ten, new_upstream):
+    """A new plugin whose document is awaited, and one whose document moves."""
+    other = new_upstream()
+    ten.start()
+    held_up = Held(other, "/slow.json", Reply(body=json.dumps(DOCUMENT).encode()))
+    moved = {"description": "Moved.", "openapi": {"source": other.url + "/slow.json"}}
+    ten.write("p0", {"plugins": {"p0": moved}})
+    assert held_up.came.wait(PATIENCE)
+    for number in range(3):
+        ten.write("p1", {"plugins": {"p1": {"description": f"Change {number}."}}})
+        eventually(lambda: ten.description("p1") == f"Change {number}.")
+    ten.names.append("new")
+    ten.write("new", {"plugins": {"new": {"openapi": {"source": other.url + "/slow.json"}}}})
+    eventually(lambda: set(waiting(world.gateway)) == {"p0.toml", "new.toml"})
+    ten.serves("p0")
+    held_up.open.set()
+    eventually(lambda: ten.description("p0") == "Moved." and not waiting(world.gateway))
+    assert held_up.count == 2, "each was asked for once"
+    ten.serves("new")
+
+
+def test_what_is_not_wanted_any_more_is_not_waited_for(world, ten, new_upstream):
+    other = new_upstream()
+    ten.start()
+    held_up = Held(other, "/slow", Reply(body=b"[]"))
+    ten.write("p0", {"plugins": {"p0": slow_plugin(other)}})
+    assert held_up.came.wait(PATIENCE)
+    ten.write("p0")
+    eventually(lambda: not waiting(world.gateway))
+    assert world.gateway.reload().code == 0
+    assert not held_up.open.is_set() and ten.description("p0") == "This is p0."
+    held_up.open.set()
+
+
+def test_a_start_does_not_wait_for_a_test_for_ever(world, ten, new_upstream):
+    """What is ready serves; the file that waits follows."""
+    other = new_upstream()
+    held_up = Held(other, "/slow", Reply(body=b"[]"))
+    ten.write("p0", {"plugins": {"p0": slow_plugin(other)}})
+    gateway = ten.start()
+    assert not held_up.open.is_set()
+    ten.serves("p1")
+    assert set(waiting(gateway)) == {"p0.toml"}
+    held_up.open.set()
+    eventually(lambda: ten.description("p0") == "Slow.")

@@ -4,7 +4,7 @@ mod assemble;
 mod fetch;
 mod known;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use crate::openapi::Value;
@@ -33,6 +33,8 @@ pub(super) struct Library {
     served: HashMap<String, [u8; 32]>,
     /// Plugins whose file is broken: what serves stands in for what could be had.
     kept: Standins,
+    /// What a plugin wants whose file waits for it, while its last good part serves.
+    apart: BTreeSet<Key>,
     orders: Vec<Arriving>,
 }
 
@@ -163,6 +165,7 @@ impl Library {
             serving: self.serving.clone(),
             served: self.served.clone(),
             kept: self.kept.clone(),
+            apart: self.apart.clone(),
             orders: Vec::new(),
         }
     }
@@ -213,9 +216,9 @@ impl Library {
     pub(super) fn settled(&mut self) {
         self.served = self.digests();
         self.serving.clone_from(&self.wanted);
-        let serving = &self.serving;
+        let (serving, apart) = (&self.serving, &self.apart);
         self.known
-            .retain(|(name, identity), _| serving.get(name) == Some(identity));
+            .retain(|key, _| serving.get(&key.0) == Some(&key.1) || apart.contains(key));
     }
 
     /// Plugins of `serving` that have their document now and would not have one any more, and
@@ -229,11 +232,34 @@ impl Library {
         self.wanted().filter_map(lost).collect()
     }
 
-    /// Whether a document is on its way for the first time (or, if `all`, again).
-    pub(super) fn awaits(&self, all: bool) -> bool {
+    /// A look begins: nothing waits apart.
+    pub(super) fn begin(&mut self) {
+        self.apart.clear();
+    }
+
+    /// A plugin's file waits for its document, and something else stands in for the plugin.
+    pub(super) fn set_apart(&mut self, plugin: &str) {
+        if let Some(identity) = self.wanted.get(plugin) {
+            self.apart.insert((plugin.to_owned(), identity.clone()));
+        }
+    }
+
+    /// Whether a document is on its way.
+    pub(super) fn are_under_way(&self) -> bool {
+        let mut apart = self.apart.iter().filter_map(|key| self.known.get(key));
+        apart.any(|known| known.in_flight) || self.wanted().any(|(_, known)| known.in_flight)
+    }
+
+    /// The plugins whose document is on its way for the first time (or, if `all`, again), and from
+    /// where.
+    pub(super) fn awaited(&self, all: bool) -> Vec<(String, String)> {
         let fresh = |known: &Known| known.good.is_none() && known.failures == 0;
-        self.wanted()
-            .any(|(_, known)| known.in_flight && (all || fresh(known)))
+        let awaited = |(name, identity): (&String, &String)| {
+            let known = self.known.get(&(name.clone(), identity.clone()))?;
+            let awaited = known.in_flight && (all || fresh(known));
+            awaited.then(|| (name.clone(), shown(identity)))
+        };
+        self.wanted.iter().filter_map(awaited).collect()
     }
 
     /// What [`snapshot::Material`] wants.
@@ -266,7 +292,7 @@ impl Library {
     }
 
     /// The hash of each; zeros where there is none.
-    fn digests(&self) -> HashMap<String, [u8; 32]> {
+    pub(super) fn digests(&self) -> HashMap<String, [u8; 32]> {
         let digest = |(name, known): (&String, &Known)| {
             let served = self.served.get(name).copied();
             let served = served.filter(|_| self.kept.contains_key(name));

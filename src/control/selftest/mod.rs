@@ -10,9 +10,10 @@ mod cast;
 mod judge;
 #[cfg(test)]
 mod tests;
+mod trials;
 mod weaker;
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -21,100 +22,33 @@ use http::{HeaderValue, Request, header};
 use jiff::Timestamp;
 
 use super::edges::{Trial, Tried};
-use super::{Control, Delivering, Delivery, Edges};
+use super::{Control, Edges};
 use crate::config::{self, Test, TestCaller};
 use crate::problems::{Place, Problems};
 use crate::snapshot::{Plugin, Snapshot, Strict};
 use crate::tokens::TokenTable;
 use cast::Cast;
 use judge::Judged;
-
-/// How long an answer may take that no upstream is asked for. It is there at once.
-const AT_ONCE: Duration = Duration::from_secs(1);
+pub(super) use trials::Trials;
+pub use trials::Verdict;
 
 /// How far a test has come.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Tested {
     /// To its end; what is wrong is among the problems.
     Done,
-    /// Upstreams are asked.
-    Waits,
+    /// The upstreams of these plugins are asked.
+    Waits(Vec<String>),
 }
 
-/// A test by its plugin and its number there.
-type Key = (String, usize);
+/// By plugin: the hash of all that its answers depend on.
+pub(super) type Bases = BTreeMap<String, [u8; 32]>;
+
 /// An answer, or a sentence why there is none.
 type Answer = Result<Tried, String>;
 
-/// Tests that ask upstreams: those under way, and what came of the last.
-#[derive(Default)]
-pub(super) struct Trials {
-    ordered: u64,
-    under_way: Option<(u64, [u8; 32])>,
-    /// By the hash of the candidate: where a file is put aside, another candidate takes its place.
-    came: HashMap<[u8; 32], HashMap<Key, Answer>>,
-    orders: Vec<Delivering>,
-}
-
-impl std::fmt::Debug for Trials {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Trials")
-            .field("under_way", &self.under_way.is_some())
-            .finish_non_exhaustive()
-    }
-}
-
-/// What upstreams answered to the tests of a candidate.
-#[derive(Debug)]
-pub struct Verdict {
-    number: u64,
-    answers: HashMap<Key, Answer>,
-}
-
-impl Trials {
-    pub(super) fn take_orders(&mut self) -> Vec<Delivering> {
-        std::mem::take(&mut self.orders)
-    }
-
-    pub(super) fn are_under_way(&self) -> bool {
-        self.under_way.is_some()
-    }
-
-    /// Only the last candidate's answers are of use.
-    pub(super) fn delivered(&mut self, verdict: Verdict) {
-        if let Some((_, digest)) = self
-            .under_way
-            .take_if(|(number, _)| *number == verdict.number)
-        {
-            self.came.insert(digest, verdict.answers);
-        }
-    }
-
-    /// What came is not looked at any more.
-    pub(super) fn forget(&mut self) {
-        self.came.clear();
-    }
-
-    /// The answers for a candidate.
-    fn answers(&self, digest: [u8; 32]) -> Option<HashMap<Key, Answer>> {
-        self.came.get(&digest).cloned()
-    }
-
-    /// Sends the tests of a candidate out, unless they are under way.
-    fn order<E: Edges>(&mut self, digest: [u8; 32], trial: Trial, keys: Vec<Key>, edges: &E) {
-        if self.under_way.is_some_and(|(_, known)| known == digest) {
-            return;
-        }
-        self.ordered += 1;
-        let number = self.ordered;
-        self.under_way = Some((number, digest));
-        let trying = edges.try_upstream(trial);
-        self.orders.push(Box::pin(async move {
-            let answers = keys.into_iter().zip(trying.await).collect();
-            Delivery::Trial(Verdict { number, answers })
-        }));
-    }
-}
+/// How long an answer may take that no upstream is asked for. It is there at once.
+const AT_ONCE: Duration = Duration::from_secs(1);
 
 /// A request of a self-test, and what it is for.
 struct Asked<'a> {
@@ -135,18 +69,17 @@ struct Bench<'a> {
 }
 
 impl<E: Edges> Control<E> {
-    /// Tests a candidate, with its hash. A rollback asks no upstream: it is there for when one fails.
-    /// With `weaker` it may let in more than what serves. [`Tested::Waits`]: something was ordered
+    /// Tests a candidate. A rollback asks no upstream: it is there for when one fails. With `weaker`
+    /// it may let in more than what serves. [`Tested::Waits`]: something was ordered
     /// ([`Control::take_orders`]); when it is delivered, this is to be called again.
     pub(super) fn self_test(
         &mut self,
         snapshot: &Arc<Snapshot>,
-        (digest, strict): ([u8; 32], Strict),
+        (bases, strict): (&Bases, Strict),
         weaker: bool,
         problems: &mut Problems,
     ) -> Tested {
         let begun = Instant::now();
-        let answers = self.trials.answers(digest);
         if !weaker {
             self.check_not_weaker(snapshot, problems);
         }
@@ -179,17 +112,24 @@ impl<E: Edges> Control<E> {
         if open.is_empty() || problems.has_problems() || self.rehearsal || self.rolling {
             return Tested::Done;
         }
-        let keys: Vec<Key> = open.iter().filter_map(Asked::key).collect();
-        let complete =
-            |answers: &HashMap<Key, Answer>| keys.iter().all(|key| answers.contains_key(key));
-        if let Some(mut answers) = answers.filter(complete) {
-            let answers = keys.iter().filter_map(|key| answers.remove(key));
-            judge_upstreams(&open, answers, problems);
+        let mut waits = Vec::new();
+        for open in by_plugin(open) {
+            let Some(name) = open.first().map(|asked| asked.plugin.name.as_str()) else {
+                continue;
+            };
+            let basis = bases.get(name).copied().unwrap_or_default();
+            if let Some(answers) = self.trials.answers(name, basis, open.len()) {
+                judge_upstreams(&open, answers, problems);
+                continue;
+            }
+            let trial = bench.trial(&open);
+            self.trials.order(name, basis, trial, &self.edges);
+            waits.push(name.to_owned());
+        }
+        if waits.is_empty() || problems.has_problems() {
             return Tested::Done;
         }
-        let trial = bench.trial(&open);
-        self.trials.order(digest, trial, keys, &self.edges);
-        Tested::Waits
+        Tested::Waits(waits)
     }
 
     /// The plugins that are not just those that serve, with the tests that they had.
@@ -213,11 +153,16 @@ impl<E: Edges> Control<E> {
     }
 }
 
-impl Asked<'_> {
-    fn key(&self) -> Option<Key> {
-        let (number, _) = self.test?;
-        Some((self.plugin.name.clone(), number))
+/// What is asked of each plugin. They come in the order of the plugins.
+fn by_plugin(open: Vec<Asked<'_>>) -> Vec<Vec<Asked<'_>>> {
+    let mut groups: Vec<Vec<Asked<'_>>> = Vec::new();
+    for asked in open {
+        match groups.last_mut() {
+            Some(group) if group[0].plugin.name == asked.plugin.name => group.push(asked),
+            _ => groups.push(vec![asked]),
+        }
     }
+    groups
 }
 
 impl<'a> Bench<'a> {
@@ -349,11 +294,7 @@ impl<'a> Bench<'a> {
 }
 
 /// Judges what upstreams answered.
-fn judge_upstreams(
-    asked: &[Asked<'_>],
-    answers: impl Iterator<Item = Answer>,
-    problems: &mut Problems,
-) {
+fn judge_upstreams(asked: &[Asked<'_>], answers: Vec<Answer>, problems: &mut Problems) {
     for (asked, answer) in asked.iter().zip(answers) {
         if let Some((_, test)) = asked.test
             && let Some(problem) = judge::upstream(test, &answer)

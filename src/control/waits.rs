@@ -1,0 +1,164 @@
+//! What a look waits for. An included file that waits is put aside like one that is broken: the
+//! others serve meanwhile, however long it takes.
+
+use std::path::PathBuf;
+
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use super::attempt::Manner;
+use super::documents::Ask;
+use super::parts::{Aside, Held};
+use super::selftest::Bases;
+use super::{Control, Edges, Inputs, Stage};
+use crate::config::{Config, Plugin};
+use crate::problems::Problems;
+use sha2::{Digest, Sha256};
+
+/// What the last look waits for.
+#[derive(Debug, Default)]
+pub(super) struct Waits {
+    now: Vec<Wait>,
+    before: Vec<Wait>,
+    /// Whoever starts has waited long enough.
+    pub(super) hurried: bool,
+}
+
+/// A plugin that waits.
+#[derive(Debug, Clone)]
+struct Wait {
+    plugin: String,
+    /// The included file that it is in; `None`: the main file, and all that changed waits with it.
+    part: Option<PathBuf>,
+    /// For what: a noun phrase.
+    what: String,
+    since: Timestamp,
+}
+
+impl Waits {
+    fn add(&mut self, plugin: &str, part: Option<PathBuf>, what: String) {
+        let same = |wait: &&Wait| wait.plugin == plugin && wait.part == part && wait.what == what;
+        if self.now.iter().any(|wait| same(&wait)) {
+            return;
+        }
+        let since = self.before.iter().find(same).map(|wait| wait.since);
+        self.now.push(Wait {
+            plugin: plugin.to_owned(),
+            part,
+            what,
+            since: since.unwrap_or_else(Timestamp::now),
+        });
+    }
+
+    /// For `status`.
+    pub(super) fn to_json(&self) -> Vec<Value> {
+        let told = |wait: &Wait| {
+            let file = wait.part.as_ref().map(|path| super::status::absolute(path));
+            json!({
+                "plugin": wait.plugin,
+                "file": file,
+                "for": wait.what,
+                "since": super::status::moment(wait.since),
+            })
+        };
+        self.now.iter().map(told).collect()
+    }
+}
+
+impl<E: Edges> Control<E> {
+    /// A look begins.
+    pub(super) fn begin_waits(&mut self) {
+        self.waits.before = std::mem::take(&mut self.waits.now);
+        self.documents.begin();
+        self.trials.begin();
+    }
+
+    /// Whoever starts has waited long enough: what is ready serves, the rest follows.
+    pub fn hurry(&mut self) {
+        self.waits.hurried = true;
+    }
+
+    /// Whether a document has to be there first.
+    pub(super) fn awaits_documents(&mut self, config: &Config, manner: Manner) -> bool {
+        let hurried = self.published.is_none() && self.waits.hurried;
+        if self.rolling || hurried {
+            return false;
+        }
+        let awaited = self.documents.awaited(manner.ask == Ask::All);
+        for (name, source) in &awaited {
+            let part = part_of(config, name);
+            let what = format!("its OpenAPI document from {source}");
+            self.waits.add(name, part, what);
+        }
+        !awaited.is_empty()
+    }
+
+    /// The tests of these plugins are at their upstreams.
+    pub(super) fn wait_for_tests(&mut self, config: &Config, plugins: &[String]) {
+        for name in plugins {
+            let what = "the answers of its upstream to its tests".to_owned();
+            self.waits.add(name, part_of(config, name), what);
+        }
+    }
+
+    /// The included files that wait and are not put aside yet. `None`: the main file waits as well,
+    /// or nothing serves that the others could join.
+    pub(super) fn waiting_parts(&mut self, inputs: &Inputs, aside: &Aside) -> Option<Aside> {
+        let first = self.published.is_none();
+        if self.rolled.is_some() || (first && !self.waits.hurried) {
+            return None;
+        }
+        let mut more = Aside::new();
+        for wait in &self.waits.now {
+            let path = wait.part.clone()?;
+            if aside.contains_key(&path) {
+                continue;
+            }
+            self.documents.set_apart(&wait.plugin);
+            let held = Held {
+                stage: Stage::SelfTest,
+                problems: Problems::new(),
+                since: wait.since,
+                serves: self.facts.contains_key(&path),
+                waits: true,
+                digest: inputs.digest_of_part(Some(&path)),
+            };
+            more.insert(path, held);
+        }
+        (!more.is_empty()).then_some(more)
+    }
+
+    /// What the answers to the tests of each plugin depend on.
+    pub(super) fn bases(&self, config: &Config, inputs: &Inputs) -> Bases {
+        let main = inputs.digest_of_part(None);
+        let documents = self.documents.digests();
+        let tested = config
+            .plugins
+            .iter()
+            .filter(|plugin| !plugin.tests.is_empty());
+        let basis = |plugin: &Plugin| {
+            let mut all = Sha256::new();
+            all.update(main);
+            all.update(inputs.digest_of_part(config.part_of(&plugin.at)));
+            all.update(documents.get(&plugin.name).copied().unwrap_or_default());
+            (plugin.name.clone(), all.finalize().into())
+        };
+        tested.map(basis).collect()
+    }
+
+    /// Whether an included file is broken.
+    pub(super) fn is_broken(&self) -> bool {
+        self.held.values().any(|held| !held.waits)
+    }
+
+    /// Whether something on disk waits, and does not serve yet.
+    pub fn waits(&self) -> bool {
+        !self.waits.now.is_empty()
+    }
+}
+
+/// The included file that a plugin is in.
+fn part_of(config: &Config, name: &str) -> Option<PathBuf> {
+    let plugin = config.plugins.iter().find(|plugin| plugin.name == name)?;
+    config.part_of(&plugin.at).map(std::path::Path::to_owned)
+}
