@@ -26,6 +26,7 @@ mod words;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -195,6 +196,16 @@ impl<E: Edges> Control<E> {
     /// What is done at a start whose files are broken.
     pub fn on_invalid(&mut self, on_invalid: OnInvalid) {
         self.on_invalid = on_invalid;
+    }
+
+    /// From now on this is the configuration.
+    pub fn set_source(&mut self, source: Source) {
+        self.source = source;
+    }
+
+    /// An upstream answers that did not: what could not be had is due.
+    pub fn hurry(&mut self) {
+        self.documents.hurry();
     }
 
     /// The number of the generation that serves; 0 before the first.
@@ -415,7 +426,7 @@ impl<E: Edges> Control<E> {
 
     /// Whether every plugin can serve.
     pub fn ready(&self) -> bool {
-        let known = self.knows_tokens();
+        let known = self.knows_tokens() && !self.shared.starting.load(Ordering::Relaxed);
         self.published.as_ref().is_some_and(|published| {
             known
                 && published
