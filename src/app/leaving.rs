@@ -8,6 +8,7 @@ use tokio::time::Instant;
 use super::App;
 use super::program::Program;
 use super::signals::Signals;
+use crate::control::Platform;
 
 /// What answers that are under way get when the program has ended, which they came from.
 const LAST_WORDS: Duration = Duration::from_secs(1);
@@ -80,8 +81,8 @@ impl App {
 
     fn patience(&self) -> Duration {
         let published = self.control.published();
-        let limits = published.map(|published| published.current().limits.clone());
-        limits.map_or(Duration::from_secs(25), |limits| limits.drain)
+        let written = published.and_then(|published| published.current().limits.drain);
+        written.unwrap_or_else(|| Platform::read().drain())
     }
 
     async fn drain(mut self, patience: Duration) {

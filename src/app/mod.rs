@@ -24,7 +24,8 @@ use tokio_util::sync::CancellationToken;
 use crate::access;
 use crate::admin;
 use crate::control::{
-    Control, Delivery, Edges, Listening, OnInvalid, Outcome, Shared, Source, Stage, Trigger, Watch,
+    Control, Delivery, Edges, Listening, OnInvalid, Outcome, Platform, Shared, Source, Stage,
+    Trigger, Watch,
 };
 use crate::gateway::Gateway;
 use crate::problems::Problems;
@@ -120,6 +121,7 @@ pub fn run(mut start: Start, announce: impl FnOnce(&Started)) -> Result<Option<u
         // Before anybody can know that it serves: whoever does may end it at once.
         let signals = Signals::listen().context("signals")?;
         let (mut app, workers) = App::build(start, handed, program.is_some()).await?;
+        tell_platform();
         let Some(program) = program else {
             // What comes meanwhile is queued: whoever reads sees this before the first access line.
             announce(&app.started());
@@ -132,6 +134,30 @@ pub fn run(mut start: Start, announce: impl FnOnce(&Started)) -> Result<Option<u
         app.tell_addresses();
         Ok(Box::pin(app.run(signals, Some(behind))).await)
     })
+}
+
+/// Once, so that what follows can be told from what other machines say.
+fn tell_platform() {
+    let Platform {
+        app: Some(app),
+        region,
+        machine,
+        process_group,
+        image,
+    } = Platform::read()
+    else {
+        return;
+    };
+    // Fields without a value are left out.
+    let shown = |field: Option<String>| field.map(tracing::field::display);
+    tracing::info!(
+        fly_app = app,
+        fly_region = shown(region),
+        machine = shown(machine),
+        process_group = shown(process_group),
+        image = shown(image),
+        "this is a Machine of Fly.io"
+    );
 }
 
 /// Lists, exports and backups at the same time.

@@ -7,14 +7,17 @@ pub mod devcerts;
 mod documents;
 mod edges;
 mod explain;
+mod gauges;
 mod hand;
 mod history;
 mod inputs;
+mod late;
 mod listeners;
 mod material;
 mod mounts;
 mod orders;
 mod parts;
+mod platform;
 mod selftest;
 mod shared;
 mod state;
@@ -39,13 +42,13 @@ pub use edges::{Edges, Fetched, Fetching, Listening, Order, Trial, Tried, Trying
 pub use hand::Proven;
 pub use history::Rolling;
 pub use inputs::Inputs;
+pub use platform::Platform;
 pub use watch::Watch;
 pub use words::{Delivering, Delivery, OnInvalid, Outcome, Refused, Side, Stage, Trigger};
 
 use crate::config;
 use crate::problems::Problems;
 use crate::snapshot::{Kept, Published, Snapshot};
-use crate::telemetry::Gauges;
 use crate::tokens::Fingerprint;
 use attempt::{Looked, Manner};
 use declared::Tokens;
@@ -153,9 +156,7 @@ impl<E: Edges> Control<E> {
             shared,
             tickets,
             roots: Arc::new(system_roots()),
-            fly_app: std::env::var("FLY_APP_NAME")
-                .ok()
-                .filter(|name| !name.is_empty()),
+            fly_app: Platform::read().app,
             documents: Library::default(),
             trials: selftest::Trials::default(),
             tokens: Tokens::default(),
@@ -196,16 +197,6 @@ impl<E: Edges> Control<E> {
     /// What is done at a start whose files are broken.
     pub fn on_invalid(&mut self, on_invalid: OnInvalid) {
         self.on_invalid = on_invalid;
-    }
-
-    /// From now on this is the configuration.
-    pub fn set_source(&mut self, source: Source) {
-        self.source = source;
-    }
-
-    /// An upstream answers that did not: what could not be had is due.
-    pub fn hurry(&mut self) {
-        self.documents.hurry();
     }
 
     /// The number of the generation that serves; 0 before the first.
@@ -435,29 +426,6 @@ impl<E: Edges> Control<E> {
                     .iter()
                     .all(|plugin| plugin.unavailable.is_none())
         })
-    }
-
-    /// For the metrics page.
-    pub fn gauges(&self) -> Gauges {
-        let snapshot = self.published.as_ref().map(|published| published.current());
-        let mut certificates = BTreeMap::new();
-        for facts in snapshot.iter().flat_map(|snapshot| &snapshot.certificates) {
-            for name in &facts.names {
-                if let Ok(at) = Timestamp::from_second(facts.not_after) {
-                    certificates.insert(Arc::from(name.as_str()), at);
-                }
-            }
-        }
-        Gauges {
-            version: env!("CARGO_PKG_VERSION"),
-            generation: self.generation,
-            generations_alive: self.generations_alive() as u64,
-            reload_last_success: self.last_success,
-            reloads: self.reloads.clone(),
-            config_pending_rejected: self.refused.is_some() || !self.held.is_empty(),
-            token_expiry: self.token_ends(),
-            certificates,
-        }
     }
 
     /// Generations that something still holds.

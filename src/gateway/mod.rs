@@ -260,7 +260,7 @@ impl Gateway {
             }
         };
         recorder.record.upstream_status = Some(response.status());
-        if headers::is_fly_replay_body(response.headers()) {
+        if !errand.plugin.passes_fly_replay && headers::is_fly_replay_body(response.headers()) {
             recorder.upstream_failed("replay");
             return Err(Rejection::UpstreamBroken);
         }
