@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -190,9 +191,14 @@ def is_gone(pid: int) -> bool:
 
 
 def in_background(call, *arguments):
-    """The call's result, when `join` is asked for it."""
+    """The call's result, when `join` is asked for it. One that nobody asks for may fail."""
     result: list = []
-    thread = threading.Thread(target=lambda: result.append(call(*arguments)), daemon=True)
+
+    def work():
+        with contextlib.suppress(OSError, IndexError):
+            result.append(call(*arguments))
+
+    thread = threading.Thread(target=work, daemon=True)
     thread.start()
 
     def join():
