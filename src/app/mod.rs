@@ -1,8 +1,12 @@
 //! The composition: makes the parts, hands the edges each other's functions, runs and ends them.
 
 mod answers;
+mod attempts;
+mod behind;
 mod handover;
+mod leaving;
 mod notify;
+mod program;
 mod rehearsal;
 mod signals;
 mod trial;
@@ -13,22 +17,29 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
-use tokio::sync::{Semaphore, mpsc, oneshot};
+use rustix::process::Signal;
+use tokio::sync::{Semaphore, mpsc};
 use tokio::task::LocalSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::access;
 use crate::admin;
 use crate::control::{
-    Control, Delivery, Edges, Listening, OnInvalid, Outcome, Shared, Source, Stage, Trigger, Watch,
+    Control, Delivery, Edges, Listening, OnInvalid, Outcome, Platform, Shared, Source, Stage,
+    Trigger, Watch,
 };
 use crate::gateway::Gateway;
 use crate::problems::Problems;
 use crate::server::{Handed, UnixName, Workers};
 use crate::telemetry::Counters;
-use crate::tokens::{Fault, Token};
+use crate::tokens::Token;
 use crate::upstream;
+use attempts::Waiting;
+use behind::{Behind, Event, event};
+pub use behind::{InFront, Search};
+use leaving::Leave;
 use notify::Notify;
+pub use program::BECOME;
 pub use rehearsal::rehearse;
 use signals::Signals;
 use world::World;
@@ -70,6 +81,8 @@ pub struct StartedPlugin {
 /// How to start.
 #[derive(Debug)]
 pub struct Start {
+    /// The program that is to be started too.
+    pub program: Option<InFront>,
     /// What to serve.
     pub source: Source,
     /// What is done when it is broken.
@@ -89,11 +102,18 @@ pub enum StartError {
     Other(#[from] anyhow::Error),
 }
 
-/// Serves until a signal or a successor ends the process. `announce` is called when everything
-/// listens.
-pub fn run(start: Start, announce: impl FnOnce(&Started)) -> Result<(), StartError> {
+/// Serves until a signal, a successor or the end of its program ends the process. `announce` is
+/// called when everything listens; with a program, when that answers too. Gives the exit code of
+/// the program.
+pub fn run(mut start: Start, announce: impl FnOnce(&Started)) -> Result<Option<u8>, StartError> {
     // While there is one thread.
     let handed = Handed::activated();
+    let program = start.program.take();
+    if let Some(program) = &program {
+        program.check(start.take_over)?;
+    }
+    // Those of the program are what this process was given.
+    let (descriptors, _) = rlimit::getrlimit(rlimit::Resource::NOFILE).context("limits")?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -102,19 +122,50 @@ pub fn run(start: Start, announce: impl FnOnce(&Started)) -> Result<(), StartErr
     set.block_on(&runtime, async {
         // Before anybody can know that it serves: whoever does may end it at once.
         let signals = Signals::listen().context("signals")?;
-        let (mut app, workers) = App::build(start, handed).await?;
-        // What comes meanwhile is queued: whoever reads sees this before the first access line.
-        announce(&app.started());
+        let (mut app, workers) = App::build(start, handed, program.is_some()).await?;
+        tell_platform();
+        let Some(program) = program else {
+            // What comes meanwhile is queued: whoever reads sees this before the first access line.
+            announce(&app.started());
+            app.control.edges().begin(workers);
+            app.notify.ready(app.control.generation());
+            return Ok(Box::pin(app.run(signals, None)).await);
+        };
+        let behind = app.start_program(program, descriptors, Box::new(announce))?;
         app.control.edges().begin(workers);
-        app.notify.ready(app.control.generation());
-        Box::pin(app.run(signals)).await;
-        Ok(())
+        app.tell_addresses();
+        Ok(Box::pin(app.run(signals, Some(behind))).await)
     })
 }
 
 /// How long a start waits for documents and for tests that ask upstreams. Then what is ready
 /// serves, and the rest follows.
 const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Once, so that what follows can be told from what other machines say.
+fn tell_platform() {
+    let Platform {
+        app: Some(app),
+        region,
+        machine,
+        process_group,
+        image,
+    } = Platform::read()
+    else {
+        return;
+    };
+    // Fields without a value are left out.
+    let shown = |field: Option<String>| field.map(tracing::field::display);
+    tracing::info!(
+        fly_app = app,
+        fly_region = shown(region),
+        machine = shown(machine),
+        process_group = shown(process_group),
+        image = shown(image),
+        "this is a Machine of Fly.io"
+    );
+}
+
 /// Lists, exports and backups at the same time.
 const LONG: usize = 8;
 
@@ -145,7 +196,11 @@ struct App {
 impl App {
     /// In this order: the log and the access writer; control, what a predecessor gives, and the
     /// first attempt; the admin socket; workers with what was published, who accept nothing yet.
-    async fn build(start: Start, handed: Handed) -> Result<(Self, Workers<Counters>), StartError> {
+    async fn build(
+        start: Start,
+        handed: Handed,
+        with_program: bool,
+    ) -> Result<(Self, Workers<Counters>), StartError> {
         let descriptors = rlimit::increase_nofile_limit(u64::MAX).unwrap_or(1024);
         let log = crate::log::start();
         let access = access::Writer::start().context("the access log")?;
@@ -197,7 +252,7 @@ impl App {
         }
         app.first().await?;
         app.control.edges().settle();
-        app.open_names()?;
+        app.open_names(!with_program)?;
         let workers = app.start_workers()?;
         if let Some(predecessor) = predecessor {
             predecessor.relieve().await?;
@@ -230,7 +285,7 @@ impl App {
             }
             tokio::select! {
                 Some(delivery) = self.deliveries.1.recv() => self.control.delivered(delivery),
-                () = &mut patience, if !patience.is_elapsed() => self.control.hurry(),
+                () = &mut patience, if !patience.is_elapsed() => self.control.wait_no_longer(),
             }
             outcome = self.control.resume(Trigger::Start);
         }
@@ -287,30 +342,18 @@ impl App {
         }
     }
 
-    /// Control's loop, until a signal; then the drain.
-    async fn run(mut self, mut signals: Signals) {
-        let (changed, mut changes) = mpsc::channel(1);
-        let (watched, mut what) = mpsc::unbounded_channel::<(Vec<PathBuf>, Vec<PathBuf>)>();
-        let mut watch = std::mem::take(&mut self.watch).unwrap_or_else(Watch::new);
-        tokio::task::spawn_local(async move {
-            loop {
-                tokio::select! {
-                    biased;
-                    next = what.recv() => match next {
-                        Some((files, folders)) => watch.set(files.iter().map(PathBuf::as_path), folders.into_iter()),
-                        None => return,
-                    },
-                    () = watch.changed() => { let _ = changed.try_send(()); }
-                }
-            }
-        });
+    /// Control's loop, until a signal or the end of the program, whose exit code it gives; then
+    /// the drain.
+    async fn run(mut self, mut signals: Signals, mut behind: Option<Behind<'_>>) -> Option<u8> {
+        let watch = std::mem::take(&mut self.watch).unwrap_or_else(Watch::new);
+        let (watched, mut changes) = watching(watch);
         let mut waiting = Waiting::default();
         let mut told = None;
         let mut checks = upstream::Checks::default();
         let mut checked = None;
         let mut alive = self.notify.watchdog().map(tokio::time::interval);
-        let mut succeeded = false;
-        loop {
+        let leave = loop {
+            self.greet(behind.as_mut());
             if let Some(snapshot) = self
                 .control
                 .published()
@@ -332,8 +375,12 @@ impl App {
             let due = self.control.due();
             let desk = after(self.control.desk_due());
             tokio::select! {
-                _ = signals.terminate.recv() => break,
-                _ = signals.interrupt.recv() => break,
+                _ = signals.terminate.recv() => break Leave::Asked(Signal::TERM),
+                _ = signals.interrupt.recv() => break Leave::Asked(Signal::INT),
+                event = event(behind.as_mut()) => match event {
+                    Event::Ended(code) => break Leave::Ended(code),
+                    Event::Answers(source) => self.program_answers(source, &mut waiting).await,
+                },
                 _ = signals.hangup.recv() => self.attempt(Trigger::Command { weaker: false }, None, &mut waiting).await,
                 Some(()) = changes.recv() => self.attempt(Trigger::File, None, &mut waiting).await,
                 Some(delivery) = self.deliveries.1.recv() => self.delivered(delivery, &mut waiting),
@@ -342,124 +389,35 @@ impl App {
                 Some(command) = self.commands.recv() => self.answer(command, &mut waiting).await,
                 Some(tokens) = self.uses.recv() => self.note_uses(&tokens),
                 () = std::future::ready(()), if self.control.has_unsaved() => self.control.save(jiff::Timestamp::now()),
-                Some(step) = self.steps.1.recv() => if self.step(step).await { succeeded = true; break },
+                Some(step) = self.steps.1.recv() => if self.step(step).await { break Leave::Succeeded },
                 () = tick(alive.as_mut()) => self.notify.alive(),
             }
-        }
-        self.end(succeeded, signals).await;
-    }
-
-    /// The drain, which a second signal cuts.
-    async fn end(self, succeeded: bool, mut signals: Signals) {
-        // The service goes on, where a successor has it.
-        if !succeeded {
-            self.notify.stopping();
-        }
-        tokio::select! {
-            () = self.drain() => {}
-            // Who asks twice does not want to wait.
-            _ = signals.terminate.recv() => tracing::warn!("ended at once: a second signal came"),
-            _ = signals.interrupt.recv() => tracing::warn!("ended at once: a second signal came"),
-        }
-    }
-
-    async fn attempt(&mut self, trigger: Trigger, answer: Option<Answer>, waiting: &mut Waiting) {
-        if trigger != Trigger::Document {
-            self.notify.reloading();
-        }
-        let outcome = self.control.attempt(trigger).await;
-        self.concluded(trigger, &outcome, answer, waiting);
-    }
-
-    fn delivered(&mut self, delivery: Delivery, waiting: &mut Waiting) {
-        self.control.delivered(delivery);
-        // Others may be there as well by now.
-        while let Ok(delivery) = self.deliveries.1.try_recv() {
-            self.control.delivered(delivery);
-        }
-        let trigger = waiting.trigger.unwrap_or(Trigger::Document);
-        if matches!(trigger, Trigger::Command { .. }) && self.control.fetching() {
-            return;
-        }
-        let outcome = self.control.resume(trigger);
-        self.concluded(trigger, &outcome, None, waiting);
-    }
-
-    /// Answers whoever waits, unless documents have to be waited for.
-    fn concluded(
-        &mut self,
-        trigger: Trigger,
-        outcome: &Outcome,
-        answer: Option<Answer>,
-        waiting: &mut Waiting,
-    ) {
-        waiting.answers.extend(answer);
-        let asked = |trigger| matches!(trigger, Some(Trigger::Command { .. }));
-        // Who asked is told when all is known, also of an included file that waits by itself.
-        let refused = matches!(outcome, Outcome::Refused(_));
-        let open = asked(Some(trigger)) && !refused && self.control.waits();
-        if let Outcome::Published(warnings) = outcome {
-            waiting.published = Some(warnings.clone());
-        }
-        if matches!(outcome, Outcome::Waiting) || open {
-            // A command stays a command, whatever else is noticed meanwhile.
-            if !asked(waiting.trigger) {
-                waiting.trigger = Some(trigger);
-            }
-            return;
-        }
-        // A file that changed meanwhile is no answer to who asked for the documents.
-        if asked(waiting.trigger) && self.control.fetching() {
-            return;
-        }
-        waiting.trigger = None;
-        let published = std::mem::take(&mut waiting.published);
-        // What came last changed nothing any more.
-        let unchanged = matches!(outcome, Outcome::Unchanged);
-        let before = published.filter(|_| unchanged).map(Outcome::Published);
-        let outcome = before.as_ref().unwrap_or(outcome);
-        self.notify.concluded(outcome, self.control.generation());
-        let described = self.control.describe(outcome);
-        for answer in waiting.answers.drain(..) {
-            let _ = answer.send(Ok(described.clone()));
-        }
-    }
-
-    async fn drain(mut self) {
-        let deadline = self
-            .control
-            .published()
-            .map_or(Duration::from_secs(25), |published| {
-                published.current().limits.drain
-            });
-        tracing::info!(deadline_s = deadline.as_secs_f32(), "draining");
-        self.collect_uses().await;
-        self.stop.cancel();
-        // A successor may wait for it.
-        self.control.close_state(jiff::Timestamp::now());
-        // Now, and not at the end: a successor may have its own there by then.
-        self.control.edges().admin = None;
-        self.handover = None;
-        if let Some(workers) = self.control.edges().end()
-            && !workers.drain(deadline).await
-        {
-            tracing::warn!("the drain's deadline has passed: connections were cut");
-        }
-        self.access.flush(Duration::from_secs(1));
-        tracing::info!("ended");
-        crate::log::flush(Duration::from_secs(1));
+        };
+        let program = behind.map(|behind| behind.program);
+        Box::pin(self.leave(leave, signals, program)).await
     }
 }
 
-type Answer = oneshot::Sender<Result<serde_json::Value, Fault>>;
+/// The files and folders that matter.
+type Watched = (Vec<PathBuf>, Vec<PathBuf>);
 
-/// An attempt that waits for documents, and who waits for it.
-#[derive(Default)]
-struct Waiting {
-    trigger: Option<Trigger>,
-    answers: Vec<Answer>,
-    /// Something was published since, with these warnings.
-    published: Option<Problems>,
+/// Watches, until nobody says any more what; tells of changes, several at once as one.
+fn watching(mut watch: Watch) -> (mpsc::UnboundedSender<Watched>, mpsc::Receiver<()>) {
+    let (changed, changes) = mpsc::channel(1);
+    let (watched, mut what) = mpsc::unbounded_channel::<Watched>();
+    tokio::task::spawn_local(async move {
+        loop {
+            tokio::select! {
+                biased;
+                next = what.recv() => match next {
+                    Some((files, folders)) => watch.set(files.iter().map(PathBuf::as_path), folders.into_iter()),
+                    None => return,
+                },
+                () = watch.changed() => { let _ = changed.try_send(()); }
+            }
+        }
+    });
+    (watched, changes)
 }
 
 /// A moment of the clock as one of the runtime's.

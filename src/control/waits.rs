@@ -74,7 +74,7 @@ impl<E: Edges> Control<E> {
     }
 
     /// Whoever starts has waited long enough: what is ready serves, the rest follows.
-    pub fn hurry(&mut self) {
+    pub fn wait_no_longer(&mut self) {
         self.waits.hurried = true;
     }
 

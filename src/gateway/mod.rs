@@ -98,8 +98,9 @@ impl Gateway {
         let path = head.uri.path();
 
         // 1. Alive, and willing? Asked by machines that know neither host nor token.
-        let decided = !self.shared.undecided.load(Ordering::Relaxed);
-        if let Some(answer) = local::health(&head.method, path, snapshot, decided) {
+        let waits = self.shared.undecided.load(Ordering::Relaxed)
+            || self.shared.starting.load(Ordering::Relaxed);
+        if let Some(answer) = local::health(&head.method, path, snapshot, !waits) {
             return Ok(answer);
         }
 
@@ -236,8 +237,9 @@ impl Gateway {
             sent.map(|(response, target)| (Answer::Response(response), target))
         };
         recorder.record.upstream = Some(recorder.elapsed().saturating_sub(begun));
-        let (answer, target) =
-            sent.map_err(|error| upstream_failed(errand.plugin, &error, recorder))?;
+        let starting = self.shared.starting.load(Ordering::Relaxed);
+        let failed = |error| upstream_failed(errand.plugin, &error, starting, recorder);
+        let (answer, target) = sent.map_err(failed)?;
         if let Some(upload) = &recorder.upload {
             upload.answered();
         }
@@ -250,7 +252,7 @@ impl Gateway {
             }
         };
         recorder.record.upstream_status = Some(response.status());
-        if headers::is_fly_replay_body(response.headers()) {
+        if !errand.plugin.passes_fly_replay && headers::is_fly_replay_body(response.headers()) {
             recorder.upstream_failed("replay");
             return Err(Rejection::UpstreamBroken);
         }
@@ -420,10 +422,16 @@ fn named<'a>(snapshot: &'a Snapshot, record: &Record) -> Option<&'a Arc<Plugin>>
 }
 
 /// What the log gets, and what the client gets.
-fn upstream_failed(plugin: &Plugin, error: &UpstreamError, recorder: &Recorder) -> Rejection {
+fn upstream_failed(
+    plugin: &Plugin,
+    error: &UpstreamError,
+    starting: bool,
+    recorder: &Recorder,
+) -> Rejection {
     let (kind, rejection) = match error {
         UpstreamError::Client(fault) => return Rejection::Body(*fault),
         UpstreamError::NoUpgrade => return Rejection::NoUpgrade,
+        UpstreamError::Unreachable(_) if starting => ("connect", Rejection::UpstreamStarts),
         UpstreamError::Unreachable(_) => ("connect", Rejection::UpstreamUnreachable),
         UpstreamError::TimedOut(limit) => (
             "timeout",
