@@ -33,16 +33,21 @@ impl App {
     }
 
     pub(super) fn delivered(&mut self, delivery: Delivery, waiting: &mut Waiting) {
-        self.control.delivered(delivery);
+        let mut new = self.control.delivered(delivery);
         // Others may be there as well by now.
         while let Ok(delivery) = self.deliveries.1.try_recv() {
-            self.control.delivered(delivery);
+            new |= self.control.delivered(delivery);
+        }
+        if !new {
+            self.control.settle_clock();
+            return;
         }
         let trigger = waiting.trigger.unwrap_or(Trigger::Document);
         if matches!(trigger, Trigger::Command { .. }) && self.control.fetching() {
             return;
         }
         let outcome = self.control.resume(trigger);
+        self.control.settle_clock();
         self.concluded(trigger, &outcome, None, waiting);
     }
 

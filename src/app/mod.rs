@@ -284,7 +284,7 @@ impl App {
                 Outcome::Waiting | Outcome::Unchanged => {}
             }
             tokio::select! {
-                Some(delivery) = self.deliveries.1.recv() => self.control.delivered(delivery),
+                Some(delivery) = self.deliveries.1.recv() => drop(self.control.delivered(delivery)),
                 () = &mut patience, if !patience.is_elapsed() => self.control.wait_no_longer(),
             }
             outcome = self.control.resume(Trigger::Start);
@@ -372,7 +372,7 @@ impl App {
                 told = Some(wanted);
             }
             self.deliver_orders();
-            let due = self.control.due();
+            let (due, tokens) = (self.control.due(), self.control.tokens_due());
             let desk = after(self.control.desk_due());
             tokio::select! {
                 _ = signals.terminate.recv() => break Leave::Asked(Signal::TERM),
@@ -385,6 +385,8 @@ impl App {
                 Some(()) = changes.recv() => self.attempt(Trigger::File, None, &mut waiting).await,
                 Some(delivery) = self.deliveries.1.recv() => self.delivered(delivery, &mut waiting),
                 () = until(desk) => self.control.desk_tick(jiff::Timestamp::now()),
+                () = until(tokens) => self.control.ask_for_tokens(false),
+                () = self.shared.clock.wanted() => self.control.ask_for_tokens(true),
                 () = until(due) => self.attempt(Trigger::Document, None, &mut waiting).await,
                 Some(command) = self.commands.recv() => self.answer(command, &mut waiting).await,
                 Some(tokens) = self.uses.recv() => self.note_uses(&tokens),

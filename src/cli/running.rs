@@ -183,6 +183,14 @@ fn describe_faults(status: &Value, text: &mut String) {
     if status["state_error"].is_string() {
         let _ = writeln!(text, "{}", word(&status["state_error"]));
     }
+    for file in each(&status["token_files"]) {
+        let (url, state) = (word(&file["url"]), word(&file["state"]));
+        let age = file["age_seconds"].as_u64();
+        let age = age.map_or(String::new(), |age| format!(", confirmed {age} s ago"));
+        let error = file["error"].as_str();
+        let error = error.map_or(String::new(), |error| format!(": {}", on_one_line(error)));
+        let _ = writeln!(text, "token file {url}: {state}{age}{error}");
+    }
     for wait in each(&status["waiting"]) {
         let _ = writeln!(text, "{}", waiting(wait));
     }
@@ -207,6 +215,9 @@ pub(super) fn waiting(wait: &Value) -> String {
         word(&wait["for"]),
         word(&wait["since"]),
     );
+    if plugin.is_empty() {
+        return format!("the change waits since {since} for {what}");
+    }
     match wait["file"].as_str() {
         Some(file) => format!("{file} waits since {since}: plugin {plugin} wants {what}"),
         None => format!("the change waits since {since}: plugin {plugin} wants {what}"),

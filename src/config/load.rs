@@ -136,6 +136,7 @@ fn main(name: &Path, root: &Section<'_>, parts: &Parts, reading: &mut Reading<'_
         trusted_proxies: server.trusted_proxies,
         behind_fly: server.behind_fly,
         token_files: server.token_files,
+        token_urls: server.token_urls,
         listen: server.listen,
         certificates: server.certificates,
         state_directory: server.state_directory,

@@ -35,7 +35,7 @@ pub use self::types::{
     DocumentAccess, HeaderChanges, HeaderRules, Health, Limits, Listen, ListenerKind, Log,
     LogFormat, LogLevel, OAuth, OpenApi, OpenApiSource, OperationOverride, Plugin, ProxyProtocol,
     Publish, Reference, Require, Roots, Scheme, Secret, ServedFile, Server, Spanned, Test,
-    TestCaller, Upstream, UpstreamHost,
+    TestCaller, TokenUrl, Upstream, UpstreamHost,
 };
 pub use crate::tokens::{Rate, Selector, SelectorError};
 

@@ -55,7 +55,11 @@ impl<E: Edges> Control<E> {
     /// All steps, once.
     pub(super) fn look(&mut self, manner: Manner) -> Looked {
         let mut inputs = self.inputs();
-        let (found, aside) = self.candidate(manner, &mut inputs);
+        let (mut found, mut aside) = self.candidate(manner, &mut inputs);
+        if self.rejects_remote(found.as_ref().err()) {
+            inputs = self.inputs();
+            (found, aside) = self.candidate(manner, &mut inputs);
+        }
         if let Some(on_disk) = self.rolled.is_none().then(|| inputs.on_disk()) {
             self.on_disk = on_disk;
         }
@@ -104,6 +108,7 @@ impl<E: Edges> Control<E> {
         self.check_fixed(&snapshot.config, &mut problems);
         super::mounts::check(&self.watched().0, &mut problems);
         self.publish(Arc::clone(&snapshot), tokens, added);
+        self.accept_remote(&snapshot.config);
         self.digest = digest;
         (self.texts, self.facts) = (texts, facts);
         self.remember(&snapshot, inputs, &aside);
@@ -178,6 +183,9 @@ impl<E: Edges> Control<E> {
             Source::Text { name, text, .. } => config::load_text(name, text, inputs, &parts, now),
         };
         let included = inputs.included();
+        let awaited = config
+            .as_ref()
+            .is_some_and(|config| self.settle_remote(config, inputs));
         for path in config.iter().flat_map(|config| &config.token_files) {
             // Read, so that it is in the hash and watched; what it says is looked at below.
             let _ = inputs.lines(path);
@@ -188,6 +196,10 @@ impl<E: Edges> Control<E> {
             let refused = refused(Stage::Validate, problems, inputs.digest());
             return (included, Err(refused));
         };
+        if awaited {
+            return (included, Err(Outcome::Waiting));
+        }
+        self.check_remote(&config, &mut problems);
         self.open_state(&config.state_directory, now);
         self.recall_documents(&config, now);
         let standins = self.standins(aside);

@@ -29,6 +29,7 @@ impl<E: Edges> Control<E> {
             config_pending_rejected: self.refused.is_some() || self.is_broken(),
             token_expiry: self.token_ends(),
             certificates,
+            token_file_ages: self.remote_ages(),
             platform: Platform::read().labels(),
         }
     }

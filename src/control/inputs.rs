@@ -30,6 +30,8 @@ pub struct Inputs {
     parts: BTreeMap<Option<PathBuf>, Asked>,
     /// Files whose bytes nobody keeps.
     private: BTreeSet<PathBuf>,
+    /// Names of what is not on this machine.
+    supplied: BTreeSet<PathBuf>,
 }
 
 /// What a part of the configuration asked for.
@@ -171,11 +173,22 @@ impl Inputs {
         }
     }
 
+    /// Puts a file of lines in place of one on disk.
+    pub(super) fn supply(&mut self, path: &Path, bytes: &Arc<[u8]>) {
+        let read = FileRead::of_lines(Bytes::from_owner(Arc::clone(bytes)));
+        self.files.insert(path.to_owned(), read);
+        self.supplied.insert(path.to_owned());
+    }
+
     /// What has to be watched: the files that were asked for, also those that could not be read,
     /// and the folders in which a file may appear that a pattern would match.
     pub fn watched(&self) -> (Vec<PathBuf>, Vec<PathBuf>) {
         (
-            self.files.keys().cloned().collect(),
+            self.files
+                .keys()
+                .filter(|path| !self.supplied.contains(*path))
+                .cloned()
+                .collect(),
             self.folders().collect(),
         )
     }
@@ -350,9 +363,13 @@ impl FileRead {
     }
 
     fn lines(content: Result<Vec<u8>, String>) -> Self {
-        let Ok(bytes) = content else {
-            return Self::whole(content);
-        };
+        match content {
+            Ok(bytes) => Self::of_lines(bytes.into()),
+            Err(_) => Self::whole(content),
+        }
+    }
+
+    fn of_lines(bytes: Bytes) -> Self {
         let blocks = cut(&bytes);
         let mut all = Sha256::new();
         // The bytes that are in no block are a mark of fixed length.
@@ -364,7 +381,7 @@ impl FileRead {
         }
         Self {
             digest: all.finalize().into(),
-            content: Ok(Content::Lines((bytes.into(), blocks.into()))),
+            content: Ok(Content::Lines((bytes, blocks.into()))),
         }
     }
 }

@@ -2,6 +2,7 @@
 //! the start and for every change; a failure at any step changes nothing.
 
 mod attempt;
+mod clock;
 mod declared;
 pub mod devcerts;
 mod documents;
@@ -18,6 +19,7 @@ mod mounts;
 mod orders;
 mod parts;
 mod platform;
+mod remote;
 mod selftest;
 mod shared;
 mod state;
@@ -52,10 +54,12 @@ use crate::problems::Problems;
 use crate::snapshot::{Kept, Published, Snapshot};
 use crate::tokens::Fingerprint;
 use attempt::{Looked, Manner};
+pub use clock::Clock;
 use declared::Tokens;
 pub use documents::Arrival;
 use documents::{Ask, Library};
 pub use orders::{FOR_ALL, Offline, View};
+pub use remote::Came;
 pub use selftest::Verdict;
 pub use shared::Shared;
 pub use state::{BackupError, StoreError, fleeting, restore};
@@ -90,6 +94,8 @@ pub struct Control<E: Edges> {
     roots: Arc<RootCertStore>,
     fly_app: Option<String>,
     documents: Library,
+    /// Token files at URLs.
+    remote: remote::Remote,
     /// Tests of a candidate that ask its upstreams.
     trials: selftest::Trials,
     tokens: Tokens,
@@ -161,6 +167,7 @@ impl<E: Edges> Control<E> {
             roots: Arc::new(system_roots()),
             fly_app: Platform::read().app,
             documents: Library::default(),
+            remote: remote::Remote::default(),
             trials: selftest::Trials::default(),
             tokens: Tokens::default(),
             desk: None,
@@ -325,6 +332,7 @@ impl<E: Edges> Control<E> {
     /// What was ordered: to be awaited by the caller and [delivered](Self::delivered).
     pub fn take_orders(&mut self) -> Vec<Delivering> {
         let mut orders = self.trials.take_orders();
+        orders.extend(self.remote.take_orders());
         for arriving in self.documents.take_orders() {
             orders.push(Box::pin(async { Delivery::Document(arriving.await) }));
         }
@@ -337,11 +345,14 @@ impl<E: Edges> Control<E> {
     }
 
     /// Takes what came.
-    pub fn delivered(&mut self, delivery: Delivery) {
+    /// Whether there is anything to look at.
+    pub fn delivered(&mut self, delivery: Delivery) -> bool {
         match delivery {
             Delivery::Document(arrival) => self.documents.delivered(arrival),
             Delivery::Trial(verdict) => self.trials.delivered(verdict),
+            Delivery::Tokens(came) => return self.remote.delivered(came, Timestamp::now()),
         }
+        true
     }
 
     /// Notes and reports how an attempt ended.

@@ -275,7 +275,11 @@ impl<E: Edges> Control<E> {
 
     /// Whether every token that is stored is known.
     pub(super) fn knows_tokens(&self) -> bool {
-        self.desk.as_ref().is_none_or(Desk::is_complete)
+        let untold = self
+            .shared
+            .untold
+            .load(std::sync::atomic::Ordering::Relaxed);
+        !untold && self.desk.as_ref().is_none_or(Desk::is_complete)
     }
 
     pub(super) fn with_desk<T>(

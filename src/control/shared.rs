@@ -1,11 +1,13 @@
 //! What control and the workers share.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
+use jiff::Timestamp;
 use tokio::sync::mpsc;
 
+use super::Clock;
 use crate::auth::Failures;
 use crate::snapshot::Origins;
 use crate::telemetry::Labels;
@@ -29,6 +31,10 @@ pub struct Shared {
     /// There may be tokens that the table does not have, for now: what it does not know is neither
     /// right nor wrong.
     pub undecided: AtomicBool,
+    /// A token file at a URL never came.
+    pub untold: AtomicBool,
+    /// Whether what was fetched may be older than it looks.
+    pub clock: Clock,
     /// The program that was started does not answer yet.
     pub starting: AtomicBool,
 }
@@ -49,8 +55,15 @@ impl Shared {
             failures: Failures::new(now),
             uses,
             undecided: AtomicBool::new(false),
+            untold: AtomicBool::new(false),
+            clock: Clock::new(now, Timestamp::now()),
             starting: AtomicBool::new(false),
         };
         (Arc::new(shared), used)
+    }
+
+    /// Whether who is not known may be right.
+    pub fn is_undecided(&self) -> bool {
+        self.undecided.load(Ordering::Relaxed) || self.untold.load(Ordering::Relaxed)
     }
 }

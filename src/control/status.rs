@@ -43,6 +43,7 @@ pub(super) fn status<E: Edges>(control: &Control<E>) -> Value {
         },
         "pending_rejected": pending(control),
         "held": held(control),
+        "token_files": control.remote_json(),
         "waiting": control.waits.to_json(),
         "rolled_back_to": control.rolled.as_ref().map(|rolled| rolled.to),
         "warnings": control.warnings.to_json(),

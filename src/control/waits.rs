@@ -36,7 +36,7 @@ struct Wait {
 }
 
 impl Waits {
-    fn add(&mut self, plugin: &str, part: Option<PathBuf>, what: String) {
+    pub(super) fn add(&mut self, plugin: &str, part: Option<PathBuf>, what: String) {
         let same = |wait: &&Wait| wait.plugin == plugin && wait.part == part && wait.what == what;
         if self.now.iter().any(|wait| same(&wait)) {
             return;

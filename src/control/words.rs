@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::documents::Arrival;
+use super::remote::Came;
 use super::selftest::Verdict;
 use crate::problems::Problems;
 
@@ -59,6 +60,8 @@ pub enum Delivery {
     Document(Arrival),
     /// What upstreams answered to the tests of a candidate.
     Trial(Verdict),
+    /// A token file.
+    Tokens(Came),
 }
 
 /// Why a configuration is looked at.

@@ -3,7 +3,6 @@
 use std::cell::RefCell;
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use http::HeaderMap;
@@ -55,7 +54,7 @@ impl Gateway {
         scope: Option<&str>,
     ) -> Rejection {
         let unknown = failure == AuthFailure::Unauthenticated(AuthError::Unknown);
-        if unknown && self.shared.undecided.load(Ordering::Relaxed) {
+        if unknown && self.shared.is_undecided() {
             return Rejection::StoreUnavailable;
         }
         Rejection::Auth {

@@ -98,8 +98,7 @@ impl Gateway {
         let path = head.uri.path();
 
         // 1. Alive, and willing? Asked by machines that know neither host nor token.
-        let waits = self.shared.undecided.load(Ordering::Relaxed)
-            || self.shared.starting.load(Ordering::Relaxed);
+        let waits = self.shared.is_undecided() || self.shared.starting.load(Ordering::Relaxed);
         if let Some(answer) = local::health(&head.method, path, snapshot, !waits) {
             return Ok(answer);
         }
@@ -296,6 +295,10 @@ impl Handler for Gateway {
         peer: Rc<Peer>,
         cut: Cut,
     ) -> Response<Body> {
+        if self.shared.clock.is_watched() {
+            // In a box: it is as good as never waited for.
+            Box::pin(self.shared.clock.settled()).await;
+        }
         let snapshot = self.view.current(); // exactly one per request
         let ip: IpAddr = peer.remote.ip().to_canonical();
         let mut record = Record::new(

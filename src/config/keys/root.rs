@@ -17,6 +17,8 @@ const ADDRESS: Kind = Kind::Text("an address such as `0.0.0.0:8443`");
 pub(super) const TIB: u64 = 1 << 40;
 
 /// The whole file.
+const TOKEN_FILE: Kind = Kind::Text("a path, or an http or https URL");
+
 pub(in crate::config) static ROOT: Table = Table {
     path: "",
     doc: "A plugway configuration.",
@@ -41,9 +43,9 @@ pub(in crate::config) static ROOT: Table = Table {
         ),
         key(
             "token_files",
-            Kind::List(&PATH),
+            Kind::List(&Kind::Either(&TOKEN_FILE, &Kind::Table(&TOKEN_URL))),
             Absent::List(&[]),
-            "watched files with one token a line, as `token export` writes them",
+            "watched files with one token a line, as `token export` writes them; or URLs that are asked for them",
         ),
         key("listen", Kind::Table(&LISTEN), Absent::Unset, "addresses"),
         key("tls", Kind::Table(&TLS), Absent::Unset, "certificates"),
@@ -470,6 +472,36 @@ static LIMITS: Table = Table {
             },
             Absent::Number(0),
             "characters of an answer; beyond it the answer is to ask for less; 0: no bound (v1 plugins and Actions take 100000)",
+        ),
+    ],
+    later: &[],
+};
+
+/// An entry of `token_files` that is a URL.
+static TOKEN_URL: Table = Table {
+    path: "token_files",
+    doc: "Where tokens are asked for, one a line, as `token export` writes them.",
+    keys: &[
+        key(
+            "url",
+            Kind::Text("an http or https URL"),
+            Absent::Required,
+            "where they are",
+        ),
+        key(
+            "every",
+            Kind::Duration {
+                min: ms(1000),
+                max: DAY,
+            },
+            Absent::Text("15s"),
+            "how often it is asked, by ETag where there is one",
+        ),
+        key(
+            "bearer",
+            Kind::Secret,
+            Absent::Unset,
+            "a token that it is asked with",
         ),
     ],
     later: &[],

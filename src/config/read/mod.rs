@@ -6,6 +6,7 @@ mod plugin;
 mod server;
 mod test;
 mod token;
+mod token_files;
 mod upstream;
 
 use std::path::{Path, PathBuf};

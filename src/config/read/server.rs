@@ -13,6 +13,7 @@ use crate::config::section::{Reading, Section};
 use crate::config::values::{self, Fault};
 use crate::config::{
     AccessLog, Certificate, Limits, Listen, Log, LogFormat, LogLevel, ProxyProtocol, Secret,
+    TokenUrl,
 };
 use crate::problems::Place;
 
@@ -26,6 +27,8 @@ pub(in crate::config) struct Server {
     pub behind_fly: bool,
     /// `token_files`
     pub token_files: Vec<PathBuf>,
+    /// Those of them that are URLs.
+    pub token_urls: Vec<TokenUrl>,
     /// `[listen]`
     pub listen: Listen,
     /// `[tls]`
@@ -51,17 +54,15 @@ pub(in crate::config) fn server(root: &Section<'_>, reading: &mut Reading<'_>) -
     {
         nobody_is_trusted(listen.proxy_protocol, &at, reading);
     }
+    let (token_files, token_urls) = super::token_files::token_files(root, reading);
     Server {
         workers: root
             .integer("workers", reading)
             .map(|workers| usize::try_from(workers).unwrap_or(usize::MAX)),
         trusted_proxies,
         behind_fly,
-        token_files: root
-            .list("token_files", reading, path)
-            .into_iter()
-            .map(|(path, _)| path)
-            .collect(),
+        token_files,
+        token_urls,
         certificates: certificates(root, &listen, reading),
         listen,
         state_directory,
@@ -71,7 +72,7 @@ pub(in crate::config) fn server(root: &Section<'_>, reading: &mut Reading<'_>) -
 }
 
 /// A path of something that need not be there yet.
-fn path(text: &str) -> Result<PathBuf, Fault> {
+pub(super) fn path(text: &str) -> Result<PathBuf, Fault> {
     match text {
         "" => Err(Fault::new("is no path")),
         path => Ok(PathBuf::from(path)),

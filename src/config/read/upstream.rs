@@ -245,7 +245,7 @@ fn credential_table(table: &Section<'_>, reading: &mut Reading<'_>) -> Option<Cr
 }
 
 /// A secret: referenced, and of the form that the request can carry.
-fn secret(
+pub(super) fn secret(
     section: &Section<'_>,
     key: &str,
     reading: &mut Reading<'_>,
@@ -279,7 +279,7 @@ pub(super) fn referenced(
 }
 
 /// What can stand behind `Bearer`.
-fn bearer(value: &str) -> Result<(), Fault> {
+pub(super) fn bearer(value: &str) -> Result<(), Fault> {
     if value.is_empty() {
         return Err(Fault::new("is empty"));
     }

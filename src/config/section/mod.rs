@@ -14,6 +14,7 @@ use toml::de::{DeTable, DeValue};
 
 pub(super) use self::value::{type_name, understood};
 use super::Inputs;
+use super::expand::Text;
 use super::keys::{Absent, Key, Kind, Table, names};
 use crate::problems::{Place, Problems, Source};
 use crate::tokens::Fingerprint;
@@ -262,6 +263,36 @@ impl<'d> Section<'d> {
             }
         }
         sections
+    }
+
+    /// The items of a list, each a string or a table.
+    pub(super) fn texts_or_tables(
+        &self,
+        name: &str,
+        reading: &mut Reading<'_>,
+    ) -> Vec<Result<Section<'d>, Text>> {
+        let Kind::List(kind) = &self.described(name).kind else {
+            return Vec::new();
+        };
+        let (Kind::Either(_, Kind::Table(table)), Some((value, at))) = (kind, self.find(name))
+        else {
+            return Vec::new();
+        };
+        let DeValue::Array(items) = value else {
+            wrong_type(kind, value, &at, &mut reading.problems);
+            return Vec::new();
+        };
+        let mut found = Vec::new();
+        for (index, item) in items.iter().enumerate() {
+            match item.get_ref() {
+                DeValue::Table(values) => {
+                    let at = self.inside(name, item.span()).item(index);
+                    found.push(Ok(Section::checked(table, Some(values), at, reading)));
+                }
+                _ => found.extend(value::list_item(item, &at, index, kind, reading).map(Err)),
+            }
+        }
+        found
     }
 
     /// A table of tables: each name, where it is written, and its table, in the order in which

@@ -290,7 +290,7 @@ fn scalar_text(value: &DeValue<'_>) -> Option<String> {
 }
 
 /// One string of a list.
-fn list_item(
+pub(super) fn list_item(
     item: &Spanned<DeValue<'_>>,
     list: &Place,
     index: usize,

@@ -18,6 +18,9 @@ fn brief(config: &Config) -> String {
         line("behind_fly", &true);
     }
     line("token_files", &config.token_files);
+    if !config.token_urls.is_empty() {
+        line("token_urls", &config.token_urls);
+    }
     line("listen", &config.listen);
     for certificate in &config.certificates {
         line("certificate", certificate);

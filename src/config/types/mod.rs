@@ -35,6 +35,8 @@ pub struct Config {
     pub behind_fly: bool,
     /// Files with one token record a line.
     pub token_files: Vec<PathBuf>,
+    /// Those of them that are URLs.
+    pub token_urls: Vec<TokenUrl>,
     /// Addresses.
     pub listen: Listen,
     /// Certificates; empty when there is no HTTPS listener.
@@ -304,4 +306,17 @@ impl Default for Limits {
             response_chars: 0,
         }
     }
+}
+
+/// An entry of `token_files` that is a URL. Among the files it is a path that reads like it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TokenUrl {
+    /// http or https, without a user.
+    pub url: String,
+    /// How often it is asked.
+    pub every: Duration,
+    /// A token that it is asked with.
+    pub bearer: Option<Secret>,
+    /// Where it is written.
+    pub at: Place,
 }

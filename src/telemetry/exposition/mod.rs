@@ -36,6 +36,9 @@ pub struct Gauges {
     pub token_expiry: BTreeMap<Arc<str>, Timestamp>,
     /// Of the platform; empty: it is none that tells.
     pub platform: Vec<(&'static str, Arc<str>)>,
+    /// How many seconds ago the servers of token files confirmed them, by URL. One that never came
+    /// is not there.
+    pub token_file_ages: BTreeMap<Arc<str>, u64>,
     /// When certificates end, by name.
     pub certificates: BTreeMap<Arc<str>, Timestamp>,
 }
@@ -219,6 +222,7 @@ fn control(gauges: &Gauges) -> Vec<Family> {
             "name",
             &gauges.certificates,
         ),
+        ages(&gauges.token_file_ages),
         platform,
         build,
     ]
@@ -249,6 +253,17 @@ fn ends(
             vec![(label, Arc::clone(what))],
             Value::Gauge(end.as_second()),
         );
+    }
+    family
+}
+
+/// How old token files are.
+fn ages(ages: &BTreeMap<Arc<str>, u64>) -> Family {
+    let help = "Time since the server of a token file confirmed it";
+    let mut family = Family::gauge("token_file_age", help).unit(Unit::Seconds);
+    for (url, age) in ages {
+        let age = i64::try_from(*age).unwrap_or(i64::MAX);
+        family.row(vec![("file", Arc::clone(url))], Value::Gauge(age));
     }
     family
 }

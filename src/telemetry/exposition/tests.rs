@@ -19,6 +19,7 @@ fn gauges() -> Gauges {
         config_pending_rejected: false,
         token_expiry: [(Arc::from("pls_ab12cd34"), time("2027-01-01T00:00:00Z"))].into(),
         certificates: [(Arc::from("todo.example.com"), time("2027-02-01T00:00:00Z"))].into(),
+        token_file_ages: [(Arc::from("https://t.example/t"), 12)].into(),
         platform: vec![
             ("fly_region", Arc::from("fra")),
             ("machine", Arc::from("148e")),
@@ -84,6 +85,7 @@ fn every_documented_name_is_on_the_first_page() {
             ("plugway_streams_cut", "counter"),
             ("plugway_tls_certificate_not_after_seconds", "gauge"),
             ("plugway_token_expiry_timestamp_seconds", "gauge"),
+            ("plugway_token_file_age_seconds", "gauge"),
             ("plugway_token_requests", "counter"),
             ("plugway_unreadable_requests", "counter"),
             ("plugway_upstream_duration_seconds", "histogram"),

@@ -1,0 +1,507 @@
+//! Token files at URLs: asked for on an interval, by `ETag` where there is one. The last good copy is
+//! kept, in memory and in the state directory, whatever becomes of the server.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fs::{self, File};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, SystemTime};
+
+use http::{HeaderMap, HeaderValue, header};
+use jiff::Timestamp;
+use rustls::RootCertStore;
+use serde_json::{Value, json};
+use tokio::time::Instant;
+
+use super::edges::{Fetched, Order};
+use super::{Control, Delivering, Delivery, Edges, Inputs, Outcome};
+use crate::config::{Config, Limits, TokenUrl};
+use crate::problems::{Place, Problems};
+use crate::snapshot;
+use crate::tokens::Fingerprint;
+
+/// Bytes of a token file from a URL.
+const LARGEST: usize = 64 << 20;
+/// How long it may take to come.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// In the state directory: the last good copies.
+const FOLDER: &str = "token-files";
+
+/// See the module.
+#[derive(Default)]
+pub(super) struct Remote {
+    known: HashMap<String, Known>,
+    orders: Vec<Delivering>,
+    ordered: u64,
+    /// Of the configuration that was looked at last.
+    limits: Option<Limits>,
+    state: PathBuf,
+    /// The clock jumped: when nothing is on its way any more, everything is as new as can be.
+    waking: bool,
+}
+
+impl std::fmt::Debug for Remote {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Remote")
+            .field("known", &self.known.keys())
+            .finish_non_exhaustive()
+    }
+}
+
+#[derive(Debug)]
+struct Known {
+    entry: TokenUrl,
+    /// What serves.
+    good: Option<Copy>,
+    /// What came, and is not proven yet.
+    fresh: Option<Copy>,
+    /// What came and was refused, by its hash: it is not tried again.
+    refused: Option<[u8; 32]>,
+    /// When its server last said that what serves is the newest.
+    confirmed: Option<Timestamp>,
+    error: Option<String>,
+    /// It was asked for at least once, whatever came of it.
+    asked: bool,
+    in_flight: Option<u64>,
+    due: Option<Instant>,
+}
+
+#[derive(Debug, Clone)]
+struct Copy {
+    bytes: Arc<[u8]>,
+    digest: [u8; 32],
+    etag: Option<HeaderValue>,
+    modified: Option<HeaderValue>,
+    at: Timestamp,
+}
+
+/// A token file that came, or did not.
+#[derive(Debug)]
+pub struct Came {
+    url: String,
+    number: u64,
+    result: Result<Fetched, String>,
+}
+
+impl Remote {
+    pub(super) fn take_orders(&mut self) -> Vec<Delivering> {
+        std::mem::take(&mut self.orders)
+    }
+
+    /// When one is to be asked for again.
+    pub(super) fn due(&self) -> Option<Instant> {
+        let idle = self
+            .known
+            .values()
+            .filter(|known| known.in_flight.is_none());
+        idle.filter_map(|known| known.due).min()
+    }
+
+    /// The files that a configuration names, as they are known now, instead of files on disk.
+    fn settle<E: Edges>(
+        &mut self,
+        config: &Config,
+        inputs: &mut Inputs,
+        (edges, roots): (&E, &Arc<RootCertStore>),
+    ) {
+        self.limits = Some(config.limits.clone());
+        self.state.clone_from(&config.state_directory);
+        for entry in &config.token_urls {
+            if !self.known.contains_key(&entry.url) {
+                let known = Known::new(entry.clone(), &self.state);
+                self.known.insert(entry.url.clone(), known);
+            }
+            if let Some(known) = self.known.get_mut(&entry.url) {
+                known.entry = entry.clone();
+            }
+            let fresh = self.known.get(&entry.url).is_some_and(|known| !known.asked);
+            if fresh {
+                self.order(&entry.url, (edges, roots));
+            }
+            let known = self.known.get(&entry.url);
+            let copy = known.and_then(|known| known.fresh.as_ref().or(known.good.as_ref()));
+            let bytes = copy.map_or_else(|| Arc::from([]), |copy| Arc::clone(&copy.bytes));
+            inputs.supply(Path::new(&entry.url), &bytes);
+        }
+    }
+
+    /// Asks for one, unless it is on its way.
+    fn order<E: Edges>(&mut self, url: &str, (edges, roots): (&E, &Arc<RootCertStore>)) {
+        let (Some(known), Some(limits)) = (self.known.get_mut(url), &self.limits) else {
+            return;
+        };
+        if known.in_flight.is_some() {
+            return;
+        }
+        self.ordered += 1;
+        let number = self.ordered;
+        known.in_flight = Some(number);
+        let order = snapshot::dial_url(url, limits, roots).map(|(target, path)| Order {
+            targets: vec![target],
+            path,
+            headers: known.headers(),
+            limit: LARGEST,
+            patience: PATIENCE,
+        });
+        let fetching = order.map(|order| edges.fetch(order));
+        let url = url.to_owned();
+        self.orders.push(Box::pin(async move {
+            let result = match fetching {
+                Ok(fetching) => fetching.await,
+                Err(error) => Err(error),
+            };
+            Delivery::Tokens(Came {
+                url,
+                number,
+                result,
+            })
+        }));
+    }
+
+    /// Takes what came. Whether there is something new to look at.
+    pub(super) fn delivered(&mut self, came: Came, now: Timestamp) -> bool {
+        let Some(known) = self.known.get_mut(&came.url) else {
+            return false;
+        };
+        if known.in_flight != Some(came.number) {
+            return false;
+        }
+        known.in_flight = None;
+        known.due = Some(Instant::now() + known.entry.every);
+        let first = !std::mem::replace(&mut known.asked, true);
+        let new = known.came(came.result, now);
+        if !new && known.error.is_none() {
+            known.touch(&self.state, now);
+        }
+        first || new
+    }
+
+    /// Whether one is on its way that never came, and nothing is there in its place.
+    fn awaited(&self, config: &Config) -> Vec<String> {
+        let unknown = |entry: &&TokenUrl| {
+            let known = self.known.get(&entry.url);
+            known.is_some_and(|known| !known.asked && known.in_flight.is_some())
+        };
+        let awaited = config.token_urls.iter().filter(unknown);
+        awaited.map(|entry| entry.url.clone()).collect()
+    }
+
+    /// How each stands.
+    fn standing(&self) -> impl Iterator<Item = (&String, &'static str, &Known)> {
+        let mut all: Vec<_> = self.known.iter().collect();
+        all.sort_by_key(|(url, _)| url.as_str());
+        all.into_iter().map(|(url, known)| {
+            let state = match (&known.good, &known.error) {
+                (Some(_), None) => "current",
+                (Some(_), Some(_)) => "last good copy",
+                (None, _) => "unavailable",
+            };
+            (url, state, known)
+        })
+    }
+}
+
+impl Known {
+    fn new(entry: TokenUrl, state: &Path) -> Self {
+        let stored = stored(state, &entry.url);
+        Self {
+            entry,
+            confirmed: stored.as_ref().map(|copy| copy.at),
+            good: stored,
+            fresh: None,
+            refused: None,
+            error: None,
+            asked: false,
+            in_flight: None,
+            due: None,
+        }
+    }
+
+    /// Only a newer one is wanted (RFC 9110 §13.1).
+    fn headers(&self) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        let accept = HeaderValue::from_static("application/jsonl, application/x-ndjson, */*;q=0.5");
+        headers.insert(header::ACCEPT, accept);
+        let agent = HeaderValue::from_static(concat!("plugway/", env!("CARGO_PKG_VERSION")));
+        headers.insert(header::USER_AGENT, agent);
+        let copy = self.fresh.as_ref().or(self.good.as_ref());
+        if let Some(etag) = copy.and_then(|copy| copy.etag.clone()) {
+            headers.insert(header::IF_NONE_MATCH, etag);
+        }
+        if let Some(modified) = copy.and_then(|copy| copy.modified.clone()) {
+            headers.insert(header::IF_MODIFIED_SINCE, modified);
+        }
+        if let Some(bearer) = &self.entry.bearer
+            && let Ok(mut value) = HeaderValue::from_bytes(&[b"Bearer ", bearer.expose()].concat())
+        {
+            value.set_sensitive(true);
+            headers.insert(header::AUTHORIZATION, value);
+        }
+        headers
+    }
+
+    /// Whether it is something new.
+    fn came(&mut self, result: Result<Fetched, String>, now: Timestamp) -> bool {
+        let (bytes, etag, modified) = match result {
+            Ok(Fetched::New {
+                bytes,
+                etag,
+                modified,
+            }) => (bytes, etag, modified),
+            Ok(Fetched::Unchanged) => {
+                self.confirmed = Some(now);
+                self.error = None;
+                return false;
+            }
+            Err(error) => {
+                if self.error.as_ref() != Some(&error) {
+                    tracing::warn!(
+                        url = self.entry.url,
+                        error,
+                        "a token file can not be fetched"
+                    );
+                }
+                self.error = Some(error);
+                return false;
+            }
+        };
+        let digest = Fingerprint::of(&bytes).0;
+        if self.refused == Some(digest) {
+            return false;
+        }
+        if let Some(good) = self.good.as_mut().filter(|good| good.digest == digest) {
+            (good.etag, good.modified) = (etag, modified);
+            self.confirmed = Some(now);
+            (self.error, self.refused) = (None, None);
+            return self.fresh.take().is_some();
+        }
+        self.fresh = Some(Copy {
+            bytes: bytes.into(),
+            digest,
+            etag,
+            modified,
+            at: now,
+        });
+        true
+    }
+
+    /// What came serves.
+    fn accept(&mut self, state: &Path) {
+        let Some(fresh) = self.fresh.take() else {
+            return;
+        };
+        self.confirmed = Some(fresh.at);
+        (self.error, self.refused) = (None, None);
+        if let Err(error) = store(state, &self.entry.url, &fresh.bytes) {
+            tracing::warn!(%error, url = self.entry.url, "the copy of a token file can not be kept for the next start");
+        }
+        self.good = Some(fresh);
+    }
+
+    /// What came can not be used: what served before goes on.
+    fn reject(&mut self, reason: &str) {
+        let Some(fresh) = self.fresh.take() else {
+            return;
+        };
+        tracing::error!(
+            url = self.entry.url,
+            problems = reason,
+            "a token file is refused; the last good copy goes on"
+        );
+        self.refused = Some(fresh.digest);
+        self.error = Some(format!("what came is refused: {reason}"));
+    }
+
+    /// The copy that is kept is as new as this.
+    fn touch(&self, state: &Path, now: Timestamp) {
+        if self.good.is_some()
+            && let Ok(file) = File::options()
+                .append(true)
+                .open(path(state, &self.entry.url))
+        {
+            // Else it looks older than it is.
+            let _ = file.set_modified(SystemTime::from(now));
+        }
+    }
+}
+
+/// Where the last good copy is kept.
+fn path(state: &Path, url: &str) -> PathBuf {
+    let name = Fingerprint::of(url.as_bytes()).to_hex();
+    state.join(FOLDER).join(format!("{name}.jsonl"))
+}
+
+/// The copy of an earlier process.
+fn stored(state: &Path, url: &str) -> Option<Copy> {
+    let path = path(state, url);
+    let at = fs::metadata(&path).and_then(|kept| kept.modified()).ok()?;
+    let bytes = fs::read(&path).ok()?;
+    Some(Copy {
+        digest: Fingerprint::of(&bytes).0,
+        bytes: bytes.into(),
+        etag: None,
+        modified: None,
+        at: Timestamp::try_from(at).ok()?,
+    })
+}
+
+/// Keeps a copy, whole or not at all.
+fn store(state: &Path, url: &str, bytes: &[u8]) -> std::io::Result<()> {
+    let path = path(state, url);
+    if let Some(folder) = path.parent() {
+        fs::create_dir_all(folder)?;
+    }
+    let new = path.with_extension("new");
+    fs::write(&new, bytes)?;
+    fs::set_permissions(&new, fs::Permissions::from_mode(0o600))?;
+    File::open(&new)?.sync_all()?;
+    fs::rename(&new, &path)
+}
+
+impl<E: Edges> Control<E> {
+    /// Supplies the token files that are at URLs; whether one of them is awaited.
+    pub(super) fn settle_remote(&mut self, config: &Config, inputs: &mut Inputs) -> bool {
+        self.remote
+            .settle(config, inputs, (&self.edges, &self.roots));
+        let hurried = self.published.is_none() && self.waits.hurried;
+        if self.rehearsal || hurried {
+            return false;
+        }
+        let awaited = self.remote.awaited(config);
+        for url in &awaited {
+            self.waits.add("", None, format!("the token file {url}"));
+        }
+        !awaited.is_empty()
+    }
+
+    /// When a token file is to be asked for again.
+    pub fn tokens_due(&self) -> Option<Instant> {
+        self.remote.due()
+    }
+
+    /// Asks for the token files that are due; when the clock jumped, for all.
+    pub fn ask_for_tokens(&mut self, all: bool) {
+        let now = Instant::now();
+        let due = |known: &Known| known.due.is_some_and(|due| due <= now);
+        let known = self.remote.known.iter_mut();
+        let mut urls = Vec::new();
+        for (url, known) in known.filter(|(_, known)| all || due(known)) {
+            if all {
+                // Its connection may be dead.
+                known.in_flight = None;
+            }
+            urls.push(url.clone());
+        }
+        self.remote.waking |= all;
+        for url in urls {
+            self.remote.order(&url, (&self.edges, &self.roots));
+        }
+        self.settle_clock();
+    }
+
+    /// Everything that was asked for came, or will not: whoever waits goes on.
+    pub fn settle_clock(&mut self) {
+        let under_way = self
+            .remote
+            .known
+            .values()
+            .any(|known| known.in_flight.is_some());
+        if self.remote.waking && !under_way {
+            self.remote.waking = false;
+            let (now, wall) = (std::time::Instant::now(), Timestamp::now());
+            self.shared.clock.settle(now, wall);
+        }
+    }
+
+    /// After a look: whether what came is at fault, and another look without it is worth it.
+    pub(super) fn rejects_remote(&mut self, found: Option<&Outcome>) -> bool {
+        let Some(Outcome::Refused(refused)) = found else {
+            return false;
+        };
+        let mut at_fault = Problems::new();
+        for problem in &refused.problems {
+            if problem.at.key.starts_with("token_files") {
+                at_fault.push(problem.clone());
+            }
+        }
+        let fresh = self
+            .remote
+            .known
+            .values_mut()
+            .filter(|known| known.fresh.is_some());
+        let fresh: Vec<_> = fresh.collect();
+        if at_fault.is_empty() || fresh.is_empty() {
+            return false;
+        }
+        let reason = at_fault.render(false);
+        for known in fresh {
+            known.reject(reason.trim());
+        }
+        true
+    }
+
+    /// What came serves, and what no configuration names is forgotten.
+    pub(super) fn accept_remote(&mut self, config: &Config) {
+        let wanted = |url: &String| config.token_urls.iter().any(|entry| entry.url == *url);
+        self.remote.known.retain(|url, _| wanted(url));
+        let state = self.remote.state.clone();
+        for known in self.remote.known.values_mut() {
+            known.accept(&state);
+        }
+        let untold = self.remote.known.values().any(|known| known.good.is_none());
+        self.shared.untold.store(untold, Ordering::Relaxed);
+        self.shared.clock.watch(!self.remote.known.is_empty());
+    }
+
+    /// What is said of files that never came.
+    pub(super) fn check_remote(&self, config: &Config, problems: &mut Problems) {
+        for entry in &config.token_urls {
+            let known = self.remote.known.get(&entry.url);
+            let missing = known.filter(|known| known.good.is_none() && known.fresh.is_none());
+            if let Some(error) = missing.and_then(|known| known.error.as_ref()) {
+                let at = Place {
+                    key: "token_files".to_owned(),
+                    ..entry.at.clone()
+                };
+                let message = format!("{} can not be had: {error}", entry.url);
+                problems.warn(&at, message);
+            }
+        }
+    }
+
+    /// For `status`.
+    pub(super) fn remote_json(&self) -> Vec<Value> {
+        let now = Timestamp::now();
+        let told = |(url, state, known): (&String, &'static str, &Known)| {
+            json!({
+                "url": url,
+                "state": state,
+                "confirmed": known.confirmed.map(super::status::moment),
+                "age_seconds": known.age(now),
+                "every": known.entry.every.as_secs_f64(),
+                "error": known.error,
+            })
+        };
+        self.remote.standing().map(told).collect()
+    }
+
+    /// How old each is that came, in seconds.
+    pub(super) fn remote_ages(&self) -> BTreeMap<Arc<str>, u64> {
+        let now = Timestamp::now();
+        let age = |(url, known): (&String, &Known)| {
+            let age = known.age(now)?;
+            Some((Arc::from(url.as_str()), age))
+        };
+        self.remote.known.iter().filter_map(age).collect()
+    }
+}
+
+impl Known {
+    /// Seconds since its server last confirmed what serves.
+    fn age(&self, now: Timestamp) -> Option<u64> {
+        let confirmed = self.confirmed.filter(|_| self.good.is_some())?;
+        u64::try_from(now.duration_since(confirmed).as_secs().max(0)).ok()
+    }
+}
