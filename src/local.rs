@@ -13,13 +13,13 @@ pub fn health(
     method: &Method,
     path: &str,
     snapshot: &Snapshot,
-    decided: bool,
+    willing: bool,
 ) -> Option<Response<Content>> {
     let ready = match path {
         "/healthz" => true,
         "/readyz" => {
             let mut plugins = snapshot.plugins.iter();
-            decided && plugins.all(|plugin| plugin.unavailable.is_none())
+            willing && plugins.all(|plugin| plugin.unavailable.is_none())
         }
         _ => return None,
     };

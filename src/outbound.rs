@@ -252,6 +252,7 @@ impl Errand<'_> {
             // The body goes on unchanged; with 101 and 204 there is none, nor a length (RFC 9110 §8.6).
             content_length: !switched && answer.status != StatusCode::NO_CONTENT,
             trailers: !switched && takes_trailers(self.head),
+            fly_replay: plugin.passes_fly_replay,
             upgrade: self.upgrade.filter(|_| switched),
         };
         let mut headers = headers::response(&answer.headers, &context);

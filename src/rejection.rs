@@ -72,6 +72,9 @@ pub enum Rejection {
     /// The upstream can not be reached.
     #[error("the API can not be reached")]
     UpstreamUnreachable,
+    /// The same, while the program behind is being started.
+    #[error("the API is being started; repeat the request in a few seconds")]
+    UpstreamStarts,
     /// It did not answer in time.
     #[error("the API did not answer within {seconds} seconds")]
     UpstreamTimeout {
@@ -189,6 +192,7 @@ impl Rejection {
             Self::Body(BodyFault::TooSlow) => (StatusCode::REQUEST_TIMEOUT, "request_timeout"),
             Self::DocumentUnavailable => (StatusCode::SERVICE_UNAVAILABLE, "document_unavailable"),
             Self::UpstreamUnreachable => (StatusCode::BAD_GATEWAY, "upstream_unreachable"),
+            Self::UpstreamStarts => (StatusCode::SERVICE_UNAVAILABLE, "upstream_unreachable"),
             Self::UpstreamTimeout { .. } => (StatusCode::GATEWAY_TIMEOUT, "upstream_timeout"),
             Self::UpstreamBroken => (StatusCode::BAD_GATEWAY, "upstream_broken"),
             Self::NoUpgrade => (StatusCode::NOT_IMPLEMENTED, "upgrade_unsupported"),
@@ -256,7 +260,7 @@ impl Rejection {
             Self::DocumentUnavailable | Self::StoreUnavailable => {
                 headers.insert(header::RETRY_AFTER, HeaderValue::from(RETRY_OURS));
             }
-            Self::Body(BodyFault::Crowded) | Self::TooManyConnections => {
+            Self::Body(BodyFault::Crowded) | Self::TooManyConnections | Self::UpstreamStarts => {
                 headers.insert(header::RETRY_AFTER, HeaderValue::from(1));
             }
             _ => {}

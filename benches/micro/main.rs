@@ -238,6 +238,7 @@ fn response_head(bencher: Bencher<'_, '_>, redirect: bool) {
         Rules::default(),
     );
     let context = ResponseContext {
+        fly_replay: false,
         request_id: &id,
         rewrite: Rewrite {
             upstream_https: false,

@@ -287,12 +287,15 @@ impl App {
         Ok(Some(predecessor))
     }
 
-    /// The names under which this process can be reached.
-    pub(super) fn open_names(&mut self) -> anyhow::Result<()> {
+    /// The names under which this process can be reached. Not by a successor, where that could not
+    /// have the program.
+    pub(super) fn open_names(&mut self, to_successors: bool) -> anyhow::Result<()> {
         let published = self.control.published().context("nothing was published")?;
         let config = &published.current().config;
         self.open_admin(&config.listen.admin)?;
-        self.open_handover(&config.state_directory.join(NAME));
+        if to_successors {
+            self.open_handover(&config.state_directory.join(NAME));
+        }
         Ok(())
     }
 

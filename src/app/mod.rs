@@ -1,8 +1,11 @@
 //! The composition: makes the parts, hands the edges each other's functions, runs and ends them.
 
 mod answers;
+mod behind;
 mod handover;
+mod leaving;
 mod notify;
+mod program;
 mod rehearsal;
 mod signals;
 mod trial;
@@ -13,6 +16,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
+use rustix::process::Signal;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::task::LocalSet;
 use tokio_util::sync::CancellationToken;
@@ -20,7 +24,8 @@ use tokio_util::sync::CancellationToken;
 use crate::access;
 use crate::admin;
 use crate::control::{
-    Control, Delivery, Edges, Listening, OnInvalid, Outcome, Shared, Source, Stage, Trigger, Watch,
+    Control, Delivery, Edges, Listening, OnInvalid, Outcome, Platform, Shared, Source, Stage,
+    Trigger, Watch,
 };
 use crate::gateway::Gateway;
 use crate::problems::Problems;
@@ -28,7 +33,11 @@ use crate::server::{Handed, UnixName, Workers};
 use crate::telemetry::Counters;
 use crate::tokens::{Fault, Token};
 use crate::upstream;
+use behind::{Behind, Event, event};
+pub use behind::{InFront, Search};
+use leaving::Leave;
 use notify::Notify;
+pub use program::BECOME;
 pub use rehearsal::rehearse;
 use signals::Signals;
 use world::World;
@@ -70,6 +79,8 @@ pub struct StartedPlugin {
 /// How to start.
 #[derive(Debug)]
 pub struct Start {
+    /// The program that is to be started too.
+    pub program: Option<InFront>,
     /// What to serve.
     pub source: Source,
     /// What is done when it is broken.
@@ -89,11 +100,18 @@ pub enum StartError {
     Other(#[from] anyhow::Error),
 }
 
-/// Serves until a signal or a successor ends the process. `announce` is called when everything
-/// listens.
-pub fn run(start: Start, announce: impl FnOnce(&Started)) -> Result<(), StartError> {
+/// Serves until a signal, a successor or the end of its program ends the process. `announce` is
+/// called when everything listens; with a program, when that answers too. Gives the exit code of
+/// the program.
+pub fn run(mut start: Start, announce: impl FnOnce(&Started)) -> Result<Option<u8>, StartError> {
     // While there is one thread.
     let handed = Handed::activated();
+    let program = start.program.take();
+    if let Some(program) = &program {
+        program.check(start.take_over)?;
+    }
+    // Those of the program are what this process was given.
+    let (descriptors, _) = rlimit::getrlimit(rlimit::Resource::NOFILE).context("limits")?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -102,14 +120,44 @@ pub fn run(start: Start, announce: impl FnOnce(&Started)) -> Result<(), StartErr
     set.block_on(&runtime, async {
         // Before anybody can know that it serves: whoever does may end it at once.
         let signals = Signals::listen().context("signals")?;
-        let (mut app, workers) = App::build(start, handed).await?;
-        // What comes meanwhile is queued: whoever reads sees this before the first access line.
-        announce(&app.started());
+        let (mut app, workers) = App::build(start, handed, program.is_some()).await?;
+        tell_platform();
+        let Some(program) = program else {
+            // What comes meanwhile is queued: whoever reads sees this before the first access line.
+            announce(&app.started());
+            app.control.edges().begin(workers);
+            app.notify.ready(app.control.generation());
+            return Ok(Box::pin(app.run(signals, None)).await);
+        };
+        let behind = app.start_program(program, descriptors, Box::new(announce))?;
         app.control.edges().begin(workers);
-        app.notify.ready(app.control.generation());
-        Box::pin(app.run(signals)).await;
-        Ok(())
+        app.tell_addresses();
+        Ok(Box::pin(app.run(signals, Some(behind))).await)
     })
+}
+
+/// Once, so that what follows can be told from what other machines say.
+fn tell_platform() {
+    let Platform {
+        app: Some(app),
+        region,
+        machine,
+        process_group,
+        image,
+    } = Platform::read()
+    else {
+        return;
+    };
+    // Fields without a value are left out.
+    let shown = |field: Option<String>| field.map(tracing::field::display);
+    tracing::info!(
+        fly_app = app,
+        fly_region = shown(region),
+        machine = shown(machine),
+        process_group = shown(process_group),
+        image = shown(image),
+        "this is a Machine of Fly.io"
+    );
 }
 
 /// Lists, exports and backups at the same time.
@@ -142,7 +190,11 @@ struct App {
 impl App {
     /// In this order: the log and the access writer; control, what a predecessor gives, and the
     /// first attempt; the admin socket; workers with what was published, who accept nothing yet.
-    async fn build(start: Start, handed: Handed) -> Result<(Self, Workers<Counters>), StartError> {
+    async fn build(
+        start: Start,
+        handed: Handed,
+        with_program: bool,
+    ) -> Result<(Self, Workers<Counters>), StartError> {
         let descriptors = rlimit::increase_nofile_limit(u64::MAX).unwrap_or(1024);
         let log = crate::log::start();
         let access = access::Writer::start().context("the access log")?;
@@ -194,7 +246,7 @@ impl App {
         }
         app.first().await?;
         app.control.edges().settle();
-        app.open_names()?;
+        app.open_names(!with_program)?;
         let workers = app.start_workers()?;
         if let Some(predecessor) = predecessor {
             predecessor.relieve().await?;
@@ -282,8 +334,9 @@ impl App {
         }
     }
 
-    /// Control's loop, until a signal; then the drain.
-    async fn run(mut self, mut signals: Signals) {
+    /// Control's loop, until a signal or the end of the program, whose exit code it gives; then
+    /// the drain.
+    async fn run(mut self, mut signals: Signals, mut behind: Option<Behind<'_>>) -> Option<u8> {
         let (changed, mut changes) = mpsc::channel(1);
         let (watched, mut what) = mpsc::unbounded_channel::<(Vec<PathBuf>, Vec<PathBuf>)>();
         let mut watch = std::mem::take(&mut self.watch).unwrap_or_else(Watch::new);
@@ -304,8 +357,8 @@ impl App {
         let mut checks = upstream::Checks::default();
         let mut checked = None;
         let mut alive = self.notify.watchdog().map(tokio::time::interval);
-        let mut succeeded = false;
-        loop {
+        let leave = loop {
+            self.greet(behind.as_mut());
             if let Some(snapshot) = self
                 .control
                 .published()
@@ -327,8 +380,12 @@ impl App {
             let due = self.control.due();
             let desk = after(self.control.desk_due());
             tokio::select! {
-                _ = signals.terminate.recv() => break,
-                _ = signals.interrupt.recv() => break,
+                _ = signals.terminate.recv() => break Leave::Asked(Signal::TERM),
+                _ = signals.interrupt.recv() => break Leave::Asked(Signal::INT),
+                event = event(behind.as_mut()) => match event {
+                    Event::Ended(code) => break Leave::Ended(code),
+                    Event::Answers(source) => self.program_answers(source, &mut waiting).await,
+                },
                 _ = signals.hangup.recv() => self.attempt(Trigger::Command { weaker: false }, None, &mut waiting).await,
                 Some(()) = changes.recv() => self.attempt(Trigger::File, None, &mut waiting).await,
                 Some(delivery) = self.deliveries.1.recv() => self.delivered(delivery, &mut waiting),
@@ -337,25 +394,12 @@ impl App {
                 Some(command) = self.commands.recv() => self.answer(command, &mut waiting).await,
                 Some(tokens) = self.uses.recv() => self.note_uses(&tokens),
                 () = std::future::ready(()), if self.control.has_unsaved() => self.control.save(jiff::Timestamp::now()),
-                Some(step) = self.steps.1.recv() => if self.step(step).await { succeeded = true; break },
+                Some(step) = self.steps.1.recv() => if self.step(step).await { break Leave::Succeeded },
                 () = tick(alive.as_mut()) => self.notify.alive(),
             }
-        }
-        self.end(succeeded, signals).await;
-    }
-
-    /// The drain, which a second signal cuts.
-    async fn end(self, succeeded: bool, mut signals: Signals) {
-        // The service goes on, where a successor has it.
-        if !succeeded {
-            self.notify.stopping();
-        }
-        tokio::select! {
-            () = self.drain() => {}
-            // Who asks twice does not want to wait.
-            _ = signals.terminate.recv() => tracing::warn!("ended at once: a second signal came"),
-            _ = signals.interrupt.recv() => tracing::warn!("ended at once: a second signal came"),
-        }
+        };
+        self.leave(leave, signals, behind.map(|behind| behind.program))
+            .await
     }
 
     async fn attempt(&mut self, trigger: Trigger, answer: Option<Answer>, waiting: &mut Waiting) {
@@ -406,31 +450,6 @@ impl App {
         for answer in waiting.answers.drain(..) {
             let _ = answer.send(Ok(described.clone()));
         }
-    }
-
-    async fn drain(mut self) {
-        let deadline = self
-            .control
-            .published()
-            .map_or(Duration::from_secs(25), |published| {
-                published.current().limits.drain
-            });
-        tracing::info!(deadline_s = deadline.as_secs_f32(), "draining");
-        self.collect_uses().await;
-        self.stop.cancel();
-        // A successor may wait for it.
-        self.control.close_state(jiff::Timestamp::now());
-        // Now, and not at the end: a successor may have its own there by then.
-        self.control.edges().admin = None;
-        self.handover = None;
-        if let Some(workers) = self.control.edges().end()
-            && !workers.drain(deadline).await
-        {
-            tracing::warn!("the drain's deadline has passed: connections were cut");
-        }
-        self.access.flush(Duration::from_secs(1));
-        tracing::info!("ended");
-        crate::log::flush(Duration::from_secs(1));
     }
 }
 

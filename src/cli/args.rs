@@ -1,5 +1,6 @@
 //! Arguments, as typed.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
@@ -58,6 +59,9 @@ pub(super) enum Command {
         #[command(subcommand)]
         command: super::state::StateCommand,
     },
+    /// Become the program that a gateway is in front of.
+    #[command(name = crate::app::BECOME, hide = true)]
+    Become(super::program::Become),
     /// Print the JSON Schema of the configuration.
     Schema,
     /// Print a completion script.
@@ -91,7 +95,7 @@ impl Level {
     }
 }
 
-#[derive(Debug, ClapArgs)]
+#[derive(Debug, Clone, ClapArgs)]
 pub(super) struct Dev {
     /// The API to put the gateway in front of; without it, a to-do API that is built in.
     #[arg(long, value_name = "URL")]
@@ -109,11 +113,14 @@ pub(super) struct Dev {
     #[arg(long, value_name = "ADDR", default_value = "localhost:3443")]
     pub(super) https: String,
     /// Write the configuration that this amounts to, for `plugway serve`, and exit.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", conflicts_with = "program")]
     pub(super) write_config: Option<PathBuf>,
+    /// Start this program too: the API that --upstream names.
+    #[arg(last = true, value_name = "CMD", requires = "upstream")]
+    pub(super) program: Vec<OsString>,
 }
 
-#[derive(Debug, ClapArgs)]
+#[derive(Debug, Clone, ClapArgs)]
 pub(super) struct Serve {
     /// The configuration.
     #[arg(
@@ -148,6 +155,12 @@ pub(super) struct Serve {
     /// HTTPS with certs/server.pem and certs/server.key.
     #[arg(long, value_name = "ADDR", requires = "upstream")]
     pub(super) https: Option<String>,
+    /// `limits.drain`: how long the end may take, that of the program included.
+    #[arg(long, value_name = "DURATION", requires = "upstream")]
+    pub(super) drain: Option<String>,
+    /// Start this program too, be ready when it answers, and end with it.
+    #[arg(last = true, value_name = "CMD")]
+    pub(super) program: Vec<OsString>,
 }
 
 /// What to do when files are broken at the start.

@@ -9,7 +9,7 @@ use super::args::Check;
 use super::linting::{self, Count};
 use super::output::{Output, on_one_line};
 use crate::app;
-use crate::control::Source;
+use crate::control::{Platform, Source};
 use crate::openapi::lint::Profile;
 use crate::openapi::{Action, Finding};
 use crate::problems::{Problems, Severity};
@@ -21,6 +21,8 @@ struct Findings<'a> {
     problems: &'a Problems,
     /// How many of them stop it.
     count: usize,
+    /// What follows from where it runs: what, and from which variable.
+    platform: Vec<String>,
     /// Its plugins, if they could be made.
     plugins: Vec<&'a Plugin>,
     /// Whose limits were asked for.
@@ -76,6 +78,7 @@ impl<'a> Findings<'a> {
         Self {
             count: problems.iter().filter(stops).count(),
             problems,
+            platform: snapshot.map(from_platform).unwrap_or_default(),
             plugins,
             profiles,
             lint,
@@ -105,6 +108,7 @@ impl<'a> Findings<'a> {
         json!({
             "valid": self.count == 0,
             "problems": self.problems.to_json(),
+            "platform": self.platform,
             "plugins": plugins.collect::<Vec<_>>(),
         })
     }
@@ -113,6 +117,9 @@ impl<'a> Findings<'a> {
     fn print(&self, check: &Check, output: &mut Output) -> anyhow::Result<()> {
         if !self.problems.is_empty() {
             output.remark(self.problems.render(Output::color()).trim_end());
+        }
+        for line in &self.platform {
+            output.text(&format!("from the platform: {line}\n"))?;
         }
         for (index, plugin) in self.plugins.iter().enumerate() {
             let state = plugin.unavailable.as_ref().map_or(String::new(), |reason| {
@@ -146,6 +153,45 @@ impl<'a> Findings<'a> {
             number(self.warnings(), "warning")
         ))
     }
+}
+
+/// What the configuration leaves to the platform.
+fn from_platform(snapshot: &Snapshot) -> Vec<String> {
+    let platform = Platform::read();
+    let mut lines = Vec::new();
+    if snapshot.config.behind_fly {
+        lines.push(
+            "trusted_proxies = \"fly\": a client's address is what Fly-Client-IP says, from private IPv4 addresses only"
+                .to_owned(),
+        );
+    }
+    let Some(app) = platform.app.as_ref() else {
+        return lines;
+    };
+    for plugin in &snapshot.config.plugins {
+        if plugin.public_url.is_none() && plugin.hosts.is_empty() {
+            let name = &plugin.name;
+            lines.push(format!(
+                "plugin {name}: public_url = \"https://{app}.fly.dev\" (FLY_APP_NAME)"
+            ));
+        }
+    }
+    if !snapshot.config.behind_fly && !snapshot.config.listen.http.is_empty() {
+        lines.push(
+            "without trusted_proxies = \"fly\" every client has the address of Fly's proxy, and speaks plain HTTP"
+                .to_owned(),
+        );
+    }
+    let drain = platform.drain();
+    lines.push(match snapshot.config.limits.drain {
+        None => format!("limits.drain = \"{}s\": kill_timeout is 5s unless fly.toml says more", drain.as_secs()),
+        Some(written) if written > drain => format!(
+            "limits.drain is {} s: fly.toml has to give a longer kill_timeout, which is 5s by default",
+            written.as_secs_f32()
+        ),
+        Some(_) => return lines,
+    });
+    lines
 }
 
 /// The load report. Of a kind that comes often only the first lines are shown.

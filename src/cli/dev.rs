@@ -3,37 +3,24 @@
 use std::fmt::Write as _;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
-use std::time::Duration;
 
 use anyhow::{Context, bail};
-use http::{HeaderMap, HeaderValue, header};
 use jiff::Timestamp;
 use serde_json::json;
-use tokio::task::LocalSet;
 
-use super::Exit;
 use super::args::{Dev, Level};
 use super::output::Output;
 use super::serve::{self, quoted};
+use super::{Exit, discover, program};
 use crate::app::{Start, Started};
-use crate::config::{Limits, ListenerKind};
+use crate::config::ListenerKind;
 use crate::control::devcerts::{self, DevTokens};
-use crate::control::{self, OnInvalid, Source};
-use crate::openapi::{self, ReadLimits};
+use crate::control::{OnInvalid, Source};
 use crate::tokens::{self, Fingerprint};
-use crate::{server, snapshot, todo, upstream};
+use crate::{server, todo};
 
 /// Where certificates and tokens are kept.
 const CERTS: &str = "certs";
-/// Where an upstream is asked for its document.
-const PLACES: [&str; 5] = [
-    "/openapi.json",
-    "/openapi.yaml",
-    "/swagger.json",
-    "/v3/api-docs",
-    "/.well-known/openapi.yaml",
-];
-
 pub(super) fn run(dev: &Dev, output: &mut Output) -> anyhow::Result<Exit> {
     if dev.auth == Level::None {
         only_loopback(dev)?;
@@ -43,7 +30,10 @@ pub(super) fn run(dev: &Dev, output: &mut Output) -> anyhow::Result<Exit> {
         (None, None) => (start_todo()?, "/openapi.json".to_owned()),
         (None, Some(_)) => bail!("--openapi describes an API of yours: add --upstream URL"),
         (Some(upstream), Some(openapi)) => (upstream.clone(), source(openapi)),
-        (Some(upstream), None) => (upstream.clone(), probe(upstream)?),
+        (Some(upstream), None) => (
+            upstream.clone(),
+            discover::now_or_later(upstream, &dev.program)?,
+        ),
     };
     let certs = devcerts::ensure(Path::new(CERTS), &[] as &[&str], Timestamp::now())?;
     for warning in &certs.warnings {
@@ -63,17 +53,26 @@ pub(super) fn run(dev: &Dev, output: &mut Output) -> anyhow::Result<Exit> {
     if let Some(path) = &dev.write_config {
         return write_config(path, &text, builtin, output);
     }
-    let source = Source::Text {
+    let source = |text| Source::Text {
         name: "plugway dev".into(),
         text,
         dev: true,
     };
+    let search = dev.openapi.is_none().then(|| {
+        let (dev, tokens, url) = (dev.clone(), tokens.clone(), upstream.clone());
+        discover::search(upstream.clone(), move |found| {
+            source(configuration(&dev, "api", &url, found, &tokens))
+        })
+    });
+    let program = program::in_front(&dev.program, search);
+    let source = source(text);
     // The built-in API is not the reader's to mend.
     serve::start(
         Start {
             source,
             on_invalid: OnInvalid::Alone,
             take_over: false,
+            program,
         },
         !builtin,
         output,
@@ -155,76 +154,6 @@ fn start_todo() -> anyhow::Result<String> {
             });
         })?;
     Ok(url)
-}
-
-/// Finds the document of an API. One that does not answer at all is asked later, by the gateway.
-pub(super) fn probe(upstream: &str) -> anyhow::Result<String> {
-    let after_scheme = upstream.split_once("://").map_or("", |(_, rest)| rest);
-    if after_scheme
-        .split(['/', '?', '#'])
-        .next()
-        .is_some_and(|authority| authority.contains('@'))
-    {
-        bail!(
-            "--upstream takes no user and password: write a configuration with upstream.credential"
-        );
-    }
-    if after_scheme.is_empty() {
-        bail!("--upstream takes a URL, such as http://{upstream}");
-    }
-    let roots = std::sync::Arc::new(control::system_roots());
-    let limits = Limits {
-        upstream_connect: Duration::from_secs(3),
-        ..Limits::default()
-    };
-    let (target, base) =
-        snapshot::dial_url(upstream, &limits, &roots).map_err(anyhow::Error::msg)?;
-    let base = base.trim_end_matches('/').to_owned();
-    let mut headers = HeaderMap::new();
-    headers.insert(
-        header::ACCEPT,
-        HeaderValue::from_static("application/json, application/yaml, */*;q=0.5"),
-    );
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
-    let mut said = String::new();
-    for place in PLACES {
-        let path = format!("{base}{place}");
-        let fetching = upstream::fetch(
-            std::slice::from_ref(&target),
-            &path,
-            &headers,
-            64 << 20,
-            Duration::from_secs(5),
-        );
-        match LocalSet::new().block_on(&runtime, fetching) {
-            Ok(upstream::Fetched::Unchanged) => {}
-            Ok(upstream::Fetched::New { bytes, .. }) => {
-                let read = openapi::read(&bytes, &ReadLimits::default())
-                    .map_err(|error| error.to_string());
-                match read.and_then(|document| {
-                    openapi::Prepared::new(document).map_err(|error| error.to_string())
-                }) {
-                    Ok(_) => return Ok(place.to_owned()),
-                    Err(error) => drop(writeln!(said, "  {path}: {error}")),
-                }
-            }
-            Err(upstream::FetchError::Connect(error)) => {
-                tracing::debug!(%error, "the upstream does not answer yet");
-                return Ok(PLACES[0].to_owned());
-            }
-            Err(error) => drop(writeln!(said, "  {path}: {error}")),
-        }
-    }
-    bail!(
-        "{upstream} answers, but gives no OpenAPI document. Asked:\n{said}\
-         Name it with --openapi FILE or --openapi URL. \
-         Does the API want a credential (401, 403)? Then write a configuration with \
-         upstream.credential and serve that: plugway serve --config FILE. \
-         No document at all? A list of the paths that callers need is enough to begin with: \
-         see \"An API without a document\" in README.md"
-    )
 }
 
 /// The configuration that the arguments amount to.

@@ -5,11 +5,13 @@ mod audit;
 mod check;
 mod client;
 mod dev;
+mod discover;
 mod explain;
 mod generations;
 mod linting;
 mod output;
 mod print;
+mod program;
 mod running;
 mod serve;
 mod served;
@@ -40,6 +42,8 @@ enum Exit {
     Invalid,
     /// 5: something else is in the way.
     Conflict,
+    /// That of the program that was started.
+    Program(u8),
 }
 
 impl From<Exit> for ExitCode {
@@ -51,6 +55,7 @@ impl From<Exit> for ExitCode {
             Exit::Partly => 3,
             Exit::Invalid => 4,
             Exit::Conflict => 5,
+            Exit::Program(code) => code,
         })
     }
 }
@@ -94,6 +99,7 @@ pub fn main() -> ExitCode {
         Command::Explain(explain) => explain::run(&explain, &mut output),
         Command::Audit { command } => audit::run(command, &mut output),
         Command::State { command } => state::run(command, &mut output),
+        Command::Become(become_it) => program::run(&become_it),
         Command::Schema => output.json(&crate::config::schema()).map(|()| Exit::Done),
         Command::Completions { shell } => {
             let mut script = Vec::new();

@@ -2,20 +2,21 @@
 
 use std::fmt::Write as _;
 
+use anyhow::ensure;
 use serde_json::{Value, json};
 
 use super::args::{Invalid, Serve};
 use super::output::Output;
 use super::running::{each, lines, word};
-use super::{Exit, dev};
-use crate::app::{self, Start, StartError, Started};
+use super::{Exit, dev, discover, program};
+use crate::app::{self, Search, Start, StartError, Started};
 use crate::config::ListenerKind;
 use crate::control::Listening;
 use crate::control::{OnInvalid, Source};
 
 pub(super) fn run(serve: &Serve, output: &mut Output) -> anyhow::Result<Exit> {
-    let source = match &serve.upstream {
-        None => Source::File(serve.config.clone()),
+    let (source, search) = match &serve.upstream {
+        None => (Source::File(serve.config.clone()), None),
         Some(upstream) => from_arguments(serve, upstream)?,
     };
     let on_invalid = match serve.on_invalid {
@@ -27,6 +28,7 @@ pub(super) fn run(serve: &Serve, output: &mut Output) -> anyhow::Result<Exit> {
         source,
         on_invalid,
         take_over: serve.take_over,
+        program: program::in_front(&serve.program, search),
     };
     start(how, true, output, |started, output| {
         if output.as_json {
@@ -63,7 +65,8 @@ pub(super) fn start(
         let _ = announce(started, output);
     });
     match result {
-        Ok(()) => Ok(Exit::Done),
+        Ok(None) => Ok(Exit::Done),
+        Ok(Some(code)) => Ok(Exit::Program(code)),
         Err(StartError::Other(error)) => Err(error),
         Err(StartError::Configuration(problems)) => {
             if output.as_json {
@@ -143,65 +146,156 @@ fn ready(started: &Started) -> Value {
     })
 }
 
-/// The configuration that the arguments amount to.
-fn from_arguments(serve: &Serve, upstream: &str) -> anyhow::Result<Source> {
-    let require = serve.require.map_or("service", super::args::Level::word);
+/// The configuration that the arguments amount to, and how its document is looked for when the
+/// program answers.
+fn from_arguments(serve: &Serve, upstream: &str) -> anyhow::Result<(Source, Option<Search>)> {
+    let from = Environment::read();
     let openapi = match &serve.openapi {
         Some(openapi) => dev::source(openapi),
-        None => dev::probe(upstream)?,
+        None => discover::now_or_later(upstream, &serve.program)?,
     };
-    let mut text = String::new();
-    let http = serve.http.clone().or_else(|| {
-        std::env::var("PORT")
-            .ok()
-            .map(|port| format!("0.0.0.0:{port}"))
+    let source = |text| Source::Text {
+        name: "<command line>".into(),
+        text,
+        dev: false,
+    };
+    let text = configuration(serve, upstream, &openapi, &from)?;
+    let search = serve.openapi.is_none().then(|| {
+        let (serve, url) = (serve.clone(), upstream.to_owned());
+        discover::search(upstream.to_owned(), move |found| {
+            // What is wrong with the rest was told before.
+            source(configuration(&serve, &url, found, &from).unwrap_or_default())
+        })
     });
+    Ok((source(text), search))
+}
+
+/// What the environment says of a gateway without a file.
+#[derive(Debug, Default)]
+struct Environment {
+    /// `$PORT`, where the platform sends its requests.
+    port: Option<String>,
+    /// `$PLUGWAY_TOKEN_SHA256`
+    hashes: Option<String>,
+    /// It is a Fly Machine.
+    on_fly: bool,
+}
+
+impl Environment {
+    fn read() -> Self {
+        let variable = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
+        Self {
+            port: variable("PORT"),
+            hashes: variable("PLUGWAY_TOKEN_SHA256"),
+            on_fly: variable("FLY_APP_NAME").is_some(),
+        }
+    }
+}
+
+fn configuration(
+    serve: &Serve,
+    upstream: &str,
+    openapi: &str,
+    from: &Environment,
+) -> anyhow::Result<String> {
+    let require = serve.require.map_or("service", super::args::Level::word);
+    let mut text = String::new();
+    let plain = match (&serve.http, &from.port, from.on_fly) {
+        (Some(http), ..) => Some(http.clone()),
+        (None, Some(port), _) => Some(format!("0.0.0.0:{port}")),
+        (None, None, _) if serve.https.is_some() => None,
+        // Where its proxy looks for it; on any other machine, whoever wants more says so.
+        (None, None, true) => Some("0.0.0.0:8080".to_owned()),
+        (None, None, false) => Some("127.0.0.1:8080".to_owned()),
+    };
+    if from.on_fly {
+        text.push_str("trusted_proxies = \"fly\"\n");
+    }
     let _ = writeln!(text, "[listen]");
-    match (&http, &serve.https) {
-        (None, None) => text.push_str("http = \"127.0.0.1:8080\"\n"),
-        (http, https) => {
-            for (key, address) in [("http", http), ("https", https)] {
-                if let Some(address) = address {
-                    let _ = writeln!(text, "{key} = {}", quoted(address));
-                }
-            }
+    for (key, address) in [("http", &plain), ("https", &serve.https)] {
+        if let Some(address) = address {
+            let _ = writeln!(text, "{key} = {}", quoted(address));
         }
     }
     if serve.https.is_some() {
         text.push_str("[tls]\ncertificate = \"certs/server.pem\"\nkey = \"certs/server.key\"\n");
     }
+    if let Some(drain) = &serve.drain {
+        let _ = writeln!(text, "[limits]\ndrain = {}", quoted(drain));
+    }
     let _ = write!(
         text,
         "[plugins.api]\n[plugins.api.upstream]\nurl = {}\n[plugins.api.openapi]\nsource = {}\n[plugins.api.auth]\nrequire = {}\n",
         quoted(upstream),
-        quoted(&openapi),
+        quoted(openapi),
         quoted(require),
     );
-    text.push_str(&declared_from_environment(if require == "user" {
-        "user"
-    } else {
-        "service"
-    }));
-    Ok(Source::Text {
-        name: "<command line>".into(),
-        text,
-        dev: false,
-    })
+    let level = if require == "user" { "user" } else { "service" };
+    if let Some(hashes) = &from.hashes {
+        text.push_str(&declared(level, hashes)?);
+    }
+    Ok(text)
 }
 
-/// Without a file, a token comes from the environment: by hash.
-fn declared_from_environment(level: &str) -> String {
-    match std::env::var("PLUGWAY_TOKEN_SHA256") {
-        Ok(hash) => format!(
-            "[tokens.environment]\nlevel = \"{level}\"\nplugins = [\"*\"]\nscopes = [\"*\"]\nsha256 = {}\n",
-            quoted(&hash)
-        ),
-        Err(_) => String::new(),
-    }
+/// Without a file, a token comes from the environment: by hash. During a rotation there are two,
+/// the new one first.
+fn declared(level: &str, hashes: &str) -> anyhow::Result<String> {
+    let all: Vec<&str> = hashes.split(',').map(str::trim).collect();
+    let is_hash = |text: &&str| text.len() == 64 && text.bytes().all(|b| b.is_ascii_hexdigit());
+    // What is no hash may be the secret itself: it is not repeated.
+    ensure!(
+        all.iter().all(is_hash),
+        "PLUGWAY_TOKEN_SHA256 must be the SHA-256 of a token in 64 hexadecimal digits (`plugway token generate` gives both), or two with a comma between them"
+    );
+    ensure!(
+        all.len() <= 2,
+        "PLUGWAY_TOKEN_SHA256 has {} hashes: at most two may be valid at the same time, the new one and the one before",
+        all.len()
+    );
+    let secrets: Vec<String> = all
+        .iter()
+        .map(|hash| format!("{{ sha256 = \"{}\" }}", hash.to_ascii_lowercase()))
+        .collect();
+    Ok(format!(
+        "[tokens.environment]\nlevel = \"{level}\"\nplugins = [\"*\"]\nscopes = [\"*\"]\nsecrets = [{}]\n",
+        secrets.join(", ")
+    ))
 }
 
 /// A TOML string.
 pub(super) fn quoted(text: &str) -> String {
     // What JSON escapes, TOML's basic strings escape in the same way.
     Value::from(text).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hashes_of_the_environment() {
+        let (one, two) = ("AB".repeat(32), "cd".repeat(32));
+        let text = declared("service", &one).unwrap();
+        assert!(text.contains(&format!(
+            "secrets = [{{ sha256 = \"{}\" }}]",
+            "ab".repeat(32)
+        )));
+        let text = declared("user", &format!("{one}, {two}")).unwrap();
+        assert!(
+            text.contains(&two) && text.contains("level = \"user\""),
+            "{text}"
+        );
+        for wrong in [
+            "pls_secret".to_owned(),
+            one[1..].to_owned(),
+            format!("{one},"),
+            format!("{one},{two},{one}"),
+        ] {
+            let told = declared("service", &wrong).unwrap_err().to_string();
+            assert!(
+                told.contains("PLUGWAY_TOKEN_SHA256") && !told.contains(&wrong),
+                "{told}"
+            );
+        }
+    }
 }

@@ -7,14 +7,17 @@ pub mod devcerts;
 mod documents;
 mod edges;
 mod explain;
+mod gauges;
 mod hand;
 mod history;
 mod inputs;
+mod late;
 mod listeners;
 mod material;
 mod mounts;
 mod orders;
 mod parts;
+mod platform;
 mod selftest;
 mod shared;
 mod state;
@@ -26,6 +29,7 @@ mod words;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -38,13 +42,13 @@ pub use edges::{Edges, Fetched, Fetching, Listening, Order, Trial, Tried, Trying
 pub use hand::Proven;
 pub use history::Rolling;
 pub use inputs::Inputs;
+pub use platform::Platform;
 pub use watch::Watch;
 pub use words::{Delivering, Delivery, OnInvalid, Outcome, Refused, Side, Stage, Trigger};
 
 use crate::config;
 use crate::problems::Problems;
 use crate::snapshot::{Kept, Published, Snapshot};
-use crate::telemetry::Gauges;
 use crate::tokens::Fingerprint;
 use attempt::{Looked, Manner};
 use declared::Tokens;
@@ -152,9 +156,7 @@ impl<E: Edges> Control<E> {
             shared,
             tickets,
             roots: Arc::new(system_roots()),
-            fly_app: std::env::var("FLY_APP_NAME")
-                .ok()
-                .filter(|name| !name.is_empty()),
+            fly_app: Platform::read().app,
             documents: Library::default(),
             trials: selftest::Trials::default(),
             tokens: Tokens::default(),
@@ -415,7 +417,7 @@ impl<E: Edges> Control<E> {
 
     /// Whether every plugin can serve.
     pub fn ready(&self) -> bool {
-        let known = self.knows_tokens();
+        let known = self.knows_tokens() && !self.shared.starting.load(Ordering::Relaxed);
         self.published.as_ref().is_some_and(|published| {
             known
                 && published
@@ -424,29 +426,6 @@ impl<E: Edges> Control<E> {
                     .iter()
                     .all(|plugin| plugin.unavailable.is_none())
         })
-    }
-
-    /// For the metrics page.
-    pub fn gauges(&self) -> Gauges {
-        let snapshot = self.published.as_ref().map(|published| published.current());
-        let mut certificates = BTreeMap::new();
-        for facts in snapshot.iter().flat_map(|snapshot| &snapshot.certificates) {
-            for name in &facts.names {
-                if let Ok(at) = Timestamp::from_second(facts.not_after) {
-                    certificates.insert(Arc::from(name.as_str()), at);
-                }
-            }
-        }
-        Gauges {
-            version: env!("CARGO_PKG_VERSION"),
-            generation: self.generation,
-            generations_alive: self.generations_alive() as u64,
-            reload_last_success: self.last_success,
-            reloads: self.reloads.clone(),
-            config_pending_rejected: self.refused.is_some() || !self.held.is_empty(),
-            token_expiry: self.token_ends(),
-            certificates,
-        }
     }
 
     /// Generations that something still holds.

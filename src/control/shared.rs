@@ -29,6 +29,8 @@ pub struct Shared {
     /// There may be tokens that the table does not have, for now: what it does not know is neither
     /// right nor wrong.
     pub undecided: AtomicBool,
+    /// The program that was started does not answer yet.
+    pub starting: AtomicBool,
 }
 
 impl Shared {
@@ -47,6 +49,7 @@ impl Shared {
             failures: Failures::new(now),
             uses,
             undecided: AtomicBool::new(false),
+            starting: AtomicBool::new(false),
         };
         (Arc::new(shared), used)
     }

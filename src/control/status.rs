@@ -31,6 +31,7 @@ pub(super) fn status<E: Edges>(control: &Control<E>) -> Value {
     json!({
         "version": env!("CARGO_PKG_VERSION"),
         "pid": std::process::id(),
+        "platform": super::Platform::read().to_json(),
         "started": moment(control.started),
         "ready": control.ready(),
         "config": config,

@@ -98,8 +98,9 @@ impl Gateway {
         let path = head.uri.path();
 
         // 1. Alive, and willing? Asked by machines that know neither host nor token.
-        let decided = !self.shared.undecided.load(Ordering::Relaxed);
-        if let Some(answer) = local::health(&head.method, path, snapshot, decided) {
+        let waits = self.shared.undecided.load(Ordering::Relaxed)
+            || self.shared.starting.load(Ordering::Relaxed);
+        if let Some(answer) = local::health(&head.method, path, snapshot, !waits) {
             return Ok(answer);
         }
 
@@ -237,7 +238,16 @@ impl Gateway {
         };
         recorder.record.upstream = Some(recorder.elapsed().saturating_sub(begun));
         let (answer, target) =
-            sent.map_err(|error| upstream_failed(errand.plugin, &error, recorder))?;
+            sent.map_err(
+                |error| match upstream_failed(errand.plugin, &error, recorder) {
+                    Rejection::UpstreamUnreachable
+                        if self.shared.starting.load(Ordering::Relaxed) =>
+                    {
+                        Rejection::UpstreamStarts
+                    }
+                    rejection => rejection,
+                },
+            )?;
         if let Some(upload) = &recorder.upload {
             upload.answered();
         }
@@ -250,7 +260,7 @@ impl Gateway {
             }
         };
         recorder.record.upstream_status = Some(response.status());
-        if headers::is_fly_replay_body(response.headers()) {
+        if !errand.plugin.passes_fly_replay && headers::is_fly_replay_body(response.headers()) {
             recorder.upstream_failed("replay");
             return Err(Rejection::UpstreamBroken);
         }

@@ -138,6 +138,8 @@ pub(super) enum Returned {
     ContentLength,
     /// It may point to the upstream.
     Location,
+    /// An order to Fly's proxy: it goes on if the configuration says so.
+    Replay,
     /// Only names of allowed trailers go on.
     Trailer,
 }
@@ -154,7 +156,7 @@ pub(super) fn returned(name: &str) -> Returned {
             _ => false,
         },
         // Fly's proxy acts on it: an upstream could send an authenticated request elsewhere.
-        Some(b'f') => name.starts_with("fly-replay"),
+        Some(b'f') if name.starts_with("fly-replay") => return Returned::Replay,
         Some(b'h') => name == "http2-settings",
         Some(b'k') => name == "keep-alive",
         Some(b'l') if name == "location" => return Returned::Location,

@@ -24,6 +24,8 @@ pub struct ResponseContext<'a> {
     pub content_length: bool,
     /// Whether trailers may follow: the client takes them, and the body is one that goes on.
     pub trailers: bool,
+    /// Whether orders to Fly's proxy go on.
+    pub fly_replay: bool,
     /// The protocol that this response switches to.
     pub upgrade: Option<&'a HeaderValue>,
 }
@@ -36,6 +38,7 @@ pub fn response(upstream: &HeaderMap, context: &ResponseContext<'_>) -> HeaderMa
     let mut head = head_like(upstream, 8);
     for (name, value) in fields(upstream) {
         match returned(name.as_str()) {
+            Returned::Replay if context.fly_replay => append(&mut head, name, value.clone()),
             Returned::Pass => append(&mut head, name, value.clone()),
             Returned::ContentLength if context.content_length => {
                 set(&mut head, name, value.clone());
@@ -46,8 +49,11 @@ pub fn response(upstream: &HeaderMap, context: &ResponseContext<'_>) -> HeaderMa
                     set(&mut head, &TRAILER, value);
                 }
             }
-            Returned::Drop | Returned::Connection | Returned::ContentLength | Returned::Trailer => {
-            }
+            Returned::Drop
+            | Returned::Connection
+            | Returned::ContentLength
+            | Returned::Trailer
+            | Returned::Replay => {}
         }
     }
     for value in upstream.get_all(CONNECTION) {

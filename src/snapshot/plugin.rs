@@ -64,7 +64,9 @@ pub struct Plugin {
     pub credential: Credential,
     /// Path of `upstream.url`, without trailing slash.
     pub base_path: String,
-    /// `public_url`
+    /// `upstream.fly_replay`
+    pub passes_fly_replay: bool,
+    /// `public_url`, or what Fly.io gives where neither that nor `hosts` is written.
     pub public: Option<Public>,
     /// The name that Fly.io gives.
     pub fly_host: Option<String>,
@@ -130,6 +132,18 @@ impl Plugin {
         };
         self.reported().into_iter().take(most).map(line).collect()
     }
+}
+
+fn public(inputs: &Inputs) -> Option<Public> {
+    let plugin = &inputs.plugin;
+    let given = || {
+        let app = inputs.fly_app.as_ref()?;
+        plugin
+            .hosts
+            .is_empty()
+            .then(|| format!("https://{app}.fly.dev"))
+    };
+    Public::of(&plugin.public_url.clone().or_else(given)?)
 }
 
 /// A plugin's `public_url`.
@@ -244,7 +258,8 @@ pub(super) fn compile(
         response_rules: rules(plugin, "response", &plugin.headers.response, problems)?,
         credential,
         base_path: plugin.upstream.base_path.clone(),
-        public: plugin.public_url.as_deref().and_then(Public::of),
+        passes_fly_replay: plugin.upstream.passes_fly_replay,
+        public: public(inputs),
         fly_host: inputs.fly_app.as_ref().map(|app| format!("{app}.fly.dev")),
         document_is_fetched: api::is_fetched(plugin),
         hides: hides.unwrap_or_default(),

@@ -91,6 +91,7 @@ mod tests {
             resolve: std::time::Duration::from_secs(30),
             health: None,
             retries: 0,
+            passes_fly_replay: false,
         }
     }
 

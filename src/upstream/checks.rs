@@ -48,6 +48,11 @@ impl Checks {
     }
 }
 
+/// Whether a connection to it can be made.
+pub async fn answers(target: &Target) -> bool {
+    Line::alone(target).await.is_ok()
+}
+
 async fn watch(target: Target, checked: Checked) {
     let settings = &checked.settings;
     loop {

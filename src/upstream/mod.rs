@@ -35,7 +35,7 @@ use hyper::client::conn::http1::SendRequest;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout};
 
-pub use checks::Checks;
+pub use checks::{Checks, answers};
 pub use connect::{ConnectError, Target};
 pub use fetch::{FetchError, Fetched, fetch};
 pub use response::{ResponseBody, ResponseFault};

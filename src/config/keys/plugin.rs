@@ -207,6 +207,18 @@ static UPSTREAM: Table = Table {
             Absent::Number(1),
             "how often a request that can not have been acted on is sent again",
         ),
+        key(
+            "fly_replay",
+            Kind::Choice(&[
+                ("remove", "they reach nobody"),
+                (
+                    "pass",
+                    "they go on: the upstream may have a request replayed elsewhere",
+                ),
+            ]),
+            Absent::Text("remove"),
+            "what becomes of its orders to the proxy of Fly.io (fly-replay and the like)",
+        ),
     ],
     later: &[],
 };

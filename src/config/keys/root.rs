@@ -370,7 +370,15 @@ static LIMITS: Table = Table {
             "60s",
             "keep-alive; an upgrade of which one side is done",
         ),
-        wait("drain", "25s", "for what is in flight at shutdown"),
+        key(
+            "drain",
+            Kind::Duration {
+                min: ms(10),
+                max: HOUR,
+            },
+            Absent::Unset,
+            "for what is in flight at shutdown, and for the program behind; 25s by default, on Fly.io 4s",
+        ),
         wait(
             "upstream_connect",
             "5s",

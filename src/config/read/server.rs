@@ -343,7 +343,6 @@ fn limits(section: &Section<'_>, reading: &mut Reading<'_>) -> Limits {
     let body_idle = wait("body_idle");
     let write_stall = wait("write_stall");
     let idle = wait("idle");
-    let drain = wait("drain");
     let upstream_connect = wait("upstream_connect");
     let upstream_idle = wait("upstream_idle");
     let mut count = |name| section.integer(name, reading).unwrap_or_default();
@@ -358,7 +357,7 @@ fn limits(section: &Section<'_>, reading: &mut Reading<'_>) -> Limits {
         body_idle,
         write_stall,
         idle,
-        drain,
+        drain: section.duration("drain", reading),
         upstream_connect,
         upstream_idle,
         head_bytes: usize::try_from(section.size("head_bytes", reading)).unwrap_or(usize::MAX),

@@ -32,6 +32,7 @@ pub(super) fn upstream(section: &Section<'_>, reading: &mut Reading<'_>) -> Upst
             .integer("retries", reading)
             .and_then(|retries| u32::try_from(retries).ok())
             .unwrap_or_default(),
+        passes_fly_replay: section.choice("fly_replay", reading) == Some("pass"),
         servers,
         scheme: url.scheme,
         base_path: url.base_path,

@@ -248,8 +248,8 @@ pub struct Limits {
     pub write_stall: Duration,
     /// Keep-alive.
     pub idle: Duration,
-    /// Shutdown.
-    pub drain: Duration,
+    /// Shutdown, where that is written.
+    pub drain: Option<Duration>,
     /// Name look-up, TCP and TLS to the upstream.
     pub upstream_connect: Duration,
     /// Between two reads of a response body.
@@ -283,7 +283,7 @@ impl Default for Limits {
             body_idle: Duration::from_secs(30),
             write_stall: Duration::from_secs(30),
             idle: Duration::from_mins(1),
-            drain: Duration::from_secs(25),
+            drain: None,
             upstream_connect: Duration::from_secs(5),
             upstream_idle: Duration::from_mins(1),
             head_bytes: 32 << 10,

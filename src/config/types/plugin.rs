@@ -129,6 +129,8 @@ pub struct Upstream {
     pub health: Option<Health>,
     /// How often a request that can not have been acted on is sent again.
     pub retries: u32,
+    /// Its orders to Fly's proxy go on.
+    pub passes_fly_replay: bool,
 }
 
 impl Upstream {

@@ -314,6 +314,12 @@ impl Known {
         }
     }
 
+    /// It is due, and the back-off begins anew.
+    pub(super) fn hurry(&mut self) {
+        self.failures = 0;
+        self.due = Some(tokio::time::Instant::now());
+    }
+
     /// It is asked again, with back-off.
     fn failed(&mut self, error: String) {
         self.error = Some(error);

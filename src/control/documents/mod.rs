@@ -285,6 +285,15 @@ impl Library {
         })
     }
 
+    /// What could not be had is due.
+    pub(super) fn hurry(&mut self) {
+        let failed = self
+            .known
+            .values_mut()
+            .filter(|known| known.error.is_some());
+        failed.for_each(Known::hurry);
+    }
+
     /// When a document is to be asked for again.
     pub(super) fn due(&self) -> Option<tokio::time::Instant> {
         let waiting = self.wanted().filter(|(_, known)| !known.in_flight);

@@ -118,6 +118,7 @@ fn upstream() -> Upstream {
         resolve: Duration::from_secs(30),
         health: None,
         retries: 1,
+        passes_fly_replay: false,
     }
 }
 

@@ -17,6 +17,7 @@ fn check(upstream: &str, whole: bool, expected: &str) {
     let set = [("x-set".to_owned(), "1".to_owned())];
     let remove = ["x-remove".to_owned()];
     let context = ResponseContext {
+        fly_replay: false,
         request_id: &HeaderValue::from_static("r1"),
         rewrite: Rewrite {
             upstream_https: false,

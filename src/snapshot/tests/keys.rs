@@ -146,6 +146,7 @@ const KEYS: &[(&str, &str, &str)] = &[
         "upstream.retries = 0",
         "upstream.retries = 1",
     ),
+    ("upstream.fly_replay", "", "upstream.fly_replay = 'pass'"),
     ("openapi.source", "", "SOURCE"),
     (
         "openapi.include",

@@ -34,6 +34,8 @@ pub struct Gauges {
     pub config_pending_rejected: bool,
     /// When service tokens end, by id. Beyond a thousand, those that end first are shown.
     pub token_expiry: BTreeMap<Arc<str>, Timestamp>,
+    /// Of the platform; empty: it is none that tells.
+    pub platform: Vec<(&'static str, Arc<str>)>,
     /// When certificates end, by name.
     pub certificates: BTreeMap<Arc<str>, Timestamp>,
 }
@@ -179,6 +181,10 @@ fn control(gauges: &Gauges) -> Vec<Family> {
     }
     let mut build = Family::new("build", MetricType::Info, "The program");
     build.row(vec![("version", gauges.version.into())], Value::Info);
+    let mut platform = Family::new("platform", MetricType::Info, "Where it runs");
+    if !gauges.platform.is_empty() {
+        platform.row(gauges.platform.clone(), Value::Info);
+    }
     vec![
         single(
             "generation",
@@ -213,6 +219,7 @@ fn control(gauges: &Gauges) -> Vec<Family> {
             "name",
             &gauges.certificates,
         ),
+        platform,
         build,
     ]
 }

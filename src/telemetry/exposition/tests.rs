@@ -19,6 +19,10 @@ fn gauges() -> Gauges {
         config_pending_rejected: false,
         token_expiry: [(Arc::from("pls_ab12cd34"), time("2027-01-01T00:00:00Z"))].into(),
         certificates: [(Arc::from("todo.example.com"), time("2027-02-01T00:00:00Z"))].into(),
+        platform: vec![
+            ("fly_region", Arc::from("fra")),
+            ("machine", Arc::from("148e")),
+        ],
     }
 }
 
@@ -69,6 +73,7 @@ fn every_documented_name_is_on_the_first_page() {
             ("plugway_generation", "gauge"),
             ("plugway_generations_alive", "gauge"),
             ("plugway_panics", "counter"),
+            ("plugway_platform", "info"),
             ("plugway_reload", "counter"),
             ("plugway_reload_last_success", "gauge"),
             ("plugway_request_bytes", "counter"),
