@@ -337,21 +337,8 @@ impl App {
     /// Control's loop, until a signal or the end of the program, whose exit code it gives; then
     /// the drain.
     async fn run(mut self, mut signals: Signals, mut behind: Option<Behind<'_>>) -> Option<u8> {
-        let (changed, mut changes) = mpsc::channel(1);
-        let (watched, mut what) = mpsc::unbounded_channel::<(Vec<PathBuf>, Vec<PathBuf>)>();
-        let mut watch = std::mem::take(&mut self.watch).unwrap_or_else(Watch::new);
-        tokio::task::spawn_local(async move {
-            loop {
-                tokio::select! {
-                    biased;
-                    next = what.recv() => match next {
-                        Some((files, folders)) => watch.set(files.iter().map(PathBuf::as_path), folders.into_iter()),
-                        None => return,
-                    },
-                    () = watch.changed() => { let _ = changed.try_send(()); }
-                }
-            }
-        });
+        let watch = std::mem::take(&mut self.watch).unwrap_or_else(Watch::new);
+        let (watched, mut changes) = watching(watch);
         let mut waiting = Waiting::default();
         let mut told = None;
         let mut checks = upstream::Checks::default();
@@ -398,8 +385,8 @@ impl App {
                 () = tick(alive.as_mut()) => self.notify.alive(),
             }
         };
-        self.leave(leave, signals, behind.map(|behind| behind.program))
-            .await
+        let program = behind.map(|behind| behind.program);
+        Box::pin(self.leave(leave, signals, program)).await
     }
 
     async fn attempt(&mut self, trigger: Trigger, answer: Option<Answer>, waiting: &mut Waiting) {
@@ -451,6 +438,28 @@ impl App {
             let _ = answer.send(Ok(described.clone()));
         }
     }
+}
+
+/// The files and folders that matter.
+type Watched = (Vec<PathBuf>, Vec<PathBuf>);
+
+/// Watches, until nobody says any more what; tells of changes, several at once as one.
+fn watching(mut watch: Watch) -> (mpsc::UnboundedSender<Watched>, mpsc::Receiver<()>) {
+    let (changed, changes) = mpsc::channel(1);
+    let (watched, mut what) = mpsc::unbounded_channel::<Watched>();
+    tokio::task::spawn_local(async move {
+        loop {
+            tokio::select! {
+                biased;
+                next = what.recv() => match next {
+                    Some((files, folders)) => watch.set(files.iter().map(PathBuf::as_path), folders.into_iter()),
+                    None => return,
+                },
+                () = watch.changed() => { let _ = changed.try_send(()); }
+            }
+        }
+    });
+    (watched, changes)
 }
 
 type Answer = oneshot::Sender<Result<serde_json::Value, Fault>>;

@@ -20,7 +20,6 @@ pub(super) struct Args {
 }
 
 #[derive(Debug, Subcommand)]
-#[expect(clippy::large_enum_variant, reason = "there is one in a process")]
 pub(super) enum Command {
     /// Serve a working plugin on localhost, without any file.
     Dev(Dev),

@@ -53,19 +53,14 @@ pub(super) fn run(dev: &Dev, output: &mut Output) -> anyhow::Result<Exit> {
     if let Some(path) = &dev.write_config {
         return write_config(path, &text, builtin, output);
     }
-    let source = |text| Source::Text {
-        name: "plugway dev".into(),
-        text,
-        dev: true,
-    };
     let search = dev.openapi.is_none().then(|| {
         let (dev, tokens, url) = (dev.clone(), tokens.clone(), upstream.clone());
         discover::search(upstream.clone(), move |found| {
-            source(configuration(&dev, "api", &url, found, &tokens))
+            source_of(configuration(&dev, "api", &url, found, &tokens))
         })
     });
     let program = program::in_front(&dev.program, search);
-    let source = source(text);
+    let source = source_of(text);
     // The built-in API is not the reader's to mend.
     serve::start(
         Start {
@@ -84,6 +79,14 @@ pub(super) fn run(dev: &Dev, output: &mut Output) -> anyhow::Result<Exit> {
             }
         },
     )
+}
+
+fn source_of(text: String) -> Source {
+    Source::Text {
+        name: "plugway dev".into(),
+        text,
+        dev: true,
+    }
 }
 
 /// The two tokens of `dev`, kept or made.

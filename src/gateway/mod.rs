@@ -237,17 +237,9 @@ impl Gateway {
             sent.map(|(response, target)| (Answer::Response(response), target))
         };
         recorder.record.upstream = Some(recorder.elapsed().saturating_sub(begun));
-        let (answer, target) =
-            sent.map_err(
-                |error| match upstream_failed(errand.plugin, &error, recorder) {
-                    Rejection::UpstreamUnreachable
-                        if self.shared.starting.load(Ordering::Relaxed) =>
-                    {
-                        Rejection::UpstreamStarts
-                    }
-                    rejection => rejection,
-                },
-            )?;
+        let starting = self.shared.starting.load(Ordering::Relaxed);
+        let failed = |error| upstream_failed(errand.plugin, &error, starting, recorder);
+        let (answer, target) = sent.map_err(failed)?;
         if let Some(upload) = &recorder.upload {
             upload.answered();
         }
@@ -430,10 +422,16 @@ fn named<'a>(snapshot: &'a Snapshot, record: &Record) -> Option<&'a Arc<Plugin>>
 }
 
 /// What the log gets, and what the client gets.
-fn upstream_failed(plugin: &Plugin, error: &UpstreamError, recorder: &Recorder) -> Rejection {
+fn upstream_failed(
+    plugin: &Plugin,
+    error: &UpstreamError,
+    starting: bool,
+    recorder: &Recorder,
+) -> Rejection {
     let (kind, rejection) = match error {
         UpstreamError::Client(fault) => return Rejection::Body(*fault),
         UpstreamError::NoUpgrade => return Rejection::NoUpgrade,
+        UpstreamError::Unreachable(_) if starting => ("connect", Rejection::UpstreamStarts),
         UpstreamError::Unreachable(_) => ("connect", Rejection::UpstreamUnreachable),
         UpstreamError::TimedOut(limit) => (
             "timeout",

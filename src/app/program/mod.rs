@@ -110,13 +110,11 @@ impl Program {
         if self.ended.is_none() {
             let _ = kill_process(self.pid, how);
         }
-        match timeout_at(deadline, self.ended()).await {
-            Ok(code) => code,
-            Err(_) => {
-                tracing::warn!("the program does not end: it is killed");
-                self.kill().await
-            }
+        if let Ok(code) = timeout_at(deadline, self.ended()).await {
+            return code;
         }
+        tracing::warn!("the program does not end: it is killed");
+        self.kill().await
     }
 
     /// Ends it at once, and all of its group.
