@@ -214,8 +214,10 @@ def answer(request: Request, reply: Reply) -> None:
 class Upstream:
     """The API. `on` says what is answered where; anything else echoes what it saw as JSON."""
 
-    def __init__(self, document: object = None, tls: ssl.SSLContext | None = None, path: object = None):
+    def __init__(self, document: object = None, tls: ssl.SSLContext | None = None, path: object = None,
+                 host: str = "127.0.0.1", port: int = 0):
         self.document = document
+        self.host = host
         self.path = path
         """A unix socket instead of a port."""
         self.tls = tls
@@ -228,7 +230,7 @@ class Upstream:
         self.faults: list[BaseException] = []
         self.lock = threading.Lock()
         self.connections: list[Connection] = []
-        self.port = 0
+        self.port = port
         self.listener: socket.socket | None = None
         self.start()
 
@@ -236,11 +238,11 @@ class Upstream:
     def url(self) -> str:
         if self.path:
             return f"unix:{self.path}"
-        return f"{'https' if self.tls else 'http'}://127.0.0.1:{self.port}"
+        return f"{'https' if self.tls else 'http'}://{self.authority}"
 
     @property
     def authority(self) -> str:
-        return f"127.0.0.1:{self.port}"
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
     @property
     def requests(self) -> list[Request]:
@@ -270,9 +272,9 @@ class Upstream:
             listener.bind(str(self.path))
             listener.listen(128)
         else:
-            listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+            listener = socket.socket(socket.AF_INET6 if ":" in self.host else socket.AF_INET, socket.SOCK_STREAM)
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            listener.bind(("127.0.0.1", self.port))
+            listener.bind((self.host, self.port))
             listener.listen(128)
             self.port = listener.getsockname()[1]
         self.listener = listener
@@ -306,7 +308,7 @@ class Upstream:
     def settle(self) -> None:
         """Returns when all that the gateway has sent so far is in `everything`."""
         end = time.monotonic() + PATIENCE
-        with socket.create_connection(("127.0.0.1", self.port)) as mark:
+        with socket.create_connection((self.host, self.port)) as mark:
             own = mark.getsockname()
             # Connections are taken in their order: those before this one are there with it.
             while not (any(c.peer == own for c in self.snapshot()) and all(c.is_settled() for c in self.snapshot())):
