@@ -1,4 +1,4 @@
-//! The admin API, over a unix socket and over loopback TCP, and the metrics page.
+//! The admin API, over a unix socket, over loopback TCP and over TLS, and the metrics page.
 //!
 //! Knows no configuration and no database: a request becomes a [`Command`], which control
 //! answers. Over the socket its file's mode says who may speak, and the system who does; over TCP
@@ -10,6 +10,8 @@ mod peer;
 mod serve;
 mod tokens;
 
+use std::sync::Arc;
+
 use axum::extract::{Request, State};
 use axum::http::{StatusCode, header};
 use axum::middleware::Next;
@@ -17,6 +19,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router, middleware};
 use bytes::Bytes;
+use rustls::ServerConfig;
 use serde_json::{Value, json};
 use tokio::sync::{mpsc, oneshot};
 
@@ -135,14 +138,39 @@ pub async fn serve_tcp(
     authenticate: Authenticate,
     stop: impl Future<Output = ()>,
 ) -> std::io::Result<()> {
-    let guard = middleware::from_fn_with_state(authenticate, peer::by_token);
-    let routes = api(commands.clone())
-        .layer(guard)
-        .merge(health())
-        .with_state(commands);
     let listener = tokio::net::TcpListener::from_std(listener)?;
-    serve::serve(listener, routes, Bounds::TCP, stop).await;
+    serve::serve(listener, guarded(commands, authenticate), Bounds::TCP, stop).await;
     Ok(())
+}
+
+/// [`serve_tcp`] with TLS, for addresses that others can reach. `tls` gives what holds now.
+pub async fn serve_tls(
+    listener: std::net::TcpListener,
+    commands: Commands,
+    (authenticate, tls): (
+        Authenticate,
+        impl Fn() -> Option<Arc<ServerConfig>> + 'static,
+    ),
+    stop: impl Future<Output = ()>,
+) -> std::io::Result<()> {
+    let listener = tokio::net::TcpListener::from_std(listener)?;
+    let secured = serve::Secured { listener, tls };
+    serve::serve(secured, guarded(commands, authenticate), Bounds::TCP, stop).await;
+    Ok(())
+}
+
+/// How the admin API speaks TLS, with the certificates of the data path: HTTP/1.1 only.
+pub fn tls(config: &ServerConfig) -> Arc<ServerConfig> {
+    let mut config = config.clone();
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    Arc::new(config)
+}
+
+/// What holders of an admin token may ask.
+fn guarded(commands: Commands, authenticate: Authenticate) -> Router {
+    let guard = middleware::from_fn_with_state(authenticate, peer::by_token);
+    let routes = api(commands.clone()).layer(guard).merge(health());
+    routes.with_state(commands)
 }
 
 /// Serves the metrics page until `stop`.

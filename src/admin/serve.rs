@@ -13,11 +13,14 @@ use bytes::{Bytes, BytesMut};
 use http_body_util::{BodyExt, Limited};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
+use rustls::ServerConfig;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, Sleep};
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
 
 use super::peer::Peer;
 
@@ -49,40 +52,82 @@ impl Bounds {
 
 /// What can be listened on.
 pub(super) trait Listener {
+    /// What is accepted.
+    type Raw: Send + 'static;
     /// Both directions of a connection.
     type Io: AsyncRead + AsyncWrite + Unpin + Send + 'static;
 
     /// The next connection, and who it is.
-    async fn accept(&self) -> io::Result<(Self::Io, Peer)>;
+    async fn accept(&self) -> io::Result<(Self::Raw, Peer)>;
+
+    /// A connection, as soon as it can be spoken over.
+    fn open(raw: Self::Raw) -> impl Future<Output = io::Result<Self::Io>> + Send + 'static;
+}
+
+/// TLS on TCP.
+pub(super) struct Secured<F> {
+    pub(super) listener: TcpListener,
+    /// What holds now; `None`: nothing does, and nobody is served.
+    pub(super) tls: F,
+}
+
+impl<F: Fn() -> Option<Arc<ServerConfig>> + 'static> Listener for Secured<F> {
+    type Raw = (tokio::net::TcpStream, Option<Arc<ServerConfig>>);
+    type Io = TlsStream<tokio::net::TcpStream>;
+
+    async fn accept(&self) -> io::Result<(Self::Raw, Peer)> {
+        let (stream, _) = self.listener.accept().await?;
+        let _ = stream.set_nodelay(true);
+        Ok(((stream, (self.tls)()), Peer::default()))
+    }
+
+    async fn open((stream, tls): Self::Raw) -> io::Result<Self::Io> {
+        let tls = tls.ok_or_else(|| io::Error::other("there is no certificate"))?;
+        let shaken = TlsAcceptor::from(tls).accept(stream);
+        tokio::time::timeout(HANDSHAKE, shaken).await?
+    }
 }
 
 impl Listener for TcpListener {
-    type Io = tokio::net::TcpStream;
+    type Raw = tokio::net::TcpStream;
+    type Io = Self::Raw;
 
-    async fn accept(&self) -> io::Result<(Self::Io, Peer)> {
+    async fn accept(&self) -> io::Result<(Self::Raw, Peer)> {
         let (stream, _) = Self::accept(self).await?;
         let _ = stream.set_nodelay(true);
         Ok((stream, Peer::default()))
     }
+
+    async fn open(raw: Self::Raw) -> io::Result<Self::Io> {
+        Ok(raw)
+    }
 }
 
 impl Listener for UnixListener {
-    type Io = tokio::net::UnixStream;
+    type Raw = tokio::net::UnixStream;
+    type Io = Self::Raw;
 
-    async fn accept(&self) -> io::Result<(Self::Io, Peer)> {
+    async fn accept(&self) -> io::Result<(Self::Raw, Peer)> {
         let (stream, _) = Self::accept(self).await?;
         let peer = Peer::of(&stream);
         Ok((stream, peer))
     }
+
+    async fn open(raw: Self::Raw) -> io::Result<Self::Io> {
+        Ok(raw)
+    }
 }
+
+/// How long a TLS handshake may take.
+const HANDSHAKE: Duration = Duration::from_secs(10);
 
 /// After an accept that failed, for want of descriptors say: what is wrong is not wrong with one
 /// connection, and gets no better by asking at once.
 const PAUSE: Duration = Duration::from_secs(1);
 
 /// Serves until `stop`, then until the requests that are under way are answered.
-pub(super) async fn serve(
-    listener: impl Listener,
+pub(super) async fn serve<L: Listener>(
+    listener: L,
     routes: Router,
     bounds: Bounds,
     stop: impl Future<Output = ()>,
@@ -103,13 +148,18 @@ pub(super) async fn serve(
             next = next => next,
         };
         match accepted {
-            Ok((stream, peer)) => {
+            Ok((raw, peer)) => {
                 let routes = routes.clone().layer(axum::Extension(ConnectInfo(peer)));
                 let mut end = end.clone();
                 connections.spawn(async move {
                     let _place = place;
-                    let ending = async { drop(end.changed().await) };
-                    connection(stream, routes, bounds, ending).await;
+                    match L::open(raw).await {
+                        Ok(stream) => {
+                            let ending = async { drop(end.changed().await) };
+                            connection(stream, routes, bounds, ending).await;
+                        }
+                        Err(error) => tracing::debug!(%error, "an admin connection"),
+                    }
                 });
             }
             Err(error) if is_of_one_connection(&error) => {}

@@ -222,6 +222,7 @@ impl App {
             stop: stop.clone(),
             shared: Arc::clone(&shared),
             failed_auth: Arc::default(),
+            tls: Arc::default(),
         };
         let mut watch = Watch::new();
         if let Source::File(path) = &start.source {

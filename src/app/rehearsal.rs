@@ -39,6 +39,7 @@ pub fn rehearse(source: Source) -> anyhow::Result<(Option<Arc<Snapshot>>, Proble
             stop: CancellationToken::new(),
             shared: Arc::clone(&shared),
             failed_auth: Arc::default(),
+            tls: Arc::default(),
         };
         let mut control = Control::new(source, world, shared).map_err(anyhow::Error::msg)?;
         loop {

@@ -48,6 +48,8 @@ pub(super) struct World {
     pub(super) stop: CancellationToken,
     pub(super) shared: Arc<Shared>,
     /// `limits.failed_auth` as it holds now, for who speaks to control itself.
+    /// How the admin API speaks TLS.
+    pub(super) tls: Arc<Mutex<Option<Arc<rustls::ServerConfig>>>>,
     pub(super) failed_auth: Arc<Mutex<Option<Rate>>>,
 }
 
@@ -191,10 +193,15 @@ impl Edges for World {
             self.own.push((kind, asked, address, stop.clone()));
             let commands = self.commands.clone();
             let authenticate = authenticate(&self.shared, &self.failed_auth);
+            let tls = Arc::clone(&self.tls);
+            let clear = bound.asked.ip().is_loopback();
             tokio::task::spawn_local(async move {
                 let stop = stop.cancelled_owned();
-                let served = if kind == ListenerKind::Admin {
+                let served = if kind == ListenerKind::Admin && clear {
                     admin::serve_tcp(bound.socket, commands, authenticate, stop).await
+                } else if kind == ListenerKind::Admin {
+                    let tls = move || locked(&tls).clone();
+                    admin::serve_tls(bound.socket, commands, (authenticate, tls), stop).await
                 } else {
                     admin::serve_metrics(bound.socket, commands, stop).await
                 };
@@ -251,7 +258,8 @@ impl Edges for World {
         early.chain(workers).chain(own).collect()
     }
 
-    fn configure(&self, limits: &Limits, log: Log) {
+    fn configure(&self, limits: &Limits, log: Log, tls: Option<Arc<rustls::ServerConfig>>) {
+        *locked(&self.tls) = tls.map(|tls| admin::tls(&tls));
         (self.log)(log);
         self.access.configure(log);
         *locked(&self.failed_auth) = limits.failed_auth;
@@ -301,7 +309,7 @@ fn is_own(kind: ListenerKind) -> bool {
 }
 
 /// One that panicked with it left a rate all the same.
-fn locked(rate: &Mutex<Option<Rate>>) -> MutexGuard<'_, Option<Rate>> {
+fn locked<T>(rate: &Mutex<T>) -> MutexGuard<'_, T> {
     rate.lock().unwrap_or_else(PoisonError::into_inner)
 }
 

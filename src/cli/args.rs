@@ -260,10 +260,13 @@ pub(super) struct Gateway {
         default_value = "config/plugway.toml"
     )]
     pub(super) config: PathBuf,
-    /// Its admin address, such as `unix:state/admin.sock` or `127.0.0.1:9091` (then with an admin
-    /// token in `$PLUGWAY_ADMIN_TOKEN`).
+    /// Its admin address, such as `unix:state/admin.sock`, or `127.0.0.1:9091` or
+    /// `https://HOST:PORT` (then with an admin token in `$PLUGWAY_ADMIN_TOKEN`).
     #[arg(long, value_name = "ADDR", env = "PLUGWAY_ADMIN")]
     pub(super) admin: Option<String>,
+    /// Who vouches for an admin address with https: certificates in PEM; else the system's roots.
+    #[arg(long, value_name = "FILE", env = "PLUGWAY_ADMIN_CA")]
+    pub(super) admin_ca: Option<PathBuf>,
 }
 
 #[derive(Debug, ClapArgs)]

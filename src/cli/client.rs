@@ -2,7 +2,8 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
@@ -11,11 +12,15 @@ use http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue, IF_MATCH};
 use http::{Request, StatusCode};
 use http_body_util::{BodyExt, Full};
 use hyper_util::rt::TokioIo;
+use rustls::ClientConfig;
+use rustls::pki_types::ServerName;
 use serde_json::Value;
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio_rustls::TlsConnector;
 
 use super::args::Gateway;
 use crate::control;
+use crate::snapshot;
 
 /// How long an answer may take: a reload fetches documents.
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -45,6 +50,18 @@ pub(super) enum Address {
     Unix(PathBuf),
     /// An address, and the credential for it.
     Tcp(SocketAddr, HeaderValue),
+    /// A host and a port, the credential for it, and who vouches for it.
+    Tls(Box<Secured>),
+}
+
+/// A gateway that is reached over TLS.
+#[derive(Debug, Clone)]
+pub(super) struct Secured {
+    host: String,
+    port: u16,
+    credential: HeaderValue,
+    name: ServerName<'static>,
+    config: Arc<ClientConfig>,
 }
 
 /// A request that a gateway answered, whatever it said.
@@ -80,19 +97,60 @@ pub(super) fn address(gateway: &Gateway) -> anyhow::Result<Address> {
     if let Some(path) = text.strip_prefix("unix:") {
         return Ok(Address::Unix(PathBuf::from(path)));
     }
+    if text.starts_with("https://") {
+        return secured(text, gateway.admin_ca.as_deref());
+    }
     let bare = text.strip_prefix("http://").unwrap_or(text);
     let bare = bare.replace("localhost", "127.0.0.1");
-    let Ok(address) = bare.trim_end_matches('/').parse() else {
+    let Ok(address) = bare.trim_end_matches('/').parse::<SocketAddr>() else {
         bail!(
-            "`{text}` is no admin address: write unix:PATH, or an address such as 127.0.0.1:9091"
+            "`{text}` is no admin address: write unix:PATH, an address such as 127.0.0.1:9091, or https://HOST:PORT"
         );
     };
+    if !address.ip().is_loopback() {
+        bail!(
+            "{address} is no loopback address: write https://{address}, an admin token does not cross a network in the clear"
+        );
+    }
+    Ok(Address::Tcp(address, credential()?))
+}
+
+/// `https://HOST:PORT`
+fn secured(text: &str, ca: Option<&Path>) -> anyhow::Result<Address> {
+    let url = url::Url::parse(text).with_context(|| format!("`{text}` is no admin address"))?;
+    let (Some(host), Some(port)) = (url.host_str(), url.port_or_known_default()) else {
+        bail!("`{text}` is no admin address: write https://HOST:PORT");
+    };
+    let host = host.trim_matches(['[', ']']).to_owned();
+    let roots = match ca {
+        Some(path) => {
+            let pem = std::fs::read(path).with_context(|| path.display().to_string())?;
+            let roots = snapshot::roots_of(&pem).map_err(anyhow::Error::msg);
+            roots.with_context(|| path.display().to_string())?
+        }
+        None => control::system_roots(),
+    };
+    let mut config = ClientConfig::builder_with_provider(snapshot::provider())
+        .with_safe_default_protocol_versions()?
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    Ok(Address::Tls(Box::new(Secured {
+        name: ServerName::try_from(host.clone())?,
+        host,
+        port,
+        credential: credential()?,
+        config: Arc::new(config),
+    })))
+}
+
+fn credential() -> anyhow::Result<HeaderValue> {
     let secret = std::env::var("PLUGWAY_ADMIN_TOKEN")
         .context("an admin address wants an admin token in $PLUGWAY_ADMIN_TOKEN")?;
     let mut credential = HeaderValue::try_from(format!("Bearer {}", secret.trim()))
         .map_err(|_| anyhow::anyhow!("$PLUGWAY_ADMIN_TOKEN is no token"))?;
     credential.set_sensitive(true);
-    Ok(Address::Tcp(address, credential))
+    Ok(credential)
 }
 
 /// Asks, and gives the answer's JSON; an answer that is none of success is an error.
@@ -142,8 +200,10 @@ pub(super) fn send_if(
         if let Some(generation) = generation {
             request = request.header(IF_MATCH, format!("\"{generation}\""));
         }
-        if let Address::Tcp(_, credential) = address {
-            request = request.header(AUTHORIZATION, credential);
+        match address {
+            Address::Tcp(_, credential) => request = request.header(AUTHORIZATION, credential),
+            Address::Tls(to) => request = request.header(AUTHORIZATION, &to.credential),
+            Address::Unix(_) => {}
         }
         let bytes = body.map_or_else(Bytes::new, |(_, bytes)| bytes.into());
         let request = request
@@ -159,6 +219,14 @@ pub(super) fn send_if(
             Address::Tcp(address, _) => {
                 let stream = tokio::net::TcpStream::connect(address).await;
                 let place = address.to_string();
+                exchange(stream.map_err(|error| unreached(&place, error))?, request).await
+            }
+            Address::Tls(to) => {
+                let place = format!("https://{}:{}", to.host, to.port);
+                let stream = tokio::net::TcpStream::connect((&*to.host, to.port)).await;
+                let stream = stream.map_err(|error| unreached(&place, error))?;
+                let connector = TlsConnector::from(Arc::clone(&to.config));
+                let stream = connector.connect(to.name.clone(), stream).await;
                 exchange(stream.map_err(|error| unreached(&place, error))?, request).await
             }
         }

@@ -403,8 +403,11 @@ impl<E: Edges> Control<E> {
             .then(|| tokens.changes(&self.shared.scopes));
         let retired = self.tokens.enter(tokens, &self.shared.tokens);
         let wanted = super::listeners::wanted(&snapshot.config);
-        self.edges
-            .configure(&snapshot.config.limits, snapshot.config.log);
+        self.edges.configure(
+            &snapshot.config.limits,
+            snapshot.config.log,
+            snapshot.tls.clone(),
+        );
         match &self.published {
             Some(published) => published.publish(snapshot),
             None => self.published = Some(Arc::new(Published::new(snapshot))),

@@ -39,8 +39,8 @@ pub trait Edges {
     /// What is listened on.
     fn listening(&self) -> Vec<Listening>;
 
-    /// Settings outside of the snapshot.
-    fn configure(&self, limits: &Limits, log: Log);
+    /// Settings outside of the snapshot, and how TLS is spoken.
+    fn configure(&self, limits: &Limits, log: Log, tls: Option<Arc<rustls::ServerConfig>>);
 
     /// Gets a document. The error is a sentence.
     fn fetch(&self, order: Order) -> Fetching;

@@ -110,11 +110,11 @@ static LISTEN: Table = Table {
         key(
             "admin",
             Kind::OneOrMany(&Kind::Text(
-                "a socket such as `unix:state/admin.sock`, or a loopback address",
+                "a socket such as `unix:state/admin.sock`, or an address",
             )),
             Absent::Unset,
-            "the admin socket (`admin.sock` in the state directory by default), and loopback \
-             addresses for holders of an admin token",
+            "the admin socket (`admin.sock` in the state directory by default), and addresses for \
+             holders of an admin token: with TLS where it is not a loopback address",
         ),
         key(
             "proxy_protocol",

@@ -180,7 +180,8 @@ enum Admin {
     Addresses(Vec<SocketAddr>),
 }
 
-/// A socket, or loopback addresses: admin tokens do not cross a network in the clear.
+/// A socket, or addresses: those that are not loopback ones speak TLS, since admin tokens do not
+/// cross a network in the clear.
 fn admin(text: &str) -> Result<Admin, Fault> {
     if let Some(path) = text.strip_prefix("unix:") {
         return match path.len() {
@@ -196,16 +197,10 @@ fn admin(text: &str) -> Result<Admin, Fault> {
     let addresses = values::addresses(text).map_err(|_| {
         Fault::with(
             "is neither a socket nor an address",
-            "write `unix:` and a path, such as `unix:state/admin.sock`, or a loopback address, such as `127.0.0.1:9091`",
+            "write `unix:` and a path, such as `unix:state/admin.sock`, or an address, such as `127.0.0.1:9091`",
         )
     })?;
-    if addresses.iter().all(|address| address.ip().is_loopback()) {
-        return Ok(Admin::Addresses(addresses));
-    }
-    Err(Fault::with(
-        "is not a loopback address, and the admin API speaks without TLS",
-        "write `127.0.0.1:9091` and reach it through an SSH tunnel, or use the socket",
-    ))
+    Ok(Admin::Addresses(addresses))
 }
 
 /// The addresses of one key.
@@ -261,7 +256,10 @@ fn certificates(
 ) -> Vec<Certificate> {
     let section = root.table("tls", reading);
     let further = section.tables("certificates", reading);
-    let https = root.table_written_key("listen", "https");
+    let public = |address: &SocketAddr| !address.ip().is_loopback();
+    let admin = listen.admin_addresses.iter().any(public);
+    let admin = root.table_written_key("listen", "admin").filter(|_| admin);
+    let https = root.table_written_key("listen", "https").or(admin);
     if https.is_none() {
         if section.is_written() {
             reading

@@ -81,7 +81,7 @@ impl Edges for FakeEdges {
         notes.listening.iter().map(listening).collect()
     }
 
-    fn configure(&self, _limits: &Limits, _log: Log) {}
+    fn configure(&self, _limits: &Limits, _log: Log, _tls: Option<Arc<rustls::ServerConfig>>) {}
 
     fn fetch(&self, order: Order) -> Fetching {
         let found = self.0.borrow().documents.get(&order.path).cloned();
