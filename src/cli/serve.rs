@@ -27,6 +27,7 @@ pub(super) fn run(serve: &Serve, output: &mut Output) -> anyhow::Result<Exit> {
     let how = Start {
         source,
         on_invalid,
+        weaker: serve.weaker,
         take_over: serve.take_over,
         program: program::in_front(&serve.program, search),
     };

@@ -28,6 +28,7 @@ use std::sync::Arc;
 
 pub use self::declared::NoSecret;
 pub use self::load::{admin_socket, load, load_text, masked, state_directory};
+pub(crate) use self::parts::host_of;
 pub use self::parts::{Part, Parts};
 pub use self::schema::schema;
 pub use self::types::{

@@ -108,7 +108,7 @@ impl Seen {
 }
 
 /// The host of `public_url`.
-fn host_of(plugin: &Plugin) -> Option<String> {
+pub(crate) fn host_of(plugin: &Plugin) -> Option<String> {
     let (_, authority) = plugin.public_url.as_deref()?.split_once("://")?;
     let port = authority.rfind(':').filter(|_| !authority.ends_with(']'));
     Some(authority[..port.unwrap_or(authority.len())].to_owned())

@@ -249,7 +249,11 @@ impl<E: Edges> Control<E> {
         let snapshot = Arc::new(snapshot);
         if !manner.idle {
             self.check_revived(&snapshot.config, &tokens, &mut problems);
-            let weaker = matches!(manner.trigger, Trigger::Command { weaker: true });
+            let weaker = match manner.trigger {
+                Trigger::Command { weaker } => weaker,
+                Trigger::Start => self.weaker,
+                Trigger::File | Trigger::Document => false,
+            };
             let bases = self.bases(&snapshot.config, inputs);
             let tested = self.self_test(&snapshot, (&bases, strict), weaker, &mut problems);
             if let Tested::Waits(plugins) = tested {

@@ -8,6 +8,7 @@ mod documents;
 mod edges;
 mod explain;
 mod gauges;
+mod guards;
 mod hand;
 mod history;
 mod inputs;
@@ -40,6 +41,7 @@ use rustls::server::ProducesTickets;
 use serde_json::Value;
 
 pub use edges::{Edges, Fetched, Fetching, Listening, Order, Trial, Tried, Trying};
+pub use guards::{Guard, weaker};
 pub use hand::Proven;
 pub use history::Rolling;
 pub use inputs::Inputs;
@@ -126,6 +128,8 @@ pub struct Control<E: Edges> {
     on_invalid: OnInvalid,
     /// What lay on disk when somebody said that it may be weaker, while that waits.
     weaker_on: Option<inputs::OnDisk>,
+    /// This start may let in more than an earlier process did.
+    weaker: bool,
     /// What served when an earlier process ran.
     before: Option<state::Generation>,
     recalled: bool,
@@ -181,6 +185,7 @@ impl<E: Edges> Control<E> {
             unkept: false,
             on_invalid: OnInvalid::default(),
             weaker_on: None,
+            weaker: false,
             before: None,
             recalled: false,
             rehearsal: false,
@@ -201,6 +206,11 @@ impl<E: Edges> Control<E> {
     /// What is done at a start whose files are broken.
     pub fn on_invalid(&mut self, on_invalid: OnInvalid) {
         self.on_invalid = on_invalid;
+    }
+
+    /// Whether at the start plugins may be guarded less than in the process before.
+    pub fn may_be_weaker(&mut self, weaker: bool) {
+        self.weaker = weaker;
     }
 
     /// The number of the generation that serves; 0 before the first.

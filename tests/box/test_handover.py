@@ -11,7 +11,7 @@ import time
 
 import pytest
 
-from clients import TIMEOUT
+from clients import TIMEOUT, refusal
 from conftest import World
 from materials import token
 from plugway import NotReady, eventually, run, write
@@ -478,3 +478,31 @@ def test_a_command_line_without_a_gateway(world: World):
     assert gateway.wait() == 0
     assert not (world.folder / "state/handover.sock").exists()
     assert run("status", "--config", "plugway.toml", cwd=world.folder).code == 1
+
+
+def test_less_guard_does_not_take_over_by_itself(world: World):
+    """Nor does it start: what a reload refuses they refuse, until somebody says that it is meant."""
+    old = world.start({"plugins": {"todo": {"hosts": ["todo.test"]}}})
+    plugin = world.config["plugins"].pop("todo")
+    plugin["auth"] = {"require": "none"}
+    world.config["plugins"] = {"todo": plugin}
+    write(world.folder, world.config, "next.toml")
+    with pytest.raises(NotReady) as refused:
+        world.run("serve", "--config", "next.toml", "--take-over")
+    assert refused.value.ran.code == 1
+    assert "plugin todo would let in" in refused.value.ran.out and "--take-over --weaker" in refused.value.ran.out
+    client = world.session(tls=False, host="todo.test")
+    refusal(client.get("/todos"), 401, "missing_token")
+    made(old)
+    old.stop()
+    with pytest.raises(NotReady) as refused:
+        world.run("serve", "--config", "next.toml")
+    assert refused.value.ran.code == 4 and "plugway serve --weaker" in refused.value.ran.out
+
+    old = world.run("serve", "--config", "plugway.toml")
+    world.run("serve", "--config", "next.toml", "--take-over", "--weaker")
+    assert old.wait() == 0
+    assert world.session(tls=False, host="todo.test").get("/todos").status_code == 200
+    # From then on it is what served.
+    world.gateway.stop()
+    world.run("serve", "--config", "next.toml")

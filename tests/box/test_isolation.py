@@ -192,6 +192,20 @@ def test_less_guard_in_one_file_holds_back_that_file(world, ten):
     assert world.session(tls=False, host="p0.test").get("/todos").status_code == 200
 
 
+def test_less_guard_in_one_file_holds_it_back_over_restarts(world, ten):
+    """Nothing of it serves, at every start, until somebody says that it is meant."""
+    ten.start().stop()
+    ten.write("p0", {"plugins": {"p0": {"auth": {"require": "none"}}}})
+    for _ in range(2):
+        gateway = ten.start()
+        assert "plugway serve --weaker" in held(gateway)["p0.toml"]["text"]
+        ten.serves("p1")
+        refusal(world.session(tls=False, host="p0.test").get("/todos"), 421, "unknown_host")
+        gateway.stop()
+    world.run("serve", "--config", "plugway.toml", "--weaker")
+    assert world.session(tls=False, host="p0.test").get("/todos").status_code == 200
+
+
 def test_a_file_that_loses_an_operation_that_a_token_is_for(world, ten):
     ten.write("p0", {"tokens": {"p0": {"scopes": ["listTodos"]}}})
     ten.start()

@@ -128,6 +128,7 @@ impl<E: Edges> Control<E> {
             plugins: plugins
                 .map(|plugin| (plugin.name.to_string(), plugin.operations.len()))
                 .collect(),
+            guards: self.guards_of(&snapshot.config, aside),
             held: aside.keys().cloned().collect(),
         };
         self.record = Some(Arc::new(generation.clone()));
