@@ -15,7 +15,7 @@
 
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, anyhow, bail};
@@ -53,6 +53,9 @@ pub(super) struct Runs {
     /// How plugins are guarded; an older one does not say.
     #[serde(default)]
     guards: Vec<Guard>,
+    /// Its main file, absolute; none: it has none, or is an older one.
+    #[serde(default)]
+    main: Option<PathBuf>,
 }
 
 /// What comes with a socket.
@@ -161,6 +164,11 @@ impl Predecessor {
             }
         }
     }
+}
+
+/// From the root on; `None`: the working directory is gone.
+fn absolute(path: PathBuf) -> Option<PathBuf> {
+    std::path::absolute(path).ok()
 }
 
 fn unexpected(word: Word) -> anyhow::Error {
@@ -279,7 +287,14 @@ impl App {
             );
             return Ok(None);
         };
+        predecessor.is_another(&proven)?;
         predecessor.is_not_better(&proven, may_be_weaker)?;
+        let (old, new) = (&predecessor.runs.main, self.control.main_file());
+        if let Some((old, new)) = old.as_ref().zip(new.and_then(absolute))
+            && *old != new
+        {
+            tracing::warn!(before = %old.display(), now = %new.display(), "the gateway before this one has another configuration file");
+        }
         self.control
             .edges()
             .succeeded
@@ -351,6 +366,7 @@ impl App {
                     names: names.filter_map(UnixName::identity).collect(),
                     plugins: self.control.served(),
                     guards: self.control.guards().to_vec(),
+                    main: self.control.main_file().and_then(absolute),
                 };
                 let _ = answer.send((self.control.edges().passed(), runs));
             }
@@ -388,6 +404,20 @@ impl App {
 }
 
 impl Predecessor {
+    /// Where nothing of what serves now would go on, it is the configuration of another gateway, or
+    /// one that lost its files.
+    fn is_another(&self, proven: &Proven) -> anyhow::Result<()> {
+        let served = &self.runs.plugins;
+        if served.is_empty() || served.iter().any(|name| proven.plugins.contains(name)) {
+            return Ok(());
+        }
+        let (old, new) = (served.join(", "), proven.plugins.join(", "));
+        let new = if new.is_empty() { "none" } else { &new };
+        bail!(
+            "the running gateway goes on: of its plugins ({old}) this configuration has none (it has: {new}). If that is meant, end the running gateway first, or have it reload that configuration"
+        );
+    }
+
     /// A plugin that serves now and would not, since its document or its file can not be had, is a
     /// reason not to. One that the configuration no longer has is none. Neither is it taken over from
     /// by less guard that nobody asked for.

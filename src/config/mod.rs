@@ -52,7 +52,8 @@ pub trait Inputs {
     }
     /// What is asked for from now on is asked for an included file, or for the main one.
     fn begin(&mut self, _part: Option<&Path>) {}
-    /// The files that match a pattern such as `plugins/*.toml`, sorted.
+    /// The files that match a pattern such as `plugins/*.toml`, sorted. The error says of the pattern
+    /// what is wrong: that it is none, or which folder can not be read.
     fn glob(&mut self, pattern: &str) -> Result<Vec<PathBuf>, String>;
     /// An environment variable.
     fn env(&mut self, name: &str) -> Option<String>;

@@ -31,6 +31,11 @@ pub struct Parts {
     /// Files that were broken when they were last looked at. They are read after all others: what
     /// they want must not stand in the way of anybody else's change.
     pub suspect: BTreeSet<PathBuf>,
+    /// How many files that serve each pattern of `include` matched.
+    pub matched: BTreeMap<String, usize>,
+    /// Whether such a pattern may match none any more: else it is more likely that their folder is
+    /// gone by mistake.
+    pub may_vanish: bool,
 }
 
 impl Config {

@@ -218,8 +218,8 @@ impl<E: Edges> Control<E> {
         self.generation
     }
 
-    /// The file that names all others.
-    fn main_file(&self) -> Option<PathBuf> {
+    /// The file that names all others; `None`: there is none.
+    pub fn main_file(&self) -> Option<PathBuf> {
         match &self.source {
             Source::File(path) => Some(path.clone()),
             Source::Text { .. } => None,
@@ -427,16 +427,13 @@ impl<E: Edges> Control<E> {
         }
     }
 
-    /// Whether every plugin can serve.
+    /// Whether there is a plugin, and every one can serve.
     pub fn ready(&self) -> bool {
         let known = self.knows_tokens() && !self.shared.starting.load(Ordering::Relaxed);
         self.published.as_ref().is_some_and(|published| {
-            known
-                && published
-                    .current()
-                    .plugins
-                    .iter()
-                    .all(|plugin| plugin.unavailable.is_none())
+            let plugins = &published.current().plugins;
+            let serves = plugins.iter().all(|plugin| plugin.unavailable.is_none());
+            known && serves && !plugins.is_empty()
         })
     }
 

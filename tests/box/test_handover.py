@@ -506,3 +506,26 @@ def test_less_guard_does_not_take_over_by_itself(world: World):
     # From then on it is what served.
     world.gateway.stop()
     world.run("serve", "--config", "next.toml")
+
+
+@pytest.mark.parametrize("empty", [True, False], ids=["empty", "foreign"])
+def test_a_foreign_configuration_does_not_take_over(world: World, empty: bool):
+    """It has the same state directory by mistake, or lost the folder of its plugins."""
+    old = world.start()
+    other = {**world.config, "include": ["nowhere/*.toml"]}
+    plugin = other["plugins"]["todo"]
+    del other["tokens"]
+    other["plugins"] = {} if empty else {"shop": {**plugin, "hosts": ["shop.test"]}}
+    write(world.folder, other, "other.toml")
+    with pytest.raises(NotReady) as refused:
+        world.run("serve", "--config", "other.toml", "--take-over")
+    assert refused.value.ran.code == 1
+    assert "(todo)" in refused.value.ran.out and "running gateway goes on" in refused.value.ran.out
+    ask(world, old.address("http")[1])
+    made(old)
+
+    # Another file with the same plugins is only worth a warning.
+    write(world.folder, world.config, "next.toml")
+    new = world.run("serve", "--config", "next.toml", "--take-over")
+    assert old.wait() == 0
+    eventually(lambda: "another configuration file" in new.stderr and "plugway.toml" in new.stderr)

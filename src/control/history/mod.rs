@@ -2,6 +2,7 @@
 
 mod roll;
 mod show;
+mod wider;
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};

@@ -2,6 +2,8 @@
 
 mod documents;
 mod guards;
+mod vanishing;
+mod wider;
 
 use std::cell::RefCell;
 use std::collections::HashMap;
