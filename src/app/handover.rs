@@ -15,7 +15,7 @@
 
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, anyhow, bail};
@@ -27,7 +27,7 @@ use tokio::time::timeout;
 
 use super::App;
 use crate::config::ListenerKind;
-use crate::control::{Edges as _, Proven};
+use crate::control::{Edges as _, Guard, Proven, weaker};
 use crate::server::{self, Channel, ListenerId, Passed, UnixName};
 
 /// The socket's name in the state directory.
@@ -50,6 +50,12 @@ pub(super) struct Runs {
     names: Vec<(u64, u64)>,
     /// Plugins that serve.
     plugins: Vec<String>,
+    /// How plugins are guarded; an older one does not say.
+    #[serde(default)]
+    guards: Vec<Guard>,
+    /// Its main file, absolute; none: it has none, or is an older one.
+    #[serde(default)]
+    main: Option<PathBuf>,
 }
 
 /// What comes with a socket.
@@ -160,6 +166,11 @@ impl Predecessor {
     }
 }
 
+/// From the root on; `None`: the working directory is gone.
+fn absolute(path: PathBuf) -> Option<PathBuf> {
+    std::path::absolute(path).ok()
+}
+
 fn unexpected(word: Word) -> anyhow::Error {
     match word {
         Word::Over(reason) => anyhow!("the running gateway goes on: {reason}"),
@@ -255,7 +266,10 @@ async fn hand_over(channel: &mut Channel, pid: u32, steps: &Steps) -> anyhow::Re
 impl App {
     /// Proves the configuration, and has the gateway that runs on its state give what this one
     /// needs. `None`: none runs.
-    pub(super) async fn succeed(&mut self) -> Result<Option<Predecessor>, super::StartError> {
+    pub(super) async fn succeed(
+        &mut self,
+        may_be_weaker: bool,
+    ) -> Result<Option<Predecessor>, super::StartError> {
         let proven = loop {
             if let Some(proven) = self.control.prove_start() {
                 break proven.map_err(super::StartError::Configuration)?;
@@ -273,7 +287,14 @@ impl App {
             );
             return Ok(None);
         };
-        predecessor.is_not_better(&proven)?;
+        predecessor.is_another(&proven)?;
+        predecessor.is_not_better(&proven, may_be_weaker)?;
+        let (old, new) = (&predecessor.runs.main, self.control.main_file());
+        if let Some((old, new)) = old.as_ref().zip(new.and_then(absolute))
+            && *old != new
+        {
+            tracing::warn!(before = %old.display(), now = %new.display(), "the gateway before this one has another configuration file");
+        }
         self.control
             .edges()
             .succeeded
@@ -344,6 +365,8 @@ impl App {
                     pid: std::process::id(),
                     names: names.filter_map(UnixName::identity).collect(),
                     plugins: self.control.served(),
+                    guards: self.control.guards().to_vec(),
+                    main: self.control.main_file().and_then(absolute),
                 };
                 let _ = answer.send((self.control.edges().passed(), runs));
             }
@@ -381,9 +404,24 @@ impl App {
 }
 
 impl Predecessor {
+    /// Where nothing of what serves now would go on, it is the configuration of another gateway, or
+    /// one that lost its files.
+    fn is_another(&self, proven: &Proven) -> anyhow::Result<()> {
+        let served = &self.runs.plugins;
+        if served.is_empty() || served.iter().any(|name| proven.plugins.contains(name)) {
+            return Ok(());
+        }
+        let (old, new) = (served.join(", "), proven.plugins.join(", "));
+        let new = if new.is_empty() { "none" } else { &new };
+        bail!(
+            "the running gateway goes on: of its plugins ({old}) this configuration has none (it has: {new}). If that is meant, end the running gateway first, or have it reload that configuration"
+        );
+    }
+
     /// A plugin that serves now and would not, since its document or its file can not be had, is a
-    /// reason not to. One that the configuration no longer has is none.
-    fn is_not_better(&self, proven: &Proven) -> anyhow::Result<()> {
+    /// reason not to. One that the configuration no longer has is none. Neither is it taken over from
+    /// by less guard that nobody asked for.
+    fn is_not_better(&self, proven: &Proven, may_be_weaker: bool) -> anyhow::Result<()> {
         let mut worse = proven.unavailable.iter();
         if let Some((name, reason)) = worse.find(|(name, _)| self.runs.plugins.contains(name)) {
             bail!(
@@ -397,6 +435,15 @@ impl Predecessor {
             bail!(
                 "the running gateway serves plugin {name} and goes on: here it would be missing, and {} is refused (`plugway check` says why)",
                 file.display()
+            );
+        }
+        let less = weaker(&self.runs.guards, &proven.guards);
+        if let Some(less) = less.first().filter(|_| !may_be_weaker) {
+            bail!(
+                "the running gateway goes on: plugin {} {} ({}). If that is meant: plugway serve --take-over --weaker",
+                less.plugin,
+                less.what,
+                less.key
             );
         }
         Ok(())

@@ -87,6 +87,8 @@ pub struct Start {
     pub source: Source,
     /// What is done when it is broken.
     pub on_invalid: OnInvalid,
+    /// Also when a plugin is guarded less than in the process before.
+    pub weaker: bool,
     /// Take over from the gateway that runs on the same state directory.
     pub take_over: bool,
 }
@@ -231,6 +233,7 @@ impl App {
         let mut control =
             Control::new(start.source, world, Arc::clone(&shared)).map_err(anyhow::Error::msg)?;
         control.on_invalid(start.on_invalid);
+        control.may_be_weaker(start.weaker);
         // Before `app`: when this start fails, the state is given up before the predecessor knows.
         let mut predecessor = None;
         let mut app = Self {
@@ -249,7 +252,7 @@ impl App {
             watch: Some(watch),
         };
         if start.take_over {
-            predecessor = app.succeed().await?;
+            predecessor = app.succeed(start.weaker).await?;
         }
         app.first().await?;
         app.control.edges().settle();

@@ -139,6 +139,9 @@ pub(super) struct Serve {
     /// and no request is lost. Where none runs, just start.
     #[arg(long)]
     pub(super) take_over: bool,
+    /// Also when a plugin is guarded less than when it last served.
+    #[arg(long)]
+    pub(super) weaker: bool,
     /// Serve one API without a configuration file.
     #[arg(long, value_name = "URL", requires = "require")]
     pub(super) upstream: Option<String>,

@@ -66,6 +66,7 @@ pub(super) fn run(dev: &Dev, output: &mut Output) -> anyhow::Result<Exit> {
         Start {
             source,
             on_invalid: OnInvalid::Alone,
+            weaker: false,
             take_over: false,
             program,
         },

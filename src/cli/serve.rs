@@ -27,6 +27,7 @@ pub(super) fn run(serve: &Serve, output: &mut Output) -> anyhow::Result<Exit> {
     let how = Start {
         source,
         on_invalid,
+        weaker: serve.weaker,
         take_over: serve.take_over,
         program: program::in_front(&serve.program, search),
     };
@@ -100,7 +101,9 @@ fn standing_in(pending: &Value) -> String {
 
 /// The one line that says that it serves, and where.
 fn ready_line(started: &Started) -> String {
-    let mut line = "plugway is ready:".to_owned();
+    let nothing = started.plugins.is_empty();
+    let state = if nothing { "is not ready" } else { "is ready" };
+    let mut line = format!("plugway {state}:");
     let shown = |listener: &&Listening| listener.kind != ListenerKind::Admin;
     for listener in started.listeners.iter().filter(shown) {
         let scheme = if listener.kind == ListenerKind::Https {
@@ -126,7 +129,11 @@ fn ready_line(started: &Started) -> String {
     let _ = writeln!(
         line,
         " · {} · admin unix:{}",
-        plugins.join(", "),
+        if nothing {
+            "there is no plugin, nothing is served".to_owned()
+        } else {
+            plugins.join(", ")
+        },
         started.admin.display()
     );
     line
@@ -135,7 +142,7 @@ fn ready_line(started: &Started) -> String {
 /// The same as an object.
 fn ready(started: &Started) -> Value {
     json!({
-        "ready": started.plugins.iter().all(|plugin| plugin.unavailable.is_none()),
+        "ready": !started.plugins.is_empty() && started.plugins.iter().all(|plugin| plugin.unavailable.is_none()),
         "listeners": started.listeners.iter().map(|listener| json!({
             "kind": listener.kind.name(), "address": listener.address.to_string(),
         })).collect::<Vec<_>>(),

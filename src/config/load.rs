@@ -125,7 +125,7 @@ fn main(name: &Path, root: &Section<'_>, parts: &Parts, reading: &mut Reading<'_
     let server = read::server(root, reading);
     let mut plugins = read::plugins(root, reading);
     let mut tokens = read::tokens(root, reading);
-    let files = included(name, root, reading);
+    let files = included(name, root, parts, reading);
     for part in self::parts(&files, parts, reading) {
         plugins.extend(part.plugins);
         tokens.extend(part.tokens);
@@ -188,10 +188,15 @@ fn parts(files: &[(PathBuf, Text)], parts: &Parts, reading: &mut Reading<'_>) ->
 }
 
 /// The files that `include` names, each once, and where.
-fn included(main: &Path, root: &Section<'_>, reading: &mut Reading<'_>) -> Vec<(PathBuf, Text)> {
+fn included(
+    main: &Path,
+    root: &Section<'_>,
+    parts: &Parts,
+    reading: &mut Reading<'_>,
+) -> Vec<(PathBuf, Text)> {
     let mut files: Vec<(PathBuf, Text)> = Vec::new();
     for text in root.texts("include", reading) {
-        for path in matches(&text, reading) {
+        for path in matches(&text, parts, reading) {
             if plain(&path) == plain(main) {
                 reading
                     .problems
@@ -216,25 +221,44 @@ fn plain(path: &Path) -> &Path {
 }
 
 /// The files of one element of `include`.
-fn matches(text: &Text, reading: &mut Reading<'_>) -> Vec<PathBuf> {
+fn matches(text: &Text, parts: &Parts, reading: &mut Reading<'_>) -> Vec<PathBuf> {
     if !text.value.contains(['*', '?', '[']) {
         return vec![PathBuf::from(&text.value)];
     }
     match reading.inputs.glob(&text.value) {
         Ok(paths) => {
             if paths.is_empty() {
-                reading
-                    .problems
-                    .warn(&text.at, format!("`{}` matches no file", text.shown));
+                none_matches(text, parts, reading);
             }
             paths
         }
         Err(reason) => {
-            let message = format!("`{}` is not a pattern: {}", text.shown, shown(&reason));
+            let message = format!("`{}` {}", text.shown, shown(&reason));
             reading.problems.add(&text.at, message);
             reading.seen.incomplete = true;
             Vec::new()
         }
+    }
+}
+
+/// A pattern matches no file: perhaps not yet, perhaps no more.
+fn none_matches(text: &Text, parts: &Parts, reading: &mut Reading<'_>) {
+    let pattern = &text.shown;
+    let Some(count) = parts.matched.get(&text.value) else {
+        let message = format!("`{pattern}` matches no file");
+        reading.problems.warn(&text.at, message);
+        return;
+    };
+    let s = if *count == 1 { "" } else { "s" };
+    let message = format!("`{pattern}` matches no file any more: {count} file{s} of it served");
+    if parts.may_vanish {
+        reading.problems.warn(&text.at, message);
+    } else {
+        reading
+            .problems
+            .add(&text.at, message)
+            .help("if all of them are to go: plugway reload");
+        reading.seen.incomplete = true;
     }
 }
 

@@ -28,6 +28,7 @@ use std::sync::Arc;
 
 pub use self::declared::NoSecret;
 pub use self::load::{admin_socket, load, load_text, masked, state_directory};
+pub(crate) use self::parts::host_of;
 pub use self::parts::{Part, Parts};
 pub use self::schema::schema;
 pub use self::types::{
@@ -51,7 +52,8 @@ pub trait Inputs {
     }
     /// What is asked for from now on is asked for an included file, or for the main one.
     fn begin(&mut self, _part: Option<&Path>) {}
-    /// The files that match a pattern such as `plugins/*.toml`, sorted.
+    /// The files that match a pattern such as `plugins/*.toml`, sorted. The error says of the pattern
+    /// what is wrong: that it is none, or which folder can not be read.
     fn glob(&mut self, pattern: &str) -> Result<Vec<PathBuf>, String>;
     /// An environment variable.
     fn env(&mut self, name: &str) -> Option<String>;

@@ -31,6 +31,11 @@ pub struct Parts {
     /// Files that were broken when they were last looked at. They are read after all others: what
     /// they want must not stand in the way of anybody else's change.
     pub suspect: BTreeSet<PathBuf>,
+    /// How many files that serve each pattern of `include` matched.
+    pub matched: BTreeMap<String, usize>,
+    /// Whether such a pattern may match none any more: else it is more likely that their folder is
+    /// gone by mistake.
+    pub may_vanish: bool,
 }
 
 impl Config {
@@ -108,7 +113,7 @@ impl Seen {
 }
 
 /// The host of `public_url`.
-fn host_of(plugin: &Plugin) -> Option<String> {
+pub(crate) fn host_of(plugin: &Plugin) -> Option<String> {
     let (_, authority) = plugin.public_url.as_deref()?.split_once("://")?;
     let port = authority.rfind(':').filter(|_| !authority.ends_with(']'));
     Some(authority[..port.unwrap_or(authority.len())].to_owned())

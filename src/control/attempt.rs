@@ -177,7 +177,7 @@ impl<E: Edges> Control<E> {
         aside: &Aside,
     ) -> (Vec<PathBuf>, Result<Candidate, Outcome>) {
         let now = Timestamp::now();
-        let parts = self.parts(aside);
+        let parts = self.parts(aside, manner);
         let (config, mut problems) = match &self.source {
             Source::File(path) => config::load(path, inputs, &parts, now),
             Source::Text { name, text, .. } => config::load_text(name, text, inputs, &parts, now),
@@ -192,6 +192,10 @@ impl<E: Edges> Control<E> {
         }
         // Also what was refused is watched: that is where it will be mended.
         self.watched = inputs.watched();
+        if config.as_ref().is_some_and(|one| one.plugins.is_empty()) {
+            let place = Place::named("plugins");
+            problems.warn(&place, "there is no plugin: nothing is served");
+        }
         let (Some(config), false) = (config, problems.has_problems()) else {
             let refused = refused(Stage::Validate, problems, inputs.digest());
             return (included, Err(refused));
@@ -260,8 +264,15 @@ impl<E: Edges> Control<E> {
         let strict = material.strict;
         let snapshot = Arc::new(snapshot);
         if !manner.idle {
+            let weaker = match manner.trigger {
+                Trigger::Command { weaker } => weaker,
+                Trigger::Start => self.weaker,
+                Trigger::File | Trigger::Document => false,
+            };
             self.check_revived(&snapshot.config, &tokens, &mut problems);
-            let weaker = matches!(manner.trigger, Trigger::Command { weaker: true });
+            if !weaker {
+                self.check_not_wider(&snapshot.config, &mut problems);
+            }
             let bases = self.bases(&snapshot.config, inputs);
             let tested = self.self_test(&snapshot, (&bases, strict), weaker, &mut problems);
             if let Tested::Waits(plugins) = tested {

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 
 use super::attempt::Manner;
 use super::documents::Ask;
+use super::guards::Guard;
 use super::{Control, Edges, Inputs, Outcome, Trigger};
 use crate::problems::Problems;
 
@@ -19,6 +20,8 @@ pub struct Proven {
     pub unavailable: Vec<(String, String)>,
     /// Plugins that there are.
     pub plugins: Vec<String>,
+    /// How they are guarded.
+    pub guards: Vec<Guard>,
     /// Included files that are broken: the plugins in them are not there.
     pub broken: Vec<PathBuf>,
 }
@@ -49,6 +52,7 @@ impl<E: Edges> Control<E> {
         let names = candidate.snapshot.plugins.iter();
         Some(Ok(Proven {
             plugins: names.map(|plugin| plugin.name.to_string()).collect(),
+            guards: Guard::of_all(&candidate.snapshot.config),
             broken: aside.into_keys().collect(),
             unavailable: unavailable.collect(),
             state: candidate.snapshot.config.state_directory.clone(),

@@ -308,10 +308,15 @@ pub(super) fn folder_of(pattern: &str) -> PathBuf {
     PathBuf::from(folder)
 }
 
-/// The files that match a pattern, sorted.
+/// The files that match a pattern, sorted. A folder that can not be read is an error: what is in it
+/// is not gone.
 pub(super) fn matching(pattern: &str) -> Result<Vec<PathBuf>, String> {
-    let found = glob::glob(pattern).map_err(|error| error.msg.to_owned())?;
-    let mut paths: Vec<PathBuf> = found.filter_map(Result::ok).collect();
+    let found = glob::glob(pattern).map_err(|error| format!("is not a pattern: {}", error.msg))?;
+    let found: Result<Vec<PathBuf>, _> = found.collect();
+    let mut paths = found.map_err(|error| {
+        let folder = error.path().display();
+        format!("can not be looked up in {folder}: {}", plain(error.error()))
+    })?;
     paths.sort();
     Ok(paths)
 }

@@ -9,6 +9,7 @@ mod documents;
 mod edges;
 mod explain;
 mod gauges;
+mod guards;
 mod hand;
 mod history;
 mod inputs;
@@ -42,6 +43,7 @@ use rustls::server::ProducesTickets;
 use serde_json::Value;
 
 pub use edges::{Edges, Fetched, Fetching, Listening, Order, Trial, Tried, Trying};
+pub use guards::{Guard, weaker};
 pub use hand::Proven;
 pub use history::Rolling;
 pub use inputs::Inputs;
@@ -133,6 +135,8 @@ pub struct Control<E: Edges> {
     on_invalid: OnInvalid,
     /// What lay on disk when somebody said that it may be weaker, while that waits.
     weaker_on: Option<inputs::OnDisk>,
+    /// This start may let in more than an earlier process did.
+    weaker: bool,
     /// What served when an earlier process ran.
     before: Option<state::Generation>,
     recalled: bool,
@@ -189,6 +193,7 @@ impl<E: Edges> Control<E> {
             unkept: false,
             on_invalid: OnInvalid::default(),
             weaker_on: None,
+            weaker: false,
             before: None,
             recalled: false,
             rehearsal: false,
@@ -211,13 +216,18 @@ impl<E: Edges> Control<E> {
         self.on_invalid = on_invalid;
     }
 
+    /// Whether at the start plugins may be guarded less than in the process before.
+    pub fn may_be_weaker(&mut self, weaker: bool) {
+        self.weaker = weaker;
+    }
+
     /// The number of the generation that serves; 0 before the first.
     pub fn generation(&self) -> u64 {
         self.generation
     }
 
-    /// The file that names all others.
-    fn main_file(&self) -> Option<PathBuf> {
+    /// The file that names all others; `None`: there is none.
+    pub fn main_file(&self) -> Option<PathBuf> {
         match &self.source {
             Source::File(path) => Some(path.clone()),
             Source::Text { .. } => None,
@@ -429,16 +439,13 @@ impl<E: Edges> Control<E> {
         }
     }
 
-    /// Whether every plugin can serve.
+    /// Whether there is a plugin, and every one can serve.
     pub fn ready(&self) -> bool {
         let known = self.knows_tokens() && !self.shared.starting.load(Ordering::Relaxed);
         self.published.as_ref().is_some_and(|published| {
-            known
-                && published
-                    .current()
-                    .plugins
-                    .iter()
-                    .all(|plugin| plugin.unavailable.is_none())
+            let plugins = &published.current().plugins;
+            let serves = plugins.iter().all(|plugin| plugin.unavailable.is_none());
+            known && serves && !plugins.is_empty()
         })
     }
 

@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 
-use super::{Control, Edges, Inputs, Refused, Stage};
+use super::attempt::Manner;
+use super::{Control, Edges, Inputs, Refused, Stage, Trigger};
 use crate::config::{Config, Parts};
 use crate::problems::{Place, Problems, Severity};
 use crate::tokens::Fingerprint;
@@ -42,13 +43,16 @@ pub(super) type Aside = BTreeMap<PathBuf, Held>;
 
 impl<E: Edges> Control<E> {
     /// What stands in for files that are broken, and what is known of the others.
-    pub(super) fn parts(&self, aside: &Aside) -> Parts {
+    pub(super) fn parts(&self, aside: &Aside, manner: Manner) -> Parts {
         let known = self.facts.iter();
         let mut parts = Parts {
             known: known
                 .map(|(path, facts)| (path.clone(), facts.text))
                 .collect(),
             suspect: self.held.keys().cloned().collect(),
+            matched: self.matched(),
+            // Who asks for it means it; a comparison shows it.
+            may_vanish: manner.idle || matches!(manner.trigger, Trigger::Command { .. }),
             ..Parts::default()
         };
         // At a start: what served when an earlier process ran.
@@ -71,6 +75,13 @@ impl<E: Edges> Control<E> {
             }
         }
         parts
+    }
+
+    /// How many files that serve each pattern of `include` matched.
+    fn matched(&self) -> BTreeMap<String, usize> {
+        let running = self.record.iter().flat_map(|record| &record.globs);
+        let count = running.map(|(pattern, paths)| (pattern.clone(), paths.len()));
+        count.filter(|(_, count)| *count > 0).collect()
     }
 
     /// The included files that a refusal is about, each with its share of it. `None`: it is about

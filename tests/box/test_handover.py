@@ -11,7 +11,7 @@ import time
 
 import pytest
 
-from clients import TIMEOUT
+from clients import TIMEOUT, refusal
 from conftest import World
 from materials import token
 from plugway import NotReady, eventually, run, write
@@ -478,3 +478,54 @@ def test_a_command_line_without_a_gateway(world: World):
     assert gateway.wait() == 0
     assert not (world.folder / "state/handover.sock").exists()
     assert run("status", "--config", "plugway.toml", cwd=world.folder).code == 1
+
+
+def test_less_guard_does_not_take_over_by_itself(world: World):
+    """Nor does it start: what a reload refuses they refuse, until somebody says that it is meant."""
+    old = world.start({"plugins": {"todo": {"hosts": ["todo.test"]}}})
+    plugin = world.config["plugins"].pop("todo")
+    plugin["auth"] = {"require": "none"}
+    world.config["plugins"] = {"todo": plugin}
+    write(world.folder, world.config, "next.toml")
+    with pytest.raises(NotReady) as refused:
+        world.run("serve", "--config", "next.toml", "--take-over")
+    assert refused.value.ran.code == 1
+    assert "plugin todo would let in" in refused.value.ran.out and "--take-over --weaker" in refused.value.ran.out
+    client = world.session(tls=False, host="todo.test")
+    refusal(client.get("/todos"), 401, "missing_token")
+    made(old)
+    old.stop()
+    with pytest.raises(NotReady) as refused:
+        world.run("serve", "--config", "next.toml")
+    assert refused.value.ran.code == 4 and "plugway serve --weaker" in refused.value.ran.out
+
+    old = world.run("serve", "--config", "plugway.toml")
+    world.run("serve", "--config", "next.toml", "--take-over", "--weaker")
+    assert old.wait() == 0
+    assert world.session(tls=False, host="todo.test").get("/todos").status_code == 200
+    # From then on it is what served.
+    world.gateway.stop()
+    world.run("serve", "--config", "next.toml")
+
+
+@pytest.mark.parametrize("empty", [True, False], ids=["empty", "foreign"])
+def test_a_foreign_configuration_does_not_take_over(world: World, empty: bool):
+    """It has the same state directory by mistake, or lost the folder of its plugins."""
+    old = world.start()
+    other = {**world.config, "include": ["nowhere/*.toml"]}
+    plugin = other["plugins"]["todo"]
+    del other["tokens"]
+    other["plugins"] = {} if empty else {"shop": {**plugin, "hosts": ["shop.test"]}}
+    write(world.folder, other, "other.toml")
+    with pytest.raises(NotReady) as refused:
+        world.run("serve", "--config", "other.toml", "--take-over")
+    assert refused.value.ran.code == 1
+    assert "(todo)" in refused.value.ran.out and "running gateway goes on" in refused.value.ran.out
+    ask(world, old.address("http")[1])
+    made(old)
+
+    # Another file with the same plugins is only worth a warning.
+    write(world.folder, world.config, "next.toml")
+    new = world.run("serve", "--config", "next.toml", "--take-over")
+    assert old.wait() == 0
+    eventually(lambda: "another configuration file" in new.stderr and "plugway.toml" in new.stderr)

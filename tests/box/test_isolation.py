@@ -10,7 +10,7 @@ import tomli_w
 
 from clients import refusal
 from materials import DOCUMENT, document, merge, sha256
-from plugway import PATIENCE, NotReady, eventually, replace
+from plugway import PATIENCE, NotReady, eventually, replace, run, write
 from upstreams import Reply
 
 MANIFEST = "/.well-known/ai-plugin.json"
@@ -46,8 +46,6 @@ class Ten:
     def start(self, **more: object):
         base = self.world.base({"include": ["plugins/*.toml"]})
         del base["plugins"], base["tokens"]
-        from plugway import write
-
         write(self.world.folder, base)
         arguments = [f"--{key.replace('_', '-')}={value}" for key, value in more.items()]
         return self.world.run("serve", "--config", "plugway.toml", *arguments)
@@ -56,7 +54,7 @@ class Ten:
         return self.world.session(tls=False, host=f"{name}.test", token=self.secret(name))
 
     def description(self, name: str) -> str:
-        return self.client(name).get(MANIFEST).json()["description_for_human"]
+        return self.client(name).get(MANIFEST).json().get("description_for_human")
 
     def serves(self, name: str) -> None:
         assert self.client(name).get("/todos").status_code == 200, name
@@ -190,6 +188,54 @@ def test_less_guard_in_one_file_holds_back_that_file(world, ten):
     refusal(world.session(tls=False, host="p0.test").get("/todos"), 401, "missing_token")
     assert world.gateway.reload("--weaker").code == 0
     assert world.session(tls=False, host="p0.test").get("/todos").status_code == 200
+
+
+def test_less_guard_in_one_file_holds_it_back_over_restarts(world, ten):
+    """Nothing of it serves, at every start, until somebody says that it is meant."""
+    ten.start().stop()
+    ten.write("p0", {"plugins": {"p0": {"auth": {"require": "none"}}}})
+    for _ in range(2):
+        gateway = ten.start()
+        assert "--weaker" in held(gateway)["p0.toml"]["text"]
+        ten.serves("p1")
+        refusal(world.session(tls=False, host="p0.test").get("/todos"), 421, "unknown_host")
+        gateway.stop()
+    world.run("serve", "--config", "plugway.toml", "--weaker")
+    assert world.session(tls=False, host="p0.test").get("/todos").status_code == 200
+
+
+def test_a_folder_that_vanished_takes_nobody_away(world, ten):
+    """Unmounted, say, or a link that leads nowhere; and it comes back."""
+    ten.start()
+    (world.folder / "plugins").rename(world.folder / "gone")
+    refused = world.gateway.await_refusal()
+    assert "plugins/*.toml" in refused["text"] and "10 files" in refused["text"] and "plugway reload" in refused["text"]
+    ten.serves("p3")
+    (world.folder / "gone").rename(world.folder / "plugins")
+    eventually(lambda: world.gateway.command("status").code == 0)
+    # It is meant.
+    (world.folder / "plugins").rename(world.folder / "gone")
+    world.gateway.await_refusal()
+    reload = world.gateway.reload()
+    assert reload.code == 0 and "10 files" in reload.out
+    assert world.gateway.command("health").code == 1, "nothing is served"
+    (world.folder / "gone").rename(world.folder / "plugins")
+    eventually(lambda: world.gateway.command("health").code == 0)
+    ten.serves("p3")
+
+
+def test_a_start_without_a_plugin_is_not_ready(world):
+    base = world.base({"include": ["plugins/*.toml"]})
+    del base["plugins"], base["tokens"]
+    write(world.folder, base)
+    checked = run("check", "--config", "plugway.toml", cwd=world.folder)
+    assert checked.code == 0 and "nothing is served" in checked.err
+    gateway = world.run("serve", "--config", "plugway.toml")
+    assert gateway.ready["ready"] is False
+    assert gateway.command("health").code == 1
+    ten = Ten(world, 1)
+    eventually(lambda: gateway.command("health").code == 0)
+    ten.serves("p0")
 
 
 def test_a_file_that_loses_an_operation_that_a_token_is_for(world, ten):

@@ -108,11 +108,15 @@ def test_git_pull(world):
     git("pull", "-q", cwd=world.folder / "conf")
     shown(client, "Pulled.")
     eventually(lambda: shop.get("/todos").status_code == 200)
+    never_refused(world)
 
+    # The one file of a pattern goes: that has to be said, and so nothing of it is taken before.
     git("reset", "-q", "--hard", "HEAD~1", cwd=world.folder / "conf")
+    assert "plugins/*.toml` matches no file any more" in world.gateway.await_refusal()["text"]
+    assert shop.get("/todos").status_code == 200
+    assert world.gateway.reload().code == 0
     shown(client, SAID)
     eventually(lambda: shop.get("/todos").status_code == 421)
-    never_refused(world)
 
 
 def test_the_links_of_kubernetes(world):

@@ -2,6 +2,7 @@
 
 mod roll;
 mod show;
+mod wider;
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
@@ -128,6 +129,7 @@ impl<E: Edges> Control<E> {
             plugins: plugins
                 .map(|plugin| (plugin.name.to_string(), plugin.operations.len()))
                 .collect(),
+            guards: self.guards_of(&snapshot.config, aside),
             held: aside.keys().cloned().collect(),
         };
         self.record = Some(Arc::new(generation.clone()));

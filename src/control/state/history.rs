@@ -17,6 +17,7 @@ use super::StoreError;
 use super::audit;
 use super::db::{Db, META, Outcome};
 use super::desk::{Desk, Scene};
+use crate::control::guards::Guard;
 use crate::tokens::Fingerprint;
 
 /// Generations by number.
@@ -65,6 +66,9 @@ pub(in crate::control) struct Generation {
     pub(in crate::control) documents: Vec<KeptDocument>,
     /// The plugins, with their number of operations.
     pub(in crate::control) plugins: BTreeMap<String, usize>,
+    /// How they are guarded.
+    #[serde(default)]
+    pub(in crate::control) guards: Vec<Guard>,
     /// Included files that were broken.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(in crate::control) held: Vec<PathBuf>,
@@ -380,6 +384,7 @@ mod tests {
             globs: BTreeMap::new(),
             documents: Vec::new(),
             plugins: BTreeMap::new(),
+            guards: Vec::new(),
             held: Vec::new(),
         };
         (generation, contents)

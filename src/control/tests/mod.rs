@@ -1,6 +1,9 @@
 //! The life of a configuration, with edges that only take notes.
 
 mod documents;
+mod guards;
+mod vanishing;
+mod wider;
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -155,6 +158,24 @@ impl Scene {
             shared,
             control,
         }
+    }
+
+    /// Another process on the same files and the same state.
+    fn restart(&mut self) {
+        let now = jiff::Timestamp::now();
+        self.control.save(now);
+        self.control.close_state(now);
+        (self.shared, _) = Shared::new(16, Instant::now());
+        let source = Source::File(self.path("p.toml"));
+        let (edges, shared) = (self.edges.clone(), Arc::clone(&self.shared));
+        self.control = Control::new(source, edges, shared).unwrap();
+    }
+
+    /// The names of the plugins that there are.
+    fn plugins(&self) -> Vec<String> {
+        let running = self.control.published().unwrap().current();
+        let plugins = running.plugins.iter();
+        plugins.map(|plugin| plugin.name.to_string()).collect()
     }
 
     fn path(&self, name: &str) -> PathBuf {

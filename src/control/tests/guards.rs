@@ -1,0 +1,116 @@
+//! What a reload refuses a start refuses: less guard than an earlier process had.
+
+use super::*;
+
+const FILE: &str = "\"file:FOLDER/openapi.json\"";
+
+/// A plugin of a file of its own, without operations that matter.
+pub(super) fn part(scene: &Scene, name: &str, require: &str) -> String {
+    let document = scene.path("openapi.json");
+    format!(
+        "[plugins.{name}]\nhosts = [\"{name}.example\"]\nupstream.url = \"http://127.0.0.1:9\"\n\
+         openapi.source = \"file:{}\"\nauth.require = \"{require}\"\n",
+        document.display()
+    )
+}
+
+/// With `include`, which stands above all tables.
+pub(super) fn including(scene: &Scene, pattern: &str) {
+    scene.configure(FILE, "service", "");
+    let text = fs::read_to_string(scene.path("p.toml")).unwrap();
+    let pattern = scene.path(pattern);
+    let text = format!("include = [\"{}\"]\n{text}", pattern.display());
+    scene.write("p.toml", &text);
+}
+
+#[tokio::test]
+async fn a_start_with_less_guard_is_refused() {
+    let mut scene = Scene::new("");
+    published(&scene.attempt(Trigger::Start).await);
+    scene.restart();
+    scene.configure(FILE, "any", "");
+    let outcome = scene.attempt(Trigger::Start).await;
+    refused(&outcome, Stage::SelfTest, "plugway serve --weaker");
+    scene.control.may_be_weaker(true);
+    published(&scene.attempt(Trigger::Start).await);
+    // Said once: it is what served last.
+    scene.restart();
+    published(&scene.attempt(Trigger::Start).await);
+    scene.restart();
+    scene.configure(FILE, "user", "");
+    let text = fs::read_to_string(scene.path("p.toml")).unwrap();
+    scene.write(
+        "p.toml",
+        &text.replace(
+            "auth.require",
+            "openapi.unpublished = \"forward\"\nauth.require",
+        ),
+    );
+    let outcome = scene.attempt(Trigger::Start).await;
+    refused(&outcome, Stage::SelfTest, "plugway serve --weaker");
+}
+
+#[tokio::test]
+async fn another_name_does_not_get_around_it() {
+    let mut scene = Scene::new("");
+    published(&scene.attempt(Trigger::Start).await);
+    let renamed = |scene: &Scene, hosts: &str| {
+        scene.configure(FILE, "none", "");
+        let text = fs::read_to_string(scene.path("p.toml")).unwrap();
+        let text = text.replace("[plugins.p]", "[plugins.q]");
+        scene.write("p.toml", &text.replace("hosts = [\"p.example\"]", hosts));
+    };
+    renamed(&scene, "public_url = \"https://p.example\"");
+    let outcome = scene.attempt(Trigger::File).await;
+    refused(&outcome, Stage::SelfTest, "plugway reload --weaker");
+    scene.restart();
+    let outcome = scene.attempt(Trigger::Start).await;
+    refused(&outcome, Stage::SelfTest, "plugway serve --weaker");
+    // What leads to another host is another plugin.
+    renamed(&scene, "hosts = [\"q.example\"]");
+    published(&scene.attempt(Trigger::Start).await);
+    // Without hosts it is every host.
+    scene.restart();
+    renamed(&scene, "");
+    published(&scene.attempt(Trigger::Start).await);
+}
+
+#[tokio::test]
+async fn of_those_without_hosts_each_stands_for_the_other() {
+    let mut scene = Scene::new("");
+    let anywhere = |scene: &Scene, name: &str, require: &str| {
+        scene.configure(FILE, require, "");
+        let text = fs::read_to_string(scene.path("p.toml")).unwrap();
+        let text = text.replace("hosts = [\"p.example\"]", "");
+        scene.write("p.toml", &text.replace("[plugins.p]", name));
+    };
+    anywhere(&scene, "[plugins.p]", "service");
+    published(&scene.attempt(Trigger::Start).await);
+    scene.restart();
+    anywhere(&scene, "[plugins.q]", "upstream");
+    let outcome = scene.attempt(Trigger::Start).await;
+    refused(&outcome, Stage::SelfTest, "plugway serve --weaker");
+}
+
+#[tokio::test]
+async fn an_included_file_with_less_guard_is_held_at_every_start() {
+    let mut scene = Scene::new("");
+    fs::create_dir(scene.path("more")).unwrap();
+    including(&scene, "more/*.toml");
+    scene.write("more/q.toml", &part(&scene, "q", "service"));
+    published(&scene.attempt(Trigger::Start).await);
+    assert_eq!(scene.plugins(), ["p", "q"]);
+    scene.write("more/q.toml", &part(&scene, "q", "none"));
+    // Not at the next one either, which knows the first only through this one.
+    for _ in 0..2 {
+        scene.restart();
+        published(&scene.attempt(Trigger::Start).await);
+        assert_eq!(scene.plugins(), ["p"]);
+    }
+    scene.write("more/q.toml", &format!("{}\n", part(&scene, "q", "none")));
+    scene.attempt(Trigger::File).await;
+    assert_eq!(scene.plugins(), ["p"]);
+    scene.write("more/q.toml", &part(&scene, "q", "user"));
+    published(&scene.attempt(Trigger::File).await);
+    assert_eq!(scene.plugins(), ["p", "q"]);
+}
