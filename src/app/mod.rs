@@ -232,8 +232,7 @@ impl App {
         }
         let mut control =
             Control::new(start.source, world, Arc::clone(&shared)).map_err(anyhow::Error::msg)?;
-        control.on_invalid(start.on_invalid);
-        control.may_be_weaker(start.weaker);
+        control.starts(start.on_invalid, start.weaker);
         // Before `app`: when this start fails, the state is given up before the predecessor knows.
         let mut predecessor = None;
         let mut app = Self {

@@ -55,7 +55,7 @@ fn say(result: &str, outcome: &Value, output: &mut Output) -> anyhow::Result<()>
             "nothing changed; generation {generation} serves, what generation {to} was: files on disk count again when they change (or `plugway rollback GENERATION`)\n"
         ))?,
         ("unchanged", None) => output.text(&format!(
-            "nothing changed; generation {generation} serves\n"
+            "generation {generation} serves what is on disk already\n"
         ))?,
         _ => {
             output.remark(outcome["text"].as_str().unwrap_or_default().trim_end());

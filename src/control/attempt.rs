@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 
 use super::documents::Ask;
+use super::material;
 use super::parts::{Aside, Facts};
 use super::selftest::Tested;
 use super::{
@@ -183,6 +184,9 @@ impl<E: Edges> Control<E> {
             Source::Text { name, text, .. } => config::load_text(name, text, inputs, &parts, now),
         };
         let included = inputs.included();
+        if self.roots.is_empty() && config.as_ref().is_some_and(material::wants_roots) {
+            self.roots = Arc::new(super::system_roots());
+        }
         let awaited = config
             .as_ref()
             .is_some_and(|config| self.settle_remote(config, inputs));

@@ -9,7 +9,7 @@ use super::attempt::hex;
 use super::documents::Standins;
 use super::parts::{Aside, Facts};
 use super::{Control, Edges, Inputs, Source};
-use crate::config::{self, Config};
+use crate::config::{self, Config, OpenApiSource, Scheme};
 use crate::problems::Problems;
 use crate::snapshot::{Apis, Material, Strict};
 use crate::tokens::Fingerprint;
@@ -138,4 +138,20 @@ impl<E: Edges> Control<E> {
             hiding: self.hiding(),
         }
     }
+}
+
+/// Whether something is asked over TLS, whose certificates the roots of the operating system vouch
+/// for. Documents may refer to anywhere that is allowed.
+pub(super) fn wants_roots(config: &Config) -> bool {
+    let https = |url: &str| url.starts_with("https:");
+    let plugin = |plugin: &config::Plugin| {
+        let source = match &plugin.openapi.source {
+            OpenApiSource::Url(url) => https(url),
+            OpenApiSource::File(_) | OpenApiSource::Upstream(_) => false,
+        };
+        source
+            || plugin.upstream.scheme == Scheme::Https
+            || !plugin.openapi.reference_hosts.is_empty()
+    };
+    config.plugins.iter().any(plugin) || config.token_urls.iter().any(|entry| https(&entry.url))
 }

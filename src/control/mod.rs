@@ -211,13 +211,10 @@ impl<E: Edges> Control<E> {
         })
     }
 
-    /// What is done at a start whose files are broken.
-    pub fn on_invalid(&mut self, on_invalid: OnInvalid) {
+    /// What is done at a start whose files are broken, and whether it may let in more than what served
+    /// before.
+    pub fn starts(&mut self, on_invalid: OnInvalid, weaker: bool) {
         self.on_invalid = on_invalid;
-    }
-
-    /// Whether at the start plugins may be guarded less than in the process before.
-    pub fn may_be_weaker(&mut self, weaker: bool) {
         self.weaker = weaker;
     }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import select
 import stat
 from collections.abc import Iterator
@@ -327,13 +328,36 @@ def test_the_admin_of_a_plugin(world: World, tcp):
 
 
 @pytest.mark.parametrize("address", ["0.0.0.0:0", "192.0.2.1:9091", "[::]:0"])
-def test_only_loopback_addresses(world: World, address: str):
+def test_a_public_address_wants_certificates(world: World, address: str):
+    """An admin token does not cross a network in the clear."""
     with pytest.raises(NotReady) as caught:
-        world.start({"listen": {"admin": address}})
+        world.start({"listen": {"admin": address, "https": None, "http": "127.0.0.1:0"}, "tls": None})
     ran = caught.value.ran
-    assert ran.code == 4 and "is not a loopback address" in ran.out + ran.err
-    checked = plugway.run("check", *CONFIG, cwd=world.folder)
-    assert checked.code == 4 and "is not a loopback address" in checked.out + checked.err
+    assert ran.code == 4 and "certificate" in ran.out + ran.err
+
+
+def test_a_public_address_speaks_tls(world: World):
+    """With the certificates of the data path; to holders of an admin token."""
+    world.start({"listen": {"admin": "0.0.0.0:0"}})
+    desk = Desk(world, True)
+    made = desk.create("ops", public=("--level", "admin", "--plugin", "*"))
+    _, port = world.gateway.address("admin")
+    ca = world.certificates.write_ca(world.folder / "ca.pem")
+    env = {"PLUGWAY_ADMIN_TOKEN": made.secret}
+    run = lambda *more, env=env, to=f"https://localhost:{port}": plugway.run(*more, "--admin", to, cwd=world.folder, env=env)
+    assert run("status", "--admin-ca", str(ca)).code == 0
+    assert run("token", "list", "--json", env=env | {"PLUGWAY_ADMIN_CA": str(ca)}).code == 0
+    refused(run("status"), 1, "certificate")
+    refused(run("status", "--admin-ca", str(ca), env={"PLUGWAY_ADMIN_TOKEN": token("admin")}), 1, "401")
+    refused(run("status", "--admin-ca", str(world.folder / "none.pem")), 1, "none.pem")
+    refused(run("status", to=f"192.0.2.1:{port}"), 1, "write https://")
+    # Not in the clear, and nobody who says nothing keeps others out.
+    with socket.create_connection(("127.0.0.1", port), 10), socket.create_connection(("127.0.0.1", port), 10) as clear:
+        clear.sendall(b"GET /status HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer " + made.secret.encode() + b"\r\n\r\n")
+        clear.settimeout(10)
+        assert b"HTTP/1.1" not in clear.recv(1000)
+        assert run("status", "--admin-ca", str(ca)).code == 0
+    assert run("reload", "--admin-ca", str(ca)).code == 0
 
 
 def test_the_address_can_be_changed(world: World, tcp):

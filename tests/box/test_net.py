@@ -19,7 +19,7 @@ from netlab import APP, CLIENT, EDGE, FLYCAST, GATE4, GATE6, PEER, Edge, Flow, L
 from plugway import eventually
 from upstreams import Reply, Upstream
 
-pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="network namespaces are for root")
+assert os.geteuid() == 0, "network namespaces are for root"
 
 ENV = {"FLY_APP_NAME": "todo", "FLY_REGION": "fra", "FLY_MACHINE_ID": "148e21", "FLY_PROCESS_GROUP": "app", "PORT": "8080"}
 LISTEN = {"http": ["0.0.0.0:${env:PORT}", "[::]:${env:PORT}"], "https": ["0.0.0.0:8443"], "metrics": "0.0.0.0:9091"}

@@ -174,6 +174,16 @@ impl<E: Edges> Control<E> {
             .map(|file| file.sha256)
             .chain(parts.copied())
             .collect();
+        if let Source::File(path) = &self.source
+            && !generation.texts.contains(path)
+        {
+            let message = format!(
+                "generation {} was not made of {}: it came from a command line or from another file",
+                generation.number,
+                path.display()
+            );
+            return Err(Fault::Conflict(message));
+        }
         let contents = self.with_desk(|desk, _| desk.contents(wanted.into_iter(), now))??;
         let (instead, pins) = standing_in(generation, &contents).map_err(|missing| {
             let paths: Vec<String> = missing

@@ -1,6 +1,7 @@
 //! What a reload refuses a start refuses: less guard than an earlier process had.
 
 use super::*;
+use crate::control::OnInvalid;
 
 const FILE: &str = "\"file:FOLDER/openapi.json\"";
 
@@ -31,7 +32,7 @@ async fn a_start_with_less_guard_is_refused() {
     scene.configure(FILE, "any", "");
     let outcome = scene.attempt(Trigger::Start).await;
     refused(&outcome, Stage::SelfTest, "plugway serve --weaker");
-    scene.control.may_be_weaker(true);
+    scene.control.starts(OnInvalid::Alone, true);
     published(&scene.attempt(Trigger::Start).await);
     // Said once: it is what served last.
     scene.restart();
