@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import socket
 import select
 import stat
 from collections.abc import Iterator
@@ -352,7 +351,7 @@ def test_a_public_address_speaks_tls(world: World):
     refused(run("status", "--admin-ca", str(world.folder / "none.pem")), 1, "none.pem")
     refused(run("status", to=f"192.0.2.1:{port}"), 1, "write https://")
     # Not in the clear, and nobody who says nothing keeps others out.
-    with socket.create_connection(("127.0.0.1", port), 10), socket.create_connection(("127.0.0.1", port), 10) as clear:
+    with create_connection(("127.0.0.1", port), 10), create_connection(("127.0.0.1", port), 10) as clear:
         clear.sendall(b"GET /status HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer " + made.secret.encode() + b"\r\n\r\n")
         clear.settimeout(10)
         assert b"HTTP/1.1" not in clear.recv(1000)

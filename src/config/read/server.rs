@@ -257,8 +257,9 @@ fn certificates(
     let section = root.table("tls", reading);
     let further = section.tables("certificates", reading);
     let public = |address: &SocketAddr| !address.ip().is_loopback();
-    let admin = listen.admin_addresses.iter().any(public);
-    let admin = root.table_written_key("listen", "admin").filter(|_| admin);
+    let public_admin = listen.admin_addresses.iter().any(public);
+    let admin = root.table_written_key("listen", "admin");
+    let admin = admin.filter(|_| public_admin);
     let https = root.table_written_key("listen", "https").or(admin);
     if https.is_none() {
         if section.is_written() {
@@ -285,7 +286,8 @@ fn certificates(
     let none = ["certificate", "key", "certificates"]
         .iter()
         .all(|key| section.written(key).is_none());
-    if let (Some(at), true, false) = (https, none, listen.https.is_empty()) {
+    let speaks = !listen.https.is_empty() || public_admin;
+    if let (Some(at), true, true) = (https, none, speaks) {
         reading
             .problems
             .add(&at, "there is no certificate for the TLS listener")

@@ -169,7 +169,8 @@ impl Assembly<'_> {
                     open.extend(map.values());
                 }
                 Value::Array(list) if seen.insert(std::ptr::from_ref(value)) => open.extend(list),
-                Value::String(text) => {
+                // Also a text that leads to itself is looked at once.
+                Value::String(text) if seen.insert(std::ptr::from_ref(value)) => {
                     let target = segments(text).and_then(|path| keep.mark(&self.files, &path));
                     open.extend(target);
                 }

@@ -122,6 +122,23 @@ fn files_that_refer_in_a_circle_end() {
 }
 
 #[test]
+fn a_reference_to_its_own_text_ends() {
+    for target in ["b.yaml#/x/$ref", "b.yaml#/y", "b.yaml#/z/0"] {
+        let (bundled, _) = bundle_all(&[
+            (
+                "a.yaml",
+                with_schema(json!({ "allOf": [{ "$ref": target }] })),
+            ),
+            (
+                "b.yaml",
+                json!({ "x": { "$ref": "b.yaml#/x/$ref" }, "y": "b.yaml#/y", "z": [{ "$ref": "b.yaml#/z/0/$ref" }] }),
+            ),
+        ]);
+        assert!(bundled.value.is_object(), "{target}");
+    }
+}
+
+#[test]
 fn there_are_not_too_many_files() {
     let references: Vec<Value> = (0..600)
         .map(|n| json!({ "$ref": format!("{n}.yaml") }))
