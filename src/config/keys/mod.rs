@@ -7,6 +7,7 @@ mod openapi;
 mod plugin;
 mod root;
 mod test;
+mod token_files;
 
 use std::time::Duration;
 

@@ -43,7 +43,10 @@ pub(in crate::config) static ROOT: Table = Table {
         ),
         key(
             "token_files",
-            Kind::List(&Kind::Either(&TOKEN_FILE, &Kind::Table(&TOKEN_URL))),
+            Kind::List(&Kind::Either(
+                &TOKEN_FILE,
+                &Kind::Table(&super::token_files::TOKEN_URL),
+            )),
             Absent::List(&[]),
             "watched files with one token a line, as `token export` writes them; or URLs that are asked for them",
         ),
@@ -472,36 +475,6 @@ static LIMITS: Table = Table {
             },
             Absent::Number(0),
             "characters of an answer; beyond it the answer is to ask for less; 0: no bound (v1 plugins and Actions take 100000)",
-        ),
-    ],
-    later: &[],
-};
-
-/// An entry of `token_files` that is a URL.
-static TOKEN_URL: Table = Table {
-    path: "token_files",
-    doc: "Where tokens are asked for, one a line, as `token export` writes them.",
-    keys: &[
-        key(
-            "url",
-            Kind::Text("an http or https URL"),
-            Absent::Required,
-            "where they are",
-        ),
-        key(
-            "every",
-            Kind::Duration {
-                min: ms(1000),
-                max: DAY,
-            },
-            Absent::Text("15s"),
-            "how often it is asked, by ETag where there is one",
-        ),
-        key(
-            "bearer",
-            Kind::Secret,
-            Absent::Unset,
-            "a token that it is asked with",
         ),
     ],
     later: &[],

@@ -1,9 +1,10 @@
 //! Token files at URLs: asked for on an interval, by `ETag` where there is one. The last good copy is
 //! kept, in memory and in the state directory, whatever becomes of the server.
 
+mod copies;
+
 use std::collections::{BTreeMap, HashMap};
-use std::fs::{self, File};
-use std::os::unix::fs::PermissionsExt;
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -21,13 +22,12 @@ use crate::config::{Config, Limits, TokenUrl};
 use crate::problems::{Place, Problems};
 use crate::snapshot;
 use crate::tokens::Fingerprint;
+use copies::{path, store, stored};
 
 /// Bytes of a token file from a URL.
 const LARGEST: usize = 64 << 20;
 /// How long it may take to come.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// In the state directory: the last good copies.
-const FOLDER: &str = "token-files";
 
 /// See the module.
 #[derive(Default)]
@@ -325,39 +325,6 @@ impl Known {
             let _ = file.set_modified(SystemTime::from(now));
         }
     }
-}
-
-/// Where the last good copy is kept.
-fn path(state: &Path, url: &str) -> PathBuf {
-    let name = Fingerprint::of(url.as_bytes()).to_hex();
-    state.join(FOLDER).join(format!("{name}.jsonl"))
-}
-
-/// The copy of an earlier process.
-fn stored(state: &Path, url: &str) -> Option<Copy> {
-    let path = path(state, url);
-    let at = fs::metadata(&path).and_then(|kept| kept.modified()).ok()?;
-    let bytes = fs::read(&path).ok()?;
-    Some(Copy {
-        digest: Fingerprint::of(&bytes).0,
-        bytes: bytes.into(),
-        etag: None,
-        modified: None,
-        at: Timestamp::try_from(at).ok()?,
-    })
-}
-
-/// Keeps a copy, whole or not at all.
-fn store(state: &Path, url: &str, bytes: &[u8]) -> std::io::Result<()> {
-    let path = path(state, url);
-    if let Some(folder) = path.parent() {
-        fs::create_dir_all(folder)?;
-    }
-    let new = path.with_extension("new");
-    fs::write(&new, bytes)?;
-    fs::set_permissions(&new, fs::Permissions::from_mode(0o600))?;
-    File::open(&new)?.sync_all()?;
-    fs::rename(&new, &path)
 }
 
 impl<E: Edges> Control<E> {
