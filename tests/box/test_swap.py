@@ -200,6 +200,8 @@ def test_an_included_folder(world):
     replace(world.folder / "plugins/shop.toml", shop + f'[tokens.shop]\nlevel = "service"\nplugins = ["shop"]\nscopes = ["*"]\nsha256 = "{sha256("a-foreign-key")}"\n')
     eventually(lambda: client.get("/todos", token="a-foreign-key").status_code == 200)
     (world.folder / "plugins/shop.toml").unlink()
+    # The last file of a pattern: that is said by a command.
+    assert world.gateway.reload().code == 0
     eventually(lambda: client.get("/todos", token="a-foreign-key").status_code == 421)
 
 
