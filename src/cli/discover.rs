@@ -83,7 +83,13 @@ fn check(upstream: &str) -> anyhow::Result<()> {
 
 /// The first of [`PLACES`] that has a document.
 async fn find(upstream: &str) -> Result<&'static str, NotFound> {
-    let roots = std::sync::Arc::new(control::system_roots());
+    // Reading them takes longer than all else that a start does.
+    let roots = if upstream.starts_with("https:") {
+        control::system_roots()
+    } else {
+        rustls::RootCertStore::empty()
+    };
+    let roots = std::sync::Arc::new(roots);
     let limits = Limits {
         upstream_connect: Duration::from_secs(3),
         ..Limits::default()

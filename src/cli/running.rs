@@ -210,18 +210,13 @@ fn describe_faults(status: &Value, text: &mut String) {
 
 /// What is on disk and does not serve yet.
 pub(super) fn waiting(wait: &Value) -> String {
-    let (plugin, what, since) = (
-        word(&wait["plugin"]),
-        word(&wait["for"]),
-        word(&wait["since"]),
+    let what = word(&wait["for"]);
+    let what = wait["plugin"].as_str().map_or_else(
+        || format!("for {what}"),
+        |plugin| format!("for {what} (plugin {plugin})"),
     );
-    if plugin.is_empty() {
-        return format!("the change waits since {since} for {what}");
-    }
-    match wait["file"].as_str() {
-        Some(file) => format!("{file} waits since {since}: plugin {plugin} wants {what}"),
-        None => format!("the change waits since {since}: plugin {plugin} wants {what}"),
-    }
+    let file = wait["file"].as_str().unwrap_or("the change");
+    format!("{file} waits since {}: {what}", word(&wait["since"]))
 }
 
 fn describe_plugin(plugin: &Value, text: &mut String) {

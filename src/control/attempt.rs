@@ -57,7 +57,8 @@ impl<E: Edges> Control<E> {
     pub(super) fn look(&mut self, manner: Manner) -> Looked {
         let mut inputs = self.inputs();
         let (mut found, mut aside) = self.candidate(manner, &mut inputs);
-        if self.rejects_remote(found.as_ref().err()) {
+        // One after the other, as they are named.
+        while self.rejects_remote(found.as_ref().err()) {
             inputs = self.inputs();
             (found, aside) = self.candidate(manner, &mut inputs);
         }
@@ -126,7 +127,10 @@ impl<E: Edges> Control<E> {
     ) -> (Result<Candidate, Outcome>, Aside) {
         self.begin_waits();
         let found = self.rounds(manner, inputs);
-        self.trials.end();
+        // One that waits for documents does not know what will be tested.
+        if !matches!(found.0, Err(Outcome::Waiting)) {
+            self.trials.end();
+        }
         found
     }
 

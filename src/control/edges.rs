@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Request, StatusCode};
+use http::{HeaderMap, HeaderValue, Request, StatusCode, header};
 
 use crate::config::{Limits, ListenerKind, Log};
 use crate::snapshot::{Snapshot, Target};
@@ -123,4 +123,24 @@ pub struct Order {
     pub limit: usize,
     /// How long it may take.
     pub patience: Duration,
+}
+
+/// The head of a request for something that was asked for before: only a newer one is wanted
+/// (RFC 9110 §13.1).
+pub(super) fn newer_than(
+    accept: &'static str,
+    etag: Option<&HeaderValue>,
+    modified: Option<&HeaderValue>,
+) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    headers.insert(header::ACCEPT, HeaderValue::from_static(accept));
+    let agent = HeaderValue::from_static(concat!("plugway/", env!("CARGO_PKG_VERSION")));
+    headers.insert(header::USER_AGENT, agent);
+    if let Some(etag) = etag {
+        headers.insert(header::IF_NONE_MATCH, etag.clone());
+    }
+    if let Some(modified) = modified {
+        headers.insert(header::IF_MODIFIED_SINCE, modified.clone());
+    }
+    headers
 }

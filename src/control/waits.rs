@@ -27,7 +27,8 @@ pub(super) struct Waits {
 /// A plugin that waits.
 #[derive(Debug, Clone)]
 struct Wait {
-    plugin: String,
+    /// `None`: what waits is no plugin's.
+    plugin: Option<String>,
     /// The included file that it is in; `None`: the main file, and all that changed waits with it.
     part: Option<PathBuf>,
     /// For what: a noun phrase.
@@ -36,14 +37,16 @@ struct Wait {
 }
 
 impl Waits {
-    pub(super) fn add(&mut self, plugin: &str, part: Option<PathBuf>, what: String) {
-        let same = |wait: &&Wait| wait.plugin == plugin && wait.part == part && wait.what == what;
+    pub(super) fn add(&mut self, plugin: Option<&str>, part: Option<PathBuf>, what: String) {
+        let same = |wait: &&Wait| {
+            wait.plugin.as_deref() == plugin && wait.part == part && wait.what == what
+        };
         if self.now.iter().any(|wait| same(&wait)) {
             return;
         }
         let since = self.before.iter().find(same).map(|wait| wait.since);
         self.now.push(Wait {
-            plugin: plugin.to_owned(),
+            plugin: plugin.map(str::to_owned),
             part,
             what,
             since: since.unwrap_or_else(Timestamp::now),
@@ -88,7 +91,7 @@ impl<E: Edges> Control<E> {
         for (name, source) in &awaited {
             let part = part_of(config, name);
             let what = format!("its OpenAPI document from {source}");
-            self.waits.add(name, part, what);
+            self.waits.add(Some(name), part, what);
         }
         !awaited.is_empty()
     }
@@ -97,7 +100,7 @@ impl<E: Edges> Control<E> {
     pub(super) fn wait_for_tests(&mut self, config: &Config, plugins: &[String]) {
         for name in plugins {
             let what = "the answers of its upstream to its tests".to_owned();
-            self.waits.add(name, part_of(config, name), what);
+            self.waits.add(Some(name), part_of(config, name), what);
         }
     }
 
@@ -114,7 +117,9 @@ impl<E: Edges> Control<E> {
             if aside.contains_key(&path) {
                 continue;
             }
-            self.documents.set_apart(&wait.plugin);
+            if let Some(plugin) = &wait.plugin {
+                self.documents.set_apart(plugin);
+            }
             let held = Held {
                 stage: Stage::SelfTest,
                 problems: Problems::new(),

@@ -111,10 +111,7 @@ impl Gateway {
                 limit: snapshot.limits.headers,
             });
         }
-        let trust = Trust {
-            networks: &snapshot.trusted_proxies,
-            fly: snapshot.config.behind_fly,
-        };
+        let trust = trust(snapshot, peer);
         let client =
             headers::client_view(&head.headers, peer.remote.ip(), peer.tls, authority, trust);
         recorder.record.client = client.ip;
@@ -281,6 +278,22 @@ impl Gateway {
             let stream = self.streams.begin(plugin, request, by, call, ends);
             recorder.stream = Some(stream);
         }
+    }
+}
+
+/// Whose word counts. Fly's proxy writes into requests only where it terminates TLS itself, and then
+/// comes without: what comes with TLS was passed on as the client wrote it, from the same address.
+fn trust<'s>(snapshot: &'s Snapshot, peer: &Peer) -> Trust<'s> {
+    let fly = snapshot.config.behind_fly;
+    if fly && peer.tls {
+        return Trust {
+            networks: &[],
+            fly: false,
+        };
+    }
+    Trust {
+        networks: &snapshot.trusted_proxies,
+        fly,
     }
 }
 

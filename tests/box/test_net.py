@@ -138,12 +138,13 @@ def test_behind_an_edge_that_passes_tcp(site, http2, tcp):
 
 
 def test_behind_an_edge_that_passes_tcp_and_says_nothing(site, http2):
-    """The client is the edge then: nobody else is known. What the client writes must not be taken for the edge's word,
-    so that there is no `trusted_proxies` here."""
-    site.serve(site.api("gate", "127.0.0.1").url, {"trusted_proxies": []})
+    """The client is the edge then: nobody else is known. What the client writes is not taken for the edge's word, also
+    with `trusted_proxies = "fly"`."""
+    site.serve(site.api("gate", "127.0.0.1").url)
     site.edge()
-    got = site.get(origin=f"https://{EDGE}:8443", http2=http2, headers={"Fly-Client-IP": "192.0.2.1"})
-    assert got.status_code == 200
+    forged = {"Fly-Client-IP": "192.0.2.1", "X-Forwarded-For": "192.0.2.1", "X-Request-Id": "forged-by-the-client"}
+    got = site.get(origin=f"https://{EDGE}:8443", http2=http2, headers=forged)
+    assert got.status_code == 200 and got.headers["x-request-id"] != "forged-by-the-client"
     assert site.line(got)["client"] == "172.19.0.2" and site.line(got)["tls"] is True
 
 

@@ -5,13 +5,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::openapi::Value;
-use http::{HeaderMap, HeaderValue, header};
+use http::HeaderMap;
 use rustls::RootCertStore;
 
 use super::known::{Copy, Known};
 use super::shown;
 use crate::config::{self, OpenApiSource};
-use crate::control::edges::{Edges, Fetched, Order};
+use crate::control::edges::{Edges, Fetched, Order, newer_than};
 use crate::openapi::{self, ReadLimits};
 use crate::snapshot;
 
@@ -169,20 +169,9 @@ fn elsewhere(
 
 /// The head of a request for a document; only a newer one is wanted (RFC 9110 §13.1).
 fn headers(copy: Option<&Copy>) -> HeaderMap {
-    let mut headers = HeaderMap::new();
-    headers.insert(
-        header::ACCEPT,
-        HeaderValue::from_static("application/json, application/yaml, */*;q=0.5"),
-    );
-    headers.insert(
-        header::USER_AGENT,
-        HeaderValue::from_static(concat!("plugway/", env!("CARGO_PKG_VERSION"))),
-    );
-    if let Some(etag) = copy.and_then(|copy| copy.etag.clone()) {
-        headers.insert(header::IF_NONE_MATCH, etag);
-    }
-    if let Some(modified) = copy.and_then(|copy| copy.modified.clone()) {
-        headers.insert(header::IF_MODIFIED_SINCE, modified);
-    }
-    headers
+    newer_than(
+        "application/json, application/yaml, */*;q=0.5",
+        copy.and_then(|copy| copy.etag.as_ref()),
+        copy.and_then(|copy| copy.modified.as_ref()),
+    )
 }

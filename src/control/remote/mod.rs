@@ -16,10 +16,10 @@ use rustls::RootCertStore;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use super::edges::{Fetched, Order};
+use super::edges::{Fetched, Order, newer_than};
 use super::{Control, Delivering, Delivery, Edges, Inputs, Outcome};
 use crate::config::{Config, Limits, TokenUrl};
-use crate::problems::{Place, Problems};
+use crate::problems::{Place, Problem, Problems};
 use crate::snapshot;
 use crate::tokens::Fingerprint;
 use copies::{path, store, stored};
@@ -221,18 +221,12 @@ impl Known {
 
     /// Only a newer one is wanted (RFC 9110 §13.1).
     fn headers(&self) -> HeaderMap {
-        let mut headers = HeaderMap::new();
-        let accept = HeaderValue::from_static("application/jsonl, application/x-ndjson, */*;q=0.5");
-        headers.insert(header::ACCEPT, accept);
-        let agent = HeaderValue::from_static(concat!("plugway/", env!("CARGO_PKG_VERSION")));
-        headers.insert(header::USER_AGENT, agent);
         let copy = self.fresh.as_ref().or(self.good.as_ref());
-        if let Some(etag) = copy.and_then(|copy| copy.etag.clone()) {
-            headers.insert(header::IF_NONE_MATCH, etag);
-        }
-        if let Some(modified) = copy.and_then(|copy| copy.modified.clone()) {
-            headers.insert(header::IF_MODIFIED_SINCE, modified);
-        }
+        let mut headers = newer_than(
+            "application/jsonl, application/x-ndjson, */*;q=0.5",
+            copy.and_then(|copy| copy.etag.as_ref()),
+            copy.and_then(|copy| copy.modified.as_ref()),
+        );
         if let Some(bearer) = &self.entry.bearer
             && let Ok(mut value) = HeaderValue::from_bytes(&[b"Bearer ", bearer.expose()].concat())
         {
@@ -293,7 +287,7 @@ impl Known {
             return;
         };
         self.confirmed = Some(fresh.at);
-        (self.error, self.refused) = (None, None);
+        self.error = None;
         if let Err(error) = store(state, &self.entry.url, &fresh.bytes) {
             tracing::warn!(%error, url = self.entry.url, "the copy of a token file can not be kept for the next start");
         }
@@ -338,7 +332,7 @@ impl<E: Edges> Control<E> {
         }
         let awaited = self.remote.awaited(config);
         for url in &awaited {
-            self.waits.add("", None, format!("the token file {url}"));
+            self.waits.add(None, None, format!("the token file {url}"));
         }
         !awaited.is_empty()
     }
@@ -350,6 +344,10 @@ impl<E: Edges> Control<E> {
 
     /// Asks for the token files that are due; when the clock jumped, for all.
     pub fn ask_for_tokens(&mut self, all: bool) {
+        // What everybody waits for is on its way.
+        if all && self.remote.waking {
+            return;
+        }
         let now = Instant::now();
         let due = |known: &Known| known.due.is_some_and(|due| due <= now);
         let known = self.remote.known.iter_mut();
@@ -387,22 +385,26 @@ impl<E: Edges> Control<E> {
         let Some(Outcome::Refused(refused)) = found else {
             return false;
         };
-        let mut at_fault = Problems::new();
-        for problem in &refused.problems {
-            if problem.at.key.starts_with("token_files") {
-                at_fault.push(problem.clone());
-            }
-        }
-        let fresh = self
-            .remote
-            .known
-            .values_mut()
-            .filter(|known| known.fresh.is_some());
-        let fresh: Vec<_> = fresh.collect();
+        let at_fault = |problem: &&Problem| problem.at.key.starts_with("token_files");
+        let at_fault: Vec<&Problem> = refused.problems.iter().filter(at_fault).collect();
+        let fresh = self.remote.known.values_mut();
+        let mut fresh: Vec<&mut Known> = fresh.filter(|known| known.fresh.is_some()).collect();
         if at_fault.is_empty() || fresh.is_empty() {
             return false;
         }
-        let reason = at_fault.render(false);
+        // Where it is not said which (what they have in common, say), it may be any.
+        let is_named = |known: &Known| {
+            let url = Path::new(&known.entry.url);
+            at_fault.iter().any(|problem| problem.file() == Some(url))
+        };
+        if fresh.iter().any(|known| is_named(known)) {
+            fresh.retain(|known| is_named(known));
+        }
+        let mut reason = Problems::new();
+        for problem in &at_fault {
+            reason.push((*problem).clone());
+        }
+        let reason = reason.render(false);
         for known in fresh {
             known.reject(reason.trim());
         }
@@ -416,6 +418,8 @@ impl<E: Edges> Control<E> {
         let state = self.remote.state.clone();
         for known in self.remote.known.values_mut() {
             known.accept(&state);
+            // It may go together with what serves now.
+            known.refused = None;
         }
         let untold = self.remote.known.values().any(|known| known.good.is_none());
         self.shared.untold.store(untold, Ordering::Relaxed);

@@ -68,6 +68,47 @@ async fn what_came_for_another_candidate_says_nothing() {
 }
 
 #[tokio::test]
+async fn a_look_that_did_not_get_to_the_tests_calls_none_off() {
+    let mut scene = Scene::empty();
+    scene.serves("/openapi.json", DOCUMENT);
+    scene.configure("\"/openapi.json\"", "service", "");
+    published(&scene.attempt(Trigger::Start).await);
+    scene.edges.0.borrow_mut().upstream = 200;
+    let extra = test("GET /a", "service", 200, "upstream = true");
+    scene.configure("\"/openapi.json\"", "service", &extra);
+    let waits = |outcome: &Outcome| matches!(outcome, Outcome::Waiting);
+    assert!(waits(&scene.control.attempt(Trigger::File).await));
+    let asked = scene.control.take_orders();
+    // A command asks for the document again first.
+    let command = Trigger::Command { weaker: false };
+    assert!(waits(&scene.control.attempt(command).await));
+    for order in scene.control.take_orders().into_iter().chain(asked) {
+        let delivery = order.await;
+        scene.control.delivered(delivery);
+    }
+    published(&scene.control.resume(command));
+    assert_eq!(scene.edges.0.borrow().asked, ["/a"]);
+}
+
+#[tokio::test]
+async fn an_answer_is_not_forgotten_before_it_was_looked_at() {
+    let mut scene = Scene::new("");
+    published(&scene.attempt(Trigger::Start).await);
+    scene.edges.0.borrow_mut().upstream = 200;
+    let extra = test("GET /a", "service", 200, "upstream = true");
+    scene.configure(FILE, "service", &extra);
+    let outcome = scene.control.attempt(Trigger::File).await;
+    assert!(matches!(outcome, Outcome::Waiting));
+    for order in scene.control.take_orders() {
+        let delivery = order.await;
+        scene.control.delivered(delivery);
+    }
+    // Another event comes before it goes on.
+    published(&scene.control.attempt(Trigger::File).await);
+    assert_eq!(scene.edges.0.borrow().asked, ["/a"]);
+}
+
+#[tokio::test]
 async fn a_request_without_a_token_that_gets_through_stops_the_candidate() {
     let mut scene = Scene::new("");
     scene.edges.0.borrow_mut().open = true;

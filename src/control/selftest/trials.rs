@@ -15,11 +15,19 @@ pub(in crate::control) struct Trials {
     ordered: u64,
     /// By plugin.
     under_way: HashMap<String, UnderWay>,
-    /// By plugin: what the answers depend on, and the answers.
-    came: HashMap<String, ([u8; 32], Vec<Answer>)>,
+    /// By plugin.
+    came: HashMap<String, Came>,
     /// Plugins that the look which is under way has tests of.
     wanted: HashSet<String>,
     orders: Vec<Delivering>,
+}
+
+/// What came.
+struct Came {
+    basis: [u8; 32],
+    answers: Vec<Answer>,
+    /// A look made use of it.
+    used: bool,
 }
 
 /// Dropped, it is called off.
@@ -67,13 +75,18 @@ impl Trials {
             .map(|known| known.basis)
         {
             self.under_way.remove(&plugin);
-            self.came.insert(plugin, (basis, answers));
+            let came = Came {
+                basis,
+                answers,
+                used: false,
+            };
+            self.came.insert(plugin, came);
         }
     }
 
-    /// What came is not looked at any more: upstreams may answer something else by now.
+    /// What was looked at is not looked at again: upstreams may answer something else by now.
     pub(in crate::control) fn forget(&mut self) {
-        self.came.clear();
+        self.came.retain(|_, came| !came.used);
     }
 
     /// A look begins.
@@ -81,10 +94,11 @@ impl Trials {
         self.wanted.clear();
     }
 
-    /// It is over: what it has no use for is called off.
+    /// It is over, and got as far as the tests: what it has no use for is called off.
     pub(in crate::control) fn end(&mut self) {
         let wanted = &self.wanted;
         self.under_way.retain(|plugin, _| wanted.contains(plugin));
+        self.came.retain(|plugin, _| wanted.contains(plugin));
     }
 
     /// The answers to the tests of a plugin.
@@ -94,8 +108,13 @@ impl Trials {
         basis: [u8; 32],
         count: usize,
     ) -> Option<Vec<Answer>> {
-        let (known, answers) = self.came.get(plugin)?;
-        (*known == basis && answers.len() == count).then(|| answers.clone())
+        self.wanted.insert(plugin.to_owned());
+        let came = self.came.get_mut(plugin)?;
+        if came.basis != basis || came.answers.len() != count {
+            return None;
+        }
+        came.used = true;
+        Some(came.answers.clone())
     }
 
     /// Sends the tests of a plugin out, unless they are under way.
@@ -106,7 +125,6 @@ impl Trials {
         trial: Trial,
         edges: &E,
     ) {
-        self.wanted.insert(plugin.to_owned());
         let known = self.under_way.get(plugin);
         if known.is_some_and(|known| known.basis == basis) {
             return;

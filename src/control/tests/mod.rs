@@ -2,6 +2,7 @@
 
 mod documents;
 mod guards;
+mod remote;
 mod vanishing;
 mod wider;
 
@@ -196,6 +197,12 @@ impl Scene {
             "p.toml",
             &text.replace("FOLDER", &self.folder.path().display().to_string()),
         );
+    }
+
+    /// What can be fetched at a path.
+    pub(super) fn serves(&self, path: &str, text: &str) {
+        let mut notes = self.edges.0.borrow_mut();
+        notes.documents.insert(path.to_owned(), text.to_owned());
     }
 
     /// One attempt, with every document that it orders.
