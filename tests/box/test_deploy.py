@@ -36,7 +36,8 @@ def test_every_configuration_is_valid(folder, name):
     for path in re.findall(r"\$\{file:([^}]+)\}", text):
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
         (folder / path).write_text(token())
-    (place / "plugway.toml").write_text(text)
+    # Nobody is asked for a document: whatever listens on this machine is not the API that is meant.
+    (place / "plugway.toml").write_text(text.replace("127.0.0.1:8000", "127.0.0.1:1"))
     env = ENV if kind == "fly" else {}
     ran = plugway.run("check", "--json", "--config", f"{WHERE[kind]}/plugway.toml", cwd=folder, env=env)
     assert ran.code == 0, ran
