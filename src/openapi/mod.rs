@@ -51,7 +51,7 @@ pub use read::{
 };
 pub use select::{Selection, Unmatched, matches};
 pub(crate) use value::json;
-pub use value::{Map, Value};
+pub use value::{Map, Text, Value};
 
 /// What an API's document says, reduced to the operations that are published.
 #[derive(Debug, Clone)]

@@ -1,6 +1,6 @@
 //! The operations of a document, and where their parts stand.
 
-use crate::openapi::{Map, Value};
+use crate::openapi::{Map, Text, Value};
 use http::Method;
 
 use super::fragment;
@@ -58,7 +58,7 @@ impl<'d> PathItem<'d> {
     }
 
     /// All fields, each once.
-    fn fields(&self) -> impl Iterator<Item = (&'d String, Place<'d>)> {
+    fn fields(&self) -> impl Iterator<Item = (&'d Text, Place<'d>)> {
         self.layers
             .iter()
             .enumerate()

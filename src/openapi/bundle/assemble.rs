@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use crate::openapi::{Map, Value};
+use crate::openapi::{Map, Text, Value};
 
 use super::super::{Origins, pointer};
 use super::content::Content;
@@ -128,7 +128,7 @@ impl Assembly<'_> {
                 .map(std::mem::take)
                 .unwrap_or_default();
             let beside = beside.into_iter().filter(|(name, _)| name != "$ref");
-            let beside: Vec<(String, Value)> = beside.collect();
+            let beside: Vec<(Text, Value)> = beside.collect();
             let places = beside.iter().map(|(name, _)| {
                 let place = pointer::join(at, name);
                 (self.origins.of(&place), place)
@@ -181,9 +181,10 @@ impl Assembly<'_> {
         let files = std::mem::take(&mut self.files);
         let mut kept = Map::new();
         for (name, value) in files {
-            let (Some(keep), Some(location)) =
-                (keep.inner.get(&name), self.locations.get(name.as_str()))
-            else {
+            let (Some(keep), Some(location)) = (
+                keep.inner.get(name.as_str()),
+                self.locations.get(name.as_str()),
+            ) else {
                 continue;
             };
             let at = pointer::join(&format!("#/{FILES}"), &name);
@@ -232,7 +233,7 @@ fn prune(value: Value, keep: &Keep) -> Value {
         Value::Object(map) if !keep.whole => map
             .into_iter()
             .filter_map(|(name, inner)| {
-                let keep = keep.inner.get(&name)?;
+                let keep = keep.inner.get(name.as_str())?;
                 Some((name, prune(inner, keep)))
             })
             .collect(),

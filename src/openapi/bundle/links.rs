@@ -3,7 +3,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use crate::openapi::Value;
+use crate::openapi::{Text, Value};
 
 use super::super::{Action, Finding};
 use super::FILES;
@@ -308,7 +308,7 @@ impl Links {
                 Value::String(text) => {
                     let edit = self.edits.get(&address(text));
                     if let Some(target) = edit {
-                        *text = self.written(target);
+                        *text = self.written(target).into();
                     }
                 }
                 _ => {}
@@ -379,7 +379,7 @@ impl Links {
 }
 
 /// What a text of a document is known by while the document stands still.
-pub(super) fn address(text: &String) -> usize {
+pub(super) fn address(text: &Text) -> usize {
     std::ptr::from_ref(text).addr()
 }
 

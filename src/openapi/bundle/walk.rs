@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use crate::openapi::{Map, Value};
+use crate::openapi::{Map, Text, Value};
 
 use super::super::{Action, pointer};
 use super::content::{Content, MAX_DEPTH, encode};
@@ -175,7 +175,7 @@ impl<'c, 'l> Walk<'c, 'l> {
 
     /// The reference that stands here. `alone`: nothing stands beside it, and what it leads to
     /// could stand in the root in its place. `embedded`: it will in any case.
-    fn reference(&mut self, text: &'c String, slot: Slot, alone: bool, embedded: bool) {
+    fn reference(&mut self, text: &'c Text, slot: Slot, alone: bool, embedded: bool) {
         let address = address(text);
         let text = text.trim_matches(|c: char| c.is_whitespace() || c == '\u{feff}');
         let (base, fragment) = text.split_once('#').unwrap_or((text, ""));
@@ -292,7 +292,7 @@ impl<'c, 'l> Walk<'c, 'l> {
     }
 
     /// A value of `discriminator.mapping`: a name or a reference.
-    fn mapping(&mut self, text: &'c String) {
+    fn mapping(&mut self, text: &'c Text) {
         let is_name = self.contents[self.file].named(text).is_some();
         if is_name || text.starts_with('#') || is_file(text) {
             self.reference(text, Slot::one(Kind::Schema), false, false);

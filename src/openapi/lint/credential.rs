@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::openapi::{Map, Value};
+use crate::openapi::{Map, Text, Value};
 
 use super::calls::{shown, target, text};
 use super::origin::host_of;
@@ -71,7 +71,7 @@ pub(super) fn requirements(look: &Look<'_>, report: &mut Report) {
         let own = call.body.get("security");
         let list = own.or(root).and_then(Value::as_array);
         let named = list.into_iter().flatten().filter_map(Value::as_object);
-        used.extend(named.flat_map(Map::keys).map(String::as_str));
+        used.extend(named.flat_map(Map::keys).map(Text::as_str));
         if own.is_none() && schemes(look.document).next().is_some() {
             let fault = Fault {
                 rule: "security-missing",

@@ -227,7 +227,7 @@ impl Run {
             let nodes = &mut self.nodes;
             match document.pointer_mut(&parent) {
                 Some(Value::Object(map)) => map.retain(|name, value| {
-                    let stays = !gone.contains(name);
+                    let stays = !gone.contains(name.as_str());
                     if !stays {
                         *nodes = nodes.saturating_sub(measure(value).nodes);
                     }

@@ -3,7 +3,7 @@
 
 use std::collections::{HashMap, HashSet, VecDeque};
 
-use crate::openapi::{Map, Value, json};
+use crate::openapi::{Map, Text, Value, json};
 
 use super::super::bundle::FILES;
 use super::super::identify;
@@ -113,7 +113,7 @@ impl<'d> Renderer<'d> {
         let taken = Section::ALL
             .into_iter()
             .filter_map(|section| Some((section, components?.get(section.key())?.as_object()?)))
-            .flat_map(|(section, map)| map.keys().map(move |name| (section, name.clone())))
+            .flat_map(|(section, map)| map.keys().map(move |name| (section, name.to_string())))
             .collect();
         let version = root
             .get("openapi")
@@ -372,16 +372,17 @@ impl<'d> Renderer<'d> {
             let original = original
                 .and_then(Value::as_object)
                 .into_iter()
-                .flat_map(Map::keys);
+                .flat_map(Map::keys)
+                .map(Text::as_str);
             let found = self
                 .found
                 .iter()
                 .filter(|(s, _)| *s == section)
-                .map(|(_, name)| name);
+                .map(|(_, name)| name.as_str());
             let mut out = Map::new();
             for name in original.chain(found) {
-                if let Some(value) = done.remove(&(section, name.clone())) {
-                    out.insert(name.clone(), value);
+                if let Some(value) = done.remove(&(section, name.to_owned())) {
+                    out.insert(name, value);
                 }
             }
             if !out.is_empty() {

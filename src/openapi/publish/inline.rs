@@ -209,7 +209,7 @@ impl<'d> Renderer<'d> {
                     }
                 }
                 Value::Object(map) => {
-                    total.text += map.keys().map(String::len).sum::<usize>();
+                    total.text += map.keys().map(|name| name.len()).sum::<usize>();
                     open.extend(map.values().map(|inner| (inner, false, level + 1)));
                 }
                 Value::Array(list) => {

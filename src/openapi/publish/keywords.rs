@@ -1,6 +1,6 @@
 //! What each keyword of a schema holds: schemas, data, or nothing that is published.
 
-use crate::openapi::{Map, Value};
+use crate::openapi::{Map, Text, Value};
 
 /// What stands under a keyword.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -139,7 +139,7 @@ pub(super) fn types_of(name: &str) -> &'static [&'static str] {
 /// The value as the kind that its keyword wants; `None`: it is not of that kind.
 pub(super) fn coerce(kind: Kind, value: &Value) -> Option<Value> {
     let fits = match kind {
-        Kind::Text => return text(value).map(Value::String),
+        Kind::Text => return text(value).map(Value::from),
         Kind::Number | Kind::Positive | Kind::Count | Kind::Bound if value.is_string() => {
             let number: serde_json::Number = value.as_str()?.trim().parse().ok()?;
             return coerce(kind, &Value::Number(number));
@@ -178,7 +178,7 @@ pub(super) fn coerce(kind: Kind, value: &Value) -> Option<Value> {
         Kind::NamesByName => {
             let lists = value.as_object()?.iter();
             let usable =
-                |(name, list): (&String, &Value)| Some((name.clone(), coerce(Kind::Names, list)?));
+                |(name, list): (&Text, &Value)| Some((name.clone(), coerce(Kind::Names, list)?));
             return Some(Value::Object(lists.filter_map(usable).collect()));
         }
         Kind::Any => true,
@@ -207,7 +207,7 @@ fn xml(xml: &Map) -> Option<Value> {
 /// A text; numbers and booleans as they are written (YAML makes them of unquoted texts).
 pub(super) fn text(value: &Value) -> Option<String> {
     match value {
-        Value::String(text) => Some(text.clone()),
+        Value::String(text) => Some(text.to_string()),
         Value::Number(number) => Some(number.to_string()),
         Value::Bool(flag) => Some(flag.to_string()),
         _ => None,
@@ -216,7 +216,7 @@ pub(super) fn text(value: &Value) -> Option<String> {
 
 /// The `x-` fields, which are data. One with a `$ref` in it is left out: what it names may not
 /// be published, and tools that follow references everywhere would stop there.
-pub(super) fn extensions(map: &Map) -> impl Iterator<Item = (&String, &Value)> {
+pub(super) fn extensions(map: &Map) -> impl Iterator<Item = (&Text, &Value)> {
     map.iter()
         .filter(|(name, value)| is_extension(name) && !has_reference(value))
 }

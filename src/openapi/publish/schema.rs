@@ -1,7 +1,7 @@
 //! The walk over a schema. It knows where schemas stand; everything else is data, in which
 //! `$ref` and `nullable` are words like others.
 
-use crate::openapi::{Map, Value, json};
+use crate::openapi::{Map, Text, Value, json};
 
 use super::components::{Renderer, Section};
 use super::info::external_docs;
@@ -268,10 +268,7 @@ impl<'d> Renderer<'d> {
             }
         }
         let mut out = Map::new();
-        out.insert(
-            "propertyName".to_owned(),
-            Value::String(property.to_owned()),
-        );
+        out.insert("propertyName".to_owned(), property.into());
         if !mapping.is_empty() {
             out.insert("mapping".to_owned(), Value::Object(mapping));
         }
@@ -283,11 +280,11 @@ impl<'d> Renderer<'d> {
 fn flagged_required(map: &Map) -> Option<Vec<String>> {
     let properties = map.get("properties")?.as_object()?;
     let flagged =
-        |(_, schema): &(&String, &Value)| schema.get("required") == Some(&Value::Bool(true));
+        |(_, schema): &(&Text, &Value)| schema.get("required") == Some(&Value::Bool(true));
     let names: Vec<String> = properties
         .iter()
         .filter(flagged)
-        .map(|(name, _)| name.clone())
+        .map(|(name, _)| name.to_string())
         .collect();
     (!names.is_empty()).then_some(names)
 }

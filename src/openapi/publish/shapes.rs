@@ -1,6 +1,6 @@
 //! Forms of schemas that both versions need: null, alternatives by type.
 
-use crate::openapi::{Map, Value, json};
+use crate::openapi::{Map, Text, Value, json};
 
 use super::keywords::{is_annotation, types_of};
 
@@ -126,7 +126,7 @@ pub(super) fn split(keywords: &mut Map, types: &[String]) -> Vec<Map> {
         .map(|name| Map::from_iter([("type".to_owned(), Value::from(name.as_str()))]))
         .collect();
     keywords.shift_remove("type");
-    let names: Vec<String> = keywords.keys().cloned().collect();
+    let names: Vec<Text> = keywords.keys().cloned().collect();
     for name in names {
         let restricts = match name.as_str() {
             "format" => format_types(keywords.get("format")),

@@ -61,14 +61,14 @@ pub(super) fn finish(draft: Draft) -> Value {
 
 /// The keywords with `$ref` before them.
 fn with_reference(reference: Option<String>, keywords: Map) -> Map {
-    let reference = reference.map(|reference| ("$ref".to_owned(), Value::String(reference)));
+    let reference = reference.map(|reference| ("$ref".into(), Value::from(reference)));
     reference.into_iter().chain(keywords).collect()
 }
 
 /// A single type before its keywords.
 fn one_type(mut inner: Map, only: &str) -> Map {
     inner.shift_remove("type");
-    let only = ("type".to_owned(), Value::from(only));
+    let only = ("type".into(), Value::from(only));
     std::iter::once(only).chain(inner).collect()
 }
 

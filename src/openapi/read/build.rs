@@ -152,7 +152,7 @@ impl<'l> Builder<'l> {
         self.count(1, span)?;
         if anchor != 0 {
             self.count_copy(text.len(), span)?;
-            let built = Built::leaf(Value::String(text.clone()), text.len());
+            let built = Built::leaf(Value::from(&text), text.len());
             self.anchors.insert(anchor, built);
         }
         if let Some(frame) = self.open.last_mut() {
@@ -226,7 +226,7 @@ impl<'l> Builder<'l> {
         match self.anchors.get(&anchor).cloned() {
             Some(copy) if is_key => {
                 let text = match copy.value {
-                    Value::String(text) => text,
+                    Value::String(text) => text.into_string(),
                     value => value.to_string(),
                 };
                 self.key(text, ScalarStyle::SingleQuoted, 0, span)
@@ -350,7 +350,7 @@ impl Entries {
         match self.map.entry(text) {
             Entry::Vacant(entry) => {
                 if !self.places.is_empty() {
-                    let key = entry.key().clone();
+                    let key = entry.key().to_string();
                     self.places.insert(key, self.lines.len());
                 }
                 entry.insert(value);
@@ -370,7 +370,7 @@ impl Entries {
             return duplicates.note(key, line, line);
         }
         if self.places.is_empty() {
-            let keys = self.map.keys().cloned();
+            let keys = self.map.keys().map(ToString::to_string);
             self.places = keys.zip(0..).collect();
         }
         let first = self
@@ -426,5 +426,5 @@ fn scalar_value(text: Cow<'_, str>, style: ScalarStyle, tag: Option<&Tag>) -> Va
         Some(tag) => matches!(tag.core_suffix(), Some("int" | "float" | "bool" | "null")),
     };
     let value = if plain { scalar::resolve(&text) } else { None };
-    value.unwrap_or_else(|| Value::String(text.into_owned()))
+    value.unwrap_or_else(|| Value::from(text.into_owned()))
 }

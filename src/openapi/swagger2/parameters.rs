@@ -305,7 +305,9 @@ impl Conversion<'_> {
             Value::Object(map) if !pointer::is_reference(&map) && !map.contains_key("in") => {
                 let reason = "parameters by name are read as a list";
                 self.ledger.note(at, Action::Repaired, reason);
-                map.into_iter().collect()
+                map.into_iter()
+                    .map(|(name, value)| (name.into_string(), value))
+                    .collect()
             }
             Value::Null => Vec::new(),
             _ => {

@@ -96,7 +96,7 @@ impl Rewriter<'_> {
         if let Some(Value::String(text)) = map.get_mut("$ref")
             && let Some(new) = self.lead(text, kind)
         {
-            *text = new;
+            *text = new.into();
         }
     }
 
@@ -143,7 +143,7 @@ impl Rewriter<'_> {
                         if let Value::String(text) = target
                             && let Some(new) = self.lead(text, Kind::Schema)
                         {
-                            *text = new;
+                            *text = new.into();
                         }
                     }
                 }

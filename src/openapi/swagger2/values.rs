@@ -234,7 +234,7 @@ fn as_text(schema: &mut Map, separator: Separator) -> String {
 fn texts(list: Option<&Value>) -> Vec<String> {
     let list = list.and_then(Value::as_array);
     let text = |value: &Value| match value {
-        Value::String(text) => Some(text.clone()),
+        Value::String(text) => Some(text.to_string()),
         Value::Number(number) => Some(number.to_string()),
         Value::Bool(flag) => Some(flag.to_string()),
         _ => None,

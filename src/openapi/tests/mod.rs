@@ -161,7 +161,7 @@ fn call(document: &Value, item: &Value, operation: &Value) -> Call {
             .as_object()
             .into_iter()
             .flatten()
-            .map(|(key, _)| key.clone())
+            .map(|(key, _)| key.to_string())
             .collect()
     };
     let body = &target(document, &operation["requestBody"])["content"];

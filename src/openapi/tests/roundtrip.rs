@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::openapi::{Map, Value, json};
+use crate::openapi::{Map, Text, Value, json};
 use proptest::prelude::*;
 
 use super::{load_all, options, specs};
@@ -25,7 +25,7 @@ fn keys(value: &Value) -> Vec<String> {
         .as_object()
         .into_iter()
         .flat_map(Map::keys)
-        .cloned()
+        .map(Text::to_string)
         .collect();
     keys.sort();
     keys
@@ -44,7 +44,10 @@ fn calls(document: &Value) -> BTreeMap<(String, String), Call> {
     let mut calls = BTreeMap::new();
     for (path, item) in document["paths"].as_object().unwrap() {
         for (method, operation) in item.as_object().unwrap() {
-            calls.insert((path.clone(), method.clone()), call(document, operation));
+            calls.insert(
+                (path.to_string(), method.to_string()),
+                call(document, operation),
+            );
         }
     }
     calls
@@ -68,8 +71,11 @@ fn call(document: &Value, operation: &Value) -> Call {
         )
     };
     let body = operation.get("requestBody");
-    let response = |(code, response): (&String, &Value)| {
-        (code.clone(), keys(&target(document, response)["content"]))
+    let response = |(code, response): (&Text, &Value)| {
+        (
+            code.to_string(),
+            keys(&target(document, response)["content"]),
+        )
     };
     Call {
         parameters: operation["parameters"]

@@ -15,7 +15,7 @@ mod tests;
 
 use std::collections::{HashSet, VecDeque};
 
-use crate::openapi::{Map, Value};
+use crate::openapi::{Map, Text, Value};
 
 use super::origins::{Converted, Origins};
 use super::pointer::{self, Place};
@@ -230,10 +230,10 @@ impl<'d> Converter<'d> {
     }
 
     /// Makes a reference to the document's own name a local one.
-    fn localise(&self, reference: &mut String) {
+    fn localise(&self, reference: &mut Text) {
         let local = self.local(reference);
         if local.len() < reference.len() {
-            *reference = local.to_owned();
+            *reference = local.into();
         }
     }
 

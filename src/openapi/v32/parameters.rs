@@ -81,7 +81,7 @@ impl Converter<'_> {
         if !body.get("schema").is_some_and(|s| self.is_object_schema(s)) {
             return Some(Err("its schema is not that of an object".to_owned()));
         }
-        let name = name.clone();
+        let name = name.to_string();
         Some(Ok(Form {
             name,
             pointer,

@@ -76,7 +76,7 @@ impl Converter<'_> {
                     let segments = pointer::segments(&local).unwrap_or_default();
                     match segments.last() {
                         Some(name) if local.starts_with(SCHEMES) && !declared(&key) => {
-                            (name.clone(), scopes)
+                            (name.as_str().into(), scopes)
                         }
                         _ => (key, scopes),
                     }

@@ -2,7 +2,7 @@
 
 use serde_json::Number;
 
-use super::{Map, Value};
+use super::{Map, Text, Value};
 
 /// What names a part of a value: a member or an item.
 pub trait Part {
@@ -31,6 +31,21 @@ impl Part for str {
 }
 
 impl Part for String {
+    fn of<'v>(&self, value: &'v Value) -> Option<&'v Value> {
+        self.as_str().of(value)
+    }
+
+    fn of_mut<'v>(&self, value: &'v mut Value) -> Option<&'v mut Value> {
+        self.as_str().of_mut(value)
+    }
+
+    #[cfg(test)]
+    fn name(&self) -> Option<&str> {
+        Some(self)
+    }
+}
+
+impl Part for Text {
     fn of<'v>(&self, value: &'v Value) -> Option<&'v Value> {
         self.as_str().of(value)
     }

@@ -2,7 +2,7 @@
 
 use serde_json::Number;
 
-use super::{Map, Value};
+use super::{Map, Text, Value};
 
 impl From<bool> for Value {
     fn from(flag: bool) -> Self {
@@ -18,19 +18,31 @@ impl From<Number> for Value {
 
 impl From<&str> for Value {
     fn from(text: &str) -> Self {
-        Value::String(text.to_owned())
+        Value::String(text.into())
     }
 }
 
 impl From<String> for Value {
     fn from(text: String) -> Self {
+        Value::String(text.into())
+    }
+}
+
+impl From<Text> for Value {
+    fn from(text: Text) -> Self {
         Value::String(text)
+    }
+}
+
+impl From<&Text> for Value {
+    fn from(text: &Text) -> Self {
+        Value::String(text.clone())
     }
 }
 
 impl From<&String> for Value {
     fn from(text: &String) -> Self {
-        Value::String(text.clone())
+        Value::String(text.into())
     }
 }
 
@@ -58,8 +70,8 @@ impl<T: Into<Value>> FromIterator<T> for Value {
     }
 }
 
-impl FromIterator<(String, Value)> for Value {
-    fn from_iter<I: IntoIterator<Item = (String, Value)>>(members: I) -> Self {
+impl FromIterator<(Text, Value)> for Value {
+    fn from_iter<I: IntoIterator<Item = (Text, Value)>>(members: I) -> Self {
         Value::Object(members.into_iter().collect())
     }
 }
@@ -112,11 +124,11 @@ impl From<serde_json::Value> for Value {
             Other::Null => Value::Null,
             Other::Bool(flag) => Value::Bool(flag),
             Other::Number(number) => Value::Number(number),
-            Other::String(text) => Value::String(text),
+            Other::String(text) => Value::String(text.into()),
             Other::Array(list) => list.into_iter().map(Value::from).collect(),
             Other::Object(map) => map
                 .into_iter()
-                .map(|(key, value)| (key, Value::from(value)))
+                .map(|(key, value)| (key.into(), Value::from(value)))
                 .collect(),
         }
     }
@@ -128,11 +140,11 @@ impl From<Value> for serde_json::Value {
             Value::Null => Self::Null,
             Value::Bool(flag) => Self::Bool(flag),
             Value::Number(number) => Self::Number(number),
-            Value::String(text) => Self::String(text),
+            Value::String(text) => Self::String(text.into_string()),
             Value::Array(list) => list.into_iter().map(Self::from).collect(),
             Value::Object(map) => map
                 .into_iter()
-                .map(|(key, value)| (key, Self::from(value)))
+                .map(|(key, value)| (key.into_string(), Self::from(value)))
                 .collect(),
         }
     }

@@ -27,7 +27,7 @@ impl Index {
     }
 
     /// Where a key stands. `at` gives the key of a place.
-    pub(super) fn find<'k>(&self, key: &str, at: impl Fn(usize) -> &'k String) -> Option<usize> {
+    pub(super) fn find<'k>(&self, key: &str, at: impl Fn(usize) -> &'k str) -> Option<usize> {
         let hash = self.hasher.hash_one(key);
         let same = |place: &(u32, u64)| place.1 == hash && at(place.0 as usize) == key;
         let found = self.places.find(hash, same)?;

@@ -1,7 +1,7 @@
 //! An object.
 
-use super::Value;
 use super::index::Index;
+use super::{Text, Value};
 
 /// Members of the largest object that is looked through from its start.
 const SEARCHED: usize = 16;
@@ -15,16 +15,16 @@ pub struct Map {
 }
 
 /// A member.
-type Member = (String, Value);
+type Member = (Text, Value);
 
 /// Members, in their order.
 pub(super) type Iter<'m> =
-    std::iter::Map<std::slice::Iter<'m, Member>, fn(&'m Member) -> (&'m String, &'m Value)>;
+    std::iter::Map<std::slice::Iter<'m, Member>, fn(&'m Member) -> (&'m Text, &'m Value)>;
 
 /// Members whose values can be changed, in their order.
 pub(super) type IterMut<'m> = std::iter::Map<
     std::slice::IterMut<'m, Member>,
-    fn(&'m mut Member) -> (&'m String, &'m mut Value),
+    fn(&'m mut Member) -> (&'m Text, &'m mut Value),
 >;
 
 /// Names or values, in their order.
@@ -71,7 +71,7 @@ impl Map {
     }
 
     /// The member of this name, with the name as it is kept here.
-    pub fn get_key_value(&self, key: &str) -> Option<(&String, &Value)> {
+    pub fn get_key_value(&self, key: &str) -> Option<(&Text, &Value)> {
         let (key, value) = &self.entries[self.position(key)?];
         Some((key, value))
     }
@@ -83,7 +83,8 @@ impl Map {
 
     /// Adds a member at the end, or replaces the value of the one that has this name, which is
     /// returned.
-    pub fn insert(&mut self, key: String, value: Value) -> Option<Value> {
+    pub fn insert(&mut self, key: impl Into<Text>, value: Value) -> Option<Value> {
+        let key = key.into();
         if let Some(at) = self.position(&key) {
             return Some(std::mem::replace(&mut self.entries[at].1, value));
         }
@@ -93,7 +94,8 @@ impl Map {
 
     /// Puts a member at a place (at the end, if that is before it); one of this name is moved
     /// there, and its value returned.
-    pub fn shift_insert(&mut self, at: usize, key: String, value: Value) -> Option<Value> {
+    pub fn shift_insert(&mut self, at: usize, key: impl Into<Text>, value: Value) -> Option<Value> {
+        let key = key.into();
         let old = self.shift_remove(&key);
         let at = at.min(self.len());
         self.entries.insert(at, (key, value));
@@ -107,7 +109,7 @@ impl Map {
     }
 
     /// Takes a member out, with its name; those behind it move up.
-    pub fn shift_remove_entry(&mut self, key: &str) -> Option<(String, Value)> {
+    pub fn shift_remove_entry(&mut self, key: &str) -> Option<(Text, Value)> {
         let at = self.position(key)?;
         let entry = self.entries.remove(at);
         if let Some(index) = &mut self.index {
@@ -117,7 +119,7 @@ impl Map {
     }
 
     /// The member of this name, to be made if it is not there.
-    pub fn entry(&mut self, key: impl Into<String>) -> Entry<'_> {
+    pub fn entry(&mut self, key: impl Into<Text>) -> Entry<'_> {
         let key = key.into();
         match self.position(&key) {
             Some(at) => Entry::Occupied(Occupied { map: self, at }),
@@ -126,7 +128,7 @@ impl Map {
     }
 
     /// Keeps the members that `keep` approves of, in their order.
-    pub fn retain(&mut self, mut keep: impl FnMut(&String, &mut Value) -> bool) {
+    pub fn retain(&mut self, mut keep: impl FnMut(&Text, &mut Value) -> bool) {
         let before = self.len();
         self.entries.retain_mut(|(key, value)| keep(key, value));
         if self.len() < before {
@@ -150,7 +152,7 @@ impl Map {
     }
 
     /// The names.
-    pub fn keys(&self) -> Parts<'_, String> {
+    pub fn keys(&self) -> Parts<'_, Text> {
         self.entries.iter().map(|(key, _)| key)
     }
 
@@ -177,13 +179,13 @@ impl Map {
     /// Where a member stands.
     fn position(&self, key: &str) -> Option<usize> {
         match &self.index {
-            Some(index) => index.find(key, |at| &self.entries[at].0),
+            Some(index) => index.find(key, |at| self.entries[at].0.as_str()),
             None => self.entries.iter().position(|(known, _)| known == key),
         }
     }
 
     /// Adds a member whose name is not there yet.
-    fn push(&mut self, key: String, value: Value) {
+    fn push(&mut self, key: Text, value: Value) {
         let at = self.entries.len();
         if let Some(index) = &mut self.index {
             index.insert(&key, at);
@@ -225,7 +227,7 @@ pub struct Occupied<'m> {
 #[derive(Debug)]
 pub struct Vacant<'m> {
     map: &'m mut Map,
-    key: String,
+    key: Text,
 }
 
 impl<'m> Entry<'m> {
@@ -250,7 +252,7 @@ impl Occupied<'_> {
     }
 
     /// Its name.
-    pub fn key(&self) -> &String {
+    pub fn key(&self) -> &Text {
         &self.map.entries[self.at].0
     }
 
@@ -269,7 +271,7 @@ impl<'m> Vacant<'m> {
     }
 
     /// Its name.
-    pub fn key(&self) -> &String {
+    pub fn key(&self) -> &Text {
         &self.key
     }
 }
@@ -277,7 +279,7 @@ impl<'m> Vacant<'m> {
 /// The order of members says nothing.
 impl PartialEq for Map {
     fn eq(&self, other: &Self) -> bool {
-        let same = |(key, value): (&String, &Value)| other.get(key) == Some(value);
+        let same = |(key, value): (&Text, &Value)| other.get(key) == Some(value);
         self.len() == other.len() && self.iter().all(same)
     }
 }
@@ -290,16 +292,16 @@ impl std::fmt::Debug for Map {
     }
 }
 
-impl Extend<(String, Value)> for Map {
-    fn extend<I: IntoIterator<Item = (String, Value)>>(&mut self, members: I) {
+impl<K: Into<Text>> Extend<(K, Value)> for Map {
+    fn extend<I: IntoIterator<Item = (K, Value)>>(&mut self, members: I) {
         for (key, value) in members {
             self.insert(key, value);
         }
     }
 }
 
-impl FromIterator<(String, Value)> for Map {
-    fn from_iter<I: IntoIterator<Item = (String, Value)>>(members: I) -> Self {
+impl<K: Into<Text>> FromIterator<(K, Value)> for Map {
+    fn from_iter<I: IntoIterator<Item = (K, Value)>>(members: I) -> Self {
         let members = members.into_iter();
         let mut map = Self::with_capacity(members.size_hint().0);
         map.extend(members);
@@ -307,14 +309,14 @@ impl FromIterator<(String, Value)> for Map {
     }
 }
 
-impl<const N: usize> From<[(String, Value); N]> for Map {
-    fn from(members: [(String, Value); N]) -> Self {
+impl<K: Into<Text>, const N: usize> From<[(K, Value); N]> for Map {
+    fn from(members: [(K, Value); N]) -> Self {
         members.into_iter().collect()
     }
 }
 
 impl IntoIterator for Map {
-    type Item = (String, Value);
+    type Item = (Text, Value);
     type IntoIter = IntoIter;
 
     fn into_iter(self) -> IntoIter {
@@ -323,7 +325,7 @@ impl IntoIterator for Map {
 }
 
 impl<'m> IntoIterator for &'m Map {
-    type Item = (&'m String, &'m Value);
+    type Item = (&'m Text, &'m Value);
     type IntoIter = Iter<'m>;
 
     fn into_iter(self) -> Iter<'m> {
@@ -332,7 +334,7 @@ impl<'m> IntoIterator for &'m Map {
 }
 
 impl<'m> IntoIterator for &'m mut Map {
-    type Item = (&'m String, &'m mut Value);
+    type Item = (&'m Text, &'m mut Value);
     type IntoIter = IterMut<'m>;
 
     fn into_iter(self) -> IterMut<'m> {

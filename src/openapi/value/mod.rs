@@ -16,6 +16,10 @@ pub(super) use map::Entry;
 pub use map::Map;
 use serde_json::Number;
 
+/// A text, or the name of a member. Up to 24 bytes stand in the value itself: almost all names and
+/// most texts do, and need no room elsewhere.
+pub type Text = compact_str::CompactString;
+
 /// A JSON value.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub enum Value {
@@ -27,7 +31,7 @@ pub enum Value {
     /// A number, with the digits that it was written with.
     Number(Number),
     /// A text.
-    String(String),
+    String(Text),
     /// A list.
     Array(Vec<Value>),
     /// An object, in the order of the text.

@@ -6,7 +6,7 @@ use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, SeqAccess, Vis
 use serde::ser::{Serialize, Serializer};
 use serde_json::Number;
 
-use super::{Map, Value};
+use super::{Map, Text, Value};
 
 /// The key under which `serde_json` hands over a number with its digits: an object with this
 /// only member, which is a text (its feature `arbitrary_precision`; a test holds it).
@@ -87,7 +87,7 @@ impl<'de> Visitor<'de> for AnyValue {
 
     fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Value, A::Error> {
         let mut map = Map::new();
-        while let Some(key) = members.next_key::<String>()? {
+        while let Some(key) = members.next_key::<Text>()? {
             if key == NUMBER && map.is_empty() {
                 let digits: String = members.next_value()?;
                 return digits.parse().map(Value::Number).map_err(A::Error::custom);

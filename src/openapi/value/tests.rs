@@ -1,6 +1,6 @@
 use proptest::prelude::*;
 
-use super::{Entry, Map, Value};
+use super::{Entry, Map, Text, Value};
 
 /// The same as `serde_json` has it.
 fn other(text: &str) -> serde_json::Value {
@@ -163,5 +163,5 @@ fn an_entry_is_made_once() {
 #[test]
 fn a_value_is_small() {
     assert_eq!(size_of::<Value>(), 32);
-    assert_eq!(size_of::<(String, Value)>(), 56);
+    assert_eq!(size_of::<(Text, Value)>(), 56);
 }

@@ -1,6 +1,6 @@
 //! What the parts of other files are called once published.
 
-use crate::openapi::{Value, json};
+use crate::openapi::{Map, Value, json};
 
 use super::bundle;
 use crate::openapi::{PublishOptions, Selection, Target, load, publish};
@@ -10,7 +10,7 @@ fn published(files: &[(&str, Value)]) -> Vec<String> {
     let api = load(bundle(files), &Selection::default()).unwrap();
     let document = publish(&api, Target::V3_1_0, &PublishOptions::default());
     let schemas = document["components"]["schemas"].as_object().unwrap();
-    schemas.keys().cloned().collect()
+    schemas.keys().map(ToString::to_string).collect()
 }
 
 /// A document whose one operation answers with each of these.
@@ -23,11 +23,12 @@ fn root(references: &[&str], components: &Value) -> Value {
 #[test]
 fn schemas_are_called_as_in_their_files() {
     let object = || json!({ "type": "object", "properties": { "x": { "type": "object" } } });
-    let of = |names: &[&str]| {
+    let of = |names: &[&str]| -> Value {
         names
             .iter()
             .map(|n| ((*n).to_owned(), object()))
-            .collect::<Value>()
+            .collect::<Map>()
+            .into()
     };
     let files = |references: &[&str], components: Value| {
         vec![

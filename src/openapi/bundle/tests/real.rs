@@ -71,7 +71,7 @@ fn petstore() {
             "delete /pets/{id} deletePet"
         ]
     );
-    let names: Vec<&String> = bundled.value[FILES].as_object().unwrap().keys().collect();
+    let names: Vec<_> = bundled.value[FILES].as_object().unwrap().keys().collect();
     assert_eq!(names, ["parameters", "Pet", "Error", "NewPet"]);
     assert_eq!(
         bundled.origins.of("#/x-plugway-files/Error/required"),

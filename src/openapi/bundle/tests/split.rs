@@ -60,14 +60,14 @@ fn relink(value: &mut Value, moves: &Moves, from: Option<&str>) {
             for (key, inner) in map {
                 match inner {
                     Value::String(text) if key == "$ref" && text.starts_with("#/") => {
-                        *text = moved(text, moves, from);
+                        *text = moved(text, moves, from).into();
                     }
                     Value::Object(names) if key == "mapping" => {
                         for text in names.values_mut() {
                             if let Value::String(text) = text
                                 && text.starts_with("#/")
                             {
-                                *text = moved(text, moves, from);
+                                *text = moved(text, moves, from).into();
                             }
                         }
                     }

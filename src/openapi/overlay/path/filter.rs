@@ -112,7 +112,7 @@ impl Parser<'_> {
                 let query = self.query()?;
                 singular(query, start)
             }
-            Some('\'' | '"') => Ok(Operand::Literal(Value::String(self.string()?))),
+            Some('\'' | '"') => Ok(Operand::Literal(Value::from(self.string()?))),
             Some(c) if c == '-' || c.is_ascii_digit() => self.number(),
             Some(c) if c.is_ascii_lowercase() => self.word(),
             _ => self.fail("a value is expected: a query, text, number or function"),

@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 use std::collections::{HashMap, HashSet};
 use std::fmt::Write as _;
 
-use crate::openapi::{Map, Value};
+use crate::openapi::{Map, Text, Value};
 use regex::{Regex, RegexBuilder};
 use serde_json::Number;
 
@@ -412,7 +412,7 @@ fn write_key(value: &Value, out: &mut String) {
             out.push(']');
         }
         Value::Object(map) => {
-            let mut names: Vec<&String> = map.keys().collect();
+            let mut names: Vec<&Text> = map.keys().collect();
             names.sort_unstable();
             out.push('{');
             for name in names {

@@ -7,7 +7,7 @@
 use std::collections::{HashMap, HashSet};
 use std::fmt::Write as _;
 
-use crate::openapi::{Map, Value, json};
+use crate::openapi::{Map, Text, Value, json};
 
 use super::super::{Action, Finding, Target};
 use super::graph::{Graph, references};
@@ -201,9 +201,9 @@ fn loosen(map: &mut Map, closed: &HashMap<&str, &Said>) {
     let alternatives = map.get("oneOf").and_then(Value::as_array);
     if alternatives.is_some_and(|list| list.iter().any(closes)) && !map.contains_key("anyOf") {
         // An alternative that accepts more may accept what another does.
-        let renamed = |name| {
+        let renamed = |name: Text| {
             if name == "oneOf" {
-                "anyOf".to_owned()
+                "anyOf".into()
             } else {
                 name
             }

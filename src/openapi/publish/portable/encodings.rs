@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use crate::openapi::{Map, Value};
+use crate::openapi::{Map, Text, Value};
 
 use super::super::{Action, Finding};
 use super::visit::{self, Part};
@@ -14,7 +14,7 @@ const MAX_SCHEMAS: usize = 200;
 /// schema as a property).
 pub(in super::super) fn drop_strays(document: &mut Value, report: &mut Vec<Finding>) {
     let mut places: Vec<String> = Vec::new();
-    let mut strays: Vec<Vec<String>> = Vec::new();
+    let mut strays: Vec<Vec<Text>> = Vec::new();
     visit::parts(document, |spot, part| {
         let Part::Media(media) = part else {
             return;
@@ -23,9 +23,9 @@ pub(in super::super) fn drop_strays(document: &mut Value, report: &mut Vec<Findi
             return;
         };
         let known = properties(document, media.get("schema"));
-        let is_known = |name: &&String| known.iter().any(|map| map.contains_key(name));
+        let is_known = |name: &&Text| known.iter().any(|map| map.contains_key(name));
         let stray = encodings.keys().filter(|name| !is_known(name));
-        let stray: Vec<String> = stray.cloned().collect();
+        let stray: Vec<Text> = stray.cloned().collect();
         for name in &stray {
             let message = format!("the encoding of `{name}` is dropped: there is no such property");
             let finding = Finding::new(spot.pointer, Action::Simplified, message);
@@ -38,7 +38,7 @@ pub(in super::super) fn drop_strays(document: &mut Value, report: &mut Vec<Findi
     });
     visit::change(document, &places, |index, media| {
         if let Some(Value::Object(encodings)) = media.get_mut("encoding") {
-            let stray: HashSet<&String> = strays[index].iter().collect();
+            let stray: HashSet<&Text> = strays[index].iter().collect();
             encodings.retain(|name, _| !stray.contains(name));
             if encodings.is_empty() {
                 media.shift_remove("encoding");

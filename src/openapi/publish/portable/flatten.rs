@@ -4,7 +4,7 @@
 //! so the size is bounded, and what is smallest is copied first: nothing depends on the order of
 //! the document. What has a discriminator stays what its heirs refer to.
 
-use crate::openapi::{Map, Value};
+use crate::openapi::{Map, Text, Value};
 
 use super::super::super::size::weight;
 use super::super::keywords::is_annotation;
@@ -351,7 +351,7 @@ impl Round<'_> {
 
     /// A schema without its `allOf`; `None`: it stays as it is.
     fn one(&mut self, map: &Schema) -> Option<Value> {
-        let refuses = |name: &String| name.starts_with("unevaluated") || name == "discriminator";
+        let refuses = |name: &Text| name.starts_with("unevaluated") || name == "discriminator";
         if map.keys().any(refuses) {
             return None;
         }

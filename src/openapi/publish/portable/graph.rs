@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use crate::openapi::{Map, Value};
+use crate::openapi::{Map, Text, Value};
 
 use super::walk::{inner, schema_name};
 
@@ -29,7 +29,7 @@ pub(super) struct Graph {
 impl Graph {
     /// Of the schemas of a document.
     pub(super) fn new(schemas: &Map) -> Self {
-        let mut names: Vec<String> = schemas.keys().cloned().collect();
+        let mut names: Vec<String> = schemas.keys().map(Text::to_string).collect();
         names.sort_unstable();
         let numbers: HashMap<String, usize> = names.iter().cloned().zip(0..).collect();
         let mut edges = Vec::with_capacity(names.len());

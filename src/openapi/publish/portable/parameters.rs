@@ -171,7 +171,7 @@ impl Pass<'_, '_> {
         }
         parameter.insert("schema".to_owned(), schema.into());
         let example = media.get("example").and_then(|example| match example {
-            Value::String(text) if !json => Some(text.clone()),
+            Value::String(text) if !json => Some(text.to_string()),
             example if json => Some(example.to_string()),
             _ => None,
         });

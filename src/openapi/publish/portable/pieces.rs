@@ -12,7 +12,7 @@ pub(super) fn refer(version: Target, name: &str, said: Schema, nullable: bool) -
     let reference = format!("#/components/schemas/{name}");
     let mut out = Map::new();
     if version == Target::V3_0_1 && (nullable || !said.is_empty()) {
-        out.insert("allOf".to_owned(), json!([{ "$ref": reference }]));
+        out.insert("allOf", json!([{ "$ref": reference }]));
     } else {
         out.insert("$ref".to_owned(), reference.into());
     }
@@ -42,9 +42,9 @@ pub(super) fn tidy(version: Target, mut schema: Schema) -> Schema {
     };
     schema.shift_remove("$ref");
     let first = if version == Target::V3_0_1 {
-        ("allOf".to_owned(), json!([{ "$ref": reference }]))
+        ("allOf".into(), json!([{ "$ref": reference }]))
     } else {
-        ("$ref".to_owned(), reference)
+        ("$ref".into(), reference)
     };
     std::iter::once(first).chain(schema).collect()
 }

@@ -453,7 +453,7 @@ fn values_of(leaves: &[Leaf], as_text: bool) -> Option<Value> {
 /// A value as it is written in a parameter; `None`: not alike everywhere.
 pub(super) fn written(value: &Value) -> Option<String> {
     match value {
-        Value::String(text) => Some(text.clone()),
+        Value::String(text) => Some(text.to_string()),
         Value::Number(number) => Some(number.to_string()),
         Value::Bool(flag) => Some(flag.to_string()),
         Value::Array(list) => {

@@ -1,7 +1,7 @@
 //! Where schemas stand in a published document. Everything else is data, in which `$ref` and
 //! `allOf` are words like others.
 
-use crate::openapi::{Map, Value};
+use crate::openapi::{Map, Text, Value};
 
 use super::super::super::pointer;
 use super::super::keywords::{Keyword, is_annotation, keyword};
@@ -179,9 +179,8 @@ pub(super) fn referred(schema: &Map) -> Option<Referred<'_>> {
         },
         _ => return None,
     };
-    let said = |name: &String| {
-        is_annotation(name) || matches!(name.as_str(), "$ref" | "allOf" | "nullable")
-    };
+    let said =
+        |name: &Text| is_annotation(name) || matches!(name.as_str(), "$ref" | "allOf" | "nullable");
     if !schema.keys().all(said) {
         return None;
     }

@@ -151,7 +151,7 @@ fn operations(root: &Value) -> Vec<(String, String, &Value, &Value)> {
     for (path, item) in root["paths"].as_object().unwrap() {
         let item = follow(root, item);
         for method in ["get", "post"] {
-            all.push((path.clone(), method.to_owned(), item, &item[method]));
+            all.push((path.to_string(), method.to_owned(), item, &item[method]));
         }
     }
     all
