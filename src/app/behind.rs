@@ -19,6 +19,8 @@ use crate::upstream;
 /// Between two looks whether the program answers: at first, and at the most.
 const LOOK_FIRST: Duration = Duration::from_millis(10);
 const LOOK_LAST: Duration = Duration::from_millis(250);
+/// After so long without an answer it is said where it is looked for.
+const LOOK_LONG: Duration = Duration::from_secs(3);
 /// Between two searches for its document: at first, and at the most.
 const SEARCH_FIRST: Duration = Duration::from_secs(1);
 const SEARCH_LAST: Duration = Duration::from_secs(15);
@@ -172,9 +174,16 @@ impl App {
 /// Waits until all of them answer, and the document is found.
 async fn answer(expected: Vec<Target>, search: Option<Search>) -> Option<Source> {
     for target in expected {
-        let mut wait = LOOK_FIRST;
+        let (mut wait, mut waited) = (LOOK_FIRST, Duration::ZERO);
         while !upstream::answers(&target).await {
             sleep(wait).await;
+            if waited < LOOK_LONG && waited + wait >= LOOK_LONG {
+                tracing::warn!(
+                    upstream = target.url(""),
+                    "the program does not answer yet: it has to listen where `upstream.url` says"
+                );
+            }
+            waited += wait;
             wait = (wait * 2).min(LOOK_LAST);
         }
     }

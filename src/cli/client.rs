@@ -241,10 +241,18 @@ pub(super) fn send_if(
     })
 }
 
+/// Where `plugway dev` has its admin socket.
+const DEV: &str = "state/dev/admin.sock";
+
+/// What is said to whoever asks in vain in the folder of a `plugway dev` that runs.
+pub(super) fn beside() -> Option<&'static str> {
+    std::os::unix::net::UnixStream::connect(DEV).ok()?;
+    Some("`plugway dev` runs here: --admin unix:state/dev/admin.sock")
+}
+
 fn unreached(place: &str, error: io::Error) -> NoReply {
-    let sentence = format!(
-        "no gateway answers at {place} (is it running? --admin or --config says where it listens)"
-    );
+    let hint = beside().unwrap_or("is it running? --admin or --config says where it listens");
+    let sentence = format!("no gateway answers at {place} ({hint})");
     match error.kind() {
         io::ErrorKind::NotFound
         | io::ErrorKind::NotADirectory

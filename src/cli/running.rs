@@ -77,6 +77,12 @@ fn say(result: &str, outcome: &Value, output: &mut Output) -> anyhow::Result<()>
     if let Some(warning) = outcome["warnings"].as_str() {
         output.remark(warning.trim_end());
     }
+    if let Some(count) = outcome["warnings_as_before"].as_u64().filter(|n| *n > 0) {
+        let plural = if count == 1 { "" } else { "s" };
+        output.remark(&format!(
+            "{count} warning{plural} as before: `plugway status` shows them"
+        ));
+    }
     Ok(())
 }
 

@@ -114,9 +114,11 @@ impl<E: Edges> Control<E> {
         self.digest = digest;
         (self.texts, self.facts) = (texts, facts);
         self.remember(&snapshot, inputs, &aside);
-        self.warnings = problems.clone();
+        let new = problems.beside(&self.warnings);
+        self.warned_before = problems.len() - new.len();
+        self.warnings = problems;
         self.note_held(aside);
-        Outcome::Published(problems)
+        Outcome::Published(new)
     }
 
     /// A candidate, or why there is none; and the included files that are broken.

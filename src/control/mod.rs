@@ -145,6 +145,8 @@ pub struct Control<E: Edges> {
     /// Commands made tokens, which are in the state database.
     stored_tokens: bool,
     warnings: Problems,
+    /// How many of them the generation before had as well.
+    warned_before: usize,
     refused: Option<Refused>,
     started: Timestamp,
     since: Timestamp,
@@ -199,6 +201,7 @@ impl<E: Edges> Control<E> {
             rehearsal: false,
             stored_tokens: false,
             warnings: Problems::new(),
+            warned_before: 0,
             refused: None,
             started: now,
             since: now,
@@ -406,7 +409,8 @@ impl<E: Edges> Control<E> {
                 self.is_mended();
                 tracing::info!(
                     generation = self.generation,
-                    ?trigger,
+                    warnings = self.warnings.len(),
+                    cause = self.cause.0,
                     "configuration published"
                 );
                 // At the start they are shown by whoever started us.

@@ -165,6 +165,7 @@ pub(super) fn outcome<E: Edges>(control: &Control<E>, outcome: &Outcome) -> Valu
         Outcome::Published(problems) => {
             told["result"] = "published".into();
             told["warnings"] = warnings(problems).into();
+            told["warnings_as_before"] = control.warned_before.into();
         }
         Outcome::Unchanged | Outcome::Waiting => told["result"] = "unchanged".into(),
         Outcome::Refused(refused) => {

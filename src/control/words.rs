@@ -121,7 +121,7 @@ pub struct Refused {
 /// What became of an attempt.
 #[derive(Debug)]
 pub enum Outcome {
-    /// It serves; there may be warnings.
+    /// It serves; there may be warnings, of which those are here that the generation before had not.
     Published(Problems),
     /// Every byte is as it was.
     Unchanged,

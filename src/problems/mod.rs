@@ -225,6 +225,17 @@ impl Problems {
         Self(self.iter().filter(stops).cloned().collect())
     }
 
+    /// What is not in another list as well, wherever it stands there in its file.
+    #[must_use]
+    pub fn beside(&self, other: &Self) -> Self {
+        let is = |one: &Problem, other: &Problem| {
+            (one.severity, &one.at.key, one.file(), &one.message)
+                == (other.severity, &other.at.key, other.file(), &other.message)
+        };
+        let new = |problem: &&Problem| !other.iter().any(|known| is(known, problem));
+        Self(self.iter().filter(new).cloned().collect())
+    }
+
     /// Whether there is nothing at all, no warning either.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()

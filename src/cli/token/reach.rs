@@ -134,6 +134,9 @@ impl Reach {
             "no gateway answers: working on the state database in {}; names of plugins and operations are not compared",
             std::path::absolute(&directory).unwrap_or(directory).display()
         ));
+        if let Some(hint) = client::beside() {
+            Output::new(false).remark(hint);
+        }
     }
 
     fn offline<T>(

@@ -5,6 +5,9 @@ use crate::config::expand::shown;
 use crate::config::keys::{self, Table};
 use crate::problems::{Problems, closest};
 
+/// Keys of the longest table that is told whole.
+const LISTED: usize = 12;
+
 impl Section<'_> {
     /// Reports every unknown key of the table.
     pub(super) fn check_unknown(&self, problems: &mut Problems) {
@@ -40,8 +43,15 @@ impl Section<'_> {
         if !homes.is_empty() {
             return Some(format!("`{key}` belongs {}", homes.join(" or ")));
         }
-        closest(key, self.table.keys.iter().map(|key| key.name))
-            .map(|name| format!("did you mean `{name}`?"))
+        let names = || self.table.keys.iter().map(|key| key.name);
+        if let Some(name) = closest(key, names()) {
+            return Some(format!("did you mean `{name}`?"));
+        }
+        // A short table is told whole.
+        let all: Vec<_> = names().take(LISTED + 1).collect();
+        (1..=LISTED)
+            .contains(&all.len())
+            .then(|| format!("its keys are {}", all.join(", ")))
     }
 
     /// The tables that know a key, nearest first, at most two: "in [tls]".

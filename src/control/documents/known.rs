@@ -19,6 +19,8 @@ use crate::snapshot::ApiDocument;
 /// Until an upstream that could not give its document is asked again; doubled each time.
 const RETRY_FIRST: Duration = Duration::from_secs(1);
 const RETRY_LAST: Duration = Duration::from_mins(1);
+/// Attempts for a document that never came before they become rarer.
+const EARLY: u32 = 60;
 
 /// What is known of one plugin's document.
 #[derive(Debug, Clone)]
@@ -327,6 +329,9 @@ impl Known {
         let wait = RETRY_FIRST.saturating_mul(1 << self.failures.min(10).saturating_sub(1));
         let wait = if self.good.is_some() {
             wait.max(RETRY_FIRST * 5).min(RETRY_LAST)
+        } else if self.failures <= EARLY {
+            // Most often an upstream that starts beside us, and nothing works without it.
+            wait.min(RETRY_FIRST)
         } else {
             wait.min(RETRY_LAST / 4)
         };

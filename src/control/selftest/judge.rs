@@ -96,7 +96,14 @@ pub(super) fn upstream(test: &Test, answer: &Answer) -> Option<Problem> {
             let help = "it was sent to the upstream (`upstream = true`)";
             bad(&test.expect.at, message, Some(help))
         }
-        Err(error) => unanswered(test, error),
+        Err(error) => bad(
+            &test.shown.at,
+            format!("{} is not answered: {error}", named(test)),
+            Some(
+                "it was sent to the upstream (`upstream = true`), which has to run whenever this file changes; \
+                 without `upstream = true` it is only looked whether it would be sent there",
+            ),
+        ),
     };
     match judged {
         Judged::Bad(problem) => Some(*problem),

@@ -1,7 +1,8 @@
 //! Last uses and used quotas: written off the request path, at most once a minute, and in pieces that
 //! keep nobody waiting.
 
-use std::collections::{BTreeMap, HashMap};
+use std::cmp::Ordering;
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,16 +23,18 @@ const PIECE: usize = 500;
 /// Between two pieces, for whoever else wants the thread, the core or the disk.
 const PAUSE: Duration = Duration::from_millis(10);
 
-/// Tokens by id: those that are written together are neighbours in the database as well.
-type Tokens = BTreeMap<Arc<str>, Arc<TokenShared>>;
+/// A token that was used, and the beginning of its id: what they are sorted by stands in the list
+/// itself, since each look elsewhere is a miss of the cache when there are a million.
+type Noted = (u128, Arc<str>, Arc<TokenShared>);
 
 /// Tokens that were used since they were written.
 #[derive(Debug)]
 pub(super) struct Pending {
-    /// Since the last write began.
-    noted: Tokens,
-    /// What is left of those that are being written.
-    rest: Tokens,
+    /// Since the last write began; a token may be in it more than once.
+    noted: Vec<Noted>,
+    /// What is left of those that are being written, sorted by id, so that those that are written
+    /// together are neighbours in the database as well; the next one is at the end.
+    rest: Vec<Noted>,
     /// When they are written, or the next piece of them.
     at: Timestamp,
 }
@@ -39,8 +42,8 @@ pub(super) struct Pending {
 impl Pending {
     pub(super) fn new(now: Timestamp) -> Self {
         Self {
-            noted: Tokens::new(),
-            rest: Tokens::new(),
+            noted: Vec::new(),
+            rest: Vec::new(),
             at: now,
         }
     }
@@ -49,7 +52,8 @@ impl Pending {
         if self.due().is_none() {
             self.at = after(now, EVERY);
         }
-        self.noted.insert(Arc::clone(id), Arc::clone(shared));
+        self.noted
+            .push((beginning(id), Arc::clone(id), Arc::clone(shared)));
     }
 
     /// They can not be written now: later, or never.
@@ -68,13 +72,25 @@ impl Pending {
 
     /// Takes the next ones to be written, in their order. Those that are used meanwhile wait for the
     /// next minute.
-    fn take(&mut self, most: usize) -> Vec<(Arc<str>, Arc<TokenShared>)> {
+    fn take(&mut self, most: usize) -> Vec<Noted> {
         if self.rest.is_empty() {
             self.rest = std::mem::take(&mut self.noted);
+            self.rest.sort_unstable_by(|one, other| order(other, one));
+            self.rest.dedup_by(|one, other| order(one, other).is_eq());
         }
-        std::iter::from_fn(|| self.rest.pop_first())
-            .take(most)
-            .collect()
+        let from = self.rest.len().saturating_sub(most);
+        let mut taken = self.rest.split_off(from);
+        if self.rest.is_empty() {
+            // Many are rare; their room is not kept for few.
+            self.rest = Vec::new();
+        }
+        taken.reverse();
+        taken
+    }
+
+    /// What was taken could not be written: it is taken again.
+    fn give_back(&mut self, taken: Vec<Noted>) {
+        self.rest.extend(taken.into_iter().rev());
     }
 
     /// What was taken is written.
@@ -82,6 +98,20 @@ impl Pending {
         let pause = if self.rest.is_empty() { EVERY } else { PAUSE };
         self.at = after(now, pause);
     }
+}
+
+/// The first sixteen bytes of an id, as a number in the order of ids.
+fn beginning(id: &str) -> u128 {
+    let mut first = [0; 16];
+    for (to, from) in first.iter_mut().zip(id.bytes()) {
+        *to = from;
+    }
+    u128::from_be_bytes(first)
+}
+
+/// By id.
+fn order(one: &Noted, other: &Noted) -> Ordering {
+    one.0.cmp(&other.0).then_with(|| one.1.cmp(&other.1))
 }
 
 fn after(now: Timestamp, pause: Duration) -> Timestamp {
@@ -159,14 +189,14 @@ pub(super) fn flush(desk: &mut Desk, now: Timestamp) {
     write(desk, all, now);
 }
 
-fn write(desk: &mut Desk, tokens: Vec<(Arc<str>, Arc<TokenShared>)>, now: Timestamp) {
+fn write(desk: &mut Desk, tokens: Vec<Noted>, now: Timestamp) {
     if tokens.is_empty() {
         return;
     }
     let written = desk.db.write(now, |write| {
         let mut table = write.open_table(USES)?;
         let mut used = Vec::new();
-        for (id, shared) in &tokens {
+        for (_, id, shared) in &tokens {
             used.clear();
             // Into memory: what could fail is not there.
             let _ = serde_json::to_writer(&mut used, &Used::of(shared));
@@ -178,7 +208,7 @@ fn write(desk: &mut Desk, tokens: Vec<(Arc<str>, Arc<TokenShared>)>, now: Timest
         Ok(()) => desk.uses.written(now),
         Err(error) => {
             tracing::warn!(%error, "when tokens were last used could not be written");
-            desk.uses.rest.extend(tokens);
+            desk.uses.give_back(tokens);
             desk.uses.put_off(true, now);
         }
     }
@@ -225,7 +255,7 @@ mod tests {
 
     fn taken(pending: &mut Pending, most: usize) -> Vec<String> {
         let piece = pending.take(most).into_iter();
-        piece.map(|(id, _)| id.to_string()).collect()
+        piece.map(|(_, id, _)| id.to_string()).collect()
     }
 
     #[test]
@@ -249,6 +279,31 @@ mod tests {
         assert_eq!(taken(&mut pending, 2), ["a", "f"]);
         pending.written(at(121_020));
         assert_eq!(pending.due(), None);
+    }
+
+    #[test]
+    fn ids_that_begin_alike_and_what_could_not_be_written_keep_their_order() {
+        let mut pending = Pending::new(at(0));
+        let long = [
+            "the-same-beginning-b",
+            "the-same-beginning-a",
+            "the",
+            "the-same-beginning",
+        ];
+        noted(&mut pending, &long, at(0));
+        let piece = pending.take(2);
+        pending.give_back(piece);
+        noted(&mut pending, &["a"], at(0));
+        assert_eq!(taken(&mut pending, 1), ["the"]);
+        assert_eq!(
+            taken(&mut pending, 3),
+            [
+                "the-same-beginning",
+                "the-same-beginning-a",
+                "the-same-beginning-b"
+            ]
+        );
+        assert_eq!(taken(&mut pending, 9), ["a"]);
     }
 
     #[test]
