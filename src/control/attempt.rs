@@ -113,6 +113,7 @@ impl<E: Edges> Control<E> {
         self.accept_remote(&snapshot.config);
         self.digest = digest;
         (self.texts, self.facts) = (texts, facts);
+        self.seen = Arc::new(inputs.seen());
         self.remember(&snapshot, inputs, &aside);
         let new = problems.beside(&self.warnings);
         self.warned_before = problems.len() - new.len();

@@ -24,6 +24,8 @@ pub struct Inputs {
     env: BTreeMap<String, Option<String>>,
     /// What stands in for files: those of another generation.
     instead: Arc<Instead>,
+    /// What the generation that serves was made of.
+    seen: Arc<Seen>,
     /// The included file that is being read, or the main one.
     part: Option<PathBuf>,
     /// What each of them asked for.
@@ -40,6 +42,11 @@ struct Asked {
     files: BTreeSet<PathBuf>,
     env: BTreeSet<String>,
 }
+
+/// Files as they were read for the generation that serves, with their hashes. One that still holds
+/// the same shares its bytes, so that it is neither hashed nor compared again.
+#[derive(Debug, Default)]
+pub(super) struct Seen(BTreeMap<PathBuf, (Arc<[u8]>, [u8; 32])>);
 
 /// Files and patterns that are not looked at on disk.
 #[derive(Debug, Default)]
@@ -74,7 +81,7 @@ impl OnDisk {
     /// Whether it is something else now.
     pub(super) fn changed(&self) -> bool {
         let other = |(path, digest): (&PathBuf, &[u8; 32])| {
-            FileRead::whole(read_file(path)).digest != *digest
+            FileRead::whole(read_file(path), None).digest != *digest
         };
         let others = |(pattern, paths): (&String, &Vec<PathBuf>)| {
             matching(pattern).is_ok_and(|now| now != *paths)
@@ -110,6 +117,24 @@ impl Inputs {
             instead,
             ..Self::default()
         }
+    }
+
+    /// Where one of these was read before, its bytes are shared if they are still the same.
+    pub(super) fn after(self, seen: &Arc<Seen>) -> Self {
+        let seen = Arc::clone(seen);
+        Self { seen, ..self }
+    }
+
+    /// What was read, for those that read again; nothing that is private.
+    pub(super) fn seen(&self) -> Seen {
+        let whole = self.files.iter().filter_map(|(path, read)| {
+            let Ok(Content::Whole(bytes)) = &read.content else {
+                return None;
+            };
+            let public = !self.private.contains(path);
+            public.then(|| (path.clone(), (Arc::clone(bytes), read.digest)))
+        });
+        Seen(whole.collect())
     }
 
     /// Every file that could be read.
@@ -262,7 +287,7 @@ impl config::Inputs for Inputs {
         let instead = instead.filter(|_| !self.private.contains(path));
         let content = || match instead {
             Some(bytes) => FileRead::held(bytes),
-            None => FileRead::whole(read_file(path)),
+            None => FileRead::whole(read_file(path), self.seen.0.get(path)),
         };
         let read = self.files.entry(path.to_owned());
         match &read.or_insert_with(content).content {
@@ -356,7 +381,16 @@ impl FileRead {
         }
     }
 
-    fn whole(content: Result<Vec<u8>, String>) -> Self {
+    /// What was read now. `seen`: what was there before, and its hash.
+    fn whole(content: Result<Vec<u8>, String>, seen: Option<&(Arc<[u8]>, [u8; 32])>) -> Self {
+        if let (Ok(bytes), Some((before, digest))) = (&content, seen)
+            && bytes[..] == before[..]
+        {
+            return Self {
+                content: Ok(Content::Whole(Arc::clone(before))),
+                digest: *digest,
+            };
+        }
         let digest = match &content {
             Ok(bytes) => Sha256::digest(bytes).into(),
             Err(reason) => Sha256::digest(reason).into(),
@@ -370,7 +404,7 @@ impl FileRead {
     fn lines(content: Result<Vec<u8>, String>) -> Self {
         match content {
             Ok(bytes) => Self::of_lines(bytes.into()),
-            Err(_) => Self::whole(content),
+            Err(_) => Self::whole(content, None),
         }
     }
 

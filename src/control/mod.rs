@@ -111,8 +111,9 @@ pub struct Control<E: Edges> {
     published: Option<Arc<Published>>,
     /// Hash of what the running generation was made of.
     digest: [u8; 32],
-    /// Of its texts, by path.
+    /// Of its texts, by path, and its files.
     texts: BTreeMap<PathBuf, Fingerprint>,
+    seen: Arc<inputs::Seen>,
     /// Of its included files.
     facts: BTreeMap<PathBuf, parts::Facts>,
     /// Included files that are broken.
@@ -183,6 +184,7 @@ impl<E: Edges> Control<E> {
             published: None,
             digest: [0; 32],
             texts: BTreeMap::new(),
+            seen: Arc::default(),
             facts: BTreeMap::new(),
             held: BTreeMap::new(),
             waits: waits::Waits::default(),
@@ -355,8 +357,7 @@ impl<E: Edges> Control<E> {
         self.documents.are_under_way() || self.trials.are_under_way()
     }
 
-    /// Takes what came.
-    /// Whether there is anything to look at.
+    /// Takes what came; whether there is anything to look at.
     pub fn delivered(&mut self, delivery: Delivery) -> bool {
         match delivery {
             Delivery::Document(arrival) => self.documents.delivered(arrival),

@@ -138,6 +138,14 @@ impl Document {
         &self.media_type
     }
 
+    /// Whether it has no content, for whatever origin.
+    pub fn is_empty(&self) -> bool {
+        match &self.body {
+            Body::Fixed(rendered) => rendered.bytes.is_empty(),
+            Body::Template(template) => template.length("") == 0,
+        }
+    }
+
     /// The content for an origin, such as `https://todo.example.com`.
     pub fn content(&self, origin: &str) -> Bytes {
         match &self.body {

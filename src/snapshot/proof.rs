@@ -44,24 +44,24 @@ impl fmt::Debug for Presentable {
 impl Plugin {
     /// A generated document that can not be read: its path, and why.
     pub fn unreadable_document(&self) -> Option<(&'static str, String)> {
-        let content = |path: &str| {
+        let origin = self.public.as_ref().map_or(ORIGIN, |p| &p.origin);
+        let generated = |path: &str| {
             // What the operator put in its place is theirs.
             let own = self.open_paths.contains(path);
             match self.documents.find(path).filter(|_| !own)? {
-                Found::Document(document) => {
-                    Some(document.content(self.public.as_ref().map_or(ORIGIN, |p| &p.origin)))
-                }
+                Found::Document(document) => Some(document),
                 Found::Unavailable => None,
             }
         };
         let empty = YAML
             .into_iter()
-            .find(|path| content(path).is_some_and(|text| text.is_empty()));
+            .find(|path| generated(path).is_some_and(|document| document.is_empty()));
         if let Some(path) = empty {
             return Some((path, "it is empty".to_owned()));
         }
         JSON.into_iter().find_map(|path| {
-            let error = serde_json::from_slice::<IgnoredAny>(&content(path)?).err()?;
+            let error =
+                serde_json::from_slice::<IgnoredAny>(&generated(path)?.content(origin)).err()?;
             Some((path, error.to_string()))
         })
     }

@@ -210,7 +210,7 @@ impl Known {
             && good.hosts == openapi.reference_hosts
             // One that is no longer named may still be there to be read.
             && good.overlays.iter().eq(overlays(openapi))
-            && good.digest == digest_again(&good.document, openapi, &mut part)
+            && is_same(&good.document, openapi, &mut part)
             && !good
                 .absent
                 .iter()
@@ -356,36 +356,25 @@ fn hash_of(bytes: &[u8]) -> [u8; 32] {
     crate::tokens::Fingerprint::of(bytes).0
 }
 
-/// The hash over what a document was made of, as that is now.
-fn digest_again(
+/// Whether what a document was made of is still the same. Bytes that are shared need no comparing.
+fn is_same(
     document: &ApiDocument,
     openapi: &config::OpenApi,
     part: &mut impl FnMut(&str) -> Part,
-) -> [u8; 32] {
-    let mut texts = BTreeMap::new();
+) -> bool {
     let overlay = |location: &str| {
         let named = |file: &&config::Spanned<config::ServedFile>| {
             file.value.path.display().to_string() == location
         };
         openapi.overlays.iter().find(named)
     };
-    for location in document.texts.keys() {
-        let bytes = match overlay(location) {
-            Some(file) => Arc::clone(&file.value.bytes),
-            None => match part(location) {
-                Part::Here(bytes) => bytes,
-                Part::Later | Part::Refused(_) => continue,
-            },
-        };
-        texts.insert(location.clone(), bytes);
-    }
-    for file in &openapi.overlays {
-        texts.insert(
-            file.value.path.display().to_string(),
-            Arc::clone(&file.value.bytes),
-        );
-    }
-    assemble::digest(&texts)
+    document.texts.iter().all(|(location, bytes)| {
+        if let Some(file) = overlay(location) {
+            return file.value.bytes == *bytes;
+        }
+        // One that is not there any more, or not yet, makes another document.
+        matches!(part(location), Part::Here(now) if now == *bytes)
+    })
 }
 
 /// The files of `openapi.overlays`.

@@ -226,7 +226,7 @@ impl<'l> Builder<'l> {
         match self.anchors.get(&anchor).cloned() {
             Some(copy) if is_key => {
                 let text = match copy.value {
-                    Value::String(text) => text.into_string(),
+                    Value::String(text) => text.into(),
                     value => value.to_string(),
                 };
                 self.key(text, ScalarStyle::SingleQuoted, 0, span)

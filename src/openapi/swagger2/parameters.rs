@@ -306,7 +306,7 @@ impl Conversion<'_> {
                 let reason = "parameters by name are read as a list";
                 self.ledger.note(at, Action::Repaired, reason);
                 map.into_iter()
-                    .map(|(name, value)| (name.into_string(), value))
+                    .map(|(name, value)| (name.into(), value))
                     .collect()
             }
             Value::Null => Vec::new(),

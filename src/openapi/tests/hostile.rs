@@ -104,7 +104,7 @@ fn pointers(value: &Value, at: &str, out: &mut Vec<String>) {
     match value {
         Value::Object(map) => {
             for (key, inner) in map {
-                let key = key.replace('~', "~0").replace('/', "~1");
+                let key = key.as_str().replace('~', "~0").replace('/', "~1");
                 pointers(inner, &format!("{at}/{key}"), out);
             }
         }

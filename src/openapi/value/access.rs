@@ -252,7 +252,7 @@ impl Value {
         count.0
     }
 
-    /// Gives back the room that containers and texts grew into: a document stays in memory as
+    /// Gives back the room that containers grew into: a document stays in memory as
     /// long as it serves. The depth of what was read is bounded.
     pub(in crate::openapi) fn shrink_to_fit(&mut self) {
         match self {
@@ -264,8 +264,7 @@ impl Value {
                 list.shrink_to_fit();
                 list.iter_mut().for_each(Value::shrink_to_fit);
             }
-            Value::String(text) => text.shrink_to_fit(),
-            Value::Null | Value::Bool(_) | Value::Number(_) => {}
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
         }
     }
 }

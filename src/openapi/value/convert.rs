@@ -140,11 +140,11 @@ impl From<Value> for serde_json::Value {
             Value::Null => Self::Null,
             Value::Bool(flag) => Self::Bool(flag),
             Value::Number(number) => Self::Number(number),
-            Value::String(text) => Self::String(text.into_string()),
+            Value::String(text) => Self::String(text.into()),
             Value::Array(list) => list.into_iter().map(Self::from).collect(),
             Value::Object(map) => map
                 .into_iter()
-                .map(|(key, value)| (key.into_string(), Self::from(value)))
+                .map(|(key, value)| (String::from(key), Self::from(value)))
                 .collect(),
         }
     }

@@ -171,9 +171,6 @@ impl Map {
     /// Gives back the room that it grew into.
     pub(super) fn shrink_to_fit(&mut self) {
         self.entries.shrink_to_fit();
-        for (key, _) in &mut self.entries {
-            key.shrink_to_fit();
-        }
     }
 
     /// Where a member stands.

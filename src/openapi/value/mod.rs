@@ -16,9 +16,9 @@ pub(super) use map::Entry;
 pub use map::Map;
 use serde_json::Number;
 
-/// A text, or the name of a member. Up to 24 bytes stand in the value itself: almost all names and
-/// most texts do, and need no room elsewhere.
-pub type Text = compact_str::CompactString;
+/// A text, or the name of a member. Up to 15 bytes stand in the value itself, as most names do; of a
+/// longer one all clones share the bytes, so that a published document has the texts of its source.
+pub type Text = ecow::EcoString;
 
 /// A JSON value.
 #[derive(Clone, Default, PartialEq, Eq)]

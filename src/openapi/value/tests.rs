@@ -163,5 +163,5 @@ fn an_entry_is_made_once() {
 #[test]
 fn a_value_is_small() {
     assert_eq!(size_of::<Value>(), 32);
-    assert_eq!(size_of::<(Text, Value)>(), 56);
+    assert_eq!(size_of::<(Text, Value)>(), 48);
 }

@@ -62,7 +62,7 @@ fn pointers(value: &Value, at: &str, out: &mut Vec<String>) {
     let children: Vec<(String, &Value)> = match value {
         Value::Object(map) => map
             .iter()
-            .map(|(k, v)| (k.replace('~', "~0").replace('/', "~1"), v))
+            .map(|(k, v)| (k.as_str().replace('~', "~0").replace('/', "~1"), v))
             .collect(),
         Value::Array(list) => list
             .iter()

@@ -123,7 +123,7 @@ fn pointers(value: &Value, pointer: &str, all: &mut Vec<String>) {
     all.push(pointer.to_owned());
     match value {
         Value::Object(map) => map.iter().for_each(|(key, inner)| {
-            let key = key.replace('~', "~0").replace('/', "~1");
+            let key = key.as_str().replace('~', "~0").replace('/', "~1");
             pointers(inner, &format!("{pointer}/{key}"), all);
         }),
         Value::Array(list) => list.iter().enumerate().for_each(|(at, inner)| {
