@@ -227,7 +227,7 @@ SECRET = token()
     (NEW | {"concurrency": SECRET}, "concurrency"), (NEW | {"concurrency": -1}, "concurrency"), (NEW | {"scopes": [SECRET]}, "scopes"), (NEW | {"note": SECRET}, "note"),
     (NEW | {"name": SECRET}, "name"), (NEW | {"expires": SECRET}, "expires"), (NEW | {"sha256": SECRET}, "sha256"), (NEW | {"level": SECRET}, "level"),
     ({"name": "x"}, "level"), ([SECRET], None), (SECRET, None), (NEW | {"plugins": [SECRET]}, "plugins"), (NEW | {"networks": [SECRET]}, "networks"),
-], ids=str)
+], ids=lambda value: str(value).replace(SECRET, "SECRET"))
 def test_what_is_wrong_is_named_and_not_repeated(world: World, socket, body: object, field: str | None):
     world.start()
     world.gateway.secrets.add(SECRET)

@@ -281,10 +281,18 @@ def test_what_a_broken_file_wants_stands_in_nobodys_way(world, ten):
 def test_many_that_contradict_each_other_in_turn(world):
     """A chain of conflicts is cut short: the loop answers, and what served goes on."""
     ten = Ten(world, 40)
+    plugins, now, next_ = (world.folder / name for name in ("plugins", "now", "next"))
+    plugins.rename(now)
+    plugins.symlink_to("now")
     ten.start()
-    for number in range(39, 1, -1):
-        ten.path(f"p{number}").write_text(tomli_w.dumps(ten.config(f"p{number}", {"plugins": {f"p{number}": {"hosts": [f"p{number - 1}.test"]}}})))
-    ten.path("p1").write_text(ten.path("p1").read_text() + "\nnonsense")
+    # At once: the half of it would be something else, of which more could serve.
+    next_.mkdir()
+    for name in ten.names:
+        number = int(name[1:])
+        changes = {"plugins": {name: {"hosts": [f"p{number - 1}.test"]}}} if number > 1 else {}
+        (next_ / f"{name}.toml").write_text(tomli_w.dumps(ten.config(name, changes)) + ("nonsense" if number == 1 else ""))
+    (world.folder / "turned").symlink_to("next")
+    (world.folder / "turned").rename(plugins)
     eventually(lambda: "p1.toml" in held(world.gateway) and len(held(world.gateway)) == 39)
     for name in ("p0", "p1", "p20", "p39"):
         assert ten.description(name) == f"This is {name}."
