@@ -80,8 +80,10 @@ impl<E: Edges> Control<E> {
         let candidate = match found {
             Ok(candidate) => candidate,
             Err(outcome) => {
-                if matches!(outcome, Outcome::Unchanged) {
-                    self.note_held(aside);
+                match outcome {
+                    Outcome::Unchanged => self.note_held(aside),
+                    Outcome::Refused(_) => self.look_past(),
+                    _ => {}
                 }
                 return Looked::At(outcome);
             }
@@ -90,7 +92,7 @@ impl<E: Edges> Control<E> {
     }
 
     /// Binds what is new, and publishes.
-    fn serve(&mut self, candidate: Candidate, aside: Aside, inputs: &Inputs) -> Outcome {
+    pub(super) fn serve(&mut self, candidate: Candidate, aside: Aside, inputs: &Inputs) -> Outcome {
         let Candidate {
             snapshot,
             tokens,
@@ -113,8 +115,8 @@ impl<E: Edges> Control<E> {
         self.accept_remote(&snapshot.config);
         self.digest = digest;
         (self.texts, self.facts) = (texts, facts);
-        self.seen = Arc::new(inputs.seen());
         self.remember(&snapshot, inputs, &aside);
+        self.note_good(inputs, &aside);
         let new = problems.beside(&self.warnings);
         self.warned_before = problems.len() - new.len();
         self.warnings = problems;
@@ -146,6 +148,7 @@ impl<E: Edges> Control<E> {
         let mut aside = Aside::new();
         let mut round = 0;
         loop {
+            self.renew(&aside);
             let (included, found) = self.compile(manner, inputs, &aside);
             let refused = match &found {
                 Err(Outcome::Refused(refused)) => refused,

@@ -176,6 +176,28 @@ impl Inputs {
         all.finalize().into()
     }
 
+    /// SHA-256 over the private files that an included file asked for.
+    pub(super) fn secrets_of_part(&self, part: &Path) -> [u8; 32] {
+        let mut all = Sha256::new();
+        let asked = self.parts.get(&Some(part.to_owned()));
+        let asked = asked.iter().flat_map(|asked| &asked.files);
+        for path in asked.filter(|path| self.private.contains(*path)) {
+            if let Some(read) = self.files.get(path) {
+                read.hash_into(path, &mut all);
+            }
+        }
+        all.finalize().into()
+    }
+
+    /// The bytes of a file that was read, if they have this hash.
+    pub(super) fn whole(&self, path: &Path, digest: &[u8; 32]) -> Option<Arc<[u8]>> {
+        let read = self.files.get(path).filter(|read| read.digest == *digest)?;
+        match &read.content {
+            Ok(Content::Whole(bytes)) => Some(Arc::clone(bytes)),
+            _ => None,
+        }
+    }
+
     fn asked(&mut self) -> &mut Asked {
         self.parts.entry(self.part.clone()).or_default()
     }

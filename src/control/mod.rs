@@ -9,6 +9,7 @@ mod documents;
 mod edges;
 mod explain;
 mod gauges;
+mod good;
 mod guards;
 mod hand;
 mod history;
@@ -111,9 +112,10 @@ pub struct Control<E: Edges> {
     published: Option<Arc<Published>>,
     /// Hash of what the running generation was made of.
     digest: [u8; 32],
-    /// Of its texts, by path, and its files.
+    /// Of its texts, by path.
     texts: BTreeMap<PathBuf, Fingerprint>,
-    seen: Arc<inputs::Seen>,
+    /// What it was made of.
+    good: good::Good,
     /// Of its included files.
     facts: BTreeMap<PathBuf, parts::Facts>,
     /// Included files that are broken.
@@ -184,7 +186,7 @@ impl<E: Edges> Control<E> {
             published: None,
             digest: [0; 32],
             texts: BTreeMap::new(),
-            seen: Arc::default(),
+            good: good::Good::default(),
             facts: BTreeMap::new(),
             held: BTreeMap::new(),
             waits: waits::Waits::default(),
@@ -244,24 +246,6 @@ impl<E: Edges> Control<E> {
     /// The edges.
     pub fn edges(&mut self) -> &mut E {
         &mut self.edges
-    }
-
-    /// The files and folders that matter now.
-    pub fn watched(&self) -> (Vec<PathBuf>, Vec<PathBuf>) {
-        let (mut files, mut folders) = self.watched.clone();
-        if self.rolled.is_some() {
-            files.extend(self.on_disk.files.keys().cloned());
-            folders.extend(
-                self.on_disk
-                    .globs
-                    .keys()
-                    .map(|pattern| inputs::folder_of(pattern)),
-            );
-        }
-        if let Source::File(path) = &self.source {
-            files.push(path.clone());
-        }
-        (files, folders)
     }
 
     /// When a document is to be asked for again.

@@ -67,7 +67,9 @@ impl<E: Edges> Control<E> {
         for (path, held) in aside {
             match running.as_ref().filter(|_| held.serves) {
                 Some(running) => {
-                    parts.kept.insert(path.clone(), running.config.part(path));
+                    let renewed = self.good.renewed(path).map(|renewed| renewed.part.clone());
+                    let part = renewed.unwrap_or_else(|| running.config.part(path));
+                    parts.kept.insert(path.clone(), part);
                 }
                 None => {
                     parts.absent.insert(path.clone());
@@ -208,7 +210,10 @@ impl<E: Edges> Control<E> {
         let mut all = BTreeMap::new();
         for path in &config.included {
             let facts = match aside.get(path) {
-                Some(_) => self.facts.get(path).copied(),
+                Some(_) => match self.good.renewed(path) {
+                    Some(renewed) => Some(renewed.facts),
+                    None => self.facts.get(path).copied(),
+                },
                 None => facts_of(path, inputs),
             };
             all.extend(facts.map(|facts| (path.clone(), facts)));

@@ -30,6 +30,11 @@ pub struct Written {
 }
 
 impl ApiDocument {
+    /// Bytes of its texts.
+    pub fn bytes(&self) -> usize {
+        self.texts.values().map(|text| text.len()).sum()
+    }
+
     /// Where the findings of a report were written. Looks through the texts, so it is for people,
     /// not for requests.
     pub fn written(&self, report: &[Finding]) -> Vec<Written> {

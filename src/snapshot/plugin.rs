@@ -209,6 +209,9 @@ pub struct Operation {
     pub record: Arc<telemetry::Target>,
 }
 
+/// Bytes of a document that counts as large.
+const LARGE: usize = 256 << 10;
+
 /// Compiles a plugin, its problems beside it. With it comes whether one of them would be of
 /// another severity at another time.
 pub(super) fn compile(
@@ -223,6 +226,9 @@ pub(super) fn compile(
         Ok(document) => (Some(document), None),
         Err(reason) => (None, Some(reason.clone())),
     };
+    // What a large document takes for a while is more than it keeps.
+    let large = source.is_some_and(|source| source.bytes() > LARGE);
+    let _at_once = large.then(plugway_heap::AtOnce::begin);
     let loaded = source.map(|source| api::load(plugin, source, around, problems));
     let judged = loaded.as_ref().is_some_and(api::is_judged);
     let hides = loaded.as_ref().map(|api| api::hides(plugin, api));

@@ -11,7 +11,7 @@ use url::form_urlencoded::byte_serialize;
 use super::Plugin;
 use crate::auth::{AuthError, Principal};
 use crate::config::Require;
-use crate::documents::{Found, MANIFEST, ORIGIN};
+use crate::documents::{Document, Found, MANIFEST, ORIGIN};
 use crate::openapi;
 use crate::tokens::{Call, Level, ScopeList, ScopeListId, Selector, TokenTable};
 
@@ -55,7 +55,7 @@ impl Plugin {
         };
         let empty = YAML
             .into_iter()
-            .find(|path| generated(path).is_some_and(|document| document.is_empty()));
+            .find(|path| generated(path).is_some_and(Document::is_empty));
         if let Some(path) = empty {
             return Some((path, "it is empty".to_owned()));
         }

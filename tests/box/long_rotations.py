@@ -55,7 +55,7 @@ def load(site: Site) -> Iterator[list[Flow]]:
 
 def rotate(site: Site, change: Callable[[str, str], None], count: int, pause: float = 0.0) -> list[float]:
     """Seconds from each change to the first answer that it decided; the secret before goes on being let in."""
-    took, before = [], site.service
+    took, before = [], token("service")
     with site.lab.inside("peer"), httpx.Client(timeout=TIMEOUT, trust_env=False) as client:
         def status(secret: str) -> int:
             headers = {"Host": "todo.fly.dev", "Authorization": f"Bearer {secret}"}
@@ -127,7 +127,7 @@ def test_by_the_admin_api(site, certificates):
     admin = token("admin")
     begin(site, {
         "listen": LISTEN | {"admin": f"[{GATE6}]:9443"},
-        "tokens": {"ops": {"level": "admin", "plugins": ["*"], "sha256": sha256(admin)}},
+        "tokens": {"ops": {"level": "admin", "plugins": ["*"], "scopes": ["*"], "sha256": sha256(admin)}},
     })
     context: ssl.SSLContext = certificates.client()
     context.check_hostname = False  # its name stands for an address here
@@ -180,7 +180,8 @@ def test_ten_minutes_without_the_server(site):
         print(f"\n{gone:.0f} s without its server: the age is {told()['age_seconds']:.0f} s in status, {age():.0f} s in the metrics; {told()['error']}")
         store.hold(secrets[2], secrets[1])
         back = time.monotonic()
-        store.server.start()
+        with site.lab.inside("peer"):
+            store.server.start()
         eventually(lambda: opens(secrets[2]), patience=60)
         tell(f"its server is back, and asked after {time.monotonic() - back:.1f} s", [time.monotonic() - back], flows)
         assert told()["state"] == "current"

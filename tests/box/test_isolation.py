@@ -43,8 +43,8 @@ class Ten:
     def write(self, name: str, changes: dict | None = None) -> None:
         replace(self.path(name), tomli_w.dumps(self.config(name, changes)))
 
-    def start(self, **more: object):
-        base = self.world.base({"include": ["plugins/*.toml"]})
+    def start(self, changes: dict | None = None, **more: object):
+        base = self.world.base({"include": ["plugins/*.toml"]} | (changes or {}))
         del base["plugins"], base["tokens"]
         write(self.world.folder, base)
         arguments = [f"--{key.replace('_', '-')}={value}" for key, value in more.items()]
@@ -411,3 +411,69 @@ def test_a_start_does_not_wait_for_a_test_for_ever(world, ten, new_upstream):
     assert set(waiting(gateway)) == {"p0.toml"}
     held_up.open.set()
     eventually(lambda: ten.description("p0") == "Slow.")
+
+
+# --- secrets while something is broken ---
+
+
+def opens(world, name: str, secret: str) -> bool:
+    status = world.session(tls=False, host=f"{name}.test", token=secret).get("/todos").status_code
+    assert status in (200, 401), status
+    return status == 200
+
+
+def test_the_secret_of_a_broken_file_is_rotated(world, ten):
+    """What stands in for it is what it was, with the secrets of now."""
+    secret = world.folder / "p3.sha256"
+    replace(secret, sha256("the-first-secret-of-this-test"))
+    ten.write("p3", {"tokens": {"p3": {"sha256": f"${{file:{secret}}}"}}})
+    gateway = ten.start()
+    assert opens(world, "p3", "the-first-secret-of-this-test")
+    whole = ten.path("p3").read_text()
+    replace(ten.path("p3"), whole + "nonsense")
+    eventually(lambda: "p3.toml" in held(gateway))
+    before = gateway.generation()
+    replace(secret, sha256("the-second-secret-of-this-test"))
+    eventually(lambda: opens(world, "p3", "the-second-secret-of-this-test"))
+    assert "p3.toml" in held(gateway) and gateway.generation() == before + 1
+    ten.write("p4", {"plugins": {"p4": {"description": "Anew."}}})
+    eventually(lambda: ten.description("p4") == "Anew.")
+    assert opens(world, "p3", "the-second-secret-of-this-test") and gateway.generation() == before + 2
+    gateway.command("reload")
+    assert gateway.generation() == before + 2
+    replace(ten.path("p3"), whole)
+    eventually(lambda: not held(gateway))
+    assert opens(world, "p3", "the-second-secret-of-this-test")
+
+
+def test_secrets_and_token_files_while_the_main_file_is_broken(world, ten):
+    secret, tokens = world.folder / "p3.sha256", world.folder / "tokens.jsonl"
+    replace(secret, sha256("the-first-secret-of-this-test"))
+    ten.write("p3", {"tokens": {"p3": {"sha256": f"${{file:{secret}}}"}}})
+
+    def hold(text: str) -> None:
+        line = {"id": "filed", "level": "service", "name": "filed", "plugins": ["p3"], "scopes": ["*"], "sha256": sha256(text)}
+        replace(tokens, json.dumps(line) + "\n")
+
+    hold("the-first-secret-of-the-file")
+    gateway = ten.start({"token_files": ["tokens.jsonl"]})
+    assert opens(world, "p3", "the-first-secret-of-the-file")
+    main = world.folder / "plugway.toml"
+    whole = main.read_text()
+    replace(main, whole + "\nnonsense")
+    eventually(lambda: gateway.status()["pending_rejected"])
+    replace(ten.path("p5"), ten.path("p5").read_text() + "nonsense")
+    hold("the-second-secret-of-the-file")
+    eventually(lambda: opens(world, "p3", "the-second-secret-of-the-file"))
+    assert not opens(world, "p3", "the-first-secret-of-the-file")
+    replace(secret, sha256("the-second-secret-of-this-test"))
+    eventually(lambda: opens(world, "p3", "the-second-secret-of-this-test"))
+    # And nothing else: what is refused is refused still.
+    ten.write("p4", {"plugins": {"p4": {"description": "Anew."}}})
+    assert gateway.command("reload").code == 4
+    before = gateway.generation()
+    assert gateway.command("reload").code == 4 and gateway.generation() == before
+    assert gateway.status()["pending_rejected"]["problems"] and ten.description("p4") == "This is p4."
+    replace(main, whole)
+    eventually(lambda: ten.description("p4") == "Anew.")
+    assert set(held(gateway)) == {"p5.toml"} and opens(world, "p3", "the-second-secret-of-this-test")

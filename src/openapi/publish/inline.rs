@@ -7,7 +7,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use crate::openapi::{Map, Value};
+use crate::openapi::{Map, Text, Value};
 
 use super::super::Api;
 use super::super::operations::Source;
@@ -209,7 +209,7 @@ impl<'d> Renderer<'d> {
                     }
                 }
                 Value::Object(map) => {
-                    total.text += map.keys().map(|name| name.len()).sum::<usize>();
+                    total.text += map.keys().map(Text::len).sum::<usize>();
                     open.extend(map.values().map(|inner| (inner, false, level + 1)));
                 }
                 Value::Array(list) => {

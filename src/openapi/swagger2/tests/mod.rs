@@ -3,7 +3,7 @@ mod property;
 mod real;
 mod shared;
 
-use crate::openapi::{Value, json};
+use crate::openapi::{Text, Value, json};
 
 use super::super::Finding;
 use super::convert;
@@ -198,7 +198,7 @@ fn form_fields_are_properties_of_a_request_body() {
         let own = json!({ "parameters": fields, "consumes": consumes });
         let (operation, _) = operation(own, json!({}));
         let content = operation["requestBody"]["content"].as_object().unwrap();
-        let keys: Vec<&str> = content.keys().map(|name| name.as_str()).collect();
+        let keys: Vec<&str> = content.keys().map(Text::as_str).collect();
         assert_eq!(keys, types, "{consumes}");
         operation["requestBody"].clone()
     };
