@@ -88,7 +88,11 @@ impl<E: Edges> Control<E> {
                 return Looked::At(outcome);
             }
         };
-        Looked::At(self.serve(candidate, aside, &inputs))
+        let outcome = self.serve(candidate, aside, &inputs);
+        if matches!(outcome, Outcome::Refused(_)) {
+            self.look_past();
+        }
+        Looked::At(outcome)
     }
 
     /// Binds what is new, and publishes.
@@ -145,6 +149,7 @@ impl<E: Edges> Control<E> {
         manner: Manner,
         inputs: &mut Inputs,
     ) -> (Result<Candidate, Outcome>, Aside) {
+        self.begin_good();
         let mut aside = Aside::new();
         let mut round = 0;
         loop {
@@ -157,6 +162,7 @@ impl<E: Edges> Control<E> {
                         aside.extend(more);
                         continue;
                     }
+                    None if self.renews_less() => continue,
                     None => return (found, aside),
                 },
                 Ok(candidate) if self.is_nothing(candidate, &aside) => {
@@ -169,6 +175,7 @@ impl<E: Edges> Control<E> {
                 // Each round reads all files, and nobody else is answered meanwhile.
                 Some(_) if round == ROUNDS => self.all_changed(refused, &included, inputs, &aside),
                 Some(more) => more,
+                None if self.renews_less() => continue,
                 None => return (found, Aside::new()),
             };
             if blamed.is_empty() || round > ROUNDS {

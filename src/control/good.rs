@@ -8,7 +8,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 
-use super::attempt::Manner;
+use super::attempt::{Candidate, Manner};
 use super::documents::Ask;
 use super::inputs::{self, Inputs, Instead, Seen};
 use super::parts::{Aside, Facts};
@@ -28,6 +28,10 @@ pub(super) struct Good {
     watched: Vec<PathBuf>,
     /// What serves of files that are broken now, where a secret of theirs is another one since.
     renewed: BTreeMap<PathBuf, Renewed>,
+    /// They made it worse: this look goes without.
+    is_worse: bool,
+    /// A candidate with what served and the secrets of now is looked at.
+    looks_past: bool,
 }
 
 /// What stands in for a broken file.
@@ -79,7 +83,9 @@ impl<E: Edges> Control<E> {
         let mut watched = Vec::new();
         for file in record {
             if file.private {
-                watched.push(file.path.clone());
+                // Some are addresses.
+                let local = !file.path.to_string_lossy().contains("://");
+                watched.extend(local.then(|| file.path.clone()));
             } else if let Some(bytes) = inputs.whole(&file.path, &file.sha256.0) {
                 files.insert(file.path.clone(), bytes);
             } else if let Some(bytes) = self.good.files.files.get(&file.path) {
@@ -99,10 +105,14 @@ impl<E: Edges> Control<E> {
         }
         self.good = Good {
             seen: Arc::new(inputs.seen()),
-            files: Arc::new(Instead { files, globs }),
+            files: Arc::new(Instead {
+                files,
+                globs,
+                is_all: true,
+            }),
             secrets,
             watched,
-            renewed: BTreeMap::new(),
+            ..Good::default()
         };
     }
 
@@ -111,7 +121,8 @@ impl<E: Edges> Control<E> {
         self.good.renewed.clear();
         let serve = |path: &&PathBuf| aside.get(*path).is_some_and(|held| held.serves);
         let broken: Vec<PathBuf> = aside.keys().filter(serve).cloned().collect();
-        if broken.is_empty() || self.published.is_none() || self.rolled.is_some() {
+        let first = self.published.is_none() || self.rolled.is_some();
+        if broken.is_empty() || first || self.good.is_worse {
             return;
         }
         let (Some(config), inputs) = self.as_it_was() else {
@@ -134,6 +145,24 @@ impl<E: Edges> Control<E> {
             };
             self.good.renewed.insert(path, renewed);
         }
+    }
+
+    /// What stands in for broken files is refused as well, or has to wait: without their new secrets,
+    /// then, so that they keep nobody else from changing. Whether there were any.
+    pub(super) fn renews_less(&mut self) -> bool {
+        self.good.is_worse = true;
+        !std::mem::take(&mut self.good.renewed).is_empty()
+    }
+
+    /// A look begins.
+    pub(super) fn begin_good(&mut self) {
+        self.good.is_worse = false;
+        self.good.renewed.clear();
+    }
+
+    /// A candidate that asks no upstream: neither tests nor documents.
+    pub(super) fn asks_nobody(&self) -> bool {
+        self.rolling || self.good.looks_past
     }
 
     /// The configuration that serves, read again with the secrets of today.
@@ -159,29 +188,45 @@ impl<E: Edges> Control<E> {
         if self.published.is_none() || self.rolled.is_some() || self.rehearsal {
             return;
         }
+        let (documents, orders) = (self.documents.saved(), self.documents.take_orders());
         let (watched, waits) = (self.watched.clone(), std::mem::take(&mut self.waits));
-        let mut inputs = Inputs::with(Arc::clone(&self.good.files));
+        let (found, aside, inputs) = self.past();
+        // Documents are those that serve: another one, of what is refused, is no part of this.
+        if let (Ok(candidate), true) = (found, self.documents.serve_still()) {
+            // What was broken beside it is still.
+            let mut held = self.held.clone();
+            held.extend(aside);
+            if let Outcome::Published(_) = self.serve(candidate, held, &inputs) {
+                tracing::info!(
+                    generation = self.generation,
+                    "the configuration on disk is refused; what served before goes on with the secrets and tokens of now"
+                );
+            }
+        }
+        let (files, folders) = std::mem::replace(&mut self.watched, watched);
+        self.watched.0.extend(files);
+        self.watched.1.extend(folders);
+        self.waits = waits;
+        self.documents.restore(documents);
+        self.documents.give_orders(orders);
+    }
+
+    /// A candidate of what serves, with the secrets of now.
+    fn past(&mut self) -> (Result<Candidate, Outcome>, Aside, Inputs) {
         let manner = Manner {
             trigger: Trigger::File,
             ask: Ask::Missing,
             hasty: false,
             idle: false,
         };
-        let (found, _) = self.candidate(manner, &mut inputs);
-        let (files, folders) = std::mem::replace(&mut self.watched, watched);
-        self.watched.0.extend(files);
-        self.watched.1.extend(folders);
-        self.waits = waits;
-        let Ok(candidate) = found else {
-            return;
-        };
-        // What was broken beside it is still.
-        let held = self.held.clone();
-        if let Outcome::Published(_) = self.serve(candidate, held, &inputs) {
-            tracing::info!(
-                generation = self.generation,
-                "the configuration on disk is refused; what served before goes on with the secrets and tokens of now"
-            );
+        self.good.looks_past = true;
+        let mut inputs = Inputs::with(Arc::clone(&self.good.files));
+        let (mut found, mut aside) = self.candidate(manner, &mut inputs);
+        while self.rejects_remote(found.as_ref().err()) {
+            inputs = Inputs::with(Arc::clone(&self.good.files));
+            (found, aside) = self.candidate(manner, &mut inputs);
         }
+        self.good.looks_past = false;
+        (found, aside, inputs)
     }
 }

@@ -53,6 +53,8 @@ pub(super) struct Seen(BTreeMap<PathBuf, (Arc<[u8]>, [u8; 32])>);
 pub(super) struct Instead {
     pub(super) files: BTreeMap<PathBuf, Arc<[u8]>>,
     pub(super) globs: BTreeMap<String, Vec<PathBuf>>,
+    /// What is in neither is as if it was not there, but for what is private.
+    pub(super) is_all: bool,
 }
 
 /// What a generation keeps of a file.
@@ -307,8 +309,12 @@ impl config::Inputs for Inputs {
         let instead = self.instead.files.get(path);
         // Secrets are as they are now, whatever generation it is.
         let instead = instead.filter(|_| !self.private.contains(path));
+        let public = !self.private.contains(path);
         let content = || match instead {
             Some(bytes) => FileRead::held(bytes),
+            None if self.instead.is_all && public && path.exists() => {
+                FileRead::whole(Err("it was not there before".to_owned()), None)
+            }
             None => FileRead::whole(read_file(path), self.seen.0.get(path)),
         };
         let read = self.files.entry(path.to_owned());

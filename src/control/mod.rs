@@ -322,6 +322,9 @@ impl<E: Edges> Control<E> {
             self.last_success = false;
             return outcome;
         }
+        if trigger == Trigger::Document {
+            self.documents.put_off();
+        }
         self.conclude(trigger, &outcome);
         outcome
     }

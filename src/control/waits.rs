@@ -84,7 +84,7 @@ impl<E: Edges> Control<E> {
     /// Whether a document has to be there first.
     pub(super) fn awaits_documents(&mut self, config: &Config, manner: Manner) -> bool {
         let hurried = self.published.is_none() && self.waits.hurried;
-        if self.rolling || hurried {
+        if self.asks_nobody() || hurried {
             return false;
         }
         let awaited = self.documents.awaited(manner.ask == Ask::All);

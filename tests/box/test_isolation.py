@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 
+import httpx
 import pytest
 import tomli_w
 
@@ -477,3 +478,59 @@ def test_secrets_and_token_files_while_the_main_file_is_broken(world, ten):
     replace(main, whole)
     eventually(lambda: ten.description("p4") == "Anew.")
     assert set(held(gateway)) == {"p5.toml"} and opens(world, "p3", "the-second-secret-of-this-test")
+
+
+def test_a_secret_that_is_worse_keeps_nobody_else_from_changing(world, ten):
+    """The file is refused for it, as before; the stand-in does not take it either."""
+    secret = world.folder / "p3.sha256"
+    replace(secret, sha256("the-first-secret-of-this-test"))
+    ten.write("p3", {"tokens": {"p3": {"sha256": f"${{file:{secret}}}"}}})
+    gateway = ten.start()
+    replace(secret, sha256(ten.secret("p4")))  # which another token has
+    eventually(lambda: held(gateway))
+    ten.write("p6", {"plugins": {"p6": {"description": "Anew."}}})
+    eventually(lambda: ten.description("p6") == "Anew.")
+    assert opens(world, "p3", "the-first-secret-of-this-test") and "p6.toml" not in held(gateway)
+    before = gateway.generation()
+    gateway.command("reload")
+    assert gateway.generation() == before
+    replace(secret, sha256("the-second-secret-of-this-test"))
+    eventually(lambda: not held(gateway))
+    assert opens(world, "p3", "the-second-secret-of-this-test")
+
+
+def refusals(gateway) -> int:
+    """Attempts that were refused, as the metrics count them."""
+    host, port = gateway.address("metrics")
+    page = httpx.get(f"http://{host}:{port}/metrics", trust_env=False).text
+    rows = [row for row in page.splitlines() if row.startswith("plugway_reload_total{") and 'result="refused"' in row]
+    return sum(int(row.split()[-1]) for row in rows)
+
+
+def test_a_broken_main_file_asks_no_upstream(world, ten):
+    """A secret that changes meanwhile is taken without the tests that would ask the API, and nothing spins."""
+    credential, path = world.folder / "credential", "/todos?tested"
+    replace(credential, "first")
+    test = {"request": f"GET {path}", "as": "service", "expect": 200, "upstream": True}
+    auth = {"credential": {"header": {"name": "X-Key", "value": f"${{file:{credential}}}"}}}
+    ten.write("p3", {"plugins": {"p3": {"upstream": auth, "tests": [test], "openapi": {"refresh": "1s"}}}})
+    gateway = ten.start({"listen": {"metrics": "127.0.0.1:0"}})
+    main = world.folder / "plugway.toml"
+    replace(main, main.read_text() + "\nnonsense")
+    eventually(lambda: gateway.status()["pending_rejected"])
+    seen = refusals(gateway)
+    world.upstream.forget()
+    replace(credential, "second")
+
+    def sends() -> str:
+        ten.serves("p3")
+        return world.upstream.last.get("x-key")
+
+    eventually(lambda: sends() == "second")
+    assert not [request for request in world.upstream.requests if "tested" in request.target]
+    # Its document is due by now; it is looked at a few times at the most while somebody asks a hundred times.
+    eventually(lambda: refusals(gateway) > seen)
+    seen = refusals(gateway)
+    for _ in range(100):
+        assert gateway.status()["pending_rejected"]
+    assert refusals(gateway) <= seen + 5

@@ -6,6 +6,7 @@ mod known;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::openapi::Value;
 use jiff::Timestamp;
@@ -19,6 +20,9 @@ use crate::snapshot::ApiDocument;
 use assemble::Private;
 use fetch::fetch;
 use known::Known;
+
+/// Until what is due is due again, where a look did not get as far as to ask for it.
+const LATER: Duration = Duration::from_secs(5);
 
 /// The documents of all plugins.
 #[derive(Default)]
@@ -170,6 +174,11 @@ impl Library {
         }
     }
 
+    /// These are to be waited for, and no others.
+    pub(super) fn give_orders(&mut self, orders: Vec<Arriving>) {
+        self.orders = orders;
+    }
+
     /// It is as it was.
     pub(super) fn restore(&mut self, saved: Self) {
         let orders = std::mem::take(&mut self.orders);
@@ -309,6 +318,21 @@ impl Library {
             let parts = known.fetched();
             (!parts.is_empty()).then_some((plugin.as_str(), source.as_str(), parts))
         })
+    }
+
+    /// Whether the documents are those that serve.
+    pub(super) fn serve_still(&self) -> bool {
+        self.digests() == self.served
+    }
+
+    /// Whatever is due and was not asked for, since nothing got that far, is due a little later.
+    pub(super) fn put_off(&mut self) {
+        let now = tokio::time::Instant::now();
+        for known in self.known.values_mut().filter(|known| !known.in_flight) {
+            known.due = known
+                .due
+                .map(|due| if due <= now { now + LATER } else { due });
+        }
     }
 
     /// What could not be had is due.

@@ -109,7 +109,7 @@ impl<E: Edges> Control<E> {
             .into_iter()
             .filter(|asked| changed.contains(&asked.plugin.name))
             .collect();
-        if open.is_empty() || problems.has_problems() || self.rehearsal || self.rolling {
+        if open.is_empty() || problems.has_problems() || self.rehearsal || self.asks_nobody() {
             return Tested::Done;
         }
         let mut waits = Vec::new();

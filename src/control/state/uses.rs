@@ -58,7 +58,12 @@ impl Pending {
 
     /// They can not be written now: later, or never.
     pub(super) fn put_off(&mut self, later: bool, now: Timestamp) {
-        if !later {
+        if later {
+            // Each of them once, however long it takes.
+            self.noted.append(&mut self.rest);
+            sort(&mut self.noted);
+            std::mem::swap(&mut self.noted, &mut self.rest);
+        } else {
             self.noted.clear();
             self.rest.clear();
         }
@@ -75,8 +80,7 @@ impl Pending {
     fn take(&mut self, most: usize) -> Vec<Noted> {
         if self.rest.is_empty() {
             self.rest = std::mem::take(&mut self.noted);
-            self.rest.sort_unstable_by(|one, other| order(other, one));
-            self.rest.dedup_by(|one, other| order(one, other).is_eq());
+            sort(&mut self.rest);
         }
         let from = self.rest.len().saturating_sub(most);
         let mut taken = self.rest.split_off(from);
@@ -107,6 +111,13 @@ fn beginning(id: &str) -> u128 {
         *to = from;
     }
     u128::from_be_bytes(first)
+}
+
+/// The last one first, and of each the one that was noted last.
+fn sort(all: &mut Vec<Noted>) {
+    all.reverse();
+    all.sort_by(|one, other| order(other, one));
+    all.dedup_by(|one, other| order(one, other).is_eq());
 }
 
 /// By id.
