@@ -253,6 +253,8 @@ class Flow:
         self.ending = threading.Event()
         self.thread = threading.Thread(target=self._run, daemon=True)
         self.thread.start()
+        # It goes on from here, however soon what is done meanwhile is over.
+        eventually(lambda: self.good or self.bad)
 
     def _run(self) -> None:
         with self.lab.inside(self.host), httpx.Client(timeout=TIMEOUT, trust_env=False) as client:
