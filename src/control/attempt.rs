@@ -55,13 +55,7 @@ pub(super) struct Manner {
 impl<E: Edges> Control<E> {
     /// All steps, once.
     pub(super) fn look(&mut self, manner: Manner) -> Looked {
-        let mut inputs = self.inputs();
-        let (mut found, mut aside) = self.candidate(manner, &mut inputs);
-        // One after the other, as they are named.
-        while self.rejects_remote(found.as_ref().err()) {
-            inputs = self.inputs();
-            (found, aside) = self.candidate(manner, &mut inputs);
-        }
+        let (found, aside, inputs) = self.accepted(manner, Self::inputs);
         if let Some(on_disk) = self.rolled.is_none().then(|| inputs.on_disk()) {
             self.on_disk = on_disk;
         }
@@ -77,18 +71,15 @@ impl<E: Edges> Control<E> {
         if manner.hasty && doubtful {
             return Looked::Doubtful;
         }
-        let candidate = match found {
-            Ok(candidate) => candidate,
+        let outcome = match found {
+            Ok(candidate) => self.serve(candidate, aside, &inputs),
             Err(outcome) => {
-                match outcome {
-                    Outcome::Unchanged => self.note_held(aside),
-                    Outcome::Refused(_) => self.look_past(),
-                    _ => {}
+                if matches!(outcome, Outcome::Unchanged) {
+                    self.note_held(aside);
                 }
-                return Looked::At(outcome);
+                outcome
             }
         };
-        let outcome = self.serve(candidate, aside, &inputs);
         if matches!(outcome, Outcome::Refused(_)) {
             self.look_past();
         }
@@ -149,11 +140,10 @@ impl<E: Edges> Control<E> {
         manner: Manner,
         inputs: &mut Inputs,
     ) -> (Result<Candidate, Outcome>, Aside) {
-        self.begin_good();
         let mut aside = Aside::new();
-        let mut round = 0;
+        let (mut round, mut renews) = (0, true);
         loop {
-            self.renew(&aside);
+            self.renew(&aside, renews);
             let (included, found) = self.compile(manner, inputs, &aside);
             let refused = match &found {
                 Err(Outcome::Refused(refused)) => refused,
@@ -162,7 +152,10 @@ impl<E: Edges> Control<E> {
                         aside.extend(more);
                         continue;
                     }
-                    None if self.renews_less() => continue,
+                    None if self.good.renews() => {
+                        renews = false;
+                        continue;
+                    }
                     None => return (found, aside),
                 },
                 Ok(candidate) if self.is_nothing(candidate, &aside) => {
@@ -175,7 +168,12 @@ impl<E: Edges> Control<E> {
                 // Each round reads all files, and nobody else is answered meanwhile.
                 Some(_) if round == ROUNDS => self.all_changed(refused, &included, inputs, &aside),
                 Some(more) => more,
-                None if self.renews_less() => continue,
+                // What stands in is refused as well, for its new secrets: the old ones, then, so that
+                // they keep nobody else from changing.
+                None if self.good.renews() => {
+                    renews = false;
+                    continue;
+                }
                 None => return (found, Aside::new()),
             };
             if blamed.is_empty() || round > ROUNDS {

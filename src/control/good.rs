@@ -28,8 +28,6 @@ pub(super) struct Good {
     watched: Vec<PathBuf>,
     /// What serves of files that are broken now, where a secret of theirs is another one since.
     renewed: BTreeMap<PathBuf, Renewed>,
-    /// They made it worse: this look goes without.
-    is_worse: bool,
     /// A candidate with what served and the secrets of now is looked at.
     looks_past: bool,
 }
@@ -47,6 +45,11 @@ impl Good {
     /// What stands in for a broken file, if it is not what serves.
     pub(super) fn renewed(&self, path: &Path) -> Option<&Renewed> {
         self.renewed.get(path)
+    }
+
+    /// Whether something stands in that is not what serves.
+    pub(super) fn renews(&self) -> bool {
+        !self.renewed.is_empty()
     }
 
     /// To read after it.
@@ -116,13 +119,13 @@ impl<E: Edges> Control<E> {
         };
     }
 
-    /// Looks whether what stands in for broken files has other secrets by now.
-    pub(super) fn renew(&mut self, aside: &Aside) {
+    /// Looks whether what stands in for broken files has other secrets by now, if that `matters`.
+    pub(super) fn renew(&mut self, aside: &Aside, matters: bool) {
         self.good.renewed.clear();
         let serve = |path: &&PathBuf| aside.get(*path).is_some_and(|held| held.serves);
         let broken: Vec<PathBuf> = aside.keys().filter(serve).cloned().collect();
         let first = self.published.is_none() || self.rolled.is_some();
-        if broken.is_empty() || first || self.good.is_worse {
+        if broken.is_empty() || first || !matters {
             return;
         }
         let (Some(config), inputs) = self.as_it_was() else {
@@ -145,19 +148,6 @@ impl<E: Edges> Control<E> {
             };
             self.good.renewed.insert(path, renewed);
         }
-    }
-
-    /// What stands in for broken files is refused as well, or has to wait: without their new secrets,
-    /// then, so that they keep nobody else from changing. Whether there were any.
-    pub(super) fn renews_less(&mut self) -> bool {
-        self.good.is_worse = true;
-        !std::mem::take(&mut self.good.renewed).is_empty()
-    }
-
-    /// A look begins.
-    pub(super) fn begin_good(&mut self) {
-        self.good.is_worse = false;
-        self.good.renewed.clear();
     }
 
     /// A candidate that asks no upstream: neither tests nor documents.
@@ -220,13 +210,10 @@ impl<E: Edges> Control<E> {
             idle: false,
         };
         self.good.looks_past = true;
-        let mut inputs = Inputs::with(Arc::clone(&self.good.files));
-        let (mut found, mut aside) = self.candidate(manner, &mut inputs);
-        while self.rejects_remote(found.as_ref().err()) {
-            inputs = Inputs::with(Arc::clone(&self.good.files));
-            (found, aside) = self.candidate(manner, &mut inputs);
-        }
+        let found = self.accepted(manner, |control| {
+            Inputs::with(Arc::clone(&control.good.files))
+        });
         self.good.looks_past = false;
-        (found, aside, inputs)
+        found
     }
 }

@@ -9,6 +9,7 @@ mod render;
 mod tests;
 
 use std::cmp::Ordering;
+use std::collections::BTreeSet;
 use std::fmt;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -228,11 +229,18 @@ impl Problems {
     /// What is not in another list as well, wherever it stands there in its file.
     #[must_use]
     pub fn beside(&self, other: &Self) -> Self {
-        let is = |one: &Problem, other: &Problem| {
-            (one.severity, &one.at.key, one.file(), &one.message)
-                == (other.severity, &other.at.key, other.file(), &other.message)
-        };
-        let new = |problem: &&Problem| !other.iter().any(|known| is(known, problem));
+        fn name(problem: &Problem) -> (Severity, &str, Option<&Path>, &str) {
+            let Problem {
+                severity,
+                at,
+                message,
+                ..
+            } = problem;
+            (*severity, &at.key, problem.file(), message)
+        }
+        // There may be thousands, of as many plugins.
+        let known: BTreeSet<_> = other.iter().map(name).collect();
+        let new = |problem: &&Problem| !known.contains(&name(problem));
         Self(self.iter().filter(new).cloned().collect())
     }
 

@@ -393,3 +393,16 @@ def test_a_port_that_is_taken(world):
         assert raised.value.ran.code == 1
         said = raised.value.ran.out + raised.value.ran.err
         assert str(port) in said and "in use" in said.lower(), said
+
+
+def test_a_gateway_of_dev_beside_is_named(world):
+    """Whoever asks in its folder and reaches none is told how to reach it."""
+    folder = world.folder / "dev"
+    world.dev(folder=folder)
+    hint = "--admin unix:state/dev/admin.sock"
+    for command in (["status"], ["token", "list"]):
+        ran = run(*command, cwd=folder)
+        assert hint in ran.err, ran
+        assert run(*command, "--admin", "unix:state/dev/admin.sock", cwd=folder).code == 0
+    world.gateway.stop()
+    assert hint not in run("status", cwd=folder).err

@@ -480,3 +480,16 @@ def test_no_request_fails_while_everything_changes(world):
     assert min(counts) > 200, counts
     alive = eventually(lambda: (now := world.gateway.status()["generation"])["alive"] <= 2 and now)
     assert alive["number"] >= 200
+
+
+def test_warnings_of_before_are_counted(world):
+    """Those that are new are told; `status` has all of them."""
+    gateway = world.plugin({"contact": None})
+    all_ = len(gateway.status()["warnings"])
+    assert all_
+    world.change({"plugins": {"todo": {"description": "Anew."}}})
+    ran = gateway.command("reload")
+    assert ran.code == 0 and f"{all_} warning" in ran.err and "as before" in ran.err, ran
+    world.change({"plugins": {"todo": {"name": None}}})
+    told = gateway.command("reload", "--json").json
+    assert told["warnings_as_before"] <= all_ <= len(gateway.status()["warnings"])

@@ -134,9 +134,6 @@ impl Reach {
             "no gateway answers: working on the state database in {}; names of plugins and operations are not compared",
             std::path::absolute(&directory).unwrap_or(directory).display()
         ));
-        if let Some(hint) = client::beside() {
-            Output::new(false).remark(hint);
-        }
     }
 
     fn offline<T>(
@@ -146,6 +143,9 @@ impl Reach {
         let now = Timestamp::now();
         let mut held = self.offline.borrow_mut();
         if held.is_none() {
+            if let Some(hint) = client::beside() {
+                Output::new(false).remark(hint);
+            }
             let directory = self.directory.clone().unwrap_or_default();
             match Offline::open(&directory, now) {
                 Ok(offline) => *held = Some(offline),

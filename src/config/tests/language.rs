@@ -40,6 +40,22 @@ fn a_place_is_a_line_a_column_and_a_key() {
 }
 
 #[test]
+fn a_short_table_tells_its_keys() {
+    let text =
+        format!("{GOOD}tests = [{{ request = 'GET /', as = 'none', expect = 200, qqq = 1 }}]");
+    let (_, problems) = loaded("f.toml", &text);
+    let problem = problems
+        .iter()
+        .find(|one| one.message.contains("`qqq`"))
+        .unwrap();
+    let help = problem.help.as_deref().unwrap();
+    assert!(
+        help.starts_with("its keys are ") && help.contains("upstream"),
+        "{help}"
+    );
+}
+
+#[test]
 fn references() {
     check("name = '${env:PORT}'", "");
     check("name = '$${env:NOT_SET}'", "");

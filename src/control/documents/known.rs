@@ -16,7 +16,7 @@ use crate::control::edges::Fetched;
 use crate::problems::Place;
 use crate::snapshot::ApiDocument;
 
-/// Until an upstream that could not give its document is asked again; doubled each time.
+/// Until an upstream that could not give its document is asked again: at first, and at the most.
 const RETRY_FIRST: Duration = Duration::from_secs(1);
 const RETRY_LAST: Duration = Duration::from_mins(1);
 /// Attempts for a document that never came before they become rarer.
@@ -331,7 +331,7 @@ impl Known {
             wait.max(RETRY_FIRST * 5).min(RETRY_LAST)
         } else if self.failures <= EARLY {
             // Most often an upstream that starts beside us, and nothing works without it.
-            wait.min(RETRY_FIRST)
+            RETRY_FIRST
         } else {
             wait.min(RETRY_LAST / 4)
         };

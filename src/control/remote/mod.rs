@@ -16,7 +16,9 @@ use rustls::RootCertStore;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
+use super::attempt::{Candidate, Manner};
 use super::edges::{Fetched, Order, newer_than};
+use super::parts::Aside;
 use super::{Control, Delivering, Delivery, Edges, Inputs, Outcome};
 use crate::config::{Config, Limits, TokenUrl};
 use crate::problems::{Place, Problem, Problems};
@@ -380,8 +382,24 @@ impl<E: Edges> Control<E> {
         }
     }
 
+    /// A candidate without what is wrong with token files at URLs: they are refused one after the
+    /// other, as they are named.
+    pub(super) fn accepted(
+        &mut self,
+        manner: Manner,
+        inputs: impl Fn(&Self) -> Inputs,
+    ) -> (Result<Candidate, Outcome>, Aside, Inputs) {
+        loop {
+            let mut inputs = inputs(self);
+            let (found, aside) = self.candidate(manner, &mut inputs);
+            if !self.rejects_remote(found.as_ref().err()) {
+                return (found, aside, inputs);
+            }
+        }
+    }
+
     /// After a look: whether what came is at fault, and another look without it is worth it.
-    pub(super) fn rejects_remote(&mut self, found: Option<&Outcome>) -> bool {
+    fn rejects_remote(&mut self, found: Option<&Outcome>) -> bool {
         let Some(Outcome::Refused(refused)) = found else {
             return false;
         };

@@ -37,7 +37,7 @@ pub(super) fn guard(plugin: &config::Plugin, shown: &str, answer: &Answer) -> Ju
 pub(super) fn test(test: &Test, answer: &Answer, strict: bool) -> Judged {
     let tried = match answer {
         Ok(tried) => tried,
-        Err(error) => return unanswered(test, error),
+        Err(error) => return unanswered(test, error, None),
     };
     let expected = test.expect.value;
     if tried.forwarded {
@@ -96,14 +96,11 @@ pub(super) fn upstream(test: &Test, answer: &Answer) -> Option<Problem> {
             let help = "it was sent to the upstream (`upstream = true`)";
             bad(&test.expect.at, message, Some(help))
         }
-        Err(error) => bad(
-            &test.shown.at,
-            format!("{} is not answered: {error}", named(test)),
-            Some(
-                "it was sent to the upstream (`upstream = true`), which has to run whenever this file changes; \
-                 without `upstream = true` it is only looked whether it would be sent there",
-            ),
-        ),
+        Err(error) => {
+            let help = "it was sent to the upstream (`upstream = true`), which has to run whenever this file \
+                        changes; without `upstream = true` it is only looked whether it would be sent there";
+            unanswered(test, error, Some(help))
+        }
     };
     match judged {
         Judged::Bad(problem) => Some(*problem),
@@ -111,9 +108,9 @@ pub(super) fn upstream(test: &Test, answer: &Answer) -> Option<Problem> {
     }
 }
 
-fn unanswered(test: &Test, error: &str) -> Judged {
+fn unanswered(test: &Test, error: &str, help: Option<&str>) -> Judged {
     let message = format!("{} is not answered: {error}", named(test));
-    bad(&test.shown.at, message, None)
+    bad(&test.shown.at, message, help)
 }
 
 /// What to do about a request that is let through.

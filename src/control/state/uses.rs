@@ -324,6 +324,13 @@ mod tests {
         assert_eq!(taken(&mut pending, 1), ["a"]);
         pending.put_off(true, at(60_000));
         assert_eq!(pending.due(), Some(at(120_000)));
+        // However often a token is used meanwhile, it waits once.
+        for minute in 2..100 {
+            noted(&mut pending, &["b", "b", "c"], at(minute * 60_000));
+            pending.put_off(true, at(minute * 60_000));
+        }
+        assert_eq!((pending.noted.len(), pending.rest.len()), (0, 2));
+        assert_eq!(taken(&mut pending, 1), ["b"]);
         pending.put_off(false, at(120_000));
         assert_eq!(pending.due(), None);
     }

@@ -30,35 +30,25 @@ impl Part for str {
     }
 }
 
-impl Part for String {
-    fn of<'v>(&self, value: &'v Value) -> Option<&'v Value> {
-        self.as_str().of(value)
-    }
+macro_rules! names {
+    ($($text:ty)*) => {$(
+        impl Part for $text {
+            fn of<'v>(&self, value: &'v Value) -> Option<&'v Value> {
+                self.as_str().of(value)
+            }
 
-    fn of_mut<'v>(&self, value: &'v mut Value) -> Option<&'v mut Value> {
-        self.as_str().of_mut(value)
-    }
+            fn of_mut<'v>(&self, value: &'v mut Value) -> Option<&'v mut Value> {
+                self.as_str().of_mut(value)
+            }
 
-    #[cfg(test)]
-    fn name(&self) -> Option<&str> {
-        Some(self)
-    }
+            #[cfg(test)]
+            fn name(&self) -> Option<&str> {
+                Some(self)
+            }
+        }
+    )*};
 }
-
-impl Part for Text {
-    fn of<'v>(&self, value: &'v Value) -> Option<&'v Value> {
-        self.as_str().of(value)
-    }
-
-    fn of_mut<'v>(&self, value: &'v mut Value) -> Option<&'v mut Value> {
-        self.as_str().of_mut(value)
-    }
-
-    #[cfg(test)]
-    fn name(&self) -> Option<&str> {
-        Some(self)
-    }
-}
+names!(String Text);
 
 impl Part for usize {
     fn of<'v>(&self, value: &'v Value) -> Option<&'v Value> {
