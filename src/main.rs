@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: plugway_heap::Heap = plugway_heap::Heap;
 
 fn main() -> ExitCode {
     plugway::cli::main()
