@@ -107,6 +107,11 @@ impl Upload {
         self.waiting.get()
     }
 
+    /// The upstream takes no more of it, so that the client is not waited for.
+    pub fn is_given_up(&self) {
+        self.waiting.set(false);
+    }
+
     /// When the upstream last took something (or when the request began).
     pub fn progress(&self) -> Instant {
         self.progress.get()

@@ -14,6 +14,7 @@ use crate::rejection::Rejection;
 use crate::route::{self, Form, Miss};
 use crate::snapshot::{Plugin, Target};
 use crate::tokens::{Call, Token};
+use crate::upstream::Outgoing;
 
 /// What a request wants of a plugin's upstream.
 #[derive(Debug)]
@@ -186,7 +187,7 @@ impl Errand<'_> {
     }
 
     /// The request as it is sent.
-    pub fn request(&self, stamp: &Stamp<'_>, body: RequestBody) -> Request<RequestBody> {
+    pub fn outgoing(&self, stamp: &Stamp<'_>, body: RequestBody) -> Box<Outgoing> {
         let caller = stamp.caller;
         let out = Outbound {
             policy: &self.plugin.outbound,
@@ -197,13 +198,24 @@ impl Errand<'_> {
                 level: caller.map(|caller| caller.level.as_str()),
             },
             request_id: &stamp.request_id,
-            host: &stamp.host,
             streamed: http_body::Body::size_hint(&body).exact().is_none(),
             upgrade: self.upgrade,
         };
-        let mut headers = headers::outbound(&self.head.headers, &out);
-        if let Some(index) = self.operation {
-            self.plugin.operations[index].fixed.apply(&mut headers);
+        let fixed = self
+            .operation
+            .map(|index| &self.plugin.operations[index].fixed);
+        let plain = self.plugin.response_chars == 0
+            && fixed.is_none_or(|fixed| !fixed.has_headers())
+            && self.plugin.targets.all().iter().all(Target::is_http1);
+        let lines = plain
+            .then(|| headers::outbound_lines(&self.head.headers, &out))
+            .flatten();
+        let mut headers = match &lines {
+            Some(_) => HeaderMap::new(),
+            None => headers::outbound(&self.head.headers, &out),
+        };
+        if let Some(fixed) = fixed {
+            fixed.apply(&mut headers);
         }
         if self.plugin.response_chars > 0 {
             // Of what is encoded nobody knows how many characters it has.
@@ -215,7 +227,11 @@ impl Errand<'_> {
         *request.method_mut() = self.head.method.clone();
         *request.uri_mut() = stamp.target.clone();
         *request.headers_mut() = headers;
-        request
+        Box::new(Outgoing {
+            request,
+            host: stamp.host.clone(),
+            lines: lines.unwrap_or_default(),
+        })
     }
 
     /// The response as the client gets it.

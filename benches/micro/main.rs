@@ -194,10 +194,7 @@ fn request_head(bencher: Bencher<'_, '_>) {
         authority: parse_authority("todo.example.com").unwrap(),
         request_id: None,
     };
-    let (id, host) = (
-        HeaderValue::from_static("0123456789abcdef0123456789abcdef"),
-        HeaderValue::from_static("127.0.0.1:8000"),
-    );
+    let id = HeaderValue::from_static("0123456789abcdef0123456789abcdef");
     let known = Outbound {
         policy: &policy,
         client: &view,
@@ -207,7 +204,6 @@ fn request_head(bencher: Bencher<'_, '_>) {
             level: Some("service"),
         },
         request_id: &id,
-        host: &host,
         streamed: false,
         upgrade: None,
     };

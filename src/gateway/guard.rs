@@ -16,11 +16,22 @@ pub(super) async fn guard(
     response: Response<Content>,
     recorder: &Recorder,
 ) -> Result<Response<Content>, Rejection> {
-    let limit = errand.plugin.response_chars;
     let method = &errand.head.method;
-    if limit == 0 || !is_guarded(method, response.status(), response.headers()) {
+    if errand.plugin.response_chars == 0
+        || !is_guarded(method, response.status(), response.headers())
+    {
         return Ok(response);
     }
+    // Boxed, so that requests that nobody guards have no room for it.
+    Box::pin(guarded(errand, response, recorder)).await
+}
+
+async fn guarded(
+    errand: &Errand<'_>,
+    response: Response<Content>,
+    recorder: &Recorder,
+) -> Result<Response<Content>, Rejection> {
+    let (limit, method) = (errand.plugin.response_chars, &errand.head.method);
     let unit = unit(response.headers());
     let (head, content) = response.into_parts();
     let Content::Upstream(body) = content else {

@@ -221,15 +221,15 @@ impl Gateway {
         let again = |refused: bool| {
             let body = empty.as_ref().filter(|_| refused || idempotent);
             let body = body.and_then(RequestBody::empty_again)?;
-            Some(errand.request(&stamp, body))
+            Some(errand.outgoing(&stamp, body))
         };
         let begun = recorder.elapsed();
         self.begin_stream(&errand, body.upload(), principal, recorder);
-        let (targets, request) = (&errand.plugin.targets, errand.request(&stamp, body));
+        let (targets, outgoing) = (&errand.plugin.targets, errand.outgoing(&stamp, body));
         let sent = if let Some(protocol) = errand.upgrade {
-            Box::pin(self.upstreams.switch(targets, request, protocol)).await
+            Box::pin(self.upstreams.switch(targets, outgoing, protocol)).await
         } else {
-            let sent = self.upstreams.send(targets, request, again).await;
+            let sent = self.upstreams.send(targets, outgoing, again).await;
             sent.map(|(response, target)| (Answer::Response(response), target))
         };
         recorder.record.upstream = Some(recorder.elapsed().saturating_sub(begun));
@@ -240,7 +240,7 @@ impl Gateway {
             upload.answered();
         }
         let response = match answer {
-            Answer::Response(response) => response.map(|body| Content::Upstream(Box::new(body))),
+            Answer::Response(response) => response.map(Content::Upstream),
             Answer::Switched(response) => {
                 let stream = recorder.stream.as_ref();
                 let cut = stream.map(Stream::switches).unwrap_or_default();

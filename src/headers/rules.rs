@@ -43,6 +43,11 @@ impl Rules {
         Ok(rules)
     }
 
+    /// Whether nothing is changed.
+    pub(super) fn is_empty(&self) -> bool {
+        self.set.is_empty() && self.remove.is_empty()
+    }
+
     /// Whether a header of this name is set, so that the client's own does not matter.
     pub(super) fn sets(&self, is_name: impl Fn(&HeaderName) -> bool) -> bool {
         self.set.iter().any(|(name, _)| is_name(name))

@@ -90,6 +90,11 @@ impl Fixed {
             .map(|(_, _, pair)| pair.as_str())
     }
 
+    /// Whether there are hidden headers.
+    pub fn has_headers(&self) -> bool {
+        !self.headers.is_empty()
+    }
+
     /// Puts the hidden headers into a head.
     pub fn apply(&self, head: &mut HeaderMap) {
         for (name, value) in &self.headers {

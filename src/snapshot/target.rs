@@ -51,6 +51,11 @@ pub struct Target {
 }
 
 impl Target {
+    /// Whether HTTP/1.1 is spoken there, whatever it says itself.
+    pub fn is_http1(&self) -> bool {
+        self.tls.is_none() && !self.http2
+    }
+
     /// `host:port` as it stands in a URL and in `Host`, without a default port.
     pub fn authority(&self) -> String {
         let host = if self.host.contains(':') {

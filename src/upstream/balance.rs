@@ -4,17 +4,16 @@
 //! whose connections keep failing are left out for a while ([`Origin`](crate::snapshot::Origin)).
 
 use std::cell::{Cell, OnceCell, RefCell};
-use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::{Request, Response, header};
+use hashbrown::HashMap;
+use http::Response;
 use tokio::time::Instant;
 
 use super::connect::{Connected, Speak, connect};
-use super::{Channel, ConnectError, ResponseBody, UpstreamError, Upstreams};
-use crate::body::RequestBody;
+use super::{Channel, ConnectError, Outgoing, ResponseBody, UpstreamError, Upstreams};
 use crate::snapshot::{Admission, Target, Targets};
 
 /// Seconds over which requests and retries are counted.
@@ -30,7 +29,7 @@ const TRIAL: Duration = Duration::from_secs(1);
 pub(super) struct Undone {
     pub(super) error: UpstreamError,
     /// The request, if no connection was made for it: not a byte of it was sent.
-    pub(super) unsent: Option<Box<Request<RequestBody>>>,
+    pub(super) unsent: Option<Box<Outgoing>>,
     /// Whether a new connection failed, which says something of the URL.
     pub(super) connection_failed: bool,
 }
@@ -116,31 +115,31 @@ impl Upstreams {
     pub async fn send<'t>(
         self: &Rc<Self>,
         targets: &'t Targets,
-        request: Request<RequestBody>,
-        again: impl Fn(bool) -> Option<Request<RequestBody>>,
-    ) -> Result<(Response<ResponseBody>, &'t Target), UpstreamError> {
+        outgoing: Box<Outgoing>,
+        again: impl Fn(bool) -> Option<Box<Outgoing>>,
+    ) -> Result<(Response<Box<ResponseBody>>, &'t Target), UpstreamError> {
         let only = targets.first();
         let deadline = only.total.map(|total| Instant::now() + total);
         if targets.all().len() == 1 {
-            let sent = self.send_to(only, request, again, deadline).await;
+            let sent = self.send_to(only, outgoing, again, deadline).await;
             return match sent {
                 Ok(response) => Ok((response, only)),
                 Err(undone) => Err(undone.error),
             };
         }
-        let (mut request, mut tried) = (request, 0);
+        let (mut outgoing, mut tried) = (outgoing, 0);
         loop {
             let chosen = self.balance.choose(targets, tried);
             let target = &targets.all()[chosen.index];
             let under_way = chosen.begin(tried > 0);
             tried |= 1 << chosen.index;
-            address(&mut request, target);
+            address(&mut outgoing, target);
             let again = |refused| {
-                let mut request = again(refused)?;
-                address(&mut request, target);
-                Some(request)
+                let mut outgoing = again(refused)?;
+                address(&mut outgoing, target);
+                Some(outgoing)
             };
-            let undone = match self.send_to(target, request, again, deadline).await {
+            let undone = match self.send_to(target, outgoing, again, deadline).await {
                 Ok(mut response) => {
                     target.origin.succeeded();
                     response.body_mut().count(under_way);
@@ -152,7 +151,7 @@ impl Upstreams {
                 failed(target, chosen.trial, &undone.error);
             }
             match undone.unsent {
-                Some(unsent) if self.balance.may_retry(targets, tried) => request = *unsent,
+                Some(unsent) if self.balance.may_retry(targets, tried) => outgoing = unsent,
                 _ => return Err(undone.error),
             }
         }
@@ -165,7 +164,7 @@ impl Upstreams {
     pub(super) async fn open<'t>(
         &self,
         targets: &'t Targets,
-        request: &mut Request<RequestBody>,
+        outgoing: &mut Outgoing,
     ) -> Result<(Channel, &'t Target), UpstreamError> {
         let only = targets.first();
         if targets.all().len() == 1 {
@@ -183,7 +182,7 @@ impl Upstreams {
             let error = match self.own(target).await {
                 Ok(channel) => {
                     target.origin.succeeded();
-                    address(request, target);
+                    address(outgoing, target);
                     return Ok((channel, target));
                 }
                 Err(error) => UpstreamError::Unreachable(error),
@@ -216,9 +215,9 @@ fn failed(target: &Target, trial: bool, error: &UpstreamError) {
 }
 
 /// Puts the target's own `Host` into a request, if it has one.
-fn address(request: &mut Request<RequestBody>, target: &Target) {
+fn address(outgoing: &mut Outgoing, target: &Target) {
     if let Some(host) = &target.host_sent {
-        request.headers_mut().insert(header::HOST, host.clone());
+        outgoing.host = host.clone();
     }
 }
 

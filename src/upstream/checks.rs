@@ -7,6 +7,7 @@ use http::{HeaderValue, Request, header};
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 
+use super::Outgoing;
 use super::line::Line;
 use crate::body::RequestBody;
 use crate::snapshot::{Checked, Condition, Target};
@@ -76,11 +77,15 @@ async fn ask(target: &Target, path: &str) -> Result<(), String> {
     let own = || HeaderValue::try_from(target.authority()).ok();
     let host = target.host_sent.clone().or_else(own);
     let request = Request::get(path)
-        .header(header::HOST, host.unwrap_or(HeaderValue::from_static("")))
         .header(header::USER_AGENT, "plugway-health")
         .body(RequestBody::none());
     let request = request.map_err(|error| error.to_string())?;
-    let response = line.send(request).await;
+    let outgoing = Outgoing {
+        request,
+        host: host.unwrap_or(HeaderValue::from_static("")),
+        lines: Vec::new(),
+    };
+    let response = line.send(Box::new(outgoing)).await;
     let status = response
         .map_err(|failed| failed.error.to_string())?
         .status();

@@ -7,23 +7,22 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::uri::Scheme;
-use hyper::client::conn::http1;
-use hyper_util::rt::TokioIo;
 use rustls::pki_types::ServerName;
 use socket2::{SockRef, TcpKeepalive};
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
-use tokio::sync::oneshot;
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep, timeout, timeout_at};
+use tokio::time::{Instant, sleep, timeout_at};
 use tokio_rustls::TlsConnector;
 
 pub use crate::snapshot::Target;
 
+use super::alarm::Alarm;
+use super::http1::Connection;
 use super::http2::Shared;
 use super::names::Names;
-use super::socket::{Counted, Socket, Traffic};
+use super::socket::Socket;
 use super::stream::Stream;
+use super::transport::Transport;
 use super::{Channel, told};
 use crate::congestion;
 
@@ -107,16 +106,16 @@ pub(super) async fn connect(
         Stream::Tcp(tcp) if target.host.parse::<IpAddr>().is_err() => tcp.peer_addr().ok(),
         _ => None,
     };
-    let socket = Socket::new(stream);
     let connected = async {
         let Some((config, name)) = &target.tls else {
             if target.http2 {
+                let socket = Socket::new(stream);
                 let shared = Shared::begin(socket.clone(), socket, peer, Scheme::HTTP).await?;
                 return Ok(Connected::Http2(shared));
             }
-            let channel = channel(socket.clone(), socket, peer).await?;
-            return Ok(Connected::Http1(channel));
+            return Ok(Connected::Http1(channel(Transport::Plain(stream), peer)));
         };
+        let socket = Socket::new(stream);
         let connector = TlsConnector::from(Arc::clone(config));
         let name = ServerName::clone(name);
         let tls = match speak {
@@ -131,7 +130,8 @@ pub(super) async fn connect(
             let shared = Shared::begin(tls, socket, peer, Scheme::HTTPS).await?;
             return Ok(Connected::Http2(shared));
         }
-        channel(tls, socket, peer).await.map(Connected::Http1)
+        let transport = Transport::Tls(Box::new(tls), socket);
+        Ok(Connected::Http1(channel(transport, peer)))
     };
     timeout_at(deadline, connected).await.map_err(late)?
 }
@@ -185,37 +185,13 @@ fn prepare(stream: &TcpStream) -> io::Result<()> {
     stream.set_nodelay(true)
 }
 
-async fn channel<T>(
-    io: T,
-    socket: Socket,
-    peer: Option<SocketAddr>,
-) -> Result<Channel, ConnectError>
-where
-    T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-{
-    let traffic = Arc::new(Traffic::default());
-    let io = Counted::new(io, Arc::clone(&traffic));
-    let (sender, connection) = http1::Builder::new().handshake(TokioIo::new(io)).await?;
-    let (held, released) = oneshot::channel();
-    tokio::task::spawn_local(async move {
-        let mut connection = std::pin::pin!(connection.with_upgrades());
-        tokio::select! {
-            biased;
-            // Its error reaches whoever waits for the response.
-            _ = connection.as_mut() => {}
-            // Nobody will use it again. hyper then wants to flush what it still has, which takes
-            // as long as the upstream likes; and it holds the client's body meanwhile.
-            _ = released => drop(timeout(FAREWELL, connection).await),
-        }
-    });
-    Ok(Channel {
-        sender,
-        traffic,
-        socket,
+fn channel(transport: Transport, peer: Option<SocketAddr>) -> Channel {
+    Channel {
+        connection: Connection::new(transport),
         peer,
         proven: false,
-        _held: held,
-    })
+        alarm: Alarm::default(),
+    }
 }
 
 #[cfg(test)]

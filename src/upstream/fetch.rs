@@ -7,9 +7,9 @@ use http::{HeaderMap, HeaderValue, Request, StatusCode, header};
 use http_body_util::{BodyExt, Limited};
 use tokio::time::timeout;
 
+use super::Outgoing;
 use super::connect::Target;
 use super::line::Line;
-use super::told;
 use crate::body::RequestBody;
 
 /// Redirects to another path of the same upstream that are followed.
@@ -38,8 +38,8 @@ pub enum FetchError {
     #[error("{0}")]
     Connect(#[from] super::ConnectError),
     /// The exchange failed.
-    #[error("the connection broke: {}", told(.0))]
-    Codec(#[from] hyper::Error),
+    #[error("the connection broke: {0}")]
+    Codec(#[from] super::CodecError),
     /// Not 200.
     #[error("it answered {0}")]
     Status(StatusCode),
@@ -95,10 +95,16 @@ async fn get(
             .body(RequestBody::none())
             .map_err(|_| FetchError::Path(bare(&path)))?;
         *request.headers_mut() = headers.clone();
-        if let Ok(host) = HeaderValue::try_from(target.authority()) {
-            request.headers_mut().insert(header::HOST, host);
-        }
-        let response = line.send(request).await.map_err(|failed| failed.error)?;
+        let host = HeaderValue::try_from(target.authority());
+        let outgoing = Outgoing {
+            request,
+            host: host.unwrap_or(HeaderValue::from_static("")),
+            lines: Vec::new(),
+        };
+        let response = line
+            .send(Box::new(outgoing))
+            .await
+            .map_err(|failed| failed.error)?;
         let asked = [header::IF_NONE_MATCH, header::IF_MODIFIED_SINCE];
         if response.status() == StatusCode::NOT_MODIFIED
             && asked.iter().any(|name| headers.contains_key(name))

@@ -28,9 +28,11 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout};
 
-use super::ConnectError;
+use super::alarm::Alarm;
 use super::connect::FAREWELL;
+use super::line::Unanswered;
 use super::socket::{Counted, Socket, Traffic};
+use super::{CodecError, ConnectError, Outgoing};
 use crate::body::RequestBody;
 
 /// Streams on one connection at the most, however many more the upstream takes: what is lost with
@@ -103,8 +105,7 @@ impl Shared {
     where
         T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let traffic = Arc::new(Traffic::heard());
-        traffic.expect_head();
+        let traffic = Arc::new(Traffic::default());
         let io = TokioIo::new(Counted::new(io, Arc::clone(&traffic)));
         let tasks = Tasks::default();
         let wanted = Rc::clone(&tasks.wanted);
@@ -170,26 +171,27 @@ impl Shared {
         Stream {
             shared: Rc::clone(self),
             upload: None,
+            alarm: Alarm::default(),
         }
     }
 
-    /// A request as HTTP/2 has it (RFC 9113 §8.2.2, §8.3.1): `:scheme` and `:authority` from its
-    /// address, and nothing that is about a connection.
-    fn address(&self, request: &mut Request<RequestBody>) {
+    /// A request as HTTP/2 has it (RFC 9113 §8.2.2, §8.3.1): `:scheme` and `:authority`, or a `Host`
+    /// that is none, and nothing that is about a connection.
+    fn address(&self, request: &mut Request<RequestBody>, host: &HeaderValue) {
         let headers = request.headers_mut();
         headers.remove(header::CONNECTION);
         headers.remove(header::TRANSFER_ENCODING);
         let mut known = self.authority.borrow_mut();
-        let host = headers.get(header::HOST);
-        if known.as_ref().map(|(host, _)| host) != host {
-            let authority = host.and_then(|host| Authority::try_from(host.as_bytes()).ok());
-            *known = host.cloned().zip(authority);
+        if known.as_ref().is_none_or(|(known, _)| known != host) {
+            let authority = Authority::try_from(host.as_bytes()).ok();
+            *known = authority.map(|authority| (host.clone(), authority));
         }
         let mut parts = std::mem::take(request.uri_mut()).into_parts();
         if let Some((_, authority)) = &*known {
             parts.authority = Some(authority.clone());
             parts.scheme = Some(self.scheme.clone());
-            request.headers_mut().remove(header::HOST);
+        } else {
+            request.headers_mut().insert(header::HOST, host.clone());
         }
         *request.uri_mut() = Uri::from_parts(parts).unwrap_or_default();
     }
@@ -217,7 +219,7 @@ where
             () = traffic.hear() => {}
         }
     }
-    traffic.head_came();
+    traffic.settled();
     Ok(())
 }
 
@@ -256,16 +258,13 @@ async fn run<T>(
 }
 
 /// The opposite of [`Shared::address`], for a request that was not sent.
-fn unaddressed(request: Request<Upward>) -> Request<RequestBody> {
+fn unaddressed(request: Request<Upward>, host: HeaderValue) -> Outgoing {
     let mut request = request.map(|upward| upward.body);
     let mut parts = std::mem::take(request.uri_mut()).into_parts();
     parts.scheme = None;
-    if let Some(authority) = parts.authority.take()
-        && let Ok(host) = HeaderValue::try_from(authority.as_str())
-    {
-        request.headers_mut().insert(header::HOST, host);
-    }
+    parts.authority = None;
     *request.uri_mut() = Uri::from_parts(parts).unwrap_or_default();
+    request.headers_mut().remove(header::HOST);
     if request.headers().contains_key(header::TE) {
         let named = HeaderValue::from_static("te");
         request.headers_mut().insert(header::CONNECTION, named);
@@ -276,7 +275,11 @@ fn unaddressed(request: Request<Upward>) -> Request<RequestBody> {
             .headers_mut()
             .insert(header::TRANSFER_ENCODING, chunked);
     }
-    request
+    Outgoing {
+        request,
+        host,
+        lines: Vec::new(),
+    }
 }
 
 fn builder(tasks: Tasks) -> Builder<Tasks> {
@@ -336,6 +339,7 @@ pub(super) struct Stream {
     shared: Rc<Shared>,
     /// Dropped with it, which ends the request's body.
     upload: Option<oneshot::Sender<Infallible>>,
+    alarm: Alarm,
 }
 
 impl Drop for Stream {
@@ -345,14 +349,12 @@ impl Drop for Stream {
     }
 }
 
-/// Why there is no response.
-pub(super) struct Unanswered {
-    pub(super) error: hyper::Error,
-    /// The request, if nothing of it was sent.
-    pub(super) unsent: Option<Box<Request<RequestBody>>>,
-}
-
 impl Stream {
+    /// See [`super::line::Line::alarm`].
+    pub(super) fn alarm(&mut self) -> &mut Alarm {
+        &mut self.alarm
+    }
+
     /// Whether other requests were answered on the same connection.
     pub(super) fn is_proven(&self) -> bool {
         self.shared.answered.get()
@@ -371,9 +373,12 @@ impl Stream {
     /// Sends a request.
     pub(super) fn send(
         &mut self,
-        mut request: Request<RequestBody>,
+        outgoing: Box<Outgoing>,
     ) -> impl Future<Output = Result<Response<Incoming>, Unanswered>> + use<> {
-        self.shared.address(&mut request);
+        let Outgoing {
+            mut request, host, ..
+        } = *outgoing;
+        self.shared.address(&mut request, &host);
         let mut wanted = None;
         if !request.body().is_empty() {
             let (held, released) = oneshot::channel();
@@ -384,8 +389,10 @@ impl Stream {
         let sent = self.shared.sender.borrow_mut().try_send_request(request);
         async move {
             sent.await.map_err(|mut failed| Unanswered {
-                unsent: failed.take_message().map(unaddressed).map(Box::new),
-                error: failed.into_error(),
+                unsent: failed
+                    .take_message()
+                    .map(|request| Box::new(unaddressed(request, host))),
+                error: CodecError::Http2(failed.into_error()),
             })
         }
     }
@@ -393,7 +400,7 @@ impl Stream {
 
 /// Whether the upstream says that it did not act on the request (RFC 9113 §8.7): it refused the
 /// stream, or left it out of those that its GOAWAY names.
-pub(super) fn is_refused(error: &hyper::Error) -> bool {
+pub(super) fn is_refused(error: &CodecError) -> bool {
     cause(error).is_some_and(|error| {
         let refused = error.is_reset() && error.reason() == Some(Reason::REFUSED_STREAM);
         error.is_remote() && (refused || error.is_go_away())
@@ -401,12 +408,16 @@ pub(super) fn is_refused(error: &hyper::Error) -> bool {
 }
 
 /// Whether the connection was lost, and nothing said why.
-pub(super) fn is_lost(error: &hyper::Error) -> bool {
-    cause(error).is_none() && !error.is_timeout()
+pub(super) fn is_lost(error: &CodecError) -> bool {
+    let in_time = |error: &hyper::Error| !error.is_timeout();
+    cause(error).is_none() && matches!(error, CodecError::Http2(error) if in_time(error))
 }
 
-fn cause(error: &hyper::Error) -> Option<&h2::Error> {
-    error.source()?.downcast_ref()
+fn cause(error: &CodecError) -> Option<&h2::Error> {
+    match error {
+        CodecError::Http1(_) => None,
+        CodecError::Http2(error) => error.source()?.downcast_ref(),
+    }
 }
 
 /// A request body on its way into a stream. Its end before its time resets the stream, as what

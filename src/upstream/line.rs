@@ -1,19 +1,23 @@
 //! What a request is sent on: a connection of HTTP/1.1, or a stream of HTTP/2.
 
 use std::future::Future;
+use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 
-use http::{Request, Response};
-use hyper::body::Incoming;
+use bytes::Bytes;
+use http::Response;
+use http_body::{Body, Frame, SizeHint};
 use tokio::time::timeout;
 
+use super::alarm::Alarm;
 use super::connect::{Connected, FAREWELL, Speak, connect};
-use super::http2::{self, Stream, Unanswered};
+use super::http1::Download;
+use super::http2::{self, Stream};
 use super::names::Names;
 use super::peers::{Dial, Outcome, Search};
-use super::{Channel, ConnectError, Target, Upstreams};
-use crate::body::RequestBody;
+use super::{Channel, CodecError, ConnectError, Outgoing, Target, Upstreams};
 
 /// See the module.
 #[derive(Debug)]
@@ -26,6 +30,49 @@ pub(super) enum Line {
 enum Sent<O, S> {
     Own(O),
     Stream(S),
+}
+
+/// Why there is no response.
+pub(super) struct Unanswered {
+    pub(super) error: CodecError,
+    /// The request, if nothing of it was sent.
+    pub(super) unsent: Option<Box<Outgoing>>,
+}
+
+/// The body of a response, in either form.
+#[derive(Debug)]
+pub(super) enum Incoming {
+    Own(Download),
+    Stream(hyper::body::Incoming),
+}
+
+impl Body for Incoming {
+    type Data = Bytes;
+    type Error = CodecError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, CodecError>>> {
+        match &mut *self {
+            Self::Own(body) => Pin::new(body).poll_frame(cx).map_err(CodecError::Http1),
+            Self::Stream(body) => Pin::new(body).poll_frame(cx).map_err(CodecError::Http2),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Own(body) => body.is_end_stream(),
+            Self::Stream(body) => body.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Own(body) => body.size_hint(),
+            Self::Stream(body) => body.size_hint(),
+        }
+    }
 }
 
 impl From<Connected> for Line {
@@ -47,22 +94,22 @@ impl Line {
     /// Sends a request. The line has to be held as long as anything of the exchange is wanted.
     pub(super) fn send(
         &mut self,
-        request: Request<RequestBody>,
+        outgoing: Box<Outgoing>,
     ) -> impl Future<Output = Result<Response<Incoming>, Unanswered>> + use<> {
         let sent = match self {
-            Self::Own(channel) => {
-                channel.traffic.expect_head();
-                Sent::Own(channel.sender.try_send_request(request))
-            }
-            Self::Stream(stream) => Sent::Stream(stream.send(request)),
+            Self::Own(channel) => Sent::Own(channel.connection.clone().send(outgoing)),
+            Self::Stream(stream) => Sent::Stream(stream.send(outgoing)),
         };
         async move {
             match sent {
-                Sent::Own(sent) => sent.await.map_err(|mut failed| Unanswered {
-                    unsent: failed.take_message().map(Box::new),
-                    error: failed.into_error(),
-                }),
-                Sent::Stream(sent) => sent.await,
+                Sent::Own(sent) => match sent.await {
+                    Ok(response) => Ok(response.map(Incoming::Own)),
+                    Err(failed) => Err(Unanswered {
+                        error: CodecError::Http1(failed.fault),
+                        unsent: failed.unsent,
+                    }),
+                },
+                Sent::Stream(sent) => Ok(sent.await?.map(Incoming::Stream)),
             }
         }
     }
@@ -75,11 +122,18 @@ impl Line {
         }
     }
 
+    /// What the head of a response is waited for with.
+    pub(super) fn alarm(&mut self) -> &mut Alarm {
+        match self {
+            Self::Own(channel) => &mut channel.alarm,
+            Self::Stream(stream) => stream.alarm(),
+        }
+    }
+
     /// The head of the response came.
     pub(super) fn answered(&self) {
-        match self {
-            Self::Own(channel) => channel.traffic.head_came(),
-            Self::Stream(stream) => stream.answered(),
+        if let Self::Stream(stream) = self {
+            stream.answered();
         }
     }
 
@@ -91,9 +145,9 @@ impl Line {
     }
 
     /// Whether an exchange that failed with `error` ended without a word of the upstream.
-    pub(super) fn is_silent(&self, error: &hyper::Error) -> bool {
+    pub(super) fn is_silent(&self, error: &CodecError) -> bool {
         match self {
-            Self::Own(channel) => !channel.traffic.spoke(),
+            Self::Own(channel) => !channel.connection.spoke(),
             Self::Stream(_) => http2::is_lost(error),
         }
     }
@@ -113,7 +167,7 @@ impl Upstreams {
                 return Ok(Line::Stream(stream));
             }
         }
-        if let Some(channel) = self.checkout(&target.key).await {
+        if let Some(channel) = self.checkout(&target.key) {
             return Ok(Line::Own(channel));
         }
         // Boxed, since most requests need no new connection.

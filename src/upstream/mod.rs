@@ -5,13 +5,16 @@
 //! deadline: name look-up, TCP and TLS have `limits.upstream_connect`, the response head has the
 //! upstream's `timeout`, and each piece of the body has `limits.upstream_idle`.
 
+mod alarm;
 mod balance;
 mod checks;
 mod connect;
 mod fetch;
+mod http1;
 mod http2;
 mod line;
 mod names;
+mod outgoing;
 mod peers;
 mod response;
 mod socket;
@@ -19,35 +22,36 @@ mod stream;
 mod switch;
 #[cfg(test)]
 mod tests;
+mod transport;
 
 use std::cell::RefCell;
-use std::collections::HashMap;
-use std::convert::Infallible;
 use std::error::Error;
+use std::future::{Future, poll_fn};
 use std::net::SocketAddr;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
+use std::task::{Poll, ready};
 use std::time::Duration;
 
-use http::{Request, Response, StatusCode};
-use hyper::body::Incoming;
-use hyper::client::conn::http1::SendRequest;
-use tokio::sync::oneshot;
-use tokio::time::{Instant, timeout};
+use hashbrown::HashMap;
+use http::{Response, StatusCode};
+use tokio::time::Instant;
 
 pub use checks::{Checks, answers};
 pub use connect::{ConnectError, Target};
 pub use fetch::{FetchError, Fetched, fetch};
+pub use http1::Fault;
+pub use outgoing::Outgoing;
 pub use response::{ResponseBody, ResponseFault};
 pub use switch::{Answer, Switched};
 
-use crate::body::{BodyFault, RequestBody, Upload};
+use crate::body::{BodyFault, Upload};
+use alarm::Alarm;
 use balance::{Balance, Undone};
-use http2::Unanswered;
-use line::Line;
+use http1::Connection;
+use line::{Incoming, Line, Unanswered};
 use names::Names;
 use peers::Peers;
-use socket::{Socket, Traffic};
 
 /// Idle connections of one upstream that a worker keeps.
 const IDLE_PER_UPSTREAM: usize = 1024;
@@ -79,14 +83,25 @@ pub enum UpstreamError {
 #[derive(Debug, thiserror::Error)]
 pub enum Broken {
     /// Connection closed or reset, or a head that can not be parsed.
-    #[error("{}", told(.0))]
-    Codec(#[from] hyper::Error),
+    #[error("{0}")]
+    Codec(#[from] CodecError),
     /// It switched protocols unasked, or to another one than was asked for.
     #[error("it switched to a protocol that it was not asked for")]
     Switched,
     /// Framing that two readers could understand in two ways.
     #[error("{0}")]
     Framing(crate::headers::FramingError),
+}
+
+/// What a codec says.
+#[derive(Debug, thiserror::Error)]
+pub enum CodecError {
+    /// Of HTTP/1.1.
+    #[error("{0}")]
+    Http1(Fault),
+    /// Of HTTP/2.
+    #[error("{}", told(.0))]
+    Http2(hyper::Error),
 }
 
 /// An error of the codec with its cause, which it leaves out itself. Of what HTTP/2 says, only the
@@ -124,22 +139,20 @@ struct Idle {
 /// One connection of HTTP/1.1.
 #[derive(Debug)]
 struct Channel {
-    sender: SendRequest<RequestBody>,
-    traffic: Arc<Traffic>,
-    socket: Socket,
+    connection: Connection,
     /// Where it leads, if that was a matter of a name.
     peer: Option<SocketAddr>,
     /// It has answered a request.
     proven: bool,
-    /// Dropped with the channel, which ends the connection's task.
-    _held: oneshot::Sender<Infallible>,
+    /// Kept from one exchange to the next.
+    alarm: Alarm,
 }
 
 /// An exchange that did not come to a response.
 struct Failed {
     error: UpstreamError,
     /// The request, if nothing of it was sent.
-    unsent: Option<Box<Request<RequestBody>>>,
+    unsent: Option<Box<Outgoing>>,
     /// Not a byte of an answer came.
     silent: bool,
     /// The upstream says that it did not act on the request.
@@ -157,12 +170,12 @@ impl Upstreams {
     async fn send_to(
         self: &Rc<Self>,
         target: &Target,
-        request: Request<RequestBody>,
-        again: impl Fn(bool) -> Option<Request<RequestBody>>,
+        outgoing: Box<Outgoing>,
+        again: impl Fn(bool) -> Option<Box<Outgoing>>,
         deadline: Option<Instant>,
-    ) -> Result<Response<ResponseBody>, Undone> {
-        let upload = request.body().upload();
-        let mut request = request;
+    ) -> Result<Response<Box<ResponseBody>>, Undone> {
+        let upload = outgoing.request.body().upload();
+        let mut outgoing = outgoing;
         let mut retries = target.retries;
         loop {
             let line = match self.line(target).await {
@@ -170,13 +183,13 @@ impl Upstreams {
                 Err(error) => {
                     return Err(Undone {
                         error: UpstreamError::Unreachable(error),
-                        unsent: Some(Box::new(request)),
+                        unsent: Some(outgoing),
                         connection_failed: true,
                     });
                 }
             };
             let reused = line.is_proven();
-            let failed = match exchange(target, line, request, &upload, deadline).await {
+            let failed = match exchange(target, line, outgoing, &upload, deadline).await {
                 Ok((line, response)) => {
                     let pool = Rc::downgrade(self);
                     let accepted = accept(target, line, response, pool, &upload, deadline);
@@ -197,14 +210,14 @@ impl Upstreams {
             }
             let connection_failed = !reused && failed.silent;
             let next = match failed.unsent {
-                Some(unsent) if reused => Some(*unsent),
+                Some(unsent) if reused => Some(unsent),
                 None if (reused && failed.silent || failed.refused) && retries > 0 => {
                     retries -= 1;
                     again(failed.refused)
                 }
                 _ => None,
             };
-            request = next.ok_or(Undone {
+            outgoing = next.ok_or(Undone {
                 error: failed.error,
                 unsent: None,
                 connection_failed,
@@ -213,23 +226,13 @@ impl Upstreams {
     }
 
     /// The connection that was used last, if it can be used.
-    async fn checkout(&self, key: &Arc<str>) -> Option<Channel> {
+    fn checkout(&self, key: &Arc<str>) -> Option<Channel> {
         loop {
-            let idle = self.idle.borrow_mut().get_mut(key)?.pop()?;
-            let mut channel = idle.channel;
+            let Idle { channel, since } = self.idle.borrow_mut().get_mut(key)?.pop()?;
             let moved = |peer| !self.names.lead_to(key, peer);
-            if idle.since.elapsed() >= IDLE
-                || channel.peer.is_some_and(moved)
-                || !channel.socket.is_quiet()
-            {
-                continue;
-            }
-            if channel.sender.is_ready() {
-                return Some(channel);
-            }
-            // Its task has not been polled since the last response ended.
-            if let Ok(Ok(())) = timeout(Duration::from_millis(100), channel.sender.ready()).await
-                && channel.socket.is_quiet()
+            if since.elapsed() < IDLE
+                && !channel.peer.is_some_and(moved)
+                && channel.connection.is_quiet()
             {
                 return Some(channel);
             }
@@ -237,9 +240,10 @@ impl Upstreams {
     }
 
     fn give_back(&self, key: &Arc<str>, mut channel: Channel) {
-        if channel.sender.is_closed() {
+        if !channel.connection.is_free() {
             return;
         }
+        channel.connection.rest();
         channel.proven = true;
         let mut idle = self.idle.borrow_mut();
         let entry = Idle {
@@ -256,7 +260,9 @@ impl Upstreams {
     /// Closes what has been idle for too long. Called once a second.
     pub fn tick(&self) {
         self.idle.borrow_mut().retain(|_, list| {
-            list.retain(|idle| idle.since.elapsed() < IDLE && !idle.channel.sender.is_closed());
+            list.retain(|idle| {
+                idle.since.elapsed() < IDLE && idle.channel.connection.seems_quiet()
+            });
             !list.is_empty()
         });
         self.peers.tick();
@@ -269,35 +275,40 @@ impl Upstreams {
 async fn exchange(
     target: &Target,
     mut line: Line,
-    request: Request<RequestBody>,
+    outgoing: Box<Outgoing>,
     upload: &Rc<Upload>,
     deadline: Option<Instant>,
 ) -> Result<(Line, Response<Incoming>), Failed> {
-    let mut answer = std::pin::pin!(line.send(request));
+    let mut answer = std::pin::pin!(line.send(outgoing));
+    let alarm = line.alarm();
     let mut until = upload.progress().max(Instant::now()) + target.timeout;
-    let result = loop {
-        let wake = deadline.map_or(until, |deadline| deadline.min(until));
-        if let Ok(result) = tokio::time::timeout_at(wake, answer.as_mut()).await {
-            break result;
+    let in_time = poll_fn(|cx| {
+        loop {
+            if let Poll::Ready(result) = answer.as_mut().poll(cx) {
+                return Poll::Ready(Some(result));
+            }
+            ready!(alarm.poll(cx, deadline.map_or(until, |deadline| deadline.min(until))));
+            let now = Instant::now();
+            // The clock runs while the upstream is waited for: not while the client is
+            // (which has a limit of its own), and anew for each piece that is taken.
+            until = if upload.waits_for_client() {
+                now
+            } else {
+                upload.progress().max(until - target.timeout)
+            } + target.timeout;
+            if until <= now || deadline.is_some_and(|deadline| deadline <= now) {
+                return Poll::Ready(None);
+            }
         }
-        let now = Instant::now();
-        // The clock runs while the upstream is waited for: not while the client is
-        // (which has a limit of its own), and anew for each piece that is taken.
-        until = if upload.waits_for_client() {
-            now
-        } else {
-            upload.progress().max(until - target.timeout)
-        } + target.timeout;
-        if until <= now || deadline.is_some_and(|deadline| deadline <= now) {
-            line.doubt();
-            let error = UpstreamError::TimedOut(target.timeout);
-            return Err(Failed {
-                error,
-                unsent: None,
-                silent: false,
-                refused: false,
-            });
-        }
+    });
+    let Some(result) = in_time.await else {
+        line.doubt();
+        return Err(Failed {
+            error: UpstreamError::TimedOut(target.timeout),
+            unsent: None,
+            silent: false,
+            refused: false,
+        });
     };
     match result {
         Ok(response) => {
@@ -329,7 +340,7 @@ fn accept(
     pool: Weak<Upstreams>,
     upload: &Rc<Upload>,
     deadline: Option<Instant>,
-) -> Result<Response<ResponseBody>, UpstreamError> {
+) -> Result<Response<Box<ResponseBody>>, UpstreamError> {
     if let Err(broken) = check(&response) {
         let error = upload.fault().map(UpstreamError::Client);
         return Err(error.unwrap_or(UpstreamError::Broken(broken)));
@@ -344,5 +355,5 @@ fn accept(
     let endless = response::is_endless(&head.headers);
     let idle = (!endless).then_some(target.idle);
     let body = ResponseBody::new(body, lease, head.status, idle, deadline);
-    Ok(Response::from_parts(head, body))
+    Ok(Response::from_parts(head, Box::new(body)))
 }

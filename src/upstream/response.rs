@@ -10,13 +10,11 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode, header};
 use http_body::{Body, Frame, SizeHint};
-use hyper::body::Incoming;
 use tokio::time::{Instant, Sleep};
 
-use super::Upstreams;
 use super::balance::UnderWay;
-use super::line::Line;
-use super::told;
+use super::line::{Incoming, Line};
+use super::{CodecError, Upstreams};
 use crate::body::{Patience, Upload};
 
 /// Why a body ended early. The client sees its response cut, never presented as whole.
@@ -25,8 +23,8 @@ pub enum ResponseFault {
     /// Connection closed or reset, or broken framing. It is no source: the codec towards the client
     /// looks there for a code to reset its stream with, and the upstream's says something of
     /// another connection. `REFUSED_STREAM` would have the client send its request once more.
-    #[error("the upstream broke off: {}", told(.0))]
-    Broken(hyper::Error),
+    #[error("the upstream broke off: {0}")]
+    Broken(CodecError),
     /// HTTP/2: the stream was reset as if all were well, before its end.
     #[error("the upstream broke off its answer")]
     Cut,

@@ -1,4 +1,5 @@
-//! The socket of a connection to an upstream: what the pool and the codec both have to know of it.
+//! The socket of a connection of HTTP/2, or below TLS: what the pool and the codec both have to
+//! know of it.
 
 use std::io;
 use std::mem::MaybeUninit;
@@ -13,9 +14,8 @@ use tokio::sync::Notify;
 
 use super::stream::Stream;
 
-/// Bytes that may come before a response head is complete: a head, and interim responses (1xx),
-/// which are dropped. hyper bounds a head by itself, but not the number of interim ones.
-const BEFORE_HEAD: u64 = 1 << 20;
+/// Bytes that may come before the first SETTINGS of HTTP/2: far more than they take.
+const BEFORE_SETTINGS: u64 = 1 << 20;
 
 /// A socket, held by the codec that reads and writes and by the pool that looks at it.
 ///
@@ -85,73 +85,40 @@ impl AsyncWrite for Socket {
     }
 }
 
-/// What came on a connection since the last request was sent.
+/// What came on a connection of HTTP/2 before its first SETTINGS.
 #[derive(Debug, Default)]
 pub(super) struct Traffic {
-    head_due: AtomicBool,
+    settled: AtomicBool,
     bytes: AtomicU64,
-    switched: AtomicBool,
-    ear: Option<Ear>,
-}
-
-/// Told of each read while a head is due.
-#[derive(Debug, Default)]
-struct Ear {
     read: Notify,
-    /// Why it was the last.
+    /// Why a read was the last.
     error: Mutex<Option<io::Error>>,
 }
 
 impl Traffic {
-    /// With somebody who listens.
-    pub(super) fn heard() -> Self {
-        Self {
-            ear: Some(Ear::default()),
-            ..Self::default()
-        }
-    }
-
     /// Waits until something came, or the end. What it was has been handled then by who read it,
     /// who is polled without a break.
     pub(super) async fn hear(&self) {
-        match &self.ear {
-            Some(ear) => ear.read.notified().await,
-            None => std::future::pending().await,
-        }
+        self.read.notified().await;
     }
 
-    /// The error that ended the reads, which codecs keep to themselves.
+    /// The error that ended the reads, which hyper keeps to itself.
     pub(super) fn error(&self) -> Option<io::Error> {
-        let mut error = self.ear.as_ref()?.error.lock();
-        error.as_mut().ok()?.take()
+        self.error.lock().ok()?.take()
     }
 
-    pub(super) fn expect_head(&self) {
-        self.bytes.store(0, Relaxed);
-        self.head_due.store(true, Relaxed);
-    }
-
-    pub(super) fn head_came(&self) {
-        self.head_due.store(false, Relaxed);
-    }
-
-    /// Another protocol is spoken now, by others than hyper.
-    pub(super) fn switched(&self) {
-        self.switched.store(true, Relaxed);
-    }
-
-    /// Whether a byte came.
-    pub(super) fn spoke(&self) -> bool {
-        self.bytes.load(Relaxed) > 0
+    /// The SETTINGS came.
+    pub(super) fn settled(&self) {
+        self.settled.store(true, Relaxed);
     }
 }
 
-/// A stream that counts what comes before a response head, and leaves its end to the reader.
+/// A stream that counts what comes before the SETTINGS, and leaves its end to the reader.
 ///
 /// An upstream that refuses an upload answers and closes, and then its system resets the
 /// connection. What it said is there to be read, but hyper gives the exchange up at the first
 /// write that fails. So such a write is one that does not get on: the reads, which are due at the
-/// same time, give what was said and then the end or the error. That ends with HTTP.
+/// same time, give what was said and then the end or the error.
 #[derive(Debug)]
 pub(super) struct Counted<T> {
     inner: T,
@@ -172,34 +139,33 @@ impl<T: AsyncRead + Unpin> AsyncRead for Counted<T> {
     ) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
         let result = Pin::new(&mut self.inner).poll_read(cx, buf);
-        if self.traffic.head_due.load(Relaxed) {
+        let traffic = &self.traffic;
+        if !traffic.settled.load(Relaxed) {
             let length = (buf.filled().len() - before) as u64;
-            let bytes = self.traffic.bytes.fetch_add(length, Relaxed) + length;
-            if bytes > BEFORE_HEAD {
-                return Poll::Ready(Err(io::Error::other("too much before the response head")));
+            let bytes = traffic.bytes.fetch_add(length, Relaxed) + length;
+            if bytes > BEFORE_SETTINGS {
+                return Poll::Ready(Err(io::Error::other("too much before its SETTINGS")));
             }
-            if let Some(ear) = &self.traffic.ear {
-                if let Poll::Ready(Err(error)) = &result
-                    && let Ok(mut kept) = ear.error.lock()
-                {
-                    *kept = Some(io::Error::new(error.kind(), error.to_string()));
-                }
-                ear.read.notify_one();
+            if let Poll::Ready(Err(error)) = &result
+                && let Ok(mut kept) = traffic.error.lock()
+            {
+                *kept = Some(io::Error::new(error.kind(), error.to_string()));
             }
+            traffic.read.notify_one();
         }
         result
     }
 }
 
 /// The result of a write, see [`Counted`].
-fn left_to_the_reader<R>(traffic: &Traffic, result: Poll<io::Result<R>>) -> Poll<io::Result<R>> {
+fn left_to_the_reader<R>(result: Poll<io::Result<R>>) -> Poll<io::Result<R>> {
     use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset};
     match result {
         Poll::Ready(Err(error))
             if matches!(
                 error.kind(),
                 BrokenPipe | ConnectionAborted | ConnectionReset
-            ) && !traffic.switched.load(Relaxed) =>
+            ) =>
         {
             Poll::Pending
         }
@@ -214,7 +180,7 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for Counted<T> {
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
         let result = Pin::new(&mut self.inner).poll_write(cx, buf);
-        left_to_the_reader(&self.traffic, result)
+        left_to_the_reader(result)
     }
 
     fn poll_write_vectored(
@@ -223,7 +189,7 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for Counted<T> {
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let result = Pin::new(&mut self.inner).poll_write_vectored(cx, bufs);
-        left_to_the_reader(&self.traffic, result)
+        left_to_the_reader(result)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -232,7 +198,7 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for Counted<T> {
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let result = Pin::new(&mut self.inner).poll_flush(cx);
-        left_to_the_reader(&self.traffic, result)
+        left_to_the_reader(result)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -2,19 +2,16 @@
 
 use std::rc::Weak;
 
-use http::{HeaderValue, Request, Response, StatusCode};
-use hyper::upgrade::Upgraded;
-use hyper_util::rt::TokioIo;
-use tokio::time::{Instant, timeout};
+use http::{HeaderValue, Response, StatusCode};
+use tokio::time::Instant;
 
 use super::line::Line;
-use super::{Broken, Failed, ResponseBody, Target, UpstreamError, Upstreams, accept, exchange};
-use crate::body::RequestBody;
+use super::{
+    Broken, Failed, Outgoing, ResponseBody, Target, UpstreamError, Upstreams, accept, exchange,
+};
 use crate::snapshot::Targets;
 
-/// A connection on which the upstream speaks the protocol that it was asked for, from the first
-/// byte behind its 101.
-pub type Switched = TokioIo<Upgraded>;
+pub use super::http1::Switched;
 
 /// What an upstream makes of a request to switch.
 #[derive(Debug)]
@@ -22,7 +19,7 @@ pub enum Answer {
     /// It does (101).
     Switched(Response<Switched>),
     /// It does not: a response as to any other request.
-    Response(Response<ResponseBody>),
+    Response(Response<Box<ResponseBody>>),
 }
 
 impl Upstreams {
@@ -32,16 +29,16 @@ impl Upstreams {
     pub async fn switch<'t>(
         &self,
         targets: &'t Targets,
-        mut request: Request<RequestBody>,
+        mut outgoing: Box<Outgoing>,
         protocol: &HeaderValue,
     ) -> Result<(Answer, &'t Target), UpstreamError> {
         if targets.first().http2 {
             return Err(UpstreamError::NoUpgrade);
         }
-        let upload = request.body().upload();
-        let (channel, target) = self.open(targets, &mut request).await?;
+        let upload = outgoing.request.body().upload();
+        let (channel, target) = self.open(targets, &mut outgoing).await?;
         let deadline = target.total.map(|total| Instant::now() + total);
-        let sent = exchange(target, Line::Own(channel), request, &upload, deadline).await;
+        let sent = exchange(target, Line::Own(channel), outgoing, &upload, deadline).await;
         let (line, response) = sent.map_err(|Failed { error, .. }| error)?;
         if response.status() != StatusCode::SWITCHING_PROTOCOLS {
             let accepted = accept(target, line, response, Weak::new(), &upload, deadline);
@@ -50,16 +47,13 @@ impl Upstreams {
         if !crate::headers::switches(response.headers(), protocol) {
             return Err(UpstreamError::Broken(Broken::Switched));
         }
-        let mut response = response.map(drop);
-        // The connection's task gives it away the next time that it is polled.
-        let stream = timeout(target.timeout, hyper::upgrade::on(&mut response))
-            .await
-            .map_err(|_| UpstreamError::TimedOut(target.timeout))?
-            .map_err(|error| UpstreamError::Broken(error.into()))?;
-        if let Line::Own(channel) = &line {
-            channel.traffic.switched();
-        }
-        let response = response.map(|()| TokioIo::new(stream));
+        let response = response.map(drop);
+        let switched = match line {
+            Line::Own(channel) => channel.connection.into_switched(),
+            Line::Stream(_) => None,
+        };
+        let stream = switched.ok_or(UpstreamError::Broken(Broken::Switched))?;
+        let response = response.map(|()| stream);
         Ok((Answer::Switched(response), target))
     }
 }

@@ -5,10 +5,12 @@ use std::net::{TcpListener, TcpStream};
 use std::sync::mpsc::{Receiver, Sender, channel};
 
 use bytes::Bytes;
+use http::{HeaderValue, Request};
 use http_body_util::BodyExt;
 use tokio::task::LocalSet;
 
 use super::*;
+use crate::body::RequestBody;
 use crate::snapshot::Targets;
 
 const FIRST: &str = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nfirst";
@@ -67,14 +69,16 @@ fn upstream(after: fn(&mut TcpStream)) -> (u16, Sender<()>, Receiver<()>) {
 }
 
 async fn post(upstreams: &Rc<Upstreams>, target: &Target) -> Result<Bytes, UpstreamError> {
-    let request = Request::post("/")
-        .header("host", "test")
-        .body(RequestBody::none())
-        .unwrap();
+    let request = Request::post("/").body(RequestBody::none()).unwrap();
+    let outgoing = Outgoing {
+        request,
+        host: HeaderValue::from_static("test"),
+        lines: Vec::new(),
+    };
     let response = upstreams
         .send(
             &Targets::new(vec![target.clone()]).unwrap(),
-            request,
+            Box::new(outgoing),
             |_| None,
         )
         .await?

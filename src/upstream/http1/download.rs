@@ -1,0 +1,182 @@
+//! The body of a response, read off its connection by who asks for it.
+
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use http::{HeaderMap, StatusCode, header};
+use http_body::{Body, Frame, SizeHint};
+
+use super::chunks::{Chunks, Next};
+use super::head::Head;
+use super::{Connection, Fault, Wire};
+
+/// What is left of a body (RFC 9112 §6.3).
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Left {
+    Nothing,
+    /// So many bytes.
+    Length(u64),
+    Chunks(Chunks),
+    /// All until the upstream closes.
+    Close,
+}
+
+impl Left {
+    /// What follows on a head. Whether that is to be trusted is another question
+    /// ([`crate::headers::framing`]).
+    pub(super) fn of(head: &Head, is_head_request: bool) -> Result<Self, Fault> {
+        let bodiless = matches!(
+            head.status,
+            StatusCode::SWITCHING_PROTOCOLS | StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED
+        );
+        if is_head_request || bodiless {
+            return Ok(Self::Nothing);
+        }
+        if head.fields.contains_key(header::TRANSFER_ENCODING) {
+            return Ok(Self::Chunks(Chunks::new()));
+        }
+        Ok(match length(&head.fields)? {
+            Some(0) => Self::Nothing,
+            Some(length) => Self::Length(length),
+            None => Self::Close,
+        })
+    }
+}
+
+/// The first number of `Content-Length`: that it is the only one is looked at elsewhere.
+fn length(head: &HeaderMap) -> Result<Option<u64>, Fault> {
+    let Some(value) = head.get(header::CONTENT_LENGTH) else {
+        return Ok(None);
+    };
+    let text = value.to_str().map_err(|_| Fault::Length)?;
+    let first = text.split(',').next().unwrap_or_default().trim();
+    if !first.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Err(Fault::Length);
+    }
+    first.parse().map(Some).map_err(|_| Fault::Length)
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(in crate::upstream) struct Download {
+    connection: Connection,
+    left: Left,
+    /// Why there is no more, not told yet.
+    fault: Option<Fault>,
+}
+
+impl Download {
+    pub(super) fn new(connection: Connection, left: Left) -> Self {
+        if left == Left::Nothing {
+            connection.0.borrow_mut().is_read = true;
+        }
+        Self {
+            connection,
+            left,
+            fault: None,
+        }
+    }
+}
+
+impl Wire {
+    fn poll_frame(
+        &mut self,
+        cx: &mut Context<'_>,
+        left: &mut Left,
+    ) -> Poll<Result<Option<Frame<Bytes>>, Fault>> {
+        loop {
+            let due = match left {
+                Left::Nothing => return Poll::Ready(Ok(None)),
+                Left::Length(due) if !self.ahead.is_empty() => {
+                    let most = usize::try_from(*due).unwrap_or(usize::MAX);
+                    let data = self.ahead.split_to(self.ahead.len().min(most));
+                    *due -= data.len() as u64;
+                    if *due == 0 {
+                        *left = Left::Nothing;
+                    }
+                    return Poll::Ready(Ok(Some(Frame::data(data))));
+                }
+                Left::Close if !self.ahead.is_empty() => {
+                    let data = std::mem::take(&mut self.ahead);
+                    return Poll::Ready(Ok(Some(Frame::data(data))));
+                }
+                Left::Chunks(chunks) => match chunks.next(&mut self.ahead)? {
+                    Next::Data(data) => {
+                        chunks.look_for_end(&mut self.ahead);
+                        if chunks.is_over() {
+                            *left = Left::Nothing;
+                        }
+                        return Poll::Ready(Ok(Some(Frame::data(data))));
+                    }
+                    Next::Trailers(fields) => {
+                        *left = Left::Nothing;
+                        return Poll::Ready(Ok(Some(Frame::trailers(fields))));
+                    }
+                    Next::End => {
+                        *left = Left::Nothing;
+                        return Poll::Ready(Ok(None));
+                    }
+                    Next::More => u64::MAX,
+                },
+                Left::Length(due) => *due,
+                Left::Close => u64::MAX,
+            };
+            if ready!(self.poll_body(cx, due))? == 0 {
+                if *left != Left::Close {
+                    return Poll::Ready(Err(Fault::Closed));
+                }
+                *left = Left::Nothing;
+            }
+        }
+    }
+}
+
+impl Body for Download {
+    type Data = Bytes;
+    type Error = Fault;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Fault>>> {
+        let me = &mut *self;
+        if let Some(fault) = me.fault.take() {
+            // What may still come is nothing that this body could go on with.
+            me.left = Left::Nothing;
+            return Poll::Ready(Some(Err(fault)));
+        }
+        // The connection may be somebody else's by now.
+        if me.left == Left::Nothing {
+            return Poll::Ready(None);
+        }
+        let mut wire = me.connection.0.borrow_mut();
+        let frame = match wire.poll_rest(cx) {
+            Some(fault) => Err(fault),
+            None => ready!(wire.poll_frame(cx, &mut me.left)),
+        };
+        wire.is_read = me.left == Left::Nothing;
+        match frame {
+            Ok(frame) => Poll::Ready(frame.map(Ok)),
+            Err(fault) => {
+                wire.persists = false;
+                // Told in a turn of its own: who sends it on has sent then what came before.
+                me.fault = Some(fault);
+                cx.waker().wake_by_ref();
+                Poll::Pending
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.left == Left::Nothing
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self.left {
+            Left::Nothing => SizeHint::with_exact(0),
+            Left::Length(left) => SizeHint::with_exact(left),
+            Left::Chunks(_) | Left::Close => SizeHint::default(),
+        }
+    }
+}

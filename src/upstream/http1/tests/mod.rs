@@ -1,0 +1,139 @@
+//! The codec over real sockets: what these tests write is what an upstream sends.
+
+mod bodies;
+mod differential;
+mod exchange;
+mod grammar;
+mod heads;
+mod idle;
+mod limits;
+mod requests;
+
+use std::cell::Cell;
+use std::time::Duration;
+
+use http::{HeaderValue, Request};
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::UnixStream;
+use tokio::sync::oneshot;
+use tokio::task::{LocalSet, spawn_local, yield_now};
+
+use super::*;
+use crate::body::RequestBody;
+use crate::upstream::stream::Stream;
+
+const GET: &str = "GET / HTTP/1.1\r\nhost: upstream\r\n\r\n";
+
+/// Runs a test on a runtime like a worker's.
+fn run<T>(test: impl Future<Output = T>) -> T {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    LocalSet::new().block_on(&runtime, test)
+}
+
+/// A connection, and the upstream's end of it.
+fn pair() -> (Connection, UnixStream) {
+    let (ours, theirs) = UnixStream::pair().unwrap();
+    (
+        Connection::new(Transport::Plain(Stream::Unix(ours))),
+        theirs,
+    )
+}
+
+/// A request without a host.
+fn bare<B>(method: &Method, body: B) -> Request<B> {
+    Request::builder()
+        .method(method)
+        .uri("/")
+        .body(body)
+        .unwrap()
+}
+
+fn request(method: &Method, body: RequestBody) -> Box<Outgoing> {
+    outgoing(bare(method, body))
+}
+
+fn outgoing(request: Request<RequestBody>) -> Box<Outgoing> {
+    Box::new(Outgoing {
+        request,
+        host: HeaderValue::from_static("upstream"),
+        lines: Vec::new(),
+    })
+}
+
+fn get() -> Box<Outgoing> {
+    request(&Method::GET, RequestBody::none())
+}
+
+/// Lets everything happen that can happen by now: each turn looks at all sockets, and runs what
+/// they woke.
+async fn settle() {
+    for _ in 0..16 {
+        yield_now().await;
+    }
+}
+
+/// Reads a request head.
+async fn read_head(upstream: &mut UnixStream) -> String {
+    let mut seen = Vec::new();
+    while !seen.ends_with(b"\r\n\r\n") {
+        seen.push(upstream.read_u8().await.unwrap());
+    }
+    String::from_utf8(seen).unwrap()
+}
+
+/// An exchange of which the upstream sends this, and goes on listening.
+async fn answered(bytes: &[u8]) -> (Connection, Result<Response<Download>, Fault>, UnixStream) {
+    let (connection, mut upstream) = pair();
+    let response = spawn_local(connection.clone().send(get()));
+    assert_eq!(read_head(&mut upstream).await, GET);
+    upstream.write_all(bytes).await.unwrap();
+    let response = response.await.unwrap().map_err(|failed| failed.fault);
+    (connection, response, upstream)
+}
+
+/// The same of one that closes then.
+async fn answered_and_closed(bytes: &str) -> (Connection, Result<Response<Download>, Fault>) {
+    let (connection, mut upstream) = pair();
+    let response = spawn_local(connection.clone().send(get()));
+    read_head(&mut upstream).await;
+    let bytes = bytes.to_owned();
+    spawn_local(async move { upstream.write_all(bytes.as_bytes()).await });
+    (
+        connection,
+        response.await.unwrap().map_err(|failed| failed.fault),
+    )
+}
+
+/// The body of a request that a client sends: what is written to its end of the connection.
+async fn upload(head: &str) -> (RequestBody, UnixStream) {
+    let (incoming, client) = incoming(head).await;
+    (body_of(incoming), client)
+}
+
+fn body_of(incoming: Incoming) -> RequestBody {
+    RequestBody::new(incoming, 1 << 30, (Duration::from_secs(30), None), None)
+}
+
+/// A request as the codec towards clients gives it on.
+async fn incoming(head: &str) -> (Incoming, UnixStream) {
+    let (mut client, ours) = UnixStream::pair().unwrap();
+    let (give, given) = oneshot::channel();
+    let give = Cell::new(Some(give));
+    let service = hyper::service::service_fn(move |request: Request<Incoming>| {
+        if let Some(give) = give.take() {
+            let _ = give.send(request.into_body());
+        }
+        std::future::pending::<Result<Response<String>, io::Error>>()
+    });
+    let connection =
+        hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(ours), service);
+    spawn_local(connection);
+    client.write_all(head.as_bytes()).await.unwrap();
+    (given.await.unwrap(), client)
+}
