@@ -89,7 +89,9 @@ impl Recorder {
     /// Binds the record to a response: it is closed when the body is.
     pub fn attach(mut self: Box<Self>, mut response: Response<Content>) -> Response<Body> {
         self.record.status = Some(response.status());
-        let id = self.record.request_id.clone();
+        // No other response has it: HTTP/2 need not remember it (RFC 7541 §7.1.3).
+        let mut id = self.record.request_id.clone();
+        id.set_sensitive(true);
         response.headers_mut().insert(X_REQUEST_ID.clone(), id);
         // Nothing of a body is sent here, so nobody asks for it: its length is all that is told.
         let status = response.status();

@@ -1,6 +1,6 @@
 //! The tree of segments, and the walk through it.
 
-use std::collections::HashMap;
+use hashbrown::HashMap;
 
 use super::leaf::{Candidate, Fitting, Leaf};
 use super::path::{Facts, without_parameters};

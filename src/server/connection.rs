@@ -20,9 +20,9 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::task::AbortHandle;
 use tokio_rustls::TlsAcceptor;
-use tokio_util::sync::CancellationToken;
 
 use super::cork::cork;
+use super::drain::Drain;
 use super::h2frames::FrameWatch;
 use super::intake::Intake;
 use super::linger::Socket;
@@ -37,6 +37,10 @@ const DRAIN_LINGER: Duration = Duration::from_secs(1);
 /// How long a connection may take for its orderly end.
 const FAREWELL: Duration = Duration::from_secs(5);
 
+/// Bytes that are encrypted for one write to a socket. Each write may wake the client, which costs
+/// more than what is written.
+const TLS_BUFFER: usize = 256 << 10;
+
 /// Header fields that hyper takes by default.
 const HYPER_HEADERS: usize = 100;
 
@@ -45,7 +49,7 @@ struct Context<H: Handler> {
     handler: Rc<H>,
     settings: Settings,
     watch: Arc<ConnectionWatch>,
-    drain: CancellationToken,
+    drain: Drain,
     task: Task,
 }
 
@@ -58,7 +62,7 @@ pub(crate) async fn serve<H: Handler>(
     kind: Kind,
     socket: Socket,
     (remote, local): (SocketAddr, SocketAddr),
-    (drain, task): (CancellationToken, Task),
+    (drain, task): (Drain, Task),
 ) {
     let settings = handler.settings();
     let watch = ConnectionWatch::new();
@@ -82,7 +86,7 @@ pub(crate) async fn serve<H: Handler>(
         (Kind::Https, Some(tls)) => {
             let accept = TlsAcceptor::from(Arc::clone(tls)).accept(Intake::new(io));
             // Boxed, so that the state of a handshake is freed when it is over.
-            let stream = match drive(
+            let mut stream = match drive(
                 &context.watch,
                 &context.settings.limits,
                 Box::pin(accept).as_mut(),
@@ -96,6 +100,7 @@ pub(crate) async fn serve<H: Handler>(
                 }
                 Err(_) => return context.handler.note(Event::HandshakeFailed),
             };
+            stream.get_mut().1.set_buffer_limit(Some(TLS_BUFFER));
             if stream.get_ref().1.alpn_protocol() == Some(b"h2") {
                 serve_http2(&context, stream, peer(true, true)).await;
             } else {
@@ -125,7 +130,7 @@ pub async fn serve_within<H: Handler>(handler: Rc<H>, io: tokio::io::DuplexStrea
         settings: handler.settings(),
         handler,
         watch: ConnectionWatch::new(),
-        drain: CancellationToken::new(),
+        drain: Drain::default(),
         task: Task::default(),
     };
     serve_http1(&context, io, peer).await;
@@ -307,10 +312,10 @@ async fn run<H: Handler, C: Graceful>(
 ) {
     let (watch, limits) = (&context.watch, &context.settings.limits);
     let ended = loop {
-        let ended = tokio::select! {
-            biased;
-            ended = drive(watch, limits, connection.as_mut()) => ended,
-            () = context.drain.cancelled() => drain(context, peer, connection.as_mut()).await,
+        let step = drive(watch, limits, connection.as_mut());
+        let ended = match context.drain.unless_begun(step).await {
+            Some(ended) => ended,
+            None => drain(context, peer, connection.as_mut()).await,
         };
         match ended {
             // What is under way goes on.

@@ -2,21 +2,23 @@
 //!
 //! rustls asks its socket for 4 KiB at a time, so that an upload costs a system call for each of
 //! them. Here as much is read as there is, up to 64 KiB, into a buffer of the thread, and what was
-//! not asked for yet is kept until it is. A connection that has taken all of it holds nothing.
+//! not asked for yet is kept until it is: a little is copied, much has the buffer itself, and the
+//! thread takes another one. A connection that has taken all of it holds nothing.
 
 use std::cell::RefCell;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use bytes::{Buf, Bytes};
+use bytes::{Buf, Bytes, BytesMut};
 use tokio::io::{AsyncRead, ReadBuf};
+use tokio_util::io::poll_read_buf;
 
 /// Bytes of one read.
 const LARGE: usize = 64 << 10;
 
 thread_local! {
-    static SCRATCH: RefCell<Box<[u8]>> = RefCell::new(vec![0; LARGE].into());
+    static SCRATCH: RefCell<BytesMut> = RefCell::default();
 }
 
 /// See the module.
@@ -48,12 +50,16 @@ impl<T: AsyncRead + Unpin> AsyncRead for Intake<T> {
                 return Pin::new(&mut me.inner).poll_read(cx, buf);
             }
             let read = SCRATCH.with_borrow_mut(|scratch| {
-                let mut large = ReadBuf::new(scratch);
-                ready!(Pin::new(&mut me.inner).poll_read(cx, &mut large))?;
-                let (now, later) = split(large.filled(), buf.remaining());
-                buf.put_slice(now);
-                if !later.is_empty() {
-                    me.kept = Bytes::copy_from_slice(later);
+                scratch.reserve(LARGE);
+                let length = ready!(poll_read_buf(Pin::new(&mut me.inner), cx, scratch))?;
+                let now = length.min(buf.remaining());
+                buf.put_slice(&scratch[..now]);
+                if length - now > LARGE / 4 {
+                    me.kept = scratch.split().freeze();
+                    me.kept.advance(now);
+                } else {
+                    me.kept = Bytes::copy_from_slice(&scratch[now..]);
+                    scratch.clear();
                 }
                 Poll::Ready(Ok(()))
             });
@@ -67,11 +73,6 @@ impl<T: AsyncRead + Unpin> AsyncRead for Intake<T> {
         }
         Poll::Ready(Ok(()))
     }
-}
-
-/// The first bytes, `most` at the most, and the others.
-fn split(bytes: &[u8], most: usize) -> (&[u8], &[u8]) {
-    bytes.split_at(bytes.len().min(most))
 }
 
 super::writes::pass_writes!(Intake);

@@ -6,6 +6,7 @@
 mod accept;
 mod connection;
 mod cork;
+mod drain;
 mod entrance;
 mod h2frames;
 mod handed;

@@ -182,8 +182,9 @@ impl ConnectionWatch {
 
 /// Polls a connection until it ends or has kept us waiting for too long.
 ///
-/// The timer is only moved when a deadline comes nearer than the one it is set to, so that a busy
-/// connection costs no timer operation per request.
+/// The timer is only moved when a deadline comes nearer than the one it is set to, and only looked
+/// at when it rang, so that a busy connection costs no timer operation per request. To be awaited
+/// in one task.
 pub(crate) async fn drive<F: Future>(
     watch: &ConnectionWatch,
     limits: &Limits,
@@ -191,6 +192,8 @@ pub(crate) async fn drive<F: Future>(
 ) -> Result<F::Output, Overdue> {
     let mut connection = connection;
     let mut timer = std::pin::pin!(tokio::time::sleep(limits.request_head));
+    // The timer will wake the task that this is polled in.
+    let mut is_armed = false;
     std::future::poll_fn(move |cx| {
         if let Poll::Ready(output) = connection.as_mut().poll(cx) {
             return Poll::Ready(Ok(output));
@@ -203,17 +206,24 @@ pub(crate) async fn drive<F: Future>(
             let Some((at, kind)) = watch.deadline(limits) else {
                 return Poll::Pending;
             };
+            let due = tokio::time::Instant::from_std(epoch() + Duration::from_micros(at));
+            if is_armed && due >= timer.deadline() && !timer.is_elapsed() {
+                return Poll::Pending;
+            }
             if at <= now() {
                 return Poll::Ready(Err(kind));
             }
-            let at = tokio::time::Instant::from_std(epoch() + Duration::from_micros(at));
             // An elapsed timer has to be set again even for a later time.
-            if at < timer.deadline() || timer.is_elapsed() {
-                timer.as_mut().reset(at);
+            if due < timer.deadline() || timer.is_elapsed() {
+                timer.as_mut().reset(due);
             }
+            // Who has used up its turn is told Pending by a timer that was not looked at.
+            let has_turn = tokio::task::coop::has_budget_remaining();
             if timer.as_mut().poll(cx).is_pending() {
+                is_armed = has_turn;
                 return Poll::Pending;
             }
+            is_armed = false;
         }
     })
     .await
@@ -299,4 +309,39 @@ pub(crate) fn now() -> u64 {
 /// A duration as microseconds; half a million years at most.
 pub(crate) fn micros(duration: Duration) -> u64 {
     u64::try_from(duration.as_micros()).unwrap_or(u64::MAX / 4)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A connection that does much in one poll uses up its turn, and then nothing of the runtime's
+    /// answers: its timer is set all the same.
+    #[tokio::test]
+    async fn a_turn_that_was_used_up_keeps_no_deadline_from_passing() {
+        let driven = async {
+            let limits = Limits {
+                request_head: Duration::from_millis(10),
+                idle: Duration::from_millis(40),
+                ..Limits::default()
+            };
+            let watch = ConnectionWatch::new();
+            // Later than what the timer is made for, so that it is not moved.
+            watch.enter(Phase::Idle);
+            let busy = std::pin::pin!(std::future::poll_fn(|cx| {
+                while std::pin::pin!(tokio::task::coop::consume_budget())
+                    .poll(cx)
+                    .is_ready()
+                {}
+                Poll::<()>::Pending
+            }));
+            drive(&watch, &limits, busy).await
+        };
+        let local = tokio::task::LocalSet::new();
+        // A task, since it is tasks that have turns.
+        let task = local.spawn_local(driven);
+        let ended = local.run_until(tokio::time::timeout(Duration::from_secs(5), task));
+        let ended = ended.await.map(Result::unwrap);
+        assert_eq!(ended, Ok(Err(Overdue::Idle)));
+    }
 }

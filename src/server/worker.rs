@@ -20,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::accept::{at_once, is_connection_fault, queued, spare};
 use super::connection;
+use super::drain::Drain;
 use super::linger::{Lingering, Socket, linger};
 use super::listener::{Bound, Kind};
 use super::networks::{Held, Networks};
@@ -77,7 +78,7 @@ struct Shared<R> {
     /// Open connections by network.
     networks: Arc<Networks>,
     /// Cancelled when the process drains.
-    drain: CancellationToken,
+    drain: Drain,
     /// Cancelled when the deadline of the drain has passed.
     abort: CancellationToken,
 }
@@ -124,7 +125,7 @@ impl<R: Send + 'static> Workers<R> {
             open: AtomicUsize::new(0),
             limit: AtomicUsize::new(connections),
             networks: Arc::default(),
-            drain: CancellationToken::new(),
+            drain: Drain::default(),
             abort: CancellationToken::new(),
         });
         let mut threads = Vec::new();
@@ -160,7 +161,7 @@ impl<R: Send + 'static> Workers<R> {
         let listener = Arc::new(Listener {
             kind: bound.kind,
             asked: bound.asked,
-            stop: self.shared.drain.child_token(),
+            stop: self.shared.drain.child(),
             open: AtomicUsize::new(0),
             closed: AtomicBool::new(false),
         });
@@ -227,7 +228,7 @@ impl<R: Send + 'static> Workers<R> {
     /// Stops to accept and waits for what is under way, no longer than `deadline`. True when all
     /// of it ended by itself.
     pub async fn drain(self, deadline: Duration) -> bool {
-        self.shared.drain.cancel();
+        self.shared.drain.begin();
         let ends: Vec<_> = self
             .shared
             .posts

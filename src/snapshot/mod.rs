@@ -60,7 +60,7 @@ pub struct Snapshot {
     /// The plugins, in the order of the configuration.
     pub plugins: Vec<Arc<Plugin>>,
     /// Host name → plugin.
-    by_host: HashMap<Box<str>, usize>,
+    by_host: hashbrown::HashMap<Box<str>, usize>,
     /// The plugin that has no host names of its own, and so the listeners' addresses.
     unnamed: Option<usize>,
     /// The same plugins, with what they were compiled from.
@@ -170,7 +170,7 @@ impl Snapshot {
         let certificates = served.facts();
         let around = material.around();
         let mut made = Vec::new();
-        let mut by_host = HashMap::new();
+        let mut by_host = hashbrown::HashMap::new();
         let mut unnamed = None;
         for (index, plugin) in config.plugins.iter().enumerate() {
             let named = names(plugin);
