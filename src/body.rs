@@ -4,7 +4,7 @@
 //! forms that have to be looked at first.
 
 use std::cell::Cell;
-use std::future::{Future, poll_fn};
+use std::future::poll_fn;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
@@ -15,20 +15,20 @@ use bytes::{Buf, Bytes, BytesMut};
 use http::HeaderName;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
-use tokio::time::{Instant, Sleep};
+use tokio::time::Instant;
 
+use crate::alarm::Alarm;
 use crate::config::Rate;
 use crate::pace::Credit;
 
 /// Waits for the next piece of something, and no longer than a limit.
 ///
-/// Costs nothing until it has to wait, and one timer from then on: the timer is moved when it
-/// fires early, not at each piece.
+/// Costs nothing until it has to wait, and one [`Alarm`] from then on.
 #[derive(Debug)]
 pub struct Patience {
     limit: Option<Duration>,
     since: Option<Instant>,
-    timer: Option<Pin<Box<Sleep>>>,
+    alarm: Alarm,
 }
 
 impl Patience {
@@ -37,7 +37,7 @@ impl Patience {
         Self {
             limit,
             since: None,
-            timer: None,
+            alarm: Alarm::default(),
         }
     }
 
@@ -62,19 +62,7 @@ impl Patience {
             return Poll::Pending;
         };
         let end = *self.since.get_or_insert_with(Instant::now) + limit.min(less);
-        let timer = self
-            .timer
-            .get_or_insert_with(|| Box::pin(tokio::time::sleep_until(end)));
-        if end < timer.deadline() {
-            timer.as_mut().reset(end);
-        }
-        loop {
-            std::task::ready!(timer.as_mut().poll(cx));
-            if timer.deadline() >= end {
-                return Poll::Ready(());
-            }
-            timer.as_mut().reset(end);
-        }
+        self.alarm.poll(cx, end)
     }
 }
 
@@ -108,7 +96,7 @@ impl Upload {
     }
 
     /// The upstream takes no more of it, so that the client is not waited for.
-    pub fn is_given_up(&self) {
+    pub fn give_up(&self) {
         self.waiting.set(false);
     }
 

@@ -2,6 +2,7 @@
 
 pub mod access;
 pub mod admin;
+pub mod alarm;
 pub mod answer;
 pub mod app;
 pub mod auth;

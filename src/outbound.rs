@@ -5,7 +5,7 @@ use std::borrow::Cow;
 
 use bytes::Bytes;
 use http::request::Parts;
-use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri, header, uri};
+use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Uri, header, uri};
 
 use crate::answer::Content;
 use crate::body::RequestBody;
@@ -222,7 +222,6 @@ impl Errand<'_> {
             let plain = HeaderValue::from_static("identity");
             headers.insert(header::ACCEPT_ENCODING, plain);
         }
-        frame(&mut headers, &self.head.method, &body);
         let mut request = Request::new(body);
         *request.method_mut() = self.head.method.clone();
         *request.uri_mut() = stamp.target.clone();
@@ -303,21 +302,6 @@ fn hide_query_credential(plugin: &Plugin, headers: &mut HeaderMap) {
         .collect();
     for name in telling {
         headers.remove(name);
-    }
-}
-
-/// What hyper does not say by itself about a request's body.
-fn frame(headers: &mut HeaderMap, method: &Method, body: &RequestBody) {
-    let exact = http_body::Body::size_hint(body).exact();
-    if body.is_empty() && matches!(*method, Method::POST | Method::PUT | Method::PATCH) {
-        // RFC 9110 §8.6: a method that has content says so when there is none.
-        headers.insert(header::CONTENT_LENGTH, HeaderValue::from_static("0"));
-    } else if !body.is_empty() && exact.is_none() {
-        // Otherwise hyper leaves the body of a GET out.
-        headers.insert(
-            header::TRANSFER_ENCODING,
-            HeaderValue::from_static("chunked"),
-        );
     }
 }
 

@@ -23,7 +23,8 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("openapi", &["config"]),
     ("pace", &["config"]),
     ("auth", &["config", "network", "tokens"]),
-    ("body", &["config", "headers", "pace"]),
+    ("alarm", &[]),
+    ("body", &["alarm", "config", "headers", "pace"]),
     // meaning
     ("documents", &["config", "openapi", "problems"]),
     (
@@ -62,7 +63,10 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("congestion", &[]),
     ("server", &["config", "congestion", "network"]),
     ("todo", &[]),
-    ("upstream", &["body", "congestion", "headers", "snapshot"]),
+    (
+        "upstream",
+        &["alarm", "body", "congestion", "headers", "snapshot"],
+    ),
     // the life of a request
     ("held", &["body", "upstream"]),
     ("streams", &["auth", "body", "server", "snapshot", "tokens"]),

@@ -22,7 +22,7 @@ pub enum FramingError {
     ContentLength,
 }
 
-/// Checks the length of a response. hyper's client decodes a list that ends in `chunked`, and a
+/// Checks the length of a response. Codecs decode a list that ends in `chunked`, and a
 /// `Content-Length` beside it stays in the head; both are signs of a confused or hostile
 /// upstream, and the second would make the client read the wrong number of bytes.
 ///

@@ -80,11 +80,7 @@ async fn ask(target: &Target, path: &str) -> Result<(), String> {
         .header(header::USER_AGENT, "plugway-health")
         .body(RequestBody::none());
     let request = request.map_err(|error| error.to_string())?;
-    let outgoing = Outgoing {
-        request,
-        host: host.unwrap_or(HeaderValue::from_static("")),
-        lines: Vec::new(),
-    };
+    let outgoing = Outgoing::new(request, host);
     let response = line.send(Box::new(outgoing)).await;
     let status = response
         .map_err(|failed| failed.error.to_string())?

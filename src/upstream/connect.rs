@@ -16,7 +16,6 @@ use tokio_rustls::TlsConnector;
 
 pub use crate::snapshot::Target;
 
-use super::alarm::Alarm;
 use super::http1::Connection;
 use super::http2::Shared;
 use super::names::Names;
@@ -24,6 +23,7 @@ use super::socket::Socket;
 use super::stream::Stream;
 use super::transport::Transport;
 use super::{Channel, told};
+use crate::alarm::Alarm;
 use crate::congestion;
 
 /// After how long the next address of a name is tried as well (RFC 8305 §5).

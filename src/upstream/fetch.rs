@@ -96,11 +96,7 @@ async fn get(
             .map_err(|_| FetchError::Path(bare(&path)))?;
         *request.headers_mut() = headers.clone();
         let host = HeaderValue::try_from(target.authority());
-        let outgoing = Outgoing {
-            request,
-            host: host.unwrap_or(HeaderValue::from_static("")),
-            lines: Vec::new(),
-        };
+        let outgoing = Outgoing::new(request, host.ok());
         let response = line
             .send(Box::new(outgoing))
             .await

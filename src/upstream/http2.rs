@@ -28,11 +28,11 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout};
 
-use super::alarm::Alarm;
 use super::connect::FAREWELL;
 use super::line::Unanswered;
 use super::socket::{Counted, Socket, Traffic};
 use super::{CodecError, ConnectError, Outgoing};
+use crate::alarm::Alarm;
 use crate::body::RequestBody;
 
 /// Streams on one connection at the most, however many more the upstream takes: what is lost with
@@ -180,7 +180,6 @@ impl Shared {
     fn address(&self, request: &mut Request<RequestBody>, host: &HeaderValue) {
         let headers = request.headers_mut();
         headers.remove(header::CONNECTION);
-        headers.remove(header::TRANSFER_ENCODING);
         let mut known = self.authority.borrow_mut();
         if known.as_ref().is_none_or(|(known, _)| known != host) {
             let authority = Authority::try_from(host.as_bytes()).ok();
@@ -269,17 +268,7 @@ fn unaddressed(request: Request<Upward>, host: HeaderValue) -> Outgoing {
         let named = HeaderValue::from_static("te");
         request.headers_mut().insert(header::CONNECTION, named);
     }
-    if !request.body().is_empty() && request.body().size_hint().exact().is_none() {
-        let chunked = HeaderValue::from_static("chunked");
-        request
-            .headers_mut()
-            .insert(header::TRANSFER_ENCODING, chunked);
-    }
-    Outgoing {
-        request,
-        host,
-        lines: Vec::new(),
-    }
+    Outgoing::new(request, Some(host))
 }
 
 fn builder(tasks: Tasks) -> Builder<Tasks> {
@@ -375,10 +364,15 @@ impl Stream {
         &mut self,
         outgoing: Box<Outgoing>,
     ) -> impl Future<Output = Result<Response<Incoming>, Unanswered>> + use<> {
+        let says_so = outgoing.expects_content() && outgoing.request.body().is_empty();
         let Outgoing {
             mut request, host, ..
         } = *outgoing;
         self.shared.address(&mut request, &host);
+        if says_so {
+            let none = HeaderValue::from_static("0");
+            request.headers_mut().insert(header::CONTENT_LENGTH, none);
+        }
         let mut wanted = None;
         if !request.body().is_empty() {
             let (held, released) = oneshot::channel();

@@ -11,13 +11,13 @@ use http::Response;
 use http_body::{Body, Frame, SizeHint};
 use tokio::time::timeout;
 
-use super::alarm::Alarm;
 use super::connect::{Connected, FAREWELL, Speak, connect};
 use super::http1::Download;
 use super::http2::{self, Stream};
 use super::names::Names;
 use super::peers::{Dial, Outcome, Search};
 use super::{Channel, CodecError, ConnectError, Outgoing, Target, Upstreams};
+use crate::alarm::Alarm;
 
 /// See the module.
 #[derive(Debug)]

@@ -5,7 +5,6 @@
 //! deadline: name look-up, TCP and TLS have `limits.upstream_connect`, the response head has the
 //! upstream's `timeout`, and each piece of the body has `limits.upstream_idle`.
 
-mod alarm;
 mod balance;
 mod checks;
 mod connect;
@@ -45,8 +44,8 @@ pub use outgoing::Outgoing;
 pub use response::{ResponseBody, ResponseFault};
 pub use switch::{Answer, Switched};
 
+use crate::alarm::Alarm;
 use crate::body::{BodyFault, Upload};
-use alarm::Alarm;
 use balance::{Balance, Undone};
 use http1::Connection;
 use line::{Incoming, Line, Unanswered};
@@ -243,7 +242,7 @@ impl Upstreams {
         if !channel.connection.is_free() {
             return;
         }
-        channel.connection.rest();
+        channel.connection.shed();
         channel.proven = true;
         let mut idle = self.idle.borrow_mut();
         let entry = Idle {

@@ -1,6 +1,6 @@
 //! A request as it is given to the way upstream.
 
-use http::{HeaderValue, Request};
+use http::{HeaderValue, Method, Request};
 
 use crate::body::RequestBody;
 
@@ -14,4 +14,23 @@ pub struct Outgoing {
     /// Further fields, as lines of HTTP/1.1. Only for targets that speak nothing else
     /// ([`Target::is_http1`](super::Target::is_http1)).
     pub lines: Vec<u8>,
+}
+
+impl Outgoing {
+    /// Without lines. A host that can not be said is an empty one.
+    pub(super) fn new(request: Request<RequestBody>, host: Option<HeaderValue>) -> Self {
+        Self {
+            request,
+            host: host.unwrap_or(HeaderValue::from_static("")),
+            lines: Vec::new(),
+        }
+    }
+
+    /// Whether its method has content, so that one without says so (RFC 9110 §8.6).
+    pub(super) fn expects_content(&self) -> bool {
+        matches!(
+            *self.request.method(),
+            Method::POST | Method::PUT | Method::PATCH
+        )
+    }
 }

@@ -2,13 +2,11 @@
 //! know of it.
 
 use std::io;
-use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 
-use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::Notify;
 
@@ -29,15 +27,9 @@ impl Socket {
         Self(Arc::new(Mutex::new(stream)))
     }
 
-    /// Whether nothing waits to be read: neither an end nor bytes that nobody asked for.
-    ///
-    /// Asks the system, and not the runtime, which may not have looked since they came: what is
-    /// there before a request is sent is no answer to it (RFC 9112 §9.2), and a connection that
-    /// was closed before is not worth sending anything on.
+    /// See [`Stream::is_quiet`].
     pub(super) fn is_quiet(&self) -> bool {
-        let stream = self.lock();
-        let peeked = SockRef::from(&*stream).peek(&mut [MaybeUninit::uninit()]);
-        peeked.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
+        self.lock().is_quiet()
     }
 
     fn lock(&self) -> MutexGuard<'_, Stream> {
@@ -157,18 +149,20 @@ impl<T: AsyncRead + Unpin> AsyncRead for Counted<T> {
     }
 }
 
+/// Whether a failed write says no more than that the upstream is gone: what it said before is there to
+/// be read.
+pub(super) fn says_only_that_it_is_gone(error: &io::Error) -> bool {
+    use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset};
+    matches!(
+        error.kind(),
+        BrokenPipe | ConnectionAborted | ConnectionReset
+    )
+}
+
 /// The result of a write, see [`Counted`].
 fn left_to_the_reader<R>(result: Poll<io::Result<R>>) -> Poll<io::Result<R>> {
-    use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset};
     match result {
-        Poll::Ready(Err(error))
-            if matches!(
-                error.kind(),
-                BrokenPipe | ConnectionAborted | ConnectionReset
-            ) =>
-        {
-            Poll::Pending
-        }
+        Poll::Ready(Err(error)) if says_only_that_it_is_gone(&error) => Poll::Pending,
         result => result,
     }
 }

@@ -1,10 +1,12 @@
 //! A connected socket of either kind.
 
 use std::io;
+use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 
@@ -26,6 +28,16 @@ macro_rules! either {
 }
 
 impl Stream {
+    /// Whether nothing waits to be read: neither an end nor bytes that nobody asked for.
+    ///
+    /// Asks the system, and not the runtime, which may not have looked since they came: what is
+    /// there before a request is sent is no answer to it (RFC 9112 §9.2), and a connection that
+    /// was closed before is not worth sending anything on.
+    pub(super) fn is_quiet(&self) -> bool {
+        let peeked = SockRef::from(self).peek(&mut [MaybeUninit::uninit()]);
+        peeked.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
+    }
+
     /// Ready when the runtime knows of something to read, or of the end.
     pub(super) fn poll_read_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self {

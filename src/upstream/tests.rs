@@ -70,11 +70,7 @@ fn upstream(after: fn(&mut TcpStream)) -> (u16, Sender<()>, Receiver<()>) {
 
 async fn post(upstreams: &Rc<Upstreams>, target: &Target) -> Result<Bytes, UpstreamError> {
     let request = Request::post("/").body(RequestBody::none()).unwrap();
-    let outgoing = Outgoing {
-        request,
-        host: HeaderValue::from_static("test"),
-        lines: Vec::new(),
-    };
+    let outgoing = Outgoing::new(request, Some(HeaderValue::from_static("test")));
     let response = upstreams
         .send(
             &Targets::new(vec![target.clone()]).unwrap(),

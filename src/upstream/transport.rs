@@ -5,7 +5,6 @@ use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
-use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_rustls::client::TlsStream;
 
@@ -21,17 +20,10 @@ pub(super) enum Transport {
 }
 
 impl Transport {
-    /// Whether nothing waits to be read: neither an end nor bytes that nobody asked for.
-    ///
-    /// Asks the system, and not the runtime, which may not have looked since they came: what is
-    /// there before a request is sent is no answer to it (RFC 9112 §9.2), and a connection that
-    /// was closed before is not worth sending anything on.
+    /// See [`Stream::is_quiet`].
     pub(super) fn is_quiet(&mut self) -> bool {
         match self {
-            Self::Plain(stream) => {
-                let peeked = SockRef::from(&*stream).peek(&mut [MaybeUninit::uninit()]);
-                peeked.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
-            }
+            Self::Plain(stream) => stream.is_quiet(),
             // What TLS says for itself (tickets) is taken in here.
             Self::Tls(stream, socket) => {
                 let mut byte = [MaybeUninit::uninit()];

@@ -2,6 +2,7 @@
 
 mod client;
 mod cors;
+mod lines;
 mod outbound;
 mod properties;
 mod request;

@@ -7,7 +7,7 @@ use http::{HeaderMap, HeaderValue};
 
 use super::super::{
     Authority, ClientView, Credential, Identity, Outbound, Policy, RuleFault, Rules,
-    clean_trailers, outbound, outbound_lines, parse_authority, text_value,
+    clean_trailers, outbound, parse_authority, text_value,
 };
 use super::{head, lines};
 
@@ -35,7 +35,7 @@ pub(super) fn policy(auth_header: &'static str, credential: Credential) -> Polic
 }
 
 /// The gateway's own credential.
-fn own(name: &'static str) -> Credential {
+pub(super) fn own(name: &'static str) -> Credential {
     Credential::Header(
         HeaderName::from_static(name),
         HeaderValue::from_static("own"),
@@ -64,58 +64,8 @@ pub(super) fn send(
         upgrade: None,
     };
     let head = outbound(client, &out);
-    if let Some(lines) = outbound_lines(client, &out) {
-        let mut told: Vec<(String, Vec<u8>)> = Vec::new();
-        let mut rest = &lines[..];
-        while let Some(end) = rest.windows(2).position(|pair| pair == b"\r\n") {
-            let colon = rest.iter().position(|byte| *byte == b':').unwrap();
-            assert_eq!(rest[colon + 1], b' ');
-            let name = String::from_utf8(rest[..colon].to_vec()).unwrap();
-            told.push((name, rest[colon + 2..end].to_vec()));
-            rest = &rest[end + 2..];
-        }
-        assert!(rest.is_empty(), "{lines:?}");
-        let field = |(name, value): (&HeaderName, &HeaderValue)| {
-            (name.as_str().to_owned(), value.as_bytes().to_vec())
-        };
-        let mut meant: Vec<_> = head.iter().map(field).collect();
-        for fields in [&mut told, &mut meant] {
-            fields.sort_by(|(one, _), (other, _)| one.cmp(other));
-        }
-        assert_eq!(told, meant);
-    }
+    lines::check(client, &out, &head);
     head
-}
-
-/// Nothing can be taken back in lines, so that they are for heads of which nothing has to be.
-#[test]
-fn lines_are_for_heads_that_only_grow() {
-    let may_be_lines = |client: &str, rules: Rules| {
-        let client = head(client);
-        let policy = Policy {
-            rules,
-            ..policy("authorization", own("authorization"))
-        };
-        let request_id = HeaderValue::from_static("r1");
-        let out = Outbound {
-            policy: &policy,
-            client: &view(),
-            identity: Identity::default(),
-            request_id: &request_id,
-            streamed: true,
-            upgrade: None,
-        };
-        outbound_lines(&client, &out).is_some()
-    };
-    let plain = Rules::default;
-    assert!(may_be_lines("accept: */*\nconnection: Keep-Alive", plain()));
-    assert!(!may_be_lines("connection: x-custom", plain()));
-    assert!(!may_be_lines("connection: close", plain()));
-    assert!(!may_be_lines("trailer: x-end", plain()));
-    let set = Rules::compile(&[("x-a".into(), "1".into())], &[]);
-    assert!(!may_be_lines("accept: */*", set.unwrap()));
-    let removed = Rules::compile(&[], &["accept".into()]);
-    assert!(!may_be_lines("accept: */*", removed.unwrap()));
 }
 
 /// What the gateway adds to every head.

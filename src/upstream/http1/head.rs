@@ -3,7 +3,7 @@
 use std::mem::MaybeUninit;
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, Version, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, Version, header};
 
 use http_body::Body as _;
 
@@ -116,23 +116,15 @@ pub(super) fn write(outgoing: &Outgoing, out: &mut Vec<u8>) -> Framing {
     out.extend_from_slice(b" HTTP/1.1\r\n");
     field(&header::HOST, &outgoing.host, out);
     out.extend_from_slice(&outgoing.lines);
-    let mut says_length = false;
     for (name, value) in request.headers() {
-        if *name == header::CONTENT_LENGTH || *name == header::TRANSFER_ENCODING {
-            says_length |= *name == header::CONTENT_LENGTH;
-            continue;
+        if *name != header::CONTENT_LENGTH && *name != header::TRANSFER_ENCODING {
+            field(name, value, out);
         }
-        field(name, value, out);
     }
     let exact = request.body().size_hint().exact();
     let framing = exact.map_or(Framing::Chunked, Framing::Length);
     if let Some(length) = exact {
-        // RFC 9110 §8.6: a method that has content says so when there is none.
-        let expects = matches!(
-            *request.method(),
-            Method::POST | Method::PUT | Method::PATCH
-        );
-        if length > 0 || says_length || expects {
+        if length > 0 || outgoing.expects_content() {
             out.extend_from_slice(b"content-length: ");
             out.extend_from_slice(HeaderValue::from(length).as_bytes());
             out.extend_from_slice(b"\r\n");

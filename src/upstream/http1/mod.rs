@@ -159,7 +159,7 @@ impl Connection {
     }
 
     /// Gives back what it needs only while something is under way.
-    pub(super) fn rest(&self) {
+    pub(super) fn shed(&self) {
         let mut wire = self.0.borrow_mut();
         wire.room = BytesMut::new();
         wire.ahead = Bytes::new();

@@ -12,6 +12,7 @@ use tokio::io::AsyncWrite;
 use super::Fault;
 use super::head::{self, Framing};
 use crate::upstream::Outgoing;
+use crate::upstream::socket::says_only_that_it_is_gone;
 
 /// Bytes of a piece of the body that are copied behind its framing, so that a small one takes one
 /// buffer.
@@ -94,10 +95,10 @@ impl Sending {
             return Poll::Pending;
         }
         match ready!(self.poll_pieces(io, cx)) {
-            Err(Fault::Io(error)) if leaves_it_to_the_reader(&error) => {
+            Err(Fault::Io(error)) if says_only_that_it_is_gone(&error) => {
                 let untouched = self.progress == Progress::Untouched;
                 self.progress = Progress::Stuck { untouched };
-                self.outgoing.request.body().upload().is_given_up();
+                self.outgoing.request.body().upload().give_up();
                 Poll::Pending
             }
             done => Poll::Ready(done),
@@ -232,13 +233,4 @@ fn is_announced(head: &HeaderMap, trailer: &HeaderName) -> bool {
         name.trim_ascii()
             .eq_ignore_ascii_case(trailer.as_str().as_bytes())
     })
-}
-
-/// Whether a failed write says only that the upstream is gone.
-fn leaves_it_to_the_reader(error: &io::Error) -> bool {
-    use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset};
-    matches!(
-        error.kind(),
-        BrokenPipe | ConnectionAborted | ConnectionReset
-    )
 }

@@ -230,3 +230,19 @@ fn no_more_is_taken_than_the_upstream_takes() {
         );
     });
 }
+
+/// The upstream reads no more and says nothing: the client, whose body was waited for, is not what the
+/// exchange waits for any longer, so that its clock runs.
+#[test]
+fn who_can_not_be_sent_to_is_the_one_that_is_waited_for() {
+    run(async {
+        let (body, _client) = upload(POST).await;
+        let waits = body.upload();
+        let (connection, upstream) = pair();
+        let upstream = upstream.into_std().unwrap();
+        upstream.shutdown(std::net::Shutdown::Read).unwrap();
+        let mut exchange = std::pin::pin!(connection.clone().send(request(&Method::POST, body)));
+        let pending = poll_fn(|cx| Poll::Ready(exchange.as_mut().poll(cx).is_pending())).await;
+        assert!(pending && !waits.waits_for_client());
+    });
+}

@@ -158,7 +158,7 @@ fn one_request_after_the_other() {
                 body
             );
             assert!(connection.is_free() && connection.is_quiet());
-            connection.rest();
+            connection.shed();
         }
     });
 }

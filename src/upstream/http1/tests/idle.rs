@@ -34,7 +34,7 @@ fn the_same_behind_a_response() {
         let bytes = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
         let (connection, response, mut upstream) = answered(bytes).await;
         response.unwrap().into_body().collect().await.unwrap();
-        connection.rest();
+        connection.shed();
         settle().await;
         assert!(connection.is_free() && connection.is_quiet() && connection.seems_quiet());
         upstream

@@ -88,6 +88,11 @@ fn extensions_have_16_kib_together() {
         assert_eq!(chunked(body(8 << 10)).await.unwrap(), ("okok".into(), 0));
         let refused = chunked(body((8 << 10) + 1)).await;
         assert_refused(refused, "its extensions are too long");
+        // Blanks mean as little, and there are as many: all but the one that ends the size.
+        let blanks = |count| format!("2{}\r\nok\r\n0\r\n\r\n", " ".repeat(count));
+        assert_eq!(chunked(blanks(16 << 10)).await.unwrap().0, "ok");
+        let refused = chunked(blanks((16 << 10) + 1)).await;
+        assert_refused(refused, "its extensions are too long");
     });
 }
 

@@ -59,11 +59,8 @@ fn request(method: &Method, body: RequestBody) -> Box<Outgoing> {
 }
 
 fn outgoing(request: Request<RequestBody>) -> Box<Outgoing> {
-    Box::new(Outgoing {
-        request,
-        host: HeaderValue::from_static("upstream"),
-        lines: Vec::new(),
-    })
+    let host = HeaderValue::from_static("upstream");
+    Box::new(Outgoing::new(request, Some(host)))
 }
 
 fn get() -> Box<Outgoing> {

@@ -201,7 +201,6 @@ fn expected<B>(request: &Request<B>, content: &Content) -> Wire {
         .collect();
     let body = content.bytes();
     let has_content = ["POST", "PUT", "PATCH"].contains(&request.method().as_str());
-    let says_length = fields.contains_key("content-length");
     let mut fields = listed(fields);
     fields.retain(|(name, _)| name != "content-length" && name != "transfer-encoding");
     fields.insert(0, ("host".into(), b"upstream".to_vec()));
@@ -216,7 +215,7 @@ fn expected<B>(request: &Request<B>, content: &Content) -> Wire {
                 trailers.append(name, HeaderValue::from_static(value));
             }
         }
-    } else if has_content || says_length || !body.is_empty() {
+    } else if has_content || !body.is_empty() {
         let length = body.len().to_string().into_bytes();
         fields.push(("content-length".into(), length));
     }

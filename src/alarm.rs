@@ -9,11 +9,11 @@ use tokio::time::{Instant, Sleep};
 /// Wakes a task when it is time. Moved only when a nearer time is asked for, or when it rang too
 /// early: what asks for later times again and again, and hardly ever waits for one, costs nothing.
 #[derive(Debug, Default)]
-pub(super) struct Alarm(Option<Pin<Box<Sleep>>>);
+pub struct Alarm(Option<Pin<Box<Sleep>>>);
 
 impl Alarm {
     /// Ready at that time.
-    pub(super) fn poll(&mut self, cx: &mut Context<'_>, at: Instant) -> Poll<()> {
+    pub fn poll(&mut self, cx: &mut Context<'_>, at: Instant) -> Poll<()> {
         let timer = self
             .0
             .get_or_insert_with(|| Box::pin(tokio::time::sleep_until(at)));
