@@ -16,6 +16,7 @@ pub mod documents;
 pub mod gateway;
 pub mod headers;
 pub mod held;
+mod layers;
 pub mod lines;
 pub mod local;
 pub mod log;

@@ -61,11 +61,19 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ),
     ("log", &["config", "lines"]),
     ("congestion", &[]),
-    ("server", &["config", "congestion", "network"]),
+    ("layers", &[]),
+    ("server", &["config", "congestion", "layers", "network"]),
     ("todo", &[]),
     (
         "upstream",
-        &["alarm", "body", "congestion", "headers", "snapshot"],
+        &[
+            "alarm",
+            "body",
+            "congestion",
+            "headers",
+            "layers",
+            "snapshot",
+        ],
     ),
     // the life of a request
     ("held", &["body", "upstream"]),

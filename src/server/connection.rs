@@ -24,12 +24,12 @@ use tokio_rustls::TlsAcceptor;
 use super::cork::cork;
 use super::drain::Drain;
 use super::h2frames::FrameWatch;
-use super::intake::Intake;
 use super::linger::Socket;
 use super::sniff::{Rewind, is_http2};
 use super::streams::{Call, Cut, StreamExecutor, Tracked};
 use super::watch::{ConnectionWatch, Overdue, Phase, Watched, drive};
 use super::{Event, Handler, Kind, Peer, Settings, tunnel};
+use crate::layers::intake::Intake;
 
 /// How long an idle HTTP/1.1 connection is kept when the process drains, so that a request which
 /// is on its way is answered (with `Connection: close`) and not cut (hyper#3792).

@@ -141,7 +141,7 @@ impl<T: AsyncRead + Unpin> AsyncRead for FrameWatch<T> {
     }
 }
 
-super::writes::pass_writes!(FrameWatch);
+crate::layers::pass_writes!(FrameWatch);
 
 #[cfg(test)]
 mod tests {

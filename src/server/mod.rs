@@ -10,7 +10,6 @@ mod drain;
 mod entrance;
 mod h2frames;
 mod handed;
-mod intake;
 mod linger;
 mod listener;
 mod networks;
@@ -21,7 +20,6 @@ mod streams;
 mod tunnel;
 mod watch;
 mod worker;
-mod writes;
 
 use std::cell::{Cell, RefCell};
 use std::future::Future;

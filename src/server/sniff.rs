@@ -64,4 +64,4 @@ impl<T: AsyncRead + Unpin> AsyncRead for Rewind<T> {
     }
 }
 
-super::writes::pass_writes!(Rewind);
+crate::layers::pass_writes!(Rewind);

@@ -25,6 +25,7 @@ use super::transport::Transport;
 use super::{Channel, told};
 use crate::alarm::Alarm;
 use crate::congestion;
+use crate::layers::intake::Intake;
 
 /// After how long the next address of a name is tried as well (RFC 8305 §5).
 const NEXT: Duration = Duration::from_millis(250);
@@ -118,11 +119,12 @@ pub(super) async fn connect(
         let socket = Socket::new(stream);
         let connector = TlsConnector::from(Arc::clone(config));
         let name = ServerName::clone(name);
+        let below = Intake::new(socket.clone());
         let tls = match speak {
-            Speak::Any => connector.connect(name, socket.clone()).await,
+            Speak::Any => connector.connect(name, below).await,
             Speak::Http1 => {
                 let connector = connector.with_alpn(vec![b"http/1.1".to_vec()]);
-                connector.connect(name, socket.clone()).await
+                connector.connect(name, below).await
             }
         };
         let tls = tls.map_err(ConnectError::Tls)?;

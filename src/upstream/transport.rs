@@ -10,13 +10,14 @@ use tokio_rustls::client::TlsStream;
 
 use super::socket::Socket;
 use super::stream::Stream;
+use crate::layers::intake::Intake;
 
 /// See the module.
 #[derive(Debug)]
 pub(super) enum Transport {
     Plain(Stream),
     /// The socket is the one below it.
-    Tls(Box<TlsStream<Socket>>, Socket),
+    Tls(Box<TlsStream<Intake<Socket>>>, Socket),
 }
 
 impl Transport {

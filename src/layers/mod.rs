@@ -1,4 +1,7 @@
-//! Layers that look at what is read, and pass on what is written as it is.
+//! Layers between a socket and what speaks on it: they look at what is read, and pass on what is
+//! written as it is.
+
+pub(crate) mod intake;
 
 /// Implements `AsyncWrite` for a layer by its field `inner`.
 macro_rules! pass_writes {
@@ -40,4 +43,4 @@ macro_rules! pass_writes {
         }
     };
 }
-pub(super) use pass_writes;
+pub(crate) use pass_writes;

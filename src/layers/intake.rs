@@ -23,14 +23,14 @@ thread_local! {
 
 /// See the module.
 #[derive(Debug)]
-pub(super) struct Intake<T> {
+pub(crate) struct Intake<T> {
     inner: T,
     /// Read, and not asked for yet.
     kept: Bytes,
 }
 
 impl<T> Intake<T> {
-    pub(super) fn new(inner: T) -> Self {
+    pub(crate) fn new(inner: T) -> Self {
         Self {
             inner,
             kept: Bytes::new(),
@@ -75,7 +75,7 @@ impl<T: AsyncRead + Unpin> AsyncRead for Intake<T> {
     }
 }
 
-super::writes::pass_writes!(Intake);
+super::pass_writes!(Intake);
 
 #[cfg(test)]
 mod tests {
