@@ -205,6 +205,29 @@ pub struct RequestBody {
     credential: Option<HeaderName>,
 }
 
+/// A body without content, before it is made.
+#[derive(Debug)]
+pub struct Emptiness {
+    upload: Rc<Upload>,
+    limit: u64,
+}
+
+impl Emptiness {
+    /// Makes it.
+    pub fn body(&self) -> RequestBody {
+        RequestBody {
+            incoming: None,
+            held: None,
+            share: Share::default(),
+            upload: Rc::clone(&self.upload),
+            patience: Patience::new(None),
+            credit: None,
+            limit: self.limit,
+            credential: None,
+        }
+    }
+}
+
 impl RequestBody {
     /// `limit` in bytes; `idle`: between two reads; `rate`: least bytes; `credential`: the header
     /// that no trailer may bring in after all.
@@ -248,17 +271,11 @@ impl RequestBody {
         }
     }
 
-    /// A body without content, for a request that is made once more.
-    pub fn empty_again(&self) -> Option<Self> {
-        self.is_empty().then(|| Self {
-            incoming: None,
-            held: None,
-            share: Share::default(),
+    /// What a body without content is made of once more, for a request that is repeated.
+    pub fn emptiness(&self) -> Option<Emptiness> {
+        self.is_empty().then(|| Emptiness {
             upload: Rc::clone(&self.upload),
-            patience: Patience::new(None),
-            credit: None,
             limit: self.limit,
-            credential: None,
         })
     }
 

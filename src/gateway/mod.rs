@@ -8,6 +8,7 @@ mod guard;
 mod origin;
 
 use std::cell::{Cell, RefCell};
+use std::future::Future;
 use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -198,67 +199,72 @@ impl Gateway {
     }
 
     /// The only way to the upstream.
-    async fn forward(
-        &self,
-        errand: Errand<'_>,
+    #[expect(
+        clippy::manual_async_fn,
+        reason = "the future of an async fn has room for what it is given twice"
+    )]
+    fn forward<'r>(
+        &'r self,
+        errand: Errand<'r>,
         body: RequestBody,
-        principal: &Principal,
-        recorder: &mut Recorder,
-    ) -> Result<Response<Content>, Rejection> {
-        let stamp = Stamp {
-            request_id: recorder.record.request_id.clone(),
-            caller: principal.token().map(|token| &**token),
-            host: errand.host(),
-            target: errand
-                .target()
-                .ok_or(Rejection::AmbiguousPath("it is too long to be passed on"))?,
-        };
-        if let Some(held) = &self.held {
-            held.set(true);
-            return Ok(Response::new(Content::Full(Bytes::new())));
-        }
-        let (empty, idempotent) = (body.empty_again(), errand.head.method.is_idempotent());
-        let again = |refused: bool| {
-            let body = empty.as_ref().filter(|_| refused || idempotent);
-            let body = body.and_then(RequestBody::empty_again)?;
-            Some(errand.outgoing(&stamp, body))
-        };
-        let begun = recorder.elapsed();
-        self.begin_stream(&errand, body.upload(), principal, recorder);
-        let (targets, outgoing) = (&errand.plugin.targets, errand.outgoing(&stamp, body));
-        let sent = if let Some(protocol) = errand.upgrade {
-            Box::pin(self.upstreams.switch(targets, outgoing, protocol)).await
-        } else {
-            let sent = self.upstreams.send(targets, outgoing, again).await;
-            sent.map(|(response, target)| (Answer::Response(response), target))
-        };
-        recorder.record.upstream = Some(recorder.elapsed().saturating_sub(begun));
-        let starting = self.shared.starting.load(Ordering::Relaxed);
-        let failed = |error| upstream_failed(errand.plugin, &error, starting, recorder);
-        let (answer, target) = sent.map_err(failed)?;
-        if let Some(upload) = &recorder.upload {
-            upload.answered();
-        }
-        let response = match answer {
-            Answer::Response(response) => response.map(Content::Upstream),
-            Answer::Switched(response) => {
-                let stream = recorder.stream.as_ref();
-                let cut = stream.map(Stream::switches).unwrap_or_default();
-                response.map(|io| Content::Switched(Box::new(io), cut))
+        principal: &'r Principal,
+        recorder: &'r mut Recorder,
+    ) -> impl Future<Output = Result<Response<Content>, Rejection>> + use<'r> {
+        async move {
+            let stamp = Stamp {
+                request_id: recorder.record.request_id.clone(),
+                caller: principal.token().map(|token| &**token),
+                host: errand.host(),
+                target: errand
+                    .target()
+                    .ok_or(Rejection::AmbiguousPath("it is too long to be passed on"))?,
+            };
+            if let Some(held) = &self.held {
+                held.set(true);
+                return Ok(Response::new(Content::Full(Bytes::new())));
             }
-        };
-        recorder.record.upstream_status = Some(response.status());
-        if !errand.plugin.passes_fly_replay && headers::is_fly_replay_body(response.headers()) {
-            recorder.upstream_failed("replay");
-            return Err(Rejection::UpstreamBroken);
+            let (empty, idempotent) = (body.emptiness(), errand.head.method.is_idempotent());
+            let again = |refused: bool| {
+                let empty = empty.as_ref().filter(|_| refused || idempotent)?;
+                Some(errand.outgoing(&stamp, empty.body()))
+            };
+            let begun = recorder.elapsed();
+            self.begin_stream(&errand, body.upload(), principal, recorder);
+            let (targets, outgoing) = (&errand.plugin.targets, errand.outgoing(&stamp, body));
+            let sent = if let Some(protocol) = errand.upgrade {
+                Box::pin(self.upstreams.switch(targets, outgoing, protocol)).await
+            } else {
+                let sent = self.upstreams.send(targets, outgoing, again).await;
+                sent.map(|(response, target)| (Answer::Response(response), target))
+            };
+            recorder.record.upstream = Some(recorder.elapsed().saturating_sub(begun));
+            let starting = self.shared.starting.load(Ordering::Relaxed);
+            let failed = |error| upstream_failed(errand.plugin, &error, starting, recorder);
+            let (answer, target) = sent.map_err(failed)?;
+            if let Some(upload) = &recorder.upload {
+                upload.answered();
+            }
+            let response = match answer {
+                Answer::Response(response) => response.map(Content::Upstream),
+                Answer::Switched(response) => {
+                    let stream = recorder.stream.as_ref();
+                    let cut = stream.map(Stream::switches).unwrap_or_default();
+                    response.map(|io| Content::Switched(Box::new(io), cut))
+                }
+            };
+            recorder.record.upstream_status = Some(response.status());
+            if !errand.plugin.passes_fly_replay && headers::is_fly_replay_body(response.headers()) {
+                recorder.upstream_failed("replay");
+                return Err(Rejection::UpstreamBroken);
+            }
+            let response = guard(&errand, response, recorder).await?;
+            if let (Some(stream), Content::Upstream(_) | Content::Held(_)) =
+                (&recorder.stream, response.body())
+            {
+                stream.becomes(Kind::of(response.headers()));
+            }
+            Ok(errand.response(&stamp, response, target))
         }
-        let response = guard(&errand, response, recorder).await?;
-        if let (Some(stream), Content::Upstream(_) | Content::Held(_)) =
-            (&recorder.stream, response.body())
-        {
-            stream.becomes(Kind::of(response.headers()));
-        }
-        Ok(errand.response(&stamp, response, target))
     }
 
     /// From here on it may be cut.
@@ -302,60 +308,64 @@ impl Handler for Gateway {
     type Report = Counters;
 
     /// Always answers. What must happen for every request happens here.
-    async fn handle(
+    fn handle(
         self: Rc<Self>,
         request: Request<Incoming>,
         peer: Rc<Peer>,
         cut: Cut,
-    ) -> Response<Body> {
-        if self.shared.clock.is_watched() {
-            // In a box: it is as good as never waited for.
-            Box::pin(self.shared.clock.settled()).await;
-        }
-        let snapshot = self.view.current(); // exactly one per request
-        let ip: IpAddr = peer.remote.ip().to_canonical();
-        let mut record = Record::new(
-            Timestamp::now(),
-            self.ids.next(),
-            ip,
-            request.method().clone(),
-            request.version(),
-        );
-        record.tls = peer.tls;
-        record.generation = snapshot.generation;
-        let mut recorder = Box::new(Recorder::begin(record, Rc::clone(&self.ledger)));
-        recorder.cut = Some(cut);
+    ) -> impl Future<Output = Response<Body>> + 'static {
+        // Taken apart here: the future would have room for the whole as well as for the parts.
         let (head, body) = request.into_parts();
         let mut body = Some(body);
-        // Awaited where it is made: kept in a variable it would be there twice.
-        let mut response = match self
-            .answer(&head, &mut body, &snapshot, &peer, &mut recorder)
-            .await
-        {
-            Ok(response) => response,
-            Err(rejection) => {
-                let rejection = self.limited(rejection, &snapshot, recorder.record.client);
-                recorder.rejected(&rejection);
-                let mut response = rejection.into_response(&recorder.record.request_id, peer.http2);
-                // A page may know why it was refused.
-                if let Some(plugin) = named(&snapshot, &recorder.record) {
-                    let page = head.headers.get(header::ORIGIN);
-                    plugin.cors.decorate(response.headers_mut(), page);
+        async move {
+            if self.shared.clock.is_watched() {
+                // In a box: it is as good as never waited for.
+                Box::pin(self.shared.clock.settled()).await;
+            }
+            let snapshot = self.view.current(); // exactly one per request
+            let ip: IpAddr = peer.remote.ip().to_canonical();
+            let mut record = Record::new(
+                Timestamp::now(),
+                self.ids.next(),
+                ip,
+                head.method.clone(),
+                head.version,
+            );
+            record.tls = peer.tls;
+            record.generation = snapshot.generation;
+            let mut recorder = Box::new(Recorder::begin(record, Rc::clone(&self.ledger)));
+            recorder.cut = Some(cut);
+            // Awaited where it is made: kept in a variable it would be there twice.
+            let mut response = match self
+                .answer(&head, &mut body, &snapshot, &peer, &mut recorder)
+                .await
+            {
+                Ok(response) => response,
+                Err(rejection) => {
+                    let rejection = self.limited(rejection, &snapshot, recorder.record.client);
+                    recorder.rejected(&rejection);
+                    let mut response =
+                        rejection.into_response(&recorder.record.request_id, peer.http2);
+                    // A page may know why it was refused.
+                    if let Some(plugin) = named(&snapshot, &recorder.record) {
+                        let page = head.headers.get(header::ORIGIN);
+                        plugin.cors.decorate(response.headers_mut(), page);
+                    }
+                    response.map(Content::Full)
                 }
-                response.map(Content::Full)
+            };
+            if !peer.http2 && !is_read(&head, body, recorder.upload.as_deref()).await {
+                // What is left of it can not be told from the next request.
+                let close = HeaderValue::from_static("close");
+                response.headers_mut().insert(header::CONNECTION, close);
             }
-        };
-        if !peer.http2 && !is_read(&head, body, recorder.upload.as_deref()).await {
-            // What is left of it can not be told from the next request.
-            let close = HeaderValue::from_static("close");
-            response.headers_mut().insert(header::CONNECTION, close);
-        }
-        match response.into_parts() {
-            (head, Content::Switched(upstream, cut)) => {
-                let head = Response::from_parts(head, ());
-                tunnel::open(recorder, head, (upstream, cut), &peer)
+            match response.into_parts() {
+                (head, Content::Switched(upstream, cut)) => {
+                    let head = Response::from_parts(head, ());
+                    tunnel::open(recorder, head, (upstream, cut), &peer)
+                }
+                (head, content) => recorder.attach(Response::from_parts(head, content)),
             }
-            (head, content) => recorder.attach(Response::from_parts(head, content)),
         }
     }
 

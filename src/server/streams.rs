@@ -7,13 +7,14 @@
 use std::cell::{Cell, OnceCell, RefCell};
 use std::future::Future;
 use std::pin::Pin;
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
+use pin_project_lite::pin_project;
 use tokio::task::AbortHandle;
 use tokio::time::{Instant, Sleep};
 
@@ -101,7 +102,7 @@ impl<B: Body<Data = Bytes> + Unpin> Tracked<B> {
     /// [`Body::poll_frame`] in pieces.
     fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
         if self.rest.is_empty() {
-            let frame = match std::task::ready!(Pin::new(&mut self.body).poll_frame(cx)) {
+            let frame = match ready!(Pin::new(&mut self.body).poll_frame(cx)) {
                 Some(Ok(frame)) => frame,
                 end => return Poll::Ready(end),
             };
@@ -158,38 +159,52 @@ pub(crate) struct StreamExecutor {
 impl<F: Future<Output = ()> + 'static> hyper::rt::Executor<F> for StreamExecutor {
     fn execute(&self, future: F) {
         let begun = self.begun.borrow_mut().take();
-        let call = begun.as_ref().map(Rc::downgrade);
-        let (stall, stalled) = (self.stall, Rc::clone(&self.stalled));
-        let task = tokio::task::spawn_local(async move {
-            let mut future = std::pin::pin!(future);
-            let mut timer: Option<Pin<Box<Sleep>>> = None;
-            std::future::poll_fn(|cx| {
-                if future.as_mut().poll(cx).is_ready() {
-                    return Poll::Ready(());
-                }
-                let given = call
-                    .as_ref()
-                    .and_then(std::rc::Weak::upgrade)
-                    .and_then(|call| call.given.get());
-                let Some(at) = given else {
-                    return Poll::Pending;
-                };
-                let timer =
-                    timer.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(at + stall)));
-                if timer.deadline() != at + stall {
-                    timer.as_mut().reset(at + stall);
-                }
-                if timer.as_mut().poll(cx).is_pending() {
-                    return Poll::Pending;
-                }
-                // Dropping the future resets the stream.
-                stalled();
-                Poll::Ready(())
-            })
-            .await;
+        let task = tokio::task::spawn_local(Timed {
+            future,
+            call: begun.as_ref().map(Rc::downgrade),
+            stall: self.stall,
+            stalled: Rc::clone(&self.stalled),
+            timer: None,
         });
         if let Some(call) = begun {
             call.owned_by(task.abort_handle());
         }
+    }
+}
+
+pin_project! {
+    /// The future of a stream, given up when its client stalls: dropped, it resets the stream.
+    struct Timed<F> {
+        #[pin]
+        future: F,
+        call: Option<Weak<Call>>,
+        stall: Duration,
+        stalled: Rc<dyn Fn()>,
+        timer: Option<Pin<Box<Sleep>>>,
+    }
+}
+
+impl<F: Future<Output = ()>> Future for Timed<F> {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let me = self.project();
+        if me.future.poll(cx).is_ready() {
+            return Poll::Ready(());
+        }
+        let call = me.call.as_ref().and_then(Weak::upgrade);
+        let Some(given) = call.and_then(|call| call.given.get()) else {
+            return Poll::Pending;
+        };
+        let end = given + *me.stall;
+        let timer = me
+            .timer
+            .get_or_insert_with(|| Box::pin(tokio::time::sleep_until(end)));
+        if timer.deadline() != end {
+            timer.as_mut().reset(end);
+        }
+        ready!(timer.as_mut().poll(cx));
+        (me.stalled)();
+        Poll::Ready(())
     }
 }

@@ -98,7 +98,8 @@ impl Line {
     ) -> impl Future<Output = Result<Response<Incoming>, Unanswered>> + use<> {
         let sent = match self {
             Self::Own(channel) => Sent::Own(channel.connection.clone().send(outgoing)),
-            Self::Stream(stream) => Sent::Stream(stream.send(outgoing)),
+            // Boxed, so that requests over HTTP/1.1 have no room for it.
+            Self::Stream(stream) => Sent::Stream(Box::pin(stream.send(outgoing))),
         };
         async move {
             match sent {
