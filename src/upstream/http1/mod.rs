@@ -8,6 +8,7 @@
 mod chunks;
 mod download;
 mod head;
+mod scratch;
 mod sending;
 #[cfg(test)]
 mod tests;
@@ -32,10 +33,8 @@ use download::Left;
 use head::Head;
 use sending::Sending;
 
-/// Bytes that are read at first.
-const READ: usize = 8 << 10;
-/// Bytes that one read of a large body brings: as much as a processor keeps at hand until it has
-/// been encrypted and sent.
+/// Bytes that one read of a large body brings, into a buffer of its own: as much as a processor
+/// keeps at hand until it has been encrypted and sent.
 const READ_MOST: usize = 128 << 10;
 /// Bytes of a response's head.
 const HEAD: usize = 400 << 10;
@@ -83,10 +82,10 @@ struct Wire {
     io: Transport,
     /// Read, and not looked at yet.
     ahead: Bytes,
-    /// What is read into.
+    /// A head that is not whole yet, or what a large body is read into.
     room: BytesMut,
-    /// Bytes that the next read of a body may bring.
-    step: usize,
+    /// The last read of the body brought all that it could.
+    is_bulk: bool,
     /// Bytes that came since the request.
     came: u64,
     /// What is not sent yet of a request.
@@ -129,7 +128,7 @@ impl Connection {
             io,
             ahead: Bytes::new(),
             room: BytesMut::new(),
-            step: READ,
+            is_bulk: false,
             came: 0,
             sending: None,
             rest: None,
@@ -163,7 +162,7 @@ impl Connection {
         let mut wire = self.0.borrow_mut();
         wire.room = BytesMut::new();
         wire.ahead = Bytes::new();
-        wire.step = READ;
+        wire.is_bulk = false;
     }
 
     /// Sends a request, and waits for the head of its response. To be held as long as anything of
@@ -267,51 +266,47 @@ impl Wire {
                     }
                     None => {}
                 }
-                // More is read behind it, and not looked at before it may be whole.
+                // More is put behind it, and not looked at before it may be whole.
                 self.room.extend_from_slice(&self.ahead);
                 self.ahead = Bytes::new();
             }
             loop {
-                let looked_at = self.room.len();
-                self.room.reserve(READ);
-                let read = poll_read_buf(Pin::new(&mut self.io), cx, &mut self.room);
-                let length = ready!(read)?;
-                if length == 0 {
+                let piece = ready!(scratch::poll_read(&mut self.io, cx))?;
+                if piece.is_empty() {
                     return Poll::Ready(Err(Fault::Closed));
                 }
-                self.came += length as u64;
+                self.came += piece.len() as u64;
                 if self.came > BEFORE_HEAD {
                     return Poll::Ready(Err(Fault::BeforeHead));
                 }
+                let looked_at = self.room.len();
+                if looked_at == 0 && may_be_whole(&piece, 0) {
+                    self.ahead = piece;
+                    break;
+                }
+                self.room.extend_from_slice(&piece);
                 if may_be_whole(&self.room, looked_at) {
+                    self.ahead = self.room.split().freeze();
                     break;
                 }
             }
-            self.ahead = self.room.split().freeze();
         }
     }
 
-    /// Reads what comes next, when all that came before has been taken. Ready with the number of
-    /// bytes; 0: there are no more.
-    fn poll_more(&mut self, cx: &mut Context<'_>, most: usize) -> Poll<io::Result<usize>> {
-        self.room.reserve(most);
-        let length = ready!(poll_read_buf(Pin::new(&mut self.io), cx, &mut self.room))?;
-        self.came += length as u64;
-        self.ahead = self.room.split().freeze();
-        Poll::Ready(Ok(length))
-    }
-
-    /// The same for a body of which `left` bytes are due: reads become larger as they are filled, and
-    /// smaller again.
+    /// Reads what comes next of a body of which `left` bytes are due, when all that came before
+    /// has been taken. Ready with the number of bytes; 0: there are no more.
     fn poll_body(&mut self, cx: &mut Context<'_>, left: u64) -> Poll<io::Result<usize>> {
-        let left = usize::try_from(left).unwrap_or(usize::MAX);
-        let most = self.step.min(left.max(READ));
-        let length = ready!(self.poll_more(cx, most))?;
-        if length >= most {
-            self.step = (self.step * 2).min(READ_MOST);
-        } else if length < most / 4 {
-            self.step = (self.step / 2).max(READ);
-        }
+        let most = usize::try_from(left).unwrap_or(usize::MAX).min(READ_MOST);
+        self.ahead = if self.is_bulk && most > scratch::LARGE {
+            self.room.reserve(most);
+            ready!(poll_read_buf(Pin::new(&mut self.io), cx, &mut self.room))?;
+            self.room.split().freeze()
+        } else {
+            ready!(scratch::poll_read(&mut self.io, cx))?
+        };
+        let length = self.ahead.len();
+        self.is_bulk = length >= scratch::LARGE;
+        self.came += length as u64;
         Poll::Ready(Ok(length))
     }
 
