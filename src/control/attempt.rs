@@ -186,7 +186,7 @@ impl<E: Edges> Control<E> {
 
     /// Reads, proves, compiles and tests; binds and publishes nothing. Gives the included files as
     /// well, as far as they are known.
-    fn compile(
+    pub(super) fn compile(
         &mut self,
         manner: Manner,
         inputs: &mut Inputs,
@@ -394,26 +394,6 @@ impl<E: Edges> Control<E> {
                 .help("give this one another id, or leave it out here");
         }
         !problems.has_problems()
-    }
-
-    /// Reads, proves, compiles and tests as a start would, and binds nothing: for `check` and
-    /// `print`. Tests that ask the upstream are not sent. `None`: documents are awaited.
-    pub fn rehearse(&mut self) -> Option<(Option<Arc<Snapshot>>, Problems)> {
-        self.rehearsal = true;
-        let manner = Manner {
-            trigger: Trigger::Start,
-            ask: Ask::Missing,
-            hasty: false,
-            idle: false,
-        };
-        match self
-            .compile(manner, &mut Inputs::default(), &Aside::new())
-            .1
-        {
-            Ok(candidate) => Some((Some(candidate.snapshot), candidate.problems)),
-            Err(Outcome::Refused(refused)) => Some((None, refused.problems)),
-            Err(_) => None,
-        }
     }
 
     /// The swap. Nothing here can fail.

@@ -21,6 +21,7 @@ mod mounts;
 mod orders;
 mod parts;
 mod platform;
+mod rehearse;
 mod remote;
 mod selftest;
 mod shared;
@@ -49,6 +50,7 @@ pub use hand::Proven;
 pub use history::Rolling;
 pub use inputs::Inputs;
 pub use platform::Platform;
+pub use rehearse::{Alone, Rehearsed};
 pub use watch::Watch;
 pub use words::{Delivering, Delivery, OnInvalid, Outcome, Refused, Side, Stage, Trigger};
 
