@@ -56,6 +56,7 @@ impl<E: Edges> Control<E> {
     /// All steps, once.
     pub(super) fn look(&mut self, manner: Manner) -> Looked {
         let (found, aside, inputs) = self.accepted(manner, Self::inputs);
+        let found = self.unless_refused(found, &aside, &inputs);
         if let Some(on_disk) = self.rolled.is_none().then(|| inputs.on_disk()) {
             self.on_disk = on_disk;
         }
@@ -81,7 +82,7 @@ impl<E: Edges> Control<E> {
             }
         };
         if matches!(outcome, Outcome::Refused(_)) {
-            self.look_past();
+            self.look_past(manner);
         }
         Looked::At(outcome)
     }
@@ -438,7 +439,7 @@ impl<E: Edges> Control<E> {
 }
 
 /// What is wrong with all files that are broken, unless it is not known yet.
-fn whole(aside: &Aside) -> Outcome {
+pub(super) fn whole(aside: &Aside) -> Outcome {
     if aside.values().any(|held| held.waits) {
         return Outcome::Waiting;
     }
