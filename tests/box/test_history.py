@@ -169,6 +169,29 @@ def test_a_fetched_document_is_that_of_the_generation(world):
     eventually(lambda: client.get("/fresh").status_code == 200)
 
 
+def test_an_edit_that_has_to_wait_ends_a_rollback_when_it_is_accepted(world):
+    world.start()
+    says(world, "Two.")
+    assert roll_back(world.gateway).code == 0
+    client = world.session(token=world.service)
+    other = copy.deepcopy(DOCUMENT)
+    other["paths"]["/fresh"] = {"get": operation("fresh")}
+    asked, answered = threading.Event(), threading.Event()
+
+    def slow(_):
+        asked.set()
+        answered.wait(20)
+        return Reply(body=json.dumps(other).encode())
+
+    world.upstream.on("GET", "/other.json", slow)
+    world.change({"plugins": {"todo": {"openapi": {"source": "/other.json"}, "description": "Three."}}})
+    assert asked.wait(20)
+    assert world.gateway.status()["rolled_back_to"] == 1 and description(client) == "Manage your to-dos."
+    answered.set()
+    eventually(lambda: client.get("/fresh").status_code == 200 and description(client) == "Three.")
+    assert world.gateway.status()["rolled_back_to"] is None
+
+
 def test_a_rollback_that_is_refused_leaves_nothing_behind(world):
     lost = token()
     world.start({"tokens": {"lost": declared(lost)}})
