@@ -278,7 +278,8 @@ impl App {
                 }
                 // The configuration is right; the machine has something against it.
                 Outcome::Refused(refused) if refused.stage == Stage::Bind => {
-                    let reasons: Vec<&str> = refused.problems.iter().map(|p| &*p.message).collect();
+                    let problems = refused.problems.stopping();
+                    let reasons: Vec<&str> = problems.iter().map(|p| &*p.message).collect();
                     return Err(anyhow::anyhow!("{}", reasons.join("; ")).into());
                 }
                 Outcome::Refused(refused) => {

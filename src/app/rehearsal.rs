@@ -10,13 +10,11 @@ use tokio_util::sync::CancellationToken;
 
 use super::world::World;
 use crate::access;
-use crate::control::{Control, Shared, Source};
-use crate::problems::Problems;
+use crate::control::{Control, Rehearsed, Shared, Source};
 use crate::server::Handed;
-use crate::snapshot::Snapshot;
 
 /// Reads, proves, compiles and tests as a start would, and starts nothing: for `check` and `print`.
-pub fn rehearse(source: Source) -> anyhow::Result<(Option<Arc<Snapshot>>, Problems)> {
+pub fn rehearse(source: Source) -> anyhow::Result<Rehearsed> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;

@@ -37,7 +37,7 @@ pub(super) enum Command {
     Diff(Diff),
     /// List the generations that served, the newest first.
     History(Gateway),
-    /// Take up a generation of before, until files on disk change.
+    /// Take up a generation of before, until a change of files on disk is accepted.
     Rollback(Rollback),
     /// Exit with 0 when the running gateway is ready to serve, else with 1.
     Health(Gateway),

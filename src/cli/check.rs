@@ -1,6 +1,8 @@
 //! `plugway check`.
 
 use std::collections::HashMap;
+use std::fmt;
+use std::path::Path;
 
 use serde_json::{Value, json};
 
@@ -9,10 +11,11 @@ use super::args::Check;
 use super::linting::{self, Count};
 use super::output::{Output, on_one_line};
 use crate::app;
-use crate::control::{Platform, Source};
+use crate::config::Test;
+use crate::control::{Alone, Platform, Rehearsed, Source};
 use crate::openapi::lint::Profile;
 use crate::openapi::{Action, Finding};
-use crate::problems::{Problems, Severity};
+use crate::problems::{Problem, Problems, Severity};
 use crate::snapshot::{Plugin, Snapshot};
 
 /// What was found.
@@ -21,19 +24,34 @@ struct Findings<'a> {
     problems: &'a Problems,
     /// How many of them stop it.
     count: usize,
+    /// The included files that they are in, if all are.
+    alone: &'a [Alone],
     /// What follows from where it runs: what, and from which variable.
     platform: Vec<String>,
     /// Its plugins, if they could be made.
     plugins: Vec<&'a Plugin>,
+    /// How many tests each has.
+    tests: Vec<Tests>,
     /// Whose limits were asked for.
     profiles: Vec<Profile>,
     /// What goes beyond them, by plugin; empty when none was asked for.
     lint: Vec<linting::Found>,
 }
 
+/// `[[plugins.NAME.tests]]`
+#[derive(Debug, Clone, Copy, Default)]
+struct Tests {
+    /// Answered as they expect.
+    passed: usize,
+    /// Those that ask the API, which a check does not do.
+    upstream: usize,
+    /// Those that nobody could ask, since the document is not there.
+    left_out: usize,
+}
+
 pub(super) fn run(check: &Check, output: &mut Output) -> anyhow::Result<Exit> {
-    let (snapshot, problems) = app::rehearse(Source::File(check.config.clone()))?;
-    let findings = Findings::gather(check, snapshot.as_deref(), &problems);
+    let rehearsed = app::rehearse(Source::File(check.config.clone()))?;
+    let findings = Findings::gather(check, &rehearsed);
     if output.as_json {
         output.json(&findings.to_json())?;
     } else {
@@ -51,7 +69,8 @@ pub(super) fn run(check: &Check, output: &mut Output) -> anyhow::Result<Exit> {
 
 impl<'a> Findings<'a> {
     /// Looks at the documents too, if a profile was asked for.
-    fn gather(check: &Check, snapshot: Option<&'a Snapshot>, problems: &'a Problems) -> Self {
+    fn gather(check: &Check, rehearsed: &'a Rehearsed) -> Self {
+        let (snapshot, problems) = (rehearsed.snapshot.as_deref(), &rehearsed.problems);
         let asked: Vec<_> = check
             .profile
             .iter()
@@ -61,8 +80,7 @@ impl<'a> Findings<'a> {
             .into_iter()
             .filter(|profile| asked.contains(profile))
             .collect();
-        let mut plugins = Vec::new();
-        let mut lint = Vec::new();
+        let (mut plugins, mut tests, mut lint) = (Vec::new(), Vec::new(), Vec::new());
         for (snapshot, plugin) in snapshot.iter().flat_map(|snapshot| {
             snapshot
                 .plugins
@@ -70,14 +88,17 @@ impl<'a> Findings<'a> {
                 .map(move |plugin| (snapshot, plugin))
         }) {
             plugins.push(&**plugin);
+            tests.push(Tests::of(snapshot, plugin, problems));
             if !profiles.is_empty() {
                 lint.push(linting::look(snapshot, plugin, &profiles));
             }
         }
-        let stops = |problem: &&crate::problems::Problem| problem.severity == Severity::Problem;
+        let stops = |problem: &&Problem| problem.severity == Severity::Problem;
         Self {
             count: problems.iter().filter(stops).count(),
             problems,
+            alone: &rehearsed.alone,
+            tests,
             platform: snapshot.map(from_platform).unwrap_or_default(),
             plugins,
             profiles,
@@ -98,6 +119,7 @@ impl<'a> Findings<'a> {
                 "operations": plugin.operations.len(),
                 "unavailable": plugin.unavailable,
                 "report": plugin.report_json(usize::MAX),
+                "tests": self.tests[index].to_json(),
             });
             if let Some(found) = self.lint.get(index) {
                 object["lint"] = linting::to_json(found);
@@ -108,6 +130,9 @@ impl<'a> Findings<'a> {
         json!({
             "valid": self.count == 0,
             "problems": self.problems.to_json(),
+            "refused_alone": self.alone.iter().map(|alone| json!({
+                "file": alone.file.display().to_string(), "plugins": alone.plugins,
+            })).collect::<Vec<_>>(),
             "platform": self.platform,
             "plugins": plugins.collect::<Vec<_>>(),
         })
@@ -126,32 +151,122 @@ impl<'a> Findings<'a> {
                 format!(" (document not available: {})", on_one_line(reason))
             });
             output.text(&format!(
-                "plugin {}: {} operations{state}{}\n",
+                "plugin {}: {} operations{state}{}{}\n",
                 plugin.name,
                 plugin.operations.len(),
-                plugin.counted()
+                plugin.counted(),
+                self.tests[index]
             ))?;
             print_report(plugin, output)?;
             if let Some(found) = self.lint.get(index) {
                 linting::print(found, &self.profiles, output)?;
             }
         }
-        let verdict = if self.count == 0 {
-            "is valid"
-        } else {
-            "is refused"
-        };
         let lint = if self.profiles.is_empty() {
             String::new()
         } else {
             format!("; of its documents: {}", Count::of_all(&self.lint))
         };
         output.text(&format!(
-            "{} {verdict}: {}, {}{lint}\n",
-            check.config.display(),
+            "{}: {}, {}{lint}{}\n",
+            self.verdict(&check.config),
             number(self.count, "problem"),
-            number(self.warnings(), "warning")
+            number(self.warnings(), "warning"),
+            self.fate(&check.config)
         ))
+    }
+
+    /// Whether it is taken, and what is not.
+    fn verdict(&self, main: &Path) -> String {
+        let main = main.display();
+        if self.count == 0 {
+            return format!("{main} is valid");
+        }
+        if self.alone.is_empty() {
+            return format!("{main} is refused");
+        }
+        let files: Vec<String> = self.alone.iter().map(named).collect();
+        let verb = if files.len() == 1 { "is" } else { "are" };
+        format!("{} {verb} refused", on_one_line(&files.join(", ")))
+    }
+
+    /// What becomes of included files that fail alone.
+    fn fate(&self, main: &Path) -> String {
+        if self.alone.is_empty() {
+            return String::new();
+        }
+        let it = if self.alone.len() == 1 { "it" } else { "them" };
+        format!(
+            "; a running gateway keeps what served of {it} last and takes the rest of {}, a start leaves {it} out",
+            main.display()
+        )
+    }
+}
+
+/// A file with its plugins.
+fn named(alone: &Alone) -> String {
+    let file = alone.file.display();
+    match alone.plugins.as_slice() {
+        [] => file.to_string(),
+        [plugin] => format!("{file} (plugin {plugin})"),
+        plugins => format!("{file} (plugins {})", plugins.join(", ")),
+    }
+}
+
+impl Tests {
+    /// Those of a plugin of a configuration that is valid.
+    fn of(snapshot: &Snapshot, plugin: &Plugin, problems: &Problems) -> Self {
+        let mut written = snapshot.config.plugins.iter();
+        let written = written.find(|written| *written.name == *plugin.name);
+        let tests = written.map(|written| &*written.tests).unwrap_or_default();
+        if plugin.unavailable.is_some() {
+            return Self {
+                left_out: tests.len(),
+                ..Self::default()
+            };
+        }
+        // What matches nothing in a document that was fetched is a warning.
+        let missed = |test: &Test| {
+            let at = |problem: &Problem| {
+                problem.at.file() == test.shown.at.file() && problem.at.span == test.shown.at.span
+            };
+            problems.iter().any(at)
+        };
+        let tests: Vec<&Test> = tests.iter().filter(|test| !missed(test)).collect();
+        let upstream = tests.iter().filter(|test| test.upstream).count();
+        Self {
+            passed: tests.len() - upstream,
+            upstream,
+            left_out: 0,
+        }
+    }
+
+    fn to_json(self) -> Value {
+        json!({ "passed": self.passed, "not_run": self.upstream + self.left_out })
+    }
+}
+
+impl fmt::Display for Tests {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            passed,
+            upstream,
+            left_out,
+        } = *self;
+        if passed > 0 {
+            write!(f, "; {} passed", number(passed, "test"))?;
+        }
+        if upstream > 0 {
+            let tests = number(upstream, "test");
+            write!(
+                f,
+                "; {tests} not run (upstream = true: `plugway reload` runs them)"
+            )?;
+        }
+        if left_out > 0 {
+            write!(f, "; {} not run", number(left_out, "test"))?;
+        }
+        Ok(())
     }
 }
 

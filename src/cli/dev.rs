@@ -4,11 +4,12 @@ use std::fmt::Write as _;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, bail};
 use jiff::Timestamp;
 use serde_json::json;
 
 use super::args::{Dev, Level};
+use super::client::{self, Address};
 use super::output::Output;
 use super::serve::{self, quoted};
 use super::{Exit, discover, program};
@@ -21,9 +22,18 @@ use crate::{server, todo};
 
 /// Where certificates and tokens are kept.
 const CERTS: &str = "certs";
+/// Where its state is.
+const STATE: &str = "state/dev";
+
 pub(super) fn run(dev: &Dev, output: &mut Output) -> anyhow::Result<Exit> {
     if dev.auth == Level::None {
         only_loopback(dev)?;
+    }
+    if dev.write_config.is_none()
+        && let Some(pid) = runs_here()
+    {
+        output.error(&beside(pid));
+        return Ok(Exit::Conflict);
     }
     let builtin = dev.upstream.is_none();
     let (upstream, openapi) = match (&dev.upstream, &dev.openapi) {
@@ -36,11 +46,8 @@ pub(super) fn run(dev: &Dev, output: &mut Output) -> anyhow::Result<Exit> {
         ),
     };
     let certs = devcerts::ensure(Path::new(CERTS), &[] as &[&str], Timestamp::now())?;
-    for warning in &certs.warnings {
-        output.remark(&format!("plugway: {warning}"));
-    }
     let tokens = dev_tokens()?;
-    for warning in &tokens.warnings {
+    for warning in certs.warnings.iter().chain(&tokens.warnings) {
         output.remark(&format!("plugway: {warning}"));
     }
     let text = configuration(
@@ -79,6 +86,20 @@ pub(super) fn run(dev: &Dev, output: &mut Output) -> anyhow::Result<Exit> {
                 output.text(&welcome(dev, started, &tokens))
             }
         },
+    )
+}
+
+/// The process that has the state of this folder.
+fn runs_here() -> Option<u64> {
+    let address = Address::Unix(Path::new(STATE).join("admin.sock"));
+    let status = client::ask(&address, "GET", "/status").ok()?;
+    status["pid"].as_u64()
+}
+
+/// What is said beside another one.
+fn beside(pid: u64) -> anyhow::Error {
+    anyhow!(
+        "a `plugway dev` runs in this folder already (process {pid}): end it (Ctrl-C there, or `kill {pid}`), or start this one in another folder, with --http and --https addresses of its own"
     )
 }
 
@@ -181,7 +202,7 @@ certificate = "{CERTS}/server.pem"
 key         = "{CERTS}/server.key"
 
 [state]
-directory = "state/dev"
+directory = "{STATE}"
 
 [limits]
 drain = "3s"

@@ -28,6 +28,19 @@ pub(super) fn history(gateway: &Gateway, output: &mut Output) -> anyhow::Result<
         if text.is_empty() {
             text.push_str("no generation is kept\n");
         }
+        let mut holding = each(history).filter(|generation| generation["holds"] == true);
+        if let Some(generation) = holding.next() {
+            let (number, to) = (&generation["number"], &generation["rolled_back_to"]);
+            let what = if number == to || to.is_null() {
+                String::new()
+            } else {
+                format!(", what generation {to} was")
+            };
+            let _ = writeln!(
+                text,
+                "generation {number} serves{what}: files on disk count again when a change of them is accepted"
+            );
+        }
         text
     })
 }
@@ -43,19 +56,26 @@ fn describe(generation: &Value, text: &mut String) {
         .as_str()
         .map(|_| format!(" by {}", word(&generation["by"])));
     let back = generation["rolled_back_to"].as_u64();
-    let back = back.map(|to| format!(" to {to}"));
+    let back = match generation["cause"].as_str() {
+        // Most often it is that very generation.
+        Some("last-good") => Some(" (the files were refused)".to_owned()),
+        Some("rollback") => back.map(|to| format!(" to {to}")),
+        _ => back.map(|to| format!(" (what {to} was)")),
+    };
     let plugins = generation["plugins"].as_object();
     let plugins: Vec<String> = plugins
         .into_iter()
         .flatten()
         .map(|(name, operations)| format!("{name} ({operations})"))
         .collect();
-    let held = each(&generation["held"]).count();
-    let held = if held > 0 {
-        format!("; {held} of its files broken")
-    } else {
-        String::new()
+    let files = |list: &str, what: &str| {
+        let files: Vec<String> = each(&generation[list]).map(word).collect();
+        if files.is_empty() {
+            return String::new();
+        }
+        format!("; {what}: {}", files.join(", "))
     };
+    let held = files("held", "held back") + &files("waits", "waiting");
     let _ = writeln!(
         text,
         "{mark} {:>5}  {}  {hash}  {}{}{}: {}{held}",
@@ -83,15 +103,41 @@ pub(super) fn diff(diff: &Diff, output: &mut Output) -> anyhow::Result<Exit> {
 }
 
 fn differences(diff: &Value) -> String {
+    let mut text = changes(diff);
+    if text.is_empty() {
+        text.push_str("nothing differs\n");
+    }
+    for (side, name, held) in [
+        ("from", "from_refused", "from_held"),
+        ("to", "to_refused", "to_held"),
+    ] {
+        refusals(&word(&diff[side]), &diff[name], &diff[held], &mut text);
+    }
+    let refused = if diff["to_refused"].is_null() {
+        ""
+    } else {
+        ", which would be refused"
+    };
+    let (from, to) = (word(&diff["from_is"]), word(&diff["to_is"]));
+    format!("from {from}\nto   {to}{refused}\n\n{text}")
+}
+
+/// What is not the same.
+fn changes(diff: &Value) -> String {
     let mut text = String::new();
     for file in each(&diff["configuration"]) {
         text.push_str(&lines(&file["diff"]));
         text.push('\n');
     }
     for file in each(&diff["files"]) {
+        let masked = if file["masked"] == true {
+            " in a comment or in what may be a secret"
+        } else {
+            ""
+        };
         let _ = writeln!(
             text,
-            "file {} {}",
+            "file {} {}{masked}",
             word(&file["file"]),
             word(&file["change"])
         );
@@ -99,22 +145,37 @@ fn differences(diff: &Value) -> String {
     for plugin in each(&diff["plugins"]) {
         of_plugin(plugin, &mut text);
     }
-    for (side, name) in [("from", "from_refused"), ("to", "to_refused")] {
-        if !diff[name].is_null() {
-            let _ = writeln!(
-                text,
-                "{} would be refused at {}:",
-                word(&diff[side]),
-                word(&diff[name]["stage"])
-            );
-            text.push_str(&lines(&diff[name]["text"]));
-            text.push('\n');
-        }
-    }
-    if text.is_empty() {
-        text.push_str("nothing differs\n");
-    }
     text
+}
+
+/// What would not serve of one side, and why.
+fn refusals(side: &str, refused: &Value, held: &Value, text: &mut String) {
+    let problems = |of: &Value| match each(&of["problems"]).count() {
+        1 => "1 problem".to_owned(),
+        count => format!("{count} problems"),
+    };
+    if !refused.is_null() {
+        let _ = writeln!(
+            text,
+            "{side} would be refused at {}, {} (see also `plugway check`):",
+            word(&refused["stage"]),
+            problems(refused)
+        );
+        text.push_str(&lines(&refused["text"]));
+        text.push('\n');
+    }
+    for held in each(held) {
+        let _ = writeln!(
+            text,
+            "{} would be refused at {}, {} (see also `plugway check`): {} of it serves",
+            word(&held["file"]),
+            word(&held["stage"]),
+            problems(held),
+            word(&held["serves"])
+        );
+        text.push_str(&lines(&held["text"]));
+        text.push('\n');
+    }
 }
 
 /// What changes in a plugin.

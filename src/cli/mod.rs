@@ -60,6 +60,19 @@ impl From<Exit> for ExitCode {
     }
 }
 
+/// Where `--config`, which nobody typed, is in the way: it stands in the environment.
+fn beside_the_environment(error: &clap::Error) -> Option<&'static str> {
+    let typed = std::env::args_os().any(|argument| {
+        let argument = argument.to_string_lossy();
+        argument == "--config" || argument.starts_with("--config=")
+    });
+    let is_set = std::env::var_os("PLUGWAY_CONFIG").is_some();
+    let conflicts = error.kind() == clap::error::ErrorKind::ArgumentConflict;
+    (conflicts && is_set && !typed && error.to_string().contains("--config")).then_some(
+        "plugway: PLUGWAY_CONFIG is set in the environment, which stands for --config FILE, and --upstream serves without a file: unset it (`env -u PLUGWAY_CONFIG plugway serve --upstream …`), or leave --upstream out and serve the file",
+    )
+}
+
 /// Runs the command that the arguments name.
 pub fn main() -> ExitCode {
     let args = match Args::try_parse() {
@@ -70,6 +83,10 @@ pub fn main() -> ExitCode {
                 Output::new(false).remark(
                     "plugway: an argument holds a whole secret where none belongs: a token is named by its id, which is the first 12 characters. Replace the secret if others can read your command history",
                 );
+                return Exit::Usage.into();
+            }
+            if let Some(told) = beside_the_environment(&error) {
+                Output::new(false).remark(told);
                 return Exit::Usage.into();
             }
             // Help and version are no mistakes; clap knows which stream each belongs on.

@@ -14,9 +14,9 @@ use crate::documents::MANIFEST;
 use crate::snapshot::{Plugin, Snapshot};
 
 pub(super) fn run(print: &Print, output: &mut Output) -> anyhow::Result<Exit> {
-    let (snapshot, problems) = app::rehearse(Source::File(print.config.clone()))?;
-    let Some(snapshot) = snapshot else {
-        output.remark(problems.render(Output::color()).trim_end());
+    let rehearsed = app::rehearse(Source::File(print.config.clone()))?;
+    let Some(snapshot) = rehearsed.snapshot else {
+        output.remark(rehearsed.problems.render(Output::color()).trim_end());
         return Ok(Exit::Invalid);
     };
     let plugin = choose(&snapshot, print.plugin.as_deref())?;

@@ -48,11 +48,11 @@ fn say(result: &str, outcome: &Value, output: &mut Output) -> anyhow::Result<()>
     let back = outcome["rolled_back_to"].as_u64();
     match (result, back) {
         ("published", Some(to)) => output.text(&format!(
-            "generation {generation} serves: what generation {to} was, until files on disk change\n"
+            "generation {generation} serves: what generation {to} was, until a change of files is accepted\n"
         ))?,
         ("published", None) => output.text(&format!("generation {generation} serves\n"))?,
         ("unchanged", Some(to)) => output.text(&format!(
-            "nothing changed; generation {generation} serves, what generation {to} was: files on disk count again when they change (or `plugway rollback GENERATION`)\n"
+            "nothing changed; generation {generation} serves, what generation {to} was: files on disk count again when a change of them is accepted (or `plugway rollback GENERATION`)\n"
         ))?,
         ("unchanged", None) => output.text(&format!(
             "generation {generation} serves what is on disk already\n"
@@ -60,8 +60,11 @@ fn say(result: &str, outcome: &Value, output: &mut Output) -> anyhow::Result<()>
         _ => {
             output.remark(outcome["text"].as_str().unwrap_or_default().trim_end());
             let stage = outcome["stage"].as_str().unwrap_or_default();
+            let back = back.map_or(String::new(), |to| {
+                format!(", what generation {to} was: the rollback holds")
+            });
             output.remark(&format!(
-                "refused at {stage}; generation {generation} goes on serving"
+                "refused at {stage}; generation {generation} goes on serving{back}"
             ));
         }
     }
@@ -181,10 +184,12 @@ fn describe_faults(status: &Value, text: &mut String) {
         );
     }
     if let Some(to) = status["rolled_back_to"].as_u64() {
-        let _ = writeln!(
-            text,
-            "what generation {to} was serves, until files on disk change"
-        );
+        let until = if status["pending_rejected"].is_null() {
+            ", until a change of files on disk is accepted"
+        } else {
+            "; the files on disk are refused, see below: it goes on until a change of them is accepted"
+        };
+        let _ = writeln!(text, "what generation {to} was serves{until}");
     }
     if status["state_error"].is_string() {
         let _ = writeln!(text, "{}", word(&status["state_error"]));

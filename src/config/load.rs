@@ -92,10 +92,19 @@ fn written(path: &Path, table: &str, key: &str, inputs: &mut dyn Inputs) -> Vec<
     one.into_iter().chain(list).collect()
 }
 
-/// A text of a configuration, with what may be a secret masked: to be shown.
+/// The names of the plugins in a text, as far as it can be read.
+pub fn plugin_names(text: &str) -> Vec<String> {
+    let (parsed, _) = DeTable::parse_recoverable(text);
+    let plugins = parsed.get_ref().get("plugins");
+    let plugins = plugins.and_then(|plugins| plugins.get_ref().as_table());
+    let names = plugins.into_iter().flat_map(|plugins| plugins.keys());
+    names.map(|name| name.get_ref().to_string()).collect()
+}
+
+/// A text of a configuration, with what may be a secret masked, comments too: to be shown.
 pub fn masked(text: &str) -> String {
     let (parsed, errors) = DeTable::parse_recoverable(text);
-    mask::masked(text, parsed.get_ref(), &keys::ROOT, !errors.is_empty())
+    mask::masked_whole(text, parsed.get_ref(), &keys::ROOT, !errors.is_empty())
 }
 
 /// Reads a configuration whose main file is `text`; `name` is what problems call it.

@@ -16,15 +16,45 @@ use super::values;
 /// What every private key has in its first line, whatever its form.
 pub(super) const PRIVATE_KEY: &str = "PRIVATE KEY-----";
 
+/// Keys that may hold a secret literally, though they need not: by their table.
+const MAY_BE_SECRET: [(&str, &str); 2] = [
+    ("plugins.NAME.operations.NAME", "fixed"),
+    ("plugins.NAME.headers.request", "set"),
+];
+
 /// The text with its literal secrets masked; `syntax` says that it is no TOML, so that lines
 /// are judged by their look.
 pub(super) fn masked(text: &str, root: &DeTable<'_>, described: &Table, syntax: bool) -> String {
+    stars(text, secrets(text, root, described, syntax))
+}
+
+/// The same of a text that is shown as a whole, where nobody asked for this very line: without
+/// what comments say, and without what may be a secret.
+pub(super) fn masked_whole(
+    text: &str,
+    root: &DeTable<'_>,
+    described: &Table,
+    syntax: bool,
+) -> String {
+    let mut spans = secrets(text, root, described, syntax);
+    doubtful(described, root, &mut spans);
+    comments(text, &mut spans);
+    stars(text, spans)
+}
+
+/// Where literal secrets are.
+fn secrets(text: &str, root: &DeTable<'_>, described: &Table, syntax: bool) -> Vec<Range<usize>> {
     let mut spans = Vec::new();
     table(described, root, &mut spans);
     if syntax {
         lines(text, &mut spans);
     }
     userinfo(text, &mut spans);
+    spans
+}
+
+/// The text with this much of it masked.
+fn stars(text: &str, spans: Vec<Range<usize>>) -> String {
     let mut bytes = text.as_bytes().to_vec();
     for span in spans {
         let Some(secret) = bytes.get_mut(span) else {
@@ -38,6 +68,73 @@ pub(super) fn masked(text: &str, root: &DeTable<'_>, described: &Table, syntax: 
     }
     // A span ends between characters, and whole characters are masked.
     String::from_utf8(bytes).unwrap_or_default()
+}
+
+/// Masks in a table what [may be a secret](MAY_BE_SECRET) and is no reference to one.
+fn doubtful(described: &Table, values: &DeTable<'_>, spans: &mut Vec<Range<usize>>) {
+    for (name, found) in values {
+        let Some(key) = described.key(name.get_ref()) else {
+            continue;
+        };
+        match (&key.kind, found.get_ref()) {
+            _ if MAY_BE_SECRET.contains(&(described.path, key.name)) => literals(found, spans),
+            (Kind::Table(inner), DeValue::Table(values)) => doubtful(inner, values, spans),
+            (Kind::Named(inner), DeValue::Table(named)) => {
+                for (_, item) in named {
+                    if let DeValue::Table(values) = item.get_ref() {
+                        doubtful(inner, values, spans);
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Masks the values of a table, or of what stands where a table should.
+fn literals(found: &Spanned<DeValue<'_>>, spans: &mut Vec<Range<usize>>) {
+    match found.get_ref() {
+        DeValue::Table(values) => {
+            for (_, value) in values {
+                literals(value, spans);
+            }
+        }
+        DeValue::String(text) if text.contains("${") => {}
+        _ => spans.push(found.span()),
+    }
+}
+
+/// What stands behind each `#` that is in no string.
+fn comments(text: &str, spans: &mut Vec<Range<usize>>) {
+    let mut quote: Option<&str> = None;
+    let mut at = 0;
+    while let Some(first) = text[at..].chars().next() {
+        let rest = &text[at..];
+        let ends = |quote: &str| rest.starts_with(quote);
+        let mut step = first.len_utf8();
+        match quote {
+            // No string of one line goes on in the next, whatever is wrong with it.
+            Some(open) if ends(open) || (open.len() == 1 && first == '\n') => {
+                (quote, step) = (None, if first == '\n' { 1 } else { open.len() });
+            }
+            Some("\"" | "\"\"\"") if first == '\\' => {
+                step += rest[1..].chars().next().map_or(0, char::len_utf8);
+            }
+            Some(_) => {}
+            None if first == '#' => {
+                let end = rest.find('\n').unwrap_or(rest.len());
+                spans.push(at + 1..at + end);
+                step = end;
+            }
+            None => {
+                quote = ["\"\"\"", "'''", "\"", "'"]
+                    .into_iter()
+                    .find(|open| ends(open));
+                step = quote.map_or(step, str::len);
+            }
+        }
+        at += step;
+    }
 }
 
 /// Masks in a table what its description says is secret. An unknown key is judged by its name

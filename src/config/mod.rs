@@ -27,7 +27,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 pub use self::declared::NoSecret;
-pub use self::load::{admin_socket, load, load_text, masked, state_directory};
+pub use self::load::{admin_socket, load, load_text, masked, plugin_names, state_directory};
 pub(crate) use self::parts::host_of;
 pub use self::parts::{Part, Parts};
 pub use self::schema::schema;

@@ -56,6 +56,7 @@ impl<E: Edges> Control<E> {
     /// All steps, once.
     pub(super) fn look(&mut self, manner: Manner) -> Looked {
         let (found, aside, inputs) = self.accepted(manner, Self::inputs);
+        let found = self.unless_refused(found, &aside, &inputs);
         if let Some(on_disk) = self.rolled.is_none().then(|| inputs.on_disk()) {
             self.on_disk = on_disk;
         }
@@ -81,7 +82,7 @@ impl<E: Edges> Control<E> {
             }
         };
         if matches!(outcome, Outcome::Refused(_)) {
-            self.look_past();
+            self.look_past(manner);
         }
         Looked::At(outcome)
     }
@@ -186,7 +187,7 @@ impl<E: Edges> Control<E> {
 
     /// Reads, proves, compiles and tests; binds and publishes nothing. Gives the included files as
     /// well, as far as they are known.
-    fn compile(
+    pub(super) fn compile(
         &mut self,
         manner: Manner,
         inputs: &mut Inputs,
@@ -396,26 +397,6 @@ impl<E: Edges> Control<E> {
         !problems.has_problems()
     }
 
-    /// Reads, proves, compiles and tests as a start would, and binds nothing: for `check` and
-    /// `print`. Tests that ask the upstream are not sent. `None`: documents are awaited.
-    pub fn rehearse(&mut self) -> Option<(Option<Arc<Snapshot>>, Problems)> {
-        self.rehearsal = true;
-        let manner = Manner {
-            trigger: Trigger::Start,
-            ask: Ask::Missing,
-            hasty: false,
-            idle: false,
-        };
-        match self
-            .compile(manner, &mut Inputs::default(), &Aside::new())
-            .1
-        {
-            Ok(candidate) => Some((Some(candidate.snapshot), candidate.problems)),
-            Err(Outcome::Refused(refused)) => Some((None, refused.problems)),
-            Err(_) => None,
-        }
-    }
-
     /// The swap. Nothing here can fail.
     fn publish(&mut self, snapshot: Arc<Snapshot>, tokens: declared::Next, added: Vec<E::Bound>) {
         self.generation = snapshot.generation;
@@ -458,7 +439,7 @@ impl<E: Edges> Control<E> {
 }
 
 /// What is wrong with all files that are broken, unless it is not known yet.
-fn whole(aside: &Aside) -> Outcome {
+pub(super) fn whole(aside: &Aside) -> Outcome {
     if aside.values().any(|held| held.waits) {
         return Outcome::Waiting;
     }

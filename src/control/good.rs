@@ -174,8 +174,12 @@ impl<E: Edges> Control<E> {
 
     /// The main file on disk is refused: whether what serves has other secrets or token files by
     /// now, with which it goes on.
-    pub(super) fn look_past(&mut self) {
-        if self.published.is_none() || self.rolled.is_some() || self.rehearsal {
+    pub(super) fn look_past(&mut self, manner: Manner) {
+        if self.holds_on(manner)
+            || self.published.is_none()
+            || self.rolled.is_some()
+            || self.rehearsal
+        {
             return;
         }
         let (documents, orders) = (self.documents.saved(), self.documents.take_orders());
@@ -213,6 +217,17 @@ impl<E: Edges> Control<E> {
         let found = self.accepted(manner, |control| {
             Inputs::with(Arc::clone(&control.good.files))
         });
+        self.good.looks_past = false;
+        found
+    }
+
+    /// A candidate of what lies on disk, for which no upstream is asked.
+    pub(super) fn without_upstreams(
+        &mut self,
+        manner: Manner,
+    ) -> (Result<Candidate, Outcome>, Aside) {
+        self.good.looks_past = true;
+        let found = self.candidate(manner, &mut Inputs::default());
         self.good.looks_past = false;
         found
     }

@@ -80,15 +80,20 @@ pub(super) struct OnDisk {
 }
 
 impl OnDisk {
+    /// The files that hold something else now.
+    pub(super) fn changes(&self) -> impl Iterator<Item = &PathBuf> {
+        let other = |(path, digest): &(&PathBuf, &[u8; 32])| {
+            FileRead::whole(read_file(path), None).digest != **digest
+        };
+        self.files.iter().filter(other).map(|(path, _)| path)
+    }
+
     /// Whether it is something else now.
     pub(super) fn changed(&self) -> bool {
-        let other = |(path, digest): (&PathBuf, &[u8; 32])| {
-            FileRead::whole(read_file(path), None).digest != *digest
-        };
         let others = |(pattern, paths): (&String, &Vec<PathBuf>)| {
             matching(pattern).is_ok_and(|now| now != *paths)
         };
-        self.globs.iter().any(others) || self.files.iter().any(other)
+        self.globs.iter().any(others) || self.changes().next().is_some()
     }
 }
 
@@ -198,6 +203,13 @@ impl Inputs {
             Ok(Content::Whole(bytes)) => Some(Arc::clone(bytes)),
             _ => None,
         }
+    }
+
+    /// The parts that asked for a file: `None` is the main one.
+    pub(super) fn asked_by(&self, path: &Path) -> impl Iterator<Item = Option<&Path>> {
+        let asked = self.parts.iter();
+        let asked = asked.filter(move |(_, asked)| asked.files.contains(path));
+        asked.map(|(part, _)| part.as_deref())
     }
 
     fn asked(&mut self) -> &mut Asked {

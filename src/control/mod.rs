@@ -21,6 +21,7 @@ mod mounts;
 mod orders;
 mod parts;
 mod platform;
+mod rehearse;
 mod remote;
 mod selftest;
 mod shared;
@@ -49,6 +50,7 @@ pub use hand::Proven;
 pub use history::Rolling;
 pub use inputs::Inputs;
 pub use platform::Platform;
+pub use rehearse::{Alone, Rehearsed};
 pub use watch::Watch;
 pub use words::{Delivering, Delivery, OnInvalid, Outcome, Refused, Side, Stage, Trigger};
 
@@ -126,6 +128,8 @@ pub struct Control<E: Edges> {
     on_disk: inputs::OnDisk,
     /// A generation of before serves.
     rolled: Option<history::Rolled>,
+    /// The same while an edit is looked at, with which it ends if that is accepted.
+    lapsing: Option<history::Rolled>,
     /// It is being taken up.
     rolling: bool,
     /// Why something is published, and by whom.
@@ -192,6 +196,7 @@ impl<E: Edges> Control<E> {
             waits: waits::Waits::default(),
             on_disk: inputs::OnDisk::default(),
             rolled: None,
+            lapsing: None,
             rolling: false,
             cause: ("start", None),
             record: None,
@@ -322,6 +327,7 @@ impl<E: Edges> Control<E> {
             self.last_success = false;
             return outcome;
         }
+        self.lapse(&outcome);
         if trigger == Trigger::Document {
             self.documents.put_off();
         }
@@ -394,7 +400,7 @@ impl<E: Edges> Control<E> {
             }
             Outcome::Published(warnings) => {
                 self.last_success = !self.is_broken();
-                self.is_mended();
+                self.is_mended(trigger);
                 tracing::info!(
                     generation = self.generation,
                     warnings = self.warnings.len(),
@@ -407,7 +413,7 @@ impl<E: Edges> Control<E> {
                 }
             }
             Outcome::Unchanged => {
-                self.is_mended();
+                self.is_mended(trigger);
                 self.last_success = !self.is_broken() && self.refused.is_none();
             }
             Outcome::Waiting => {}
@@ -415,9 +421,14 @@ impl<E: Edges> Control<E> {
     }
 
     /// Nothing on disk is refused any more, unless a generation of before stands in for it.
-    fn is_mended(&mut self) {
-        if self.rolled.is_none() {
-            self.refused = None;
+    fn is_mended(&mut self, trigger: Trigger) {
+        match &self.rolled {
+            None => self.refused = None,
+            // What lies on disk is what lay there when that one was taken up.
+            Some(rolled) if trigger != Trigger::Document => {
+                self.refused.clone_from(&rolled.refused);
+            }
+            Some(_) => {}
         }
     }
 

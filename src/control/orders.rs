@@ -124,6 +124,12 @@ fn damaged() -> Fault {
     )
 }
 
+/// What is said while a successor has the database.
+const LENT: &str = "another plugway is taking over (`serve --take-over`) and has the state database: ask again in a few seconds, when it serves or this gateway has the database back";
+
+/// What is said when nobody has it any more.
+const ENDING: &str = "the gateway is ending and has given the state database up";
+
 /// Of an admin token that is for some plugins only.
 pub const FOR_ALL: Fault =
     Fault::Forbidden("this needs an admin token for all plugins (`--plugin '*'`)");
@@ -262,6 +268,9 @@ impl<E: Edges> Control<E> {
 
     /// Why tokens can not be changed, if they can not.
     pub(super) fn state_error(&self) -> Option<String> {
+        if self.lent {
+            return Some(LENT.to_owned());
+        }
         self.desk.as_ref()?.error().map(ToString::to_string)
     }
 
@@ -292,9 +301,9 @@ impl<E: Edges> Control<E> {
             snapshot: snapshot.as_deref(),
             declared: &self.tokens,
         };
-        let desk = self.desk.as_mut().ok_or_else(|| {
-            Fault::Store("the gateway is ending and has given the state database up".to_owned())
-        })?;
+        let given_up = if self.lent { LENT } else { ENDING };
+        let desk = self.desk.as_mut();
+        let desk = desk.ok_or_else(|| Fault::Store(given_up.to_owned()))?;
         // A damaged page makes `redb` panic, and must not take the process with it.
         let done = catch_unwind(AssertUnwindSafe(|| work(desk, &scene)));
         done.map_err(|_| {

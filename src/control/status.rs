@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::parts::Held;
+use super::parts::{Aside, Held};
 use super::{Control, Edges, Outcome, Source};
 use crate::problems::Problems;
 use crate::snapshot::{Plugin, Target};
@@ -144,6 +144,11 @@ pub(super) fn standing_in<E: Edges>(control: &Control<E>) -> Value {
 
 /// The included files that are broken, and what serves instead.
 fn held<E: Edges>(control: &Control<E>) -> Vec<Value> {
+    held_of(&control.held)
+}
+
+/// The same of those that would be.
+pub(super) fn held_of(aside: &Aside) -> Vec<Value> {
     let held = |(path, held): (&PathBuf, &Held)| {
         json!({
             "file": absolute(path),
@@ -154,7 +159,7 @@ fn held<E: Edges>(control: &Control<E>) -> Vec<Value> {
             "text": held.problems.render(false),
         })
     };
-    let broken = control.held.iter().filter(|(_, held)| !held.waits);
+    let broken = aside.iter().filter(|(_, held)| !held.waits);
     broken.map(held).collect()
 }
 
@@ -173,6 +178,9 @@ pub(super) fn outcome<E: Edges>(control: &Control<E>, outcome: &Outcome) -> Valu
             told["stage"] = refused.stage.word().into();
             told["problems"] = refused.problems.stopping().to_json();
             told["text"] = refused.problems.stopping().render(false).into();
+            if let Some(rolled) = &control.rolled {
+                told["rolled_back_to"] = rolled.to.into();
+            }
             return told;
         }
     }

@@ -260,6 +260,10 @@ fn names(plugin: &crate::config::Plugin) -> Vec<String> {
     names
 }
 
+/// How there comes to be a token.
+const CALLERS: &str = "make one with `plugway token create`, declare one ([tokens.NAME] with secret = \"${env:VARIABLE}\"), \
+                       name a file in token_files, or, without a configuration file, set PLUGWAY_TOKEN_SHA256 to the SHA-256 of one";
+
 /// A plugin that wants a token which nobody has answers 401 to everyone.
 fn check_callers(config: &Config, problems: &mut Problems) {
     for plugin in config
@@ -291,7 +295,7 @@ fn check_callers(config: &Config, problems: &mut Problems) {
                     },
                     message,
                 )
-                .help("make one with `plugway token create`, declare one in [tokens.NAME], or name a file in token_files");
+                .help(CALLERS);
         }
     }
 }

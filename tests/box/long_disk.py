@@ -106,6 +106,9 @@ def test_full_disk(world, disk):
         status, got = books.until_refused(command)
         assert status == 503, got
         assert "disk is full" in got["detail"] and got["code"] == "store_unavailable", got
+        # Also when the file can be read again.
+        eventually(lambda: desk.ask("GET", f"/tokens/{active[0].id}")[0] == 200)
+        assert "disk is full" in gateway.status()["state_error"]
         refused += 1
         said = run("token", "create", "--level", "service", "--name", "late", "--plugin", "todo", "--scope", "*", "--admin", gateway.ready["admin"], cwd=world.folder)
         assert said.code == 1 and said.out == "" and "disk is full" in said.err, said
@@ -121,6 +124,7 @@ def test_full_disk(world, disk):
         check_stored(desk, books.known)
         books.known = [known for known in books.known if known.stored is not None]
         assert books.create()[0] == 201
+        assert gateway.status()["state_error"] is None
         assert books.rotate(books.stored()[1])[0] == 200
         entries = check_stored(desk, books.known)
         for known in books.known:

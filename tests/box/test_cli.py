@@ -12,6 +12,7 @@ import threading
 
 import httpx
 import pytest
+import tomli_w
 
 import plugway
 from clients import refusal
@@ -61,6 +62,60 @@ def test_check_binds_nothing_and_needs_no_port(world):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         plugway.write(world.folder, world.base({"listen": {"http": f"127.0.0.1:{taken.getsockname()[1]}"}}))
         assert run("check", "--config", "plugway.toml", cwd=world.folder).code == 0
+
+
+def test_check_counts_tests_and_says_which_ran(world):
+    tests = [{"request": "GET /todos", "as": "service", "expect": 200}, {"request": "GET /todos", "as": "service", "expect": 200, "upstream": True}]
+    plugway.write(world.folder, world.base({"plugins": {"todo": {"tests": tests}}}))
+    shown = run("check", "--config", "plugway.toml", cwd=world.folder)
+    assert shown.code == 0 and "; 1 test passed; 1 test not run (upstream = true" in shown.out, shown
+    as_json = run("check", "--config", "plugway.toml", "--json", cwd=world.folder).json
+    assert as_json["plugins"][0]["tests"] == {"passed": 1, "not_run": 1}
+
+
+def test_check_says_that_a_document_could_not_be_looked_at(world):
+    tests = [{"request": "GET /todos", "as": "service", "expect": 200}]
+    plugway.write(world.folder, world.base({"plugins": {"todo": {"upstream": {"url": "http://127.0.0.1:9"}, "tests": tests}}}))
+    shown = run("check", "--config", "plugway.toml", cwd=world.folder)
+    assert shown.code == 0 and "the OpenAPI document of plugin todo could not be looked at" in shown.err, shown
+    assert "start the API" in shown.err and "1 test not run" in shown.out and "0 warnings" not in shown.out, shown
+    assert run("check", "--config", "plugway.toml", "--strict", cwd=world.folder).code == 4
+
+
+def test_check_names_the_included_file_that_is_refused(world):
+    base = world.base({"include": ["plugins/*.toml"]})
+    plugin = base.pop("plugins")["todo"] | {"hosts": ["todo.test"]}
+    world.folder.joinpath("plugins").mkdir()
+    plugway.write(world.folder, base)
+    good = tomli_w.dumps({"plugins": {"todo": plugin}})
+    one, two = world.folder / "plugins/one.toml", world.folder / "plugins/two.toml"
+    one.write_text(good)
+    two.write_text(good.replace("plugins.todo", "plugins.other").replace("todo.test", "other.test").replace("description", "descriptoin"))
+    shown = run("check", "--config", "plugway.toml", cwd=world.folder)
+    assert shown.code == 4 and "plugins/two.toml (plugin other) is refused: 1 problem" in shown.out, shown
+    assert "a running gateway keeps what served of it last and takes the rest of plugway.toml" in shown.out, shown
+    as_json = run("check", "--config", "plugway.toml", "--json", cwd=world.folder)
+    assert as_json.json["refused_alone"] == [{"file": "plugins/two.toml", "plugins": ["other"]}]
+    # The main file takes all with it.
+    path = world.folder / "plugway.toml"
+    path.write_text(path.read_text().replace("[listen]", "[lisetn]"))
+    shown = run("check", "--config", "plugway.toml", cwd=world.folder)
+    assert shown.code == 4 and "plugway.toml is refused: " in shown.out and "running gateway" not in shown.out, shown
+
+
+def test_a_configuration_of_the_environment_beside_an_upstream(world):
+    ran = run("serve", "--upstream", "http://127.0.0.1:9", "--require", "none", cwd=world.folder, env={"PLUGWAY_CONFIG": "plugway.toml"})
+    assert ran.code == 2 and "PLUGWAY_CONFIG is set" in ran.err and "--upstream" in ran.err and "env -u PLUGWAY_CONFIG" in ran.err, ran
+    typed = run("serve", "--config", "x", "--upstream", "http://127.0.0.1:9", "--require", "none", cwd=world.folder)
+    assert typed.code == 2 and "PLUGWAY_CONFIG" not in typed.err, typed
+
+
+def test_whom_nobody_can_call_is_told_how_to_make_a_token(world):
+    base = world.base()
+    del base["tokens"]
+    plugway.write(world.folder, base)
+    shown = run("check", "--config", "plugway.toml", cwd=world.folder).err
+    assert "no token can call plugin todo" in shown and "PLUGWAY_TOKEN_SHA256" in shown and 'secret = "${env:' in shown, shown
 
 
 def test_a_missing_configuration(world):
@@ -393,6 +448,23 @@ def test_a_port_that_is_taken(world):
         assert raised.value.ran.code == 1
         said = raised.value.ran.out + raised.value.ran.err
         assert str(port) in said and "in use" in said.lower(), said
+
+
+def test_a_second_dev(world):
+    """In the same folder it says whose that is; in another one, which options choose other addresses."""
+    folder = world.folder / "dev"
+    world.dev(folder=folder)
+    pid = world.gateway.process.pid
+    for arguments in ([], ["--json"]):
+        second = run(*DEV, *arguments, cwd=folder)
+        assert second.code == 5 and f"process {pid}" in second.out + second.err and "another folder" in second.out + second.err, second
+        assert "state database" not in second.err, second
+    other = world.folder / "other"
+    other.mkdir()
+    host, port = world.gateway.address("http")
+    second = run("dev", "--http", f"{host}:{port}", "--https", "127.0.0.1:0", cwd=other)
+    assert second.code == 1 and f":{port}" in second.err and "choose another one with --http or --https" in second.err, second
+    assert "[listen]" not in second.err and "logo" not in second.err, second
 
 
 def test_a_gateway_of_dev_beside_is_named(world):

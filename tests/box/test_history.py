@@ -93,6 +93,51 @@ def test_back_and_forth(world):
     assert causes[:1] == ["file"] and causes.count("rollback") == 3
 
 
+def test_an_edit_that_is_refused_does_not_end_it(world):
+    secret = world.folder / "secret"
+    first, second = token(), token()
+    secret.write_text(first)
+    world.start({"tokens": {"filed": {"level": "service", "plugins": ["todo"], "scopes": ["*"], "secret": "${file:secret}"}}})
+    gateway, client = world.gateway, world.session(token=first)
+    gateway.secrets |= {first, second}
+    says(world, "Two.")
+    path = world.folder / "plugway.toml"
+    two = path.read_text()
+    assert roll_back(gateway).code == 0 and gateway.generation() == 3
+    replace(path, two.replace("description =", "descriptoin ="))
+    gateway.await_refusal()
+    status = gateway.status()
+    assert (status["rolled_back_to"], status["generation"]["number"]) == (1, 3)
+    told = gateway.command("status")
+    assert told.code == 3 and "what generation 1 was serves; the files on disk are refused" in told.out, told
+    refused = gateway.command("reload")
+    assert refused.code == 4 and "the rollback holds" in refused.err, refused
+    # Secrets go on changing.
+    replace(secret, second)
+    eventually(lambda: client.get("/todos", token=second).status_code == 200)
+    assert gateway.status()["rolled_back_to"] == 1 and description(client) == "Manage your to-dos."
+    # What lay there is what was rolled back from: nothing is refused, and it holds.
+    replace(path, two)
+    eventually(lambda: gateway.status()["pending_rejected"] is None)
+    assert gateway.reload().json["rolled_back_to"] == 1 and description(client) == "Manage your to-dos."
+    # It outlives a restart as well, until an edit is accepted.
+    replace(path, two.replace("description =", "descriptoin ="))
+    gateway.await_refusal()
+    eventually(lambda: history(gateway)[0]["rolled_back_to"] == 1)
+    gateway.stop()
+    with pytest.raises(NotReady) as failed:
+        world.run("serve", "--config", "plugway.toml", "--on-invalid", "fail")
+    assert failed.value.ran.code == 4
+    gateway = world.run("serve", "--config", "plugway.toml")
+    gateway.secrets |= {first, second}
+    assert description(client := world.session(token=second)) == "Manage your to-dos."
+    eventually(lambda: "THE CONFIGURATION IS REFUSED" in gateway.stderr)
+    assert gateway.status()["rolled_back_to"] == 1 and gateway.status()["pending_rejected"]
+    replace(path, two.replace("Two.", "Four."))
+    eventually(lambda: description(client) == "Four.")
+    assert gateway.status()["rolled_back_to"] is None and gateway.command("status").code == 0
+
+
 def test_without_a_number_it_is_the_one_before(world):
     world.start()
     says(world, "Two.")
@@ -122,6 +167,29 @@ def test_a_fetched_document_is_that_of_the_generation(world):
     refusal(client.get("/fresh"), 404, "no_route")
     world.change({"plugins": {"todo": {"description": "Anew."}}})
     eventually(lambda: client.get("/fresh").status_code == 200)
+
+
+def test_an_edit_that_has_to_wait_ends_a_rollback_when_it_is_accepted(world):
+    world.start()
+    says(world, "Two.")
+    assert roll_back(world.gateway).code == 0
+    client = world.session(token=world.service)
+    other = copy.deepcopy(DOCUMENT)
+    other["paths"]["/fresh"] = {"get": operation("fresh")}
+    asked, answered = threading.Event(), threading.Event()
+
+    def slow(_):
+        asked.set()
+        answered.wait(20)
+        return Reply(body=json.dumps(other).encode())
+
+    world.upstream.on("GET", "/other.json", slow)
+    world.change({"plugins": {"todo": {"openapi": {"source": "/other.json"}, "description": "Three."}}})
+    assert asked.wait(20)
+    assert world.gateway.status()["rolled_back_to"] == 1 and description(client) == "Manage your to-dos."
+    answered.set()
+    eventually(lambda: client.get("/fresh").status_code == 200 and description(client) == "Three.")
+    assert world.gateway.status()["rolled_back_to"] is None
 
 
 def test_a_rollback_that_is_refused_leaves_nothing_behind(world):
@@ -272,6 +340,9 @@ def test_the_last_good_generation_at_a_start(world):
     assert description(client) == "Two." and client.get("/todos").status_code == 200
     status = gateway.command("status")
     assert status.code == 3 and "plugway.toml:" in status.out and "generation 2" in status.out
+    listed = gateway.command("history").out
+    assert "last-good (the files were refused)" in listed and "generation 2 serves, what generation 2 was" not in listed, listed
+    assert "the last good one, taken up at a start whose files were refused" in gateway.command("diff").out
     assert gateway.status()["pending_rejected"]["problems"]
     replace(path, good.replace("Two.", "Mended."))
     eventually(lambda: description(client) == "Mended.")
@@ -323,19 +394,66 @@ def test_what_differs(world):
     for said in (ran.out, shown):
         assert "upstream-credential" not in said and secret not in said
     # With what lies on disk, also where that is refused.
-    assert "nothing differs" in world.gateway.command("diff").out
+    same = world.gateway.command("diff").out
+    assert "nothing differs" in same and same.startswith("from generation 3, which serves\nto   the files on disk\n")
     path = world.folder / "plugway.toml"
     good = path.read_text()
     replace(path, good.replace("description =", "descriptoin ="))
     world.gateway.await_refusal()
     broken = world.gateway.command("diff").out
     assert "descriptoin" in broken and "would be refused at validate" in broken and "plugway.toml:" in broken
+    assert "the files on disk, which would be refused\n" in broken and "1 problem (see also `plugway check`)" in broken
     wrong = world.gateway.command("diff", "nonsense")
     assert wrong.code == 2 and "nonsense" not in wrong.out
     assert world.gateway.command("diff", "77").code == 1
     # Looking changed nothing.
     assert world.gateway.generation() == 3
     assert world.session(token=world.service).get("/todos").status_code == 200
+
+
+def test_a_comparison_says_what_it_compares(world):
+    world.start()
+    says(world, "Two.")
+    says(world, "Three.")
+    assert roll_back(world.gateway, "1").code == 0
+    shown = world.gateway.command("diff").out
+    assert shown.startswith("from generation 4, which serves: what generation 1 was, rolled back to\nto   the files on disk\n"), shown
+    shown = world.gateway.command("diff", "2").out
+    assert shown.startswith("from generation 2\nto   generation 4, which serves: what generation 1 was"), shown
+    listed = world.gateway.command("history").out
+    assert "rollback to 1" in listed and "generation 4 serves, what generation 1 was" in listed, listed
+
+
+def test_what_would_be_refused_for_more_than_its_text(world):
+    """Less guard, and a test that fails: only the self-test sees them."""
+    world.start({"plugins": {"todo": {"auth": {"require": "service"}}}})
+    path = world.folder / "plugway.toml"
+    good = path.read_text()
+    replace(path, good.replace('require = "service"', 'require = "none"'))
+    world.gateway.await_refusal()
+    shown = world.gateway.command("diff").out
+    assert "require service -> none" in shown and "disk would be refused at self-test, 1 problem" in shown, shown
+    replace(path, good)
+    eventually(lambda: not world.gateway.status()["pending_rejected"])
+    assert "refused" not in world.gateway.command("diff").out
+
+
+def test_comments_and_what_may_be_a_secret_are_masked(world):
+    world.start()
+    path = world.folder / "plugway.toml"
+    hidden = "a-password-of-mine"
+    world.gateway.secrets.add(hidden)
+    added = f'# it was {hidden}\n[plugins.todo.operations.search]\nfixed = {{ q = "{hidden}" }}\n[plugins.todo.headers]\nrequest = {{ set = {{ X-Key = "{hidden}" }} }}\n'
+    replace(path, path.read_text() + "\n" + added)
+    eventually(lambda: world.gateway.generation() == 2)
+    for arguments in (("diff", "1", "2"), ("diff", "1", "2", "--json")):
+        shown = world.gateway.command(*arguments)
+        assert shown.code == 0 and "X-Key" in shown.out and hidden not in shown.out, shown
+    # What differs in nothing that is shown is told all the same.
+    replace(path, path.read_text().replace(f"# it was {hidden}", f"# it was {hidden[::-1]}"))
+    eventually(lambda: world.gateway.generation() == 3)
+    shown = world.gateway.command("diff", "2", "3").out
+    assert "file plugway.toml changed in a comment or in what may be a secret" in shown, shown
 
 
 def test_a_literal_secret_on_disk_is_not_shown(world):

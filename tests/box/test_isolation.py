@@ -114,6 +114,36 @@ def test_a_typo_an_upstream_that_is_down_and_a_broken_document(world, ten):
     assert world.gateway.reload().code == 0
 
 
+def test_a_mistake_in_one_file_does_not_end_a_rollback(world, ten):
+    ten.start()
+    ten.write("p1", {"plugins": {"p1": {"description": "Worse."}}})
+    eventually(lambda: ten.description("p1") == "Worse.")
+    assert world.gateway.command("rollback").code == 0
+    assert ten.description("p1") == "This is p1."
+    good = ten.path("p2").read_text()
+    replace(ten.path("p2"), good.replace("description", "descriptoin"))
+    refused = world.gateway.await_refusal()
+    assert "p2.toml" in refused["text"] and world.gateway.status()["rolled_back_to"] == 1
+    assert ten.description("p1") == "This is p1." and ten.description("p2") == "This is p2."
+    # With a change beside it that is accepted, what lies on disk counts.
+    ten.write("p3", {"plugins": {"p3": {"description": "p3 anew."}}})
+    eventually(lambda: ten.description("p3") == "p3 anew.")
+    assert ten.description("p1") == "Worse." and set(held(world.gateway)) == {"p2.toml"}
+    assert world.gateway.status()["rolled_back_to"] is None
+
+
+def test_a_comparison_and_history_name_what_is_held_back(world, ten):
+    ten.start()
+    replace(ten.path("p2"), ten.path("p2").read_text().replace("description", "descriptoin"))
+    eventually(lambda: held(world.gateway))
+    shown = world.gateway.command("diff").out
+    assert "p2.toml would be refused at validate, 1 problem" in shown and "the last good part of it serves" in shown, shown
+    ten.write("p3", {"plugins": {"p3": {"description": "p3 anew."}}})
+    eventually(lambda: ten.description("p3") == "p3 anew.")
+    listed = world.gateway.command("history").out
+    assert "held back: plugins/p2.toml" in listed and "broken" not in listed, listed
+
+
 def test_a_start_with_a_broken_file(world, ten):
     """The other nine serve; whoever wants none of it says so."""
     good = ten.path("p4").read_text()
@@ -343,6 +373,8 @@ def test_a_test_that_gets_no_answer_keeps_nobody_else(world, ten, new_upstream):
     assert set(waits) == {"p0.toml"} and "tests" in waits["p0.toml"]["for"]
     status = world.gateway.command("status")
     assert status.code == 3 and "p0.toml waits since" in status.out and "p0.toml is refused" not in status.out
+    listed = world.gateway.command("history").out.splitlines()[0]
+    assert "waiting: plugins/p0.toml" in listed and "held back" not in listed, listed
     held_up.open.set()
     eventually(lambda: ten.description("p0") == "Slow.")
     assert not waiting(world.gateway) and world.gateway.command("status").code == 0

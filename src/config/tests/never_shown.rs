@@ -90,3 +90,35 @@ fn masking_keeps_every_place_where_it_was() {
     assert_eq!(&source.text[unknown.at.span.clone()], "unknown");
     assert_eq!(source.text.len(), GOOD.len() + added.len());
 }
+
+#[test]
+fn a_text_that_is_shown_as_a_whole_says_nothing_of_comments_and_of_what_may_be_a_secret() {
+    let text = r#"# password: literal-secret
+[plugins.todo]
+name = "Todo # 1" # literal-secret
+description = """one \""" # two"""
+public_url = 'http://x/#y'
+operations.list.fixed = { key = "literal-secret", other = "${env:KEY}", limit = 7001 }
+[plugins.todo.headers]
+request.set = { X-Key = "literal-secret" }
+response = { set = { X-Robots-Tag = "noindex" } }"#;
+    let shown = crate::config::masked(text);
+    assert!(
+        !shown.contains("literal-secret") && !shown.contains("7001"),
+        "{shown}"
+    );
+    for kept in [
+        "name = \"Todo # 1\" # *",
+        "# two\"\"\"",
+        "http://x/#y",
+        "other = \"${env:KEY}\"",
+        "X-Key = \"",
+        "noindex",
+    ] {
+        assert!(shown.contains(kept), "{kept}:\n{shown}");
+    }
+    assert_eq!(shown.len(), text.len());
+    // Also where it is no TOML: a string ends with its line.
+    let shown = crate::config::masked("name = \"unclosed\n# literal-secret\n");
+    assert!(!shown.contains("literal-secret"), "{shown}");
+}

@@ -1,5 +1,6 @@
 //! The generations that served: kept when they are published, listed, compared, and taken up again.
 
+mod lapse;
 mod roll;
 mod show;
 mod wider;
@@ -14,13 +15,13 @@ use super::documents::Pins;
 use super::inputs::{Inputs, Instead, OnDisk};
 use super::parts::Aside;
 use super::state::{Contents, Disk, Generation, KeptDocument, KeptFile};
-use super::{Control, Edges, Trigger};
+use super::{Control, Edges, Refused};
 use crate::snapshot::Snapshot;
 use crate::tokens::Fingerprint;
 
 pub use roll::Rolling;
 
-/// A generation of before that serves, until something on disk changes.
+/// A generation of before that serves, until a change of what lies on disk is accepted.
 #[derive(Debug)]
 pub(super) struct Rolled {
     /// Its number.
@@ -29,6 +30,8 @@ pub(super) struct Rolled {
     pub(super) pins: Arc<Pins>,
     /// What lay on disk then.
     disk: OnDisk,
+    /// What of that was refused.
+    pub(super) refused: Option<Refused>,
     /// Whether somebody asked for it, so that it holds beyond this process.
     asked: bool,
 }
@@ -46,20 +49,6 @@ impl<E: Edges> Control<E> {
         match &self.rolled {
             Some(rolled) => Inputs::with(Arc::clone(&rolled.instead)),
             None => Inputs::default().after(self.good.seen()),
-        }
-    }
-
-    /// Something on disk changed: it is what counts again.
-    pub(super) fn let_go(&mut self, trigger: Trigger) {
-        if trigger == Trigger::Document {
-            return;
-        }
-        let changed = |rolled: &Rolled| rolled.disk.changed();
-        if let Some(rolled) = self.rolled.take_if(|rolled| changed(rolled)) {
-            tracing::info!(
-                to = rolled.to,
-                "files changed: the rollback ends, and they count again"
-            );
         }
     }
 
@@ -110,6 +99,7 @@ impl<E: Edges> Control<E> {
             }
         }
         let plugins = snapshot.plugins.iter();
+        let waits = aside.iter().filter(|(_, held)| held.waits);
         let generation = Generation {
             number: snapshot.generation,
             hash: snapshot.hash.clone(),
@@ -131,6 +121,7 @@ impl<E: Edges> Control<E> {
                 .collect(),
             guards: self.guards_of(&snapshot.config, aside),
             held: aside.keys().cloned().collect(),
+            waits: waits.map(|(path, _)| path.clone()).collect(),
         };
         self.record = Some(Arc::new(generation.clone()));
         self.unsaved = Some(Unsaved {
@@ -218,6 +209,12 @@ fn kept_disk(rolled: &Rolled) -> Disk {
 }
 
 impl Generation {
+    /// The included files that were refused, and did not just wait.
+    fn broken(&self) -> impl Iterator<Item = &PathBuf> {
+        let held = self.held.iter();
+        held.filter(|path| !self.waits.contains(path))
+    }
+
     /// Whether somebody rolled back to it.
     fn is_rolled_back(&self) -> bool {
         self.disk.is_some()

@@ -9,7 +9,7 @@ use crate::config::Config;
 use crate::control::attempt::{Looked, Manner};
 use crate::control::documents::Ask;
 use crate::control::state::Generation;
-use crate::control::{Control, Edges, OnInvalid, Outcome, Source, Trigger, declared};
+use crate::control::{Control, Edges, OnInvalid, Outcome, Refused, Source, Trigger, declared};
 use crate::problems::{Place, Problems};
 use crate::tokens::{Fault, Status};
 
@@ -71,13 +71,19 @@ impl<E: Edges> Control<E> {
         Ok(outcome)
     }
 
-    /// At a start whose files are refused: the last generation that served, if that is wanted and
-    /// there is one.
+    /// At a start whose files are refused: what was rolled back to when an earlier process ran, or the
+    /// last generation that served, if that is wanted and there is one.
     pub(in crate::control) fn fall_back(&mut self, refused: &Outcome) -> Option<Outcome> {
         let Outcome::Refused(reason) = refused else {
             return None;
         };
-        if self.on_invalid != OnInvalid::LastGood || self.published.is_some() {
+        if self.published.is_some() || self.on_invalid == OnInvalid::Fail {
+            return None;
+        }
+        if let Some(rolled) = self.lapsing.take() {
+            return self.stand_in(rolled, reason, ("start", None));
+        }
+        if self.on_invalid != OnInvalid::LastGood {
             return None;
         }
         let now = Timestamp::now();
@@ -96,9 +102,23 @@ impl<E: Edges> Control<E> {
                 return None;
             }
         };
+        self.stand_in(rolled, reason, ("last-good", None))
+    }
+
+    /// Starts with a generation of before, since what lies on disk is refused.
+    fn stand_in(
+        &mut self,
+        rolled: Rolled,
+        reason: &Refused,
+        cause: (&'static str, Option<String>),
+    ) -> Option<Outcome> {
         let documents = self.documents.saved();
-        self.rolled = Some(rolled);
-        self.cause = ("last-good", None);
+        let to = rolled.to;
+        self.rolled = Some(Rolled {
+            refused: Some(reason.clone()),
+            ..rolled
+        });
+        self.cause = cause;
         let looked = self.look(Manner {
             trigger: Trigger::Start,
             ask: Ask::Missing,
@@ -111,10 +131,9 @@ impl<E: Edges> Control<E> {
             return None;
         };
         tracing::error!(
-            generation = newest.number,
-            published = %newest.at,
+            generation = to,
             problems = %reason.problems.stopping().render(false).trim_end(),
-            "THE CONFIGURATION IS REFUSED: the last good generation serves until the files are mended"
+            "THE CONFIGURATION IS REFUSED: what that generation was serves until the files are mended"
         );
         self.refused = Some(reason.clone());
         Some(outcome)
@@ -132,25 +151,29 @@ impl<E: Edges> Control<E> {
         let now = Timestamp::now();
         let directory = crate::control::state_directory(path);
         self.before = crate::control::state::newest(&directory, now);
-        let rolled = self.before.clone().filter(Generation::is_rolled_back);
-        let Some(generation) = rolled.filter(|one| !one.on_disk().changed()) else {
+        let Some(generation) = self.before.clone().filter(Generation::is_rolled_back) else {
             return;
         };
         self.open_state(&directory, now);
         let (to, disk) = (generation.rolled_back_to, generation.on_disk());
         match self.rolled(&generation, now) {
             Ok(rolled) => {
-                let to = to.unwrap_or(rolled.to);
-                tracing::warn!(
-                    to,
-                    "THE ROLLBACK HOLDS: what was rolled back to serves until a file changes"
-                );
-                self.rolled = Some(Rolled {
-                    to,
+                let rolled = Rolled {
+                    to: to.unwrap_or(rolled.to),
                     disk,
                     asked: true,
                     ..rolled
-                });
+                };
+                // What changed meanwhile counts if it is accepted.
+                if rolled.disk.changed() {
+                    self.lapsing = Some(rolled);
+                    return;
+                }
+                tracing::warn!(
+                    to = rolled.to,
+                    "THE ROLLBACK HOLDS: what was rolled back to serves until a change of files is accepted"
+                );
+                self.rolled = Some(rolled);
             }
             Err(fault) => tracing::error!(
                 reason = fault.detail(),
@@ -197,15 +220,18 @@ impl<E: Edges> Control<E> {
             );
             Fault::Conflict(message)
         })?;
-        let disk = match &self.rolled {
-            Some(rolled) => rolled.disk.clone(),
-            None => self.on_disk.clone(),
+        let (disk, refused) = match &self.rolled {
+            Some(rolled) if !rolled.disk.changed() => (&rolled.disk, &rolled.refused),
+            // What was looked at last, also where that was refused.
+            _ => (&self.on_disk, &self.refused),
         };
+        let (disk, refused) = (disk.clone(), refused.clone());
         Ok(Rolled {
             to: generation.number,
             instead: Arc::new(instead),
             pins: Arc::new(pins),
             disk,
+            refused,
             asked: false,
         })
     }

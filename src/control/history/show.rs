@@ -12,6 +12,7 @@ use crate::config;
 use crate::control::attempt::Manner;
 use crate::control::documents::Ask;
 use crate::control::inputs::Inputs;
+use crate::control::parts::Aside;
 use crate::control::state::Generation;
 use crate::control::{Control, Edges, Outcome, Refused, Side, Trigger};
 use crate::snapshot::{Operation, Plugin, Snapshot};
@@ -22,12 +23,16 @@ const AROUND: usize = 3;
 
 /// One side of a comparison.
 struct Compared {
+    /// What it is: a noun phrase.
+    is: String,
     /// Texts of the configuration, with what may be a secret masked.
     texts: BTreeMap<PathBuf, String>,
-    /// Every other file: its hash.
+    /// Every file: its hash.
     files: BTreeMap<PathBuf, Fingerprint>,
     snapshot: Option<Arc<Snapshot>>,
     refused: Option<Refused>,
+    /// Included files that would be refused alone.
+    held: Aside,
 }
 
 impl<E: Edges> Control<E> {
@@ -38,6 +43,8 @@ impl<E: Edges> Control<E> {
     pub fn history(&mut self, now: Timestamp) -> Result<Value, Fault> {
         self.save(now);
         let running = self.generation;
+        // A rollback is in force: what lies on disk does not count.
+        let holds = self.rolled.is_some();
         let line = |generation: &Generation| {
             json!({
                 "number": generation.number,
@@ -47,8 +54,10 @@ impl<E: Edges> Control<E> {
                 "by": generation.by,
                 "rolled_back_to": generation.rolled_back_to,
                 "plugins": generation.plugins,
-                "held": generation.held,
+                "held": generation.broken().collect::<Vec<_>>(),
+                "waits": generation.waits,
                 "serves": generation.number == running,
+                "holds": generation.number == running && holds,
             })
         };
         Ok(self.generations(now)?.iter().map(line).collect())
@@ -88,11 +97,15 @@ impl<E: Edges> Control<E> {
         Ok(json!({
             "from": from.to_json(),
             "to": to.to_json(),
+            "from_is": before.is,
+            "to_is": after.is,
             "configuration": texts(&before.texts, &after.texts),
-            "files": changes(&before.files, &after.files, |one, two| one == two),
+            "files": files(&before, &after),
             "plugins": changed((&plugins(&before), &plugins(&after))),
             "from_refused": refused(&before),
             "to_refused": refused(&after),
+            "from_held": crate::control::status::held_of(&before.held),
+            "to_held": crate::control::status::held_of(&after.held),
         }))
     }
 
@@ -108,25 +121,44 @@ impl<E: Edges> Control<E> {
     /// What lies on disk, compiled as if it was to serve.
     fn on_disk_now(&mut self) -> Result<Compared, Fault> {
         let rolled = self.rolled.take();
-        let watched = self.watched.clone();
+        let (watched, waits) = (self.watched.clone(), std::mem::take(&mut self.waits));
+        let trials = std::mem::take(&mut self.trials);
         let mut inputs = Inputs::default();
-        let (found, _) = self.candidate(IDLE, &mut inputs);
+        let (found, mut held) = self.candidate(IDLE, &mut inputs);
+        let mut refusal = None;
+        if found.is_ok() {
+            (refusal, held) = self.judged(held);
+        }
         self.rolled = rolled;
-        self.watched = watched;
+        (self.watched, self.waits, self.trials) = (watched, waits, trials);
         let (snapshot, refused) = self.outcome_of(found)?;
         let texts = self.texts_read(&inputs);
         let files = inputs
             .kept()
             .map(|kept| (kept.path.to_owned(), Fingerprint(kept.digest)));
-        let files = files
-            .filter(|(path, _)| !texts.contains_key(path))
-            .collect();
         Ok(Compared {
+            is: "the files on disk".to_owned(),
+            files: files.collect(),
             texts,
-            files,
             snapshot,
-            refused,
+            refused: refused.or(refusal),
+            held,
         })
+    }
+
+    /// Whether what can be compiled would be refused all the same, in whole or in part: for less
+    /// guard, for a test that asks no upstream, for a pattern that matches nothing any more.
+    fn judged(&mut self, held: Aside) -> (Option<Refused>, Aside) {
+        let manner = Manner {
+            trigger: Trigger::File,
+            idle: false,
+            ..IDLE
+        };
+        match self.without_upstreams(manner) {
+            (Err(Outcome::Refused(refused)), _) => (Some(refused), held),
+            (Ok(_) | Err(Outcome::Unchanged), held) => (None, held),
+            (Err(_), _) => (None, held),
+        }
     }
 
     /// A generation that is kept, compiled again unless it serves.
@@ -143,12 +175,14 @@ impl<E: Edges> Control<E> {
         } else {
             let before = self.rolled.replace(rolled);
             let library = std::mem::take(&mut self.documents);
-            let watched = self.watched.clone();
+            let (watched, waits) = (self.watched.clone(), std::mem::take(&mut self.waits));
+            let trials = std::mem::take(&mut self.trials);
             self.rolling = true;
             let mut inputs = self.inputs();
             let (found, _) = self.candidate(IDLE, &mut inputs);
             self.rolling = false;
-            (self.rolled, self.documents, self.watched) = (before, library, watched);
+            (self.rolled, self.documents) = (before, library);
+            (self.watched, self.waits, self.trials) = (watched, waits, trials);
             self.outcome_of(found)?
         };
         let text = |path: &PathBuf| {
@@ -163,14 +197,13 @@ impl<E: Edges> Control<E> {
             .files
             .iter()
             .map(|file| (file.path.clone(), file.sha256));
-        let files = files
-            .filter(|(path, _)| !texts.contains_key(path))
-            .collect();
         Ok(Compared {
+            is: generation.is(number == self.generation),
+            files: files.collect(),
             texts,
-            files,
             snapshot,
             refused,
+            held: Aside::new(),
         })
     }
 
@@ -213,6 +246,39 @@ const IDLE: Manner = Manner {
     hasty: false,
     idle: true,
 };
+
+/// The files that are not the same, but for the texts whose difference is shown.
+fn files(before: &Compared, after: &Compared) -> Vec<Value> {
+    let shown = |path: &PathBuf| before.texts.get(path) != after.texts.get(path);
+    let of = |side: &Compared| -> BTreeMap<PathBuf, Fingerprint> {
+        let files = side.files.iter().filter(|(path, _)| !shown(path));
+        files.map(|(path, hash)| (path.clone(), *hash)).collect()
+    };
+    let mut all = changes(&of(before), &of(after), |one, two| one == two);
+    for file in &mut all {
+        let path = file["file"].as_str().map(PathBuf::from).unwrap_or_default();
+        if before.texts.contains_key(&path) {
+            // A comment, or another value where secrets stand.
+            file["masked"] = true.into();
+        }
+    }
+    all
+}
+
+impl Generation {
+    /// What it is, for whoever compares it.
+    fn is(&self, serves: bool) -> String {
+        let serves = if serves { ", which serves" } else { "" };
+        let back = match (&*self.cause, self.rolled_back_to) {
+            ("last-good", _) => {
+                ": the last good one, taken up at a start whose files were refused".to_owned()
+            }
+            (_, Some(to)) => format!(": what generation {to} was, rolled back to"),
+            (_, None) => String::new(),
+        };
+        format!("generation {}{serves}{back}", self.number)
+    }
+}
 
 /// What became of named things: `added`, `removed` or `changed`.
 fn changes<K: Ord + AsRef<Path>, V>(

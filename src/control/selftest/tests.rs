@@ -140,9 +140,10 @@ fn compiled(require: &str) -> (Scene, Plugin, Cast) {
     let mut scene = Scene::empty();
     scene.write("openapi.json", DOCUMENT);
     scene.configure(FILE, require, "");
-    let (snapshot, problems) = scene.control.rehearse().unwrap();
+    let rehearsed = scene.control.rehearse().unwrap();
+    let problems = &rehearsed.problems;
     assert!(!problems.has_problems(), "{problems}");
-    let snapshot: Snapshot = Arc::into_inner(snapshot.unwrap()).unwrap();
+    let snapshot: Snapshot = Arc::into_inner(rehearsed.snapshot.unwrap()).unwrap();
     let cast = Cast::of(&snapshot, &scene.shared.scopes).unwrap();
     snapshot.learn(&scene.shared.scopes);
     let plugin = Arc::clone(&snapshot.plugins[0]);

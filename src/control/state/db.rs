@@ -56,6 +56,8 @@ pub(super) struct Db {
     identity: Option<(u64, u64)>,
     /// Why it is not open, and when it is tried again.
     broken: Option<(StoreError, Timestamp, Duration)>,
+    /// The last that was to be written had no room. That it can be read says nothing of that.
+    unwritten: Option<StoreError>,
 }
 
 /// What went wrong in a transaction.
@@ -74,6 +76,7 @@ impl Db {
             open: None,
             identity: None,
             broken: None,
+            unwritten: None,
         }
     }
 
@@ -97,6 +100,11 @@ impl Db {
         self.broken.as_ref().map(|(error, ..)| error)
     }
 
+    /// Why nothing can be written, as far as is known.
+    pub(super) fn unwritten(&self) -> Option<&StoreError> {
+        self.error().or(self.unwritten.as_ref())
+    }
+
     /// When it should be tried again.
     pub(super) fn due(&self) -> Option<Timestamp> {
         self.broken.as_ref().map(|(_, at, _)| *at)
@@ -108,7 +116,7 @@ impl Db {
         if let Some(database) = self.open.take() {
             let _ = database.close();
         }
-        self.broken = None;
+        (self.broken, self.unwritten) = (None, None);
     }
 
     /// One under another name, which takes this one's [with it](Self::takes_name).
@@ -119,6 +127,7 @@ impl Db {
             open: None,
             identity: None,
             broken: None,
+            unwritten: None,
         }
     }
 
@@ -269,7 +278,10 @@ impl Db {
             write.commit()?;
             Ok(result)
         })();
-        done.map_err(|error| self.breaks(describe(&error), now))
+        let done = done.map_err(|error| self.breaks(describe(&error), now));
+        let full = done.as_ref().err().filter(|error| error.reason == FULL);
+        self.unwritten = full.cloned();
+        done
     }
 
     /// For a result of reading.
@@ -349,6 +361,9 @@ fn begin(database: &Database) -> Outcome<WriteTransaction> {
 const DAMAGED: &str = "is damaged or is no database: put it aside and `plugway state restore` a \
                        backup, or restore the file itself";
 
+/// What is said of a disk without room.
+const FULL: &str = "can not be written: the disk is full";
+
 fn describe_open(error: &DatabaseError) -> String {
     match error {
         DatabaseError::DatabaseAlreadyOpen | DatabaseError::LockProtocolMismatch => {
@@ -382,9 +397,7 @@ fn describe_storage(error: &StorageError) -> String {
 
 fn io_reason(error: &io::Error) -> String {
     match error.kind() {
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-            "can not be written: the disk is full".to_owned()
-        }
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => FULL.to_owned(),
         io::ErrorKind::InvalidData => DAMAGED.to_owned(),
         _ => format!("can not be read or written: {}", plain(error)),
     }

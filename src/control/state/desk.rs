@@ -92,7 +92,7 @@ impl Desk {
 
     /// Why it can not be used, if it can not.
     pub(in crate::control) fn error(&self) -> Option<&StoreError> {
-        self.db.error()
+        self.db.unwritten()
     }
 
     /// Whether every token that is stored is in the table.

@@ -69,9 +69,12 @@ pub(in crate::control) struct Generation {
     /// How they are guarded.
     #[serde(default)]
     pub(in crate::control) guards: Vec<Guard>,
-    /// Included files that were broken.
+    /// Included files that were held back: broken, or waiting for something.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(in crate::control) held: Vec<PathBuf>,
+    /// Those of them that only waited.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(in crate::control) waits: Vec<PathBuf>,
 }
 
 /// What lay on disk.
@@ -386,6 +389,7 @@ mod tests {
             plugins: BTreeMap::new(),
             guards: Vec::new(),
             held: Vec::new(),
+            waits: Vec::new(),
         };
         (generation, contents)
     }

@@ -2,6 +2,7 @@
 
 mod documents;
 mod guards;
+mod lent;
 mod remote;
 mod vanishing;
 mod wider;
