@@ -203,7 +203,7 @@ def certificate(folder: Path) -> None:
     """`server.pem`, `server.key`, and both in `both.pem`: P-256, for localhost."""
     subprocess.run([
         "openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "30",
-        "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1", "-keyout", "server.key", "-out", "server.pem",
+        "-subj", "/CN=localhost", "-addext", "basicConstraints=critical,CA:FALSE", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1", "-keyout", "server.key", "-out", "server.pem",
     ], cwd=folder, check=True, capture_output=True)
     (folder / "both.pem").write_text((folder / "server.pem").read_text() + (folder / "server.key").read_text())
 
