@@ -1,0 +1,43 @@
+"""`profile/rustc`, which cargo calls for the compiler."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+FOLDER = Path(__file__).resolve().parents[2] / "profile"
+OPTIMIZED = ["--crate-name", "x y", "-C", "opt-level=3"]
+
+
+def called(wrapper: Path, arguments: list[str], **environment: str) -> list[str]:
+    """What the compiler is called with."""
+    compiler = ["printf", "%s\n"]  # says what it is given
+    inherited = {name: value for name, value in os.environ.items() if name != "PLUGWAY_PROFILE"}
+    done = subprocess.run([wrapper, *compiler, *arguments], capture_output=True, text=True, check=True, env=inherited | environment)
+    return done.stdout.splitlines()
+
+
+def test_optimized_code_gets_the_profile_and_nothing_else_does() -> None:
+    wrapper = FOLDER / "rustc"
+    assert (FOLDER / "plugway.profdata").stat().st_size > 1 << 20
+    with_it = [*OPTIMIZED, f"-Cprofile-use={FOLDER}/plugway.profdata", "-Cllvm-args=-no-pgo-warn-mismatch"]
+    assert called(wrapper, OPTIMIZED) == with_it
+    assert called(wrapper, OPTIMIZED, PLUGWAY_PROFILE="on") == with_it
+    for plain in (["-vV"], ["--crate-name", "x", "-C", "opt-level=0"], [*OPTIMIZED, "--cfg", "fuzzing"]):
+        assert called(wrapper, plain) == plain
+        assert called(wrapper, plain, PLUGWAY_PROFILE="make") == plain
+    assert called(wrapper, OPTIMIZED, PLUGWAY_PROFILE="off") == OPTIMIZED
+    assert called(wrapper, OPTIMIZED, PLUGWAY_PROFILE="make") == [*OPTIMIZED, "-Cprofile-generate"]
+
+
+def test_without_a_profile_code_is_compiled_as_ever(tmp_path: Path) -> None:
+    folder = tmp_path / "a folder"
+    folder.mkdir()
+    wrapper = Path(shutil.copy(FOLDER / "rustc", folder))
+    assert called(wrapper, OPTIMIZED) == OPTIMIZED
+
+
+def test_a_compiler_that_fails_has_its_say() -> None:
+    assert subprocess.run([FOLDER / "rustc", "sh", "-c", "exit 7"]).returncode == 7
