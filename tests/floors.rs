@@ -62,7 +62,10 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("log", &["config", "lines"]),
     ("congestion", &[]),
     ("layers", &[]),
-    ("server", &["config", "congestion", "layers", "network"]),
+    (
+        "server",
+        &["alarm", "config", "congestion", "layers", "network"],
+    ),
     ("todo", &[]),
     (
         "upstream",

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use anyhow::{anyhow, ensure};
+use anyhow::ensure;
 use serde_json::{Value, json};
 
 use super::args::{Invalid, Serve};
@@ -47,7 +47,6 @@ pub(super) fn start(
     output: &mut Output,
     announce: impl FnOnce(&Started, &mut Output) -> anyhow::Result<()>,
 ) -> anyhow::Result<Exit> {
-    let without_file = matches!(how.source, Source::Text { .. });
     let result = app::run(how, |started| {
         if let Some(pending) = &started.pending {
             output.remark(&standing_in(pending));
@@ -69,14 +68,6 @@ pub(super) fn start(
     match result {
         Ok(None) => Ok(Exit::Done),
         Ok(Some(code)) => Ok(Exit::Program(code)),
-        // Who has no file has options.
-        Err(StartError::Other(error)) if without_file => {
-            let told = format!("{error:#}");
-            Err(anyhow!(told.replace(
-                "choose another address in [listen]",
-                "choose another one with --http or --https"
-            )))
-        }
         Err(StartError::Other(error)) => Err(error),
         Err(StartError::Configuration(problems)) => {
             if output.as_json {

@@ -1,24 +1,22 @@
 //! Large reads below TLS.
 //!
 //! rustls asks its socket for 4 KiB at a time, so that an upload costs a system call for each of
-//! them. Here as much is read as there is, up to 64 KiB, into a buffer of the thread, and what was
-//! not asked for yet is kept until it is: a little is copied, much has the buffer itself, and the
-//! thread takes another one. A connection that has taken all of it holds nothing.
+//! them. Here as much is read as there is, up to 64 KiB, into the [`Scratch`] of the thread, and
+//! what was not asked for yet is kept until it is. A connection that has taken all of it holds
+//! nothing.
 
-use std::cell::RefCell;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use bytes::{Buf, Bytes, BytesMut};
+use bytes::{Buf, Bytes};
 use tokio::io::{AsyncRead, ReadBuf};
-use tokio_util::io::poll_read_buf;
 
-/// Bytes of one read.
-const LARGE: usize = 64 << 10;
+use super::give;
+use super::scratch::{LARGE, Scratch};
 
 thread_local! {
-    static SCRATCH: RefCell<BytesMut> = RefCell::default();
+    static SCRATCH: Scratch = Scratch::default();
 }
 
 /// See the module.
@@ -49,24 +47,12 @@ impl<T: AsyncRead + Unpin> AsyncRead for Intake<T> {
             if buf.remaining() >= LARGE {
                 return Pin::new(&mut me.inner).poll_read(cx, buf);
             }
-            let read = SCRATCH.with_borrow_mut(|scratch| {
-                scratch.reserve(LARGE);
-                let length = ready!(poll_read_buf(Pin::new(&mut me.inner), cx, scratch))?;
-                let now = length.min(buf.remaining());
-                buf.put_slice(&scratch[..now]);
-                if length - now > LARGE / 4 {
-                    me.kept = scratch.split().freeze();
-                    me.kept.advance(now);
-                } else {
-                    me.kept = Bytes::copy_from_slice(&scratch[now..]);
-                    scratch.clear();
-                }
-                Poll::Ready(Ok(()))
-            });
-            return read;
+            let read = SCRATCH
+                .with(|scratch| scratch.poll_read(&mut me.inner, cx, |came| give(came, buf)));
+            me.kept = ready!(read)?.1;
+            return Poll::Ready(Ok(()));
         }
-        let length = me.kept.len().min(buf.remaining());
-        buf.put_slice(&me.kept[..length]);
+        let length = give(&me.kept, buf);
         me.kept.advance(length);
         if me.kept.is_empty() {
             me.kept = Bytes::new();

@@ -2,6 +2,16 @@
 //! written as it is.
 
 pub(crate) mod intake;
+pub(crate) mod scratch;
+
+use tokio::io::ReadBuf;
+
+/// Gives of what was read before as much as there is room for: how many bytes that is.
+pub(crate) fn give(bytes: &[u8], buf: &mut ReadBuf<'_>) -> usize {
+    let length = bytes.len().min(buf.remaining());
+    buf.put_slice(&bytes[..length]);
+    length
+}
 
 /// Implements `AsyncWrite` for a layer by its field `inner`.
 macro_rules! pass_writes {

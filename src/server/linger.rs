@@ -11,11 +11,13 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use bytes::Bytes;
+use bytes::{Buf, Bytes};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::time::timeout;
+
+use crate::layers::give;
 
 /// How long a client may go on sending after our end.
 const TIME: Duration = Duration::from_secs(15);
@@ -124,8 +126,8 @@ impl AsyncRead for Socket {
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         if !self.ahead.is_empty() {
-            let length = self.ahead.len().min(buf.remaining());
-            buf.put_slice(&self.ahead.split_to(length));
+            let length = give(&self.ahead, buf);
+            self.ahead.advance(length);
             return Poll::Ready(Ok(()));
         }
         let before = buf.filled().len();

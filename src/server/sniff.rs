@@ -8,6 +8,7 @@ use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncReadExt, ReadBuf};
 
 use super::h2frames::PREFACE;
+use crate::layers::give;
 
 /// Reads until the bytes are the HTTP/2 preface (prior knowledge, RFC 9113 §3.3) or can not be it.
 pub(crate) async fn is_http2<T: AsyncRead + Unpin>(io: &mut Rewind<T>) -> io::Result<bool> {
@@ -55,9 +56,7 @@ impl<T: AsyncRead + Unpin> AsyncRead for Rewind<T> {
     ) -> Poll<io::Result<()>> {
         let me = &mut *self;
         if me.start < me.end {
-            let length = (me.end - me.start).min(buf.remaining());
-            buf.put_slice(&me.prefix[me.start..me.start + length]);
-            me.start += length;
+            me.start += give(&me.prefix[me.start..me.end], buf);
             return Poll::Ready(Ok(()));
         }
         Pin::new(&mut me.inner).poll_read(cx, buf)

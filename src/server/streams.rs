@@ -16,9 +16,10 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 use tokio::task::AbortHandle;
-use tokio::time::{Instant, Sleep};
+use tokio::time::Instant;
 
 use super::watch::ConnectionWatch;
+use crate::alarm::Alarm;
 
 /// One request of a connection, from its head to the drop of its response body.
 #[derive(Debug)]
@@ -164,7 +165,7 @@ impl<F: Future<Output = ()> + 'static> hyper::rt::Executor<F> for StreamExecutor
             call: begun.as_ref().map(Rc::downgrade),
             stall: self.stall,
             stalled: Rc::clone(&self.stalled),
-            timer: None,
+            alarm: Alarm::default(),
         });
         if let Some(call) = begun {
             call.owned_by(task.abort_handle());
@@ -180,7 +181,7 @@ pin_project! {
         call: Option<Weak<Call>>,
         stall: Duration,
         stalled: Rc<dyn Fn()>,
-        timer: Option<Pin<Box<Sleep>>>,
+        alarm: Alarm,
     }
 }
 
@@ -196,14 +197,7 @@ impl<F: Future<Output = ()>> Future for Timed<F> {
         let Some(given) = call.and_then(|call| call.given.get()) else {
             return Poll::Pending;
         };
-        let end = given + *me.stall;
-        let timer = me
-            .timer
-            .get_or_insert_with(|| Box::pin(tokio::time::sleep_until(end)));
-        if timer.deadline() != end {
-            timer.as_mut().reset(end);
-        }
-        ready!(timer.as_mut().poll(cx));
+        ready!(me.alarm.poll(cx, given + *me.stall));
         (me.stalled)();
         Poll::Ready(())
     }

@@ -8,7 +8,6 @@
 mod chunks;
 mod download;
 mod head;
-mod scratch;
 mod sending;
 #[cfg(test)]
 mod tests;
@@ -20,7 +19,7 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker, ready};
 
-use bytes::{Bytes, BytesMut};
+use bytes::{Buf, Bytes, BytesMut};
 use http::{Method, Response, StatusCode};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::task::AbortHandle;
@@ -32,6 +31,9 @@ pub(super) use download::Download;
 use download::Left;
 use head::Head;
 use sending::Sending;
+
+use crate::layers::give;
+use crate::layers::scratch::{LARGE, Scratch};
 
 /// Bytes that one read of a large body brings, into a buffer of its own: as much as a processor
 /// keeps at hand until it has been encrypted and sent.
@@ -271,7 +273,7 @@ impl Wire {
                 self.ahead = Bytes::new();
             }
             loop {
-                let piece = ready!(scratch::poll_read(&mut self.io, cx))?;
+                let piece = ready!(poll_piece(&mut self.io, cx))?;
                 if piece.is_empty() {
                     return Poll::Ready(Err(Fault::Closed));
                 }
@@ -297,15 +299,15 @@ impl Wire {
     /// has been taken. Ready with the number of bytes; 0: there are no more.
     fn poll_body(&mut self, cx: &mut Context<'_>, left: u64) -> Poll<io::Result<usize>> {
         let most = usize::try_from(left).unwrap_or(usize::MAX).min(READ_MOST);
-        self.ahead = if self.is_bulk && most > scratch::LARGE {
+        self.ahead = if self.is_bulk && most > LARGE {
             self.room.reserve(most);
             ready!(poll_read_buf(Pin::new(&mut self.io), cx, &mut self.room))?;
             self.room.split().freeze()
         } else {
-            ready!(scratch::poll_read(&mut self.io, cx))?
+            ready!(poll_piece(&mut self.io, cx))?
         };
         let length = self.ahead.len();
-        self.is_bulk = length >= scratch::LARGE;
+        self.is_bulk = length >= LARGE;
         self.came += length as u64;
         Poll::Ready(Ok(length))
     }
@@ -324,6 +326,16 @@ impl Drop for Wire {
             self.io.say_goodbye();
         }
     }
+}
+
+thread_local! {
+    static SCRATCH: Scratch = Scratch::default();
+}
+
+/// Reads what is there. Ready with nothing at the end.
+fn poll_piece(io: &mut Transport, cx: &mut Context<'_>) -> Poll<io::Result<Bytes>> {
+    let read = SCRATCH.with(|scratch| scratch.poll_read(io, cx, |_| 0));
+    Poll::Ready(ready!(read).map(|(_, piece)| piece))
 }
 
 /// Whether there is an empty line, or more than a head may have, in what came; its first bytes were
@@ -348,8 +360,8 @@ impl AsyncRead for Switched {
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         if !self.0.ahead.is_empty() {
-            let length = self.0.ahead.len().min(buf.remaining());
-            buf.put_slice(&self.0.ahead.split_to(length));
+            let length = give(&self.0.ahead, buf);
+            self.0.ahead.advance(length);
             return Poll::Ready(Ok(()));
         }
         Pin::new(&mut self.0.io).poll_read(cx, buf)

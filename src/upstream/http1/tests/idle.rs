@@ -113,3 +113,26 @@ fn a_request_that_was_sent_is_not_given_back() {
         assert!(!connection.spoke());
     });
 }
+
+/// A head and an event stream that are waited for hold no buffer.
+#[test]
+fn what_waits_holds_nothing() {
+    run(async {
+        let held = |connection: &Connection| {
+            let wire = connection.0.borrow();
+            wire.room.capacity() + wire.ahead.len()
+        };
+        let (connection, _upstream) = pair();
+        let mut head = std::pin::pin!(connection.clone().send(get()));
+        let pending = poll_fn(|cx| Poll::Ready(head.as_mut().poll(cx).is_pending())).await;
+        assert!(pending && held(&connection) == 0);
+        let bytes = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\n:\n\n\r\n";
+        let (connection, response, _upstream) = answered(bytes).await;
+        let mut body = response.unwrap().into_body();
+        let event = body.frame().await.unwrap().unwrap();
+        assert_eq!(event.into_data().unwrap(), ":\n\n");
+        let mut next = std::pin::pin!(body.frame());
+        let pending = poll_fn(|cx| Poll::Ready(next.as_mut().poll(cx).is_pending())).await;
+        assert!(pending && held(&connection) == 0);
+    });
+}
