@@ -99,6 +99,9 @@ pub enum StartError {
     /// The configuration.
     #[error("the configuration is refused")]
     Configuration(Problems),
+    /// An address can not be listened on: which, and why.
+    #[error("{0}")]
+    Bind(String),
     /// Anything else.
     #[error(transparent)]
     Other(#[from] anyhow::Error),
@@ -280,7 +283,7 @@ impl App {
                 Outcome::Refused(refused) if refused.stage == Stage::Bind => {
                     let problems = refused.problems.stopping();
                     let reasons: Vec<&str> = problems.iter().map(|p| &*p.message).collect();
-                    return Err(anyhow::anyhow!("{}", reasons.join("; ")).into());
+                    return Err(StartError::Bind(reasons.join("; ")));
                 }
                 Outcome::Refused(refused) => {
                     return Err(StartError::Configuration(refused.problems));

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use anyhow::ensure;
+use anyhow::{anyhow, ensure};
 use serde_json::{Value, json};
 
 use super::args::{Invalid, Serve};
@@ -47,6 +47,10 @@ pub(super) fn start(
     output: &mut Output,
     announce: impl FnOnce(&Started, &mut Output) -> anyhow::Result<()>,
 ) -> anyhow::Result<Exit> {
+    let chosen = match how.source {
+        Source::File(_) => "addresses are chosen in [listen]",
+        Source::Text { .. } => "addresses are chosen with --http and --https",
+    };
     let result = app::run(how, |started| {
         if let Some(pending) = &started.pending {
             output.remark(&standing_in(pending));
@@ -68,6 +72,7 @@ pub(super) fn start(
     match result {
         Ok(None) => Ok(Exit::Done),
         Ok(Some(code)) => Ok(Exit::Program(code)),
+        Err(StartError::Bind(reasons)) => Err(anyhow!("{reasons}; {chosen}")),
         Err(StartError::Other(error)) => Err(error),
         Err(StartError::Configuration(problems)) => {
             if output.as_json {

@@ -39,7 +39,7 @@ pub struct BindError {
 fn hint(error: &io::Error) -> &'static str {
     match error.kind() {
         io::ErrorKind::AddrInUse => {
-            " (another process has it: end that one, or choose another address, in [listen] or with --http and --https)"
+            " (another process has it: end that one, or choose another address)"
         }
         io::ErrorKind::PermissionDenied => {
             " (ports below 1024 need a privilege: choose one above, or grant CAP_NET_BIND_SERVICE)"

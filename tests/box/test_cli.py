@@ -463,7 +463,7 @@ def test_a_second_dev(world):
     other.mkdir()
     host, port = world.gateway.address("http")
     second = run("dev", "--http", f"{host}:{port}", "--https", "127.0.0.1:0", cwd=other)
-    assert second.code == 1 and f":{port}" in second.err and "choose another address, in [listen] or with --http and --https" in second.err, second
+    assert second.code == 1 and f":{port}" in second.err and "choose another address" in second.err and "chosen with --http and --https" in second.err, second
     assert "[listen]" not in second.err and "logo" not in second.err, second
 
 
