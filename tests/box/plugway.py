@@ -75,6 +75,24 @@ def descriptors_of(pid: int) -> int:
     return count
 
 
+def connections_of(pid: int) -> int:
+    """TCP connections that a process has open, to clients and to upstreams, whether or not anything
+    happens on them. Not the sockets that it listens on."""
+    connected = set()
+    for table in ("tcp", "tcp6"):
+        for line in Path(f"/proc/{pid}/net/{table}").read_text().splitlines()[1:]:
+            fields = line.split()
+            if fields[3] != "0A":  # TCP_LISTEN
+                connected.add(f"socket:[{fields[9]}]")
+    folder, count = f"/proc/{pid}/fd", 0
+    for number in os.listdir(folder):
+        try:
+            count += os.readlink(f"{folder}/{number}") in connected
+        except FileNotFoundError:
+            pass  # closed meanwhile
+    return count
+
+
 def run(*arguments: str, cwd: Path, env: dict[str, str] | None = None, patience: float = PATIENCE,
         stdin: str | bytes | None = None) -> Ran:
     """Runs a command to its end."""
