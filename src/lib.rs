@@ -16,6 +16,7 @@ pub mod documents;
 pub mod gateway;
 pub mod headers;
 pub mod held;
+mod http1;
 mod layers;
 pub mod lines;
 pub mod local;

@@ -62,9 +62,18 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("log", &["config", "lines"]),
     ("congestion", &[]),
     ("layers", &[]),
+    ("http1", &["layers"]),
     (
         "server",
-        &["alarm", "config", "congestion", "layers", "network"],
+        &[
+            "alarm",
+            "body",
+            "config",
+            "congestion",
+            "http1",
+            "layers",
+            "network",
+        ],
     ),
     ("todo", &[]),
     (
@@ -74,6 +83,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "body",
             "congestion",
             "headers",
+            "http1",
             "layers",
             "snapshot",
         ],

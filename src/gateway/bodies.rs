@@ -2,9 +2,8 @@
 
 use http::request::Parts;
 use http::{HeaderMap, header};
-use hyper::body::Incoming;
 
-use crate::body::{self, BodyFault, RequestBody, Upload};
+use crate::body::{self, BodyFault, Incoming, RequestBody, Upload};
 use crate::outbound::Errand;
 use crate::rejection::Rejection;
 use crate::snapshot::Snapshot;

@@ -17,13 +17,12 @@ use std::sync::atomic::Ordering;
 use bytes::Bytes;
 use http::request::Parts;
 use http::{HeaderValue, Method, Request, Response, header};
-use hyper::body::Incoming;
 use jiff::Timestamp;
 
 use crate::access;
 use crate::answer::{Body, Content, Ledger, Recorder};
 use crate::auth::Principal;
-use crate::body::{RequestBody, Upload};
+use crate::body::{Incoming, RequestBody, Upload};
 use crate::callers::RequestIds;
 use crate::control::Shared;
 use crate::documents::{self, Found};

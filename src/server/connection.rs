@@ -1,6 +1,7 @@
 //! The life of a connection: TLS, choice of the codec, requests, end.
 
 use std::cell::{Cell, OnceCell, RefCell};
+use std::convert::Infallible;
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
@@ -12,11 +13,10 @@ use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use http::{HeaderValue, Request, Response, StatusCode, header};
-use hyper::body::Incoming;
-use hyper::server::conn::{http1, http2};
+use hyper::server::conn::http2;
 use hyper::service::{HttpService, service_fn};
-use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use pin_project_lite::pin_project;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::task::AbortHandle;
 use tokio_rustls::TlsAcceptor;
@@ -28,7 +28,8 @@ use super::linger::Socket;
 use super::sniff::{Rewind, is_http2};
 use super::streams::{Call, Cut, StreamExecutor, Tracked};
 use super::watch::{ConnectionWatch, Overdue, Phase, Watched, drive};
-use super::{Event, Handler, Kind, Peer, Settings, tunnel};
+use super::{End, Event, Handler, Kind, Peer, Settings, http1, tunnel};
+use crate::body::Incoming;
 use crate::layers::intake::Intake;
 
 /// How long an idle HTTP/1.1 connection is kept when the process drains, so that a request which
@@ -40,9 +41,6 @@ const FAREWELL: Duration = Duration::from_secs(5);
 /// Bytes that are encrypted for one write to a socket. Each write may wake the client, which costs
 /// more than what is written.
 const TLS_BUFFER: usize = 256 << 10;
-
-/// Header fields that hyper takes by default.
-const HYPER_HEADERS: usize = 100;
 
 /// What every step of a connection needs.
 struct Context<H: Handler> {
@@ -139,36 +137,33 @@ pub async fn serve_within<H: Handler>(handler: Rc<H>, io: tokio::io::DuplexStrea
 async fn serve_http1<H, T>(context: &Context<H>, io: T, peer: Peer)
 where
     H: Handler,
-    T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    T: AsyncRead + AsyncWrite + Unpin + 'static,
 {
     let peer = Rc::new(peer);
     let limits = &context.settings.limits;
-    let asked = Rc::new(Cell::new(None));
-    let service = service(context, &peer, None, Some(Rc::clone(&asked)));
-    let mut builder = http1::Builder::new();
-    if limits.headers != HYPER_HEADERS {
-        // Any number but its own costs hyper an allocation per request.
-        builder.max_headers(limits.headers);
-    }
-    let connection = builder
-        .half_close(false)
-        .max_header_size(limits.head_bytes)
-        .header_read_timeout(None)
-        .timer(TokioTimer::new())
-        .serve_connection(TokioIo::new(io), service)
-        .with_upgrades();
-    run(context, &peer, std::pin::pin!(connection)).await;
-    let (Some(client), watch) = (asked.take(), &context.watch) else {
-        return;
+    let service = Service::new(context, &peer, None);
+    let (closing, switched) = (Cell::new(false), Cell::new(None));
+    let conversation = Conversation {
+        future: async {
+            let client =
+                http1::serve(io, |request| service.call(request), limits, &closing).await?;
+            switched.set(client);
+            Ok(())
+        },
+        closing: &closing,
     };
-    match peer.tunnel.take() {
-        Some(far) => {
+    run(context, &peer, std::pin::pin!(conversation)).await;
+    if let Some(mut far) = peer.tunnel.take() {
+        match switched.take() {
             // Boxed, so that other connections have no room for it.
-            if !Box::pin(tunnel::connect(client, far, watch, limits)).await {
-                context.handler.note(Event::TimedOut);
+            Some(client) => {
+                if !Box::pin(tunnel::connect(client, far, &context.watch, limits)).await {
+                    context.handler.note(Event::TimedOut);
+                }
             }
+            // It left before it had its 101.
+            None => far.ended(End::ClientLeft),
         }
-        None => _ = tokio::time::timeout(FAREWELL, tunnel::close(client)).await,
     }
 }
 
@@ -186,7 +181,11 @@ where
         stall: limits.write_stall,
         stalled: Rc::new(move || handler.note(Event::StreamStalled)),
     };
-    let service = service(context, &peer, Some(begun), None);
+    let service = Service::new(context, &peer, Some(begun));
+    let service = service_fn(move |request: Request<hyper::body::Incoming>| {
+        let response = service.call(request.map(Incoming::from));
+        async move { Ok::<_, Infallible>(response.await) }
+    });
     let (cork, hold) = cork(io);
     let connection = http2::Builder::new(executor)
         .max_concurrent_streams(limits.streams)
@@ -205,44 +204,51 @@ where
     run(context, &peer, std::pin::pin!(hold.over(connection))).await;
 }
 
-/// The handler as hyper wants it, with what must happen for every request.
-fn service<H: Handler>(
-    context: &Context<H>,
-    peer: &Rc<Peer>,
-    begun: Option<Rc<RefCell<Option<Rc<Call>>>>>,
-    asked: Option<Rc<Cell<Option<OnUpgrade>>>>,
-) -> impl HttpService<
-    Incoming,
-    ResBody = Tracked<H::Body>,
-    Error = std::convert::Infallible,
-    Future = impl Future<Output = Result<Response<Tracked<H::Body>>, std::convert::Infallible>> + use<H>,
-> + use<H> {
-    let handler = Rc::clone(&context.handler);
-    let watch = Arc::clone(&context.watch);
-    let peer = Rc::clone(peer);
-    let task = Rc::clone(&context.task);
-    let limit = context.settings.limits.requests_per_connection;
-    service_fn(move |mut request: Request<Incoming>| {
-        let call = Call::begin(&watch);
-        let timed = begun.is_some();
-        let last = watch.is_last(limit);
-        if let Some(begun) = &begun {
+/// The handler as codecs want it, with what must happen for every request.
+struct Service<H> {
+    handler: Rc<H>,
+    watch: Arc<ConnectionWatch>,
+    peer: Rc<Peer>,
+    task: Task,
+    /// Requests that the connection may have.
+    limit: u64,
+    /// HTTP/2: see [`StreamExecutor`].
+    begun: Option<Begun>,
+}
+
+/// See [`StreamExecutor`].
+type Begun = Rc<RefCell<Option<Rc<Call>>>>;
+
+impl<H: Handler> Service<H> {
+    fn new(context: &Context<H>, peer: &Rc<Peer>, begun: Option<Begun>) -> Self {
+        Self {
+            handler: Rc::clone(&context.handler),
+            watch: Arc::clone(&context.watch),
+            peer: Rc::clone(peer),
+            task: Rc::clone(&context.task),
+            limit: context.settings.limits.requests_per_connection,
+            begun,
+        }
+    }
+
+    fn call(
+        &self,
+        request: Request<Incoming>,
+    ) -> impl Future<Output = Response<Tracked<H::Body>>> + use<H> {
+        let call = Call::begin(&self.watch);
+        let timed = self.begun.is_some();
+        let last = self.watch.is_last(self.limit);
+        if let Some(begun) = &self.begun {
             *begun.borrow_mut() = Some(Rc::clone(&call));
             if last {
-                watch.spend();
+                self.watch.spend();
             }
-        } else if let Some(task) = task.get() {
+        } else if let Some(task) = self.task.get() {
             call.owned_by(task.clone());
         }
-        if let Some(asked) = &asked
-            && let Some(upgrade) = request.extensions_mut().remove()
-        {
-            asked.set(Some(upgrade));
-        }
-        let handler = Rc::clone(&handler);
-        let peer = Rc::clone(&peer);
-        // Boxed: the codec moves what it is given several times, and this is some kilobytes.
+        let (handler, peer) = (Rc::clone(&self.handler), Rc::clone(&self.peer));
         let answer = Rc::clone(&handler).handle(request, Rc::clone(&peer), Cut::of(&call));
+        // Boxed: it is moved several times, and is some kilobytes.
         let mut answer = Box::pin(answer);
         async move {
             // A bug costs one request, not the connection with its other streams.
@@ -255,9 +261,9 @@ fn service<H: Handler>(
                     .headers_mut()
                     .insert(header::CONNECTION, HeaderValue::from_static("close"));
             }
-            Ok(response.map(|body| Tracked::new(body, call, timed)))
+            response.map(|body| Tracked::new(body, call, timed))
         }
-    })
+    }
 }
 
 /// Polls a future; a panic in it is an error.
@@ -273,34 +279,62 @@ fn poll_caught<F: Future>(
 }
 
 /// A connection that can be asked to end after what is under way.
-pub(super) trait Graceful: Future<Output = Result<(), hyper::Error>> {
+pub(super) trait Graceful: Future<Output = Result<(), Self::Fault>> {
+    /// How it breaks.
+    type Fault: std::error::Error;
+
     fn graceful_shutdown(self: Pin<&mut Self>);
+
+    /// Whether it broke by what the client sent, not by its leaving.
+    fn is_unreadable(fault: &Self::Fault) -> bool;
 }
 
-impl<T, S, B> Graceful for http1::UpgradeableConnection<TokioIo<T>, S>
-where
-    T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    S: HttpService<Incoming, ResBody = B>,
-    S::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
-    B: http_body::Body + 'static,
-    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
-{
+pin_project! {
+    /// A connection of HTTP/1.1.
+    struct Conversation<'c, F> {
+        #[pin]
+        future: F,
+        closing: &'c Cell<bool>,
+    }
+}
+
+impl<F: Future<Output = Result<(), http1::Fault>>> Future for Conversation<'_, F> {
+    type Output = F::Output;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut std::task::Context<'_>) -> Poll<F::Output> {
+        self.project().future.poll(cx)
+    }
+}
+
+impl<F: Future<Output = Result<(), http1::Fault>>> Graceful for Conversation<'_, F> {
+    type Fault = http1::Fault;
+
     fn graceful_shutdown(self: Pin<&mut Self>) {
-        self.graceful_shutdown();
+        self.closing.set(true);
+    }
+
+    fn is_unreadable(fault: &http1::Fault) -> bool {
+        matches!(fault, http1::Fault::Head(_))
     }
 }
 
 impl<T, S, B, E> Graceful for http2::Connection<TokioIo<T>, S, E>
 where
     T: AsyncRead + AsyncWrite + Unpin + 'static,
-    S: HttpService<Incoming, ResBody = B>,
+    S: HttpService<hyper::body::Incoming, ResBody = B>,
     S::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     B: http_body::Body + 'static,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     E: hyper::rt::bounds::Http2ServerConnExec<S::Future, B>,
 {
+    type Fault = hyper::Error;
+
     fn graceful_shutdown(self: Pin<&mut Self>) {
         self.graceful_shutdown();
+    }
+
+    fn is_unreadable(fault: &hyper::Error) -> bool {
+        fault.is_parse() || !is_closed(fault)
     }
 }
 
@@ -326,7 +360,7 @@ async fn run<H: Handler, C: Graceful>(
     match ended {
         Ok(Ok(())) | Err(Overdue::Spent) => {}
         Ok(Err(error)) => {
-            if error.is_parse() || (peer.http2 && !is_closed(&error)) {
+            if C::is_unreadable(&error) {
                 context.handler.note(Event::Unreadable);
             }
             tracing::debug!(remote = %peer.remote, error = chain(&error), "connection");
@@ -344,7 +378,7 @@ async fn drain<H: Handler, C: Graceful>(
     context: &Context<H>,
     peer: &Peer,
     mut connection: Pin<&mut C>,
-) -> Result<Result<(), hyper::Error>, Overdue> {
+) -> Result<Result<(), C::Fault>, Overdue> {
     let (watch, limits) = (&context.watch, &context.settings.limits);
     peer.draining.set(true);
     // HTTP/1.1 is told by the next answer. An answer whose head is out has not said so, and its

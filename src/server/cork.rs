@@ -204,8 +204,14 @@ where
     T: AsyncWrite + Unpin,
     C: Graceful,
 {
+    type Fault = C::Fault;
+
     fn graceful_shutdown(mut self: Pin<&mut Self>) {
         self.connection.as_mut().graceful_shutdown();
+    }
+
+    fn is_unreadable(fault: &C::Fault) -> bool {
+        C::is_unreadable(fault)
     }
 }
 

@@ -10,6 +10,7 @@ mod drain;
 mod entrance;
 mod h2frames;
 mod handed;
+mod http1;
 mod linger;
 mod listener;
 mod networks;
@@ -29,7 +30,6 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{Request, Response};
-use hyper::body::Incoming;
 use ipnet::IpNet;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::sync::CancellationToken;
@@ -41,6 +41,7 @@ pub use pass::Channel;
 pub use streams::Cut;
 pub use worker::{ListenerId, Workers};
 
+use crate::body::Incoming;
 use crate::config::{Limits, ProxyProtocol};
 
 /// What serves the requests of one worker. Made on the worker's thread, lives and dies there.

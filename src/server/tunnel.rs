@@ -11,9 +11,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use hyper::upgrade::OnUpgrade;
-use hyper_util::rt::TokioIo;
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep};
 
 use super::streams::Call;
@@ -26,8 +24,8 @@ const PIECE: usize = 16 << 10;
 
 /// Connects the client, whose 101 is out, with the far end. False when the client took no byte
 /// for too long.
-pub(super) async fn connect(
-    client: OnUpgrade,
+pub(super) async fn connect<C: AsyncRead + AsyncWrite + Unpin>(
+    client: C,
     mut far: Box<dyn Tunnel>,
     watch: &Arc<ConnectionWatch>,
     limits: &Limits,
@@ -35,39 +33,25 @@ pub(super) async fn connect(
     // To the watch this is one more request: only writes are timed.
     let _call = Call::begin(watch);
     let (cut, mut in_time) = (far.cut(), true);
-    let end = match client.await {
-        Ok(client) => {
-            let relay = std::pin::pin!(Relay {
-                client: TokioIo::new(client),
-                far: &mut *far,
-                up: Way::default(),
-                down: Way::default(),
-                moved: Instant::now(),
-                timer: None,
-                limits,
-            });
-            tokio::select! {
-                // Also when neither side does anything.
-                () = cut.cancelled() => End::Cut,
-                ended = drive(watch, limits, relay) => {
-                    in_time = ended.is_ok();
-                    ended.unwrap_or(End::ClientLeft)
-                }
-            }
+    let relay = std::pin::pin!(Relay {
+        client,
+        far: &mut *far,
+        up: Way::default(),
+        down: Way::default(),
+        moved: Instant::now(),
+        timer: None,
+        limits,
+    });
+    let end = tokio::select! {
+        // Also when neither side does anything.
+        () = cut.cancelled() => End::Cut,
+        ended = drive(watch, limits, relay) => {
+            in_time = ended.is_ok();
+            ended.unwrap_or(End::ClientLeft)
         }
-        // It left before it had its 101.
-        Err(_) => End::ClientLeft,
     };
     far.ended(end);
     in_time
-}
-
-/// Ends the connection of a client that asked for another protocol in vain. hyper does not: it
-/// leaves that to whoever is interested in the upgrade.
-pub(super) async fn close(client: OnUpgrade) {
-    if let Ok(client) = client.await {
-        let _ = TokioIo::new(client).shutdown().await;
-    }
 }
 
 /// Both ways, until the end.

@@ -7,41 +7,28 @@ use bytes::Bytes;
 use http::{HeaderMap, StatusCode, header};
 use http_body::{Body, Frame, SizeHint};
 
-use super::chunks::{Chunks, Next};
 use super::head::Head;
 use super::{Connection, Fault, Wire};
+use crate::http1::{Chunks, Left};
 
-/// What is left of a body (RFC 9112 §6.3).
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum Left {
-    Nothing,
-    /// So many bytes.
-    Length(u64),
-    Chunks(Chunks),
-    /// All until the upstream closes.
-    Close,
-}
-
-impl Left {
-    /// What follows on a head. Whether that is to be trusted is another question
-    /// ([`crate::headers::framing`]).
-    pub(super) fn of(head: &Head, is_head_request: bool) -> Result<Self, Fault> {
-        let bodiless = matches!(
-            head.status,
-            StatusCode::SWITCHING_PROTOCOLS | StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED
-        );
-        if is_head_request || bodiless {
-            return Ok(Self::Nothing);
-        }
-        if head.fields.contains_key(header::TRANSFER_ENCODING) {
-            return Ok(Self::Chunks(Chunks::new()));
-        }
-        Ok(match length(&head.fields)? {
-            Some(0) => Self::Nothing,
-            Some(length) => Self::Length(length),
-            None => Self::Close,
-        })
+/// What follows on a head (RFC 9112 §6.3). Whether that is to be trusted is another question
+/// ([`crate::headers::framing`]).
+pub(super) fn left(head: &Head, is_head_request: bool) -> Result<Left, Fault> {
+    let bodiless = matches!(
+        head.status,
+        StatusCode::SWITCHING_PROTOCOLS | StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED
+    );
+    if is_head_request || bodiless {
+        return Ok(Left::Nothing);
     }
+    if head.fields.contains_key(header::TRANSFER_ENCODING) {
+        return Ok(Left::Chunks(Chunks::new()));
+    }
+    Ok(match length(&head.fields)? {
+        Some(0) => Left::Nothing,
+        Some(length) => Left::Length(length),
+        None => Left::Close,
+    })
 }
 
 /// The first number of `Content-Length`: that it is the only one is looked at elsewhere.
@@ -79,59 +66,6 @@ impl Download {
     }
 }
 
-impl Wire {
-    fn poll_frame(
-        &mut self,
-        cx: &mut Context<'_>,
-        left: &mut Left,
-    ) -> Poll<Result<Option<Frame<Bytes>>, Fault>> {
-        loop {
-            let due = match left {
-                Left::Nothing => return Poll::Ready(Ok(None)),
-                Left::Length(due) if !self.ahead.is_empty() => {
-                    let most = usize::try_from(*due).unwrap_or(usize::MAX);
-                    let data = self.ahead.split_to(self.ahead.len().min(most));
-                    *due -= data.len() as u64;
-                    if *due == 0 {
-                        *left = Left::Nothing;
-                    }
-                    return Poll::Ready(Ok(Some(Frame::data(data))));
-                }
-                Left::Close if !self.ahead.is_empty() => {
-                    let data = std::mem::take(&mut self.ahead);
-                    return Poll::Ready(Ok(Some(Frame::data(data))));
-                }
-                Left::Chunks(chunks) => match chunks.next(&mut self.ahead)? {
-                    Next::Data(data) => {
-                        chunks.look_for_end(&mut self.ahead);
-                        if chunks.is_over() {
-                            *left = Left::Nothing;
-                        }
-                        return Poll::Ready(Ok(Some(Frame::data(data))));
-                    }
-                    Next::Trailers(fields) => {
-                        *left = Left::Nothing;
-                        return Poll::Ready(Ok(Some(Frame::trailers(fields))));
-                    }
-                    Next::End => {
-                        *left = Left::Nothing;
-                        return Poll::Ready(Ok(None));
-                    }
-                    Next::More => u64::MAX,
-                },
-                Left::Length(due) => *due,
-                Left::Close => u64::MAX,
-            };
-            if ready!(self.poll_body(cx, due))? == 0 {
-                if *left != Left::Close {
-                    return Poll::Ready(Err(Fault::Closed));
-                }
-                *left = Left::Nothing;
-            }
-        }
-    }
-}
-
 impl Body for Download {
     type Data = Bytes;
     type Error = Fault;
@@ -153,7 +87,10 @@ impl Body for Download {
         let mut wire = me.connection.0.borrow_mut();
         let frame = match wire.poll_rest(cx) {
             Some(fault) => Err(fault),
-            None => ready!(wire.poll_frame(cx, &mut me.left)),
+            None => {
+                let Wire { inflow, io, .. } = &mut *wire;
+                ready!(inflow.poll_frame(io, cx, &mut me.left)).map_err(Fault::from)
+            }
         };
         wire.is_read = me.left == Left::Nothing;
         match frame {
@@ -173,10 +110,8 @@ impl Body for Download {
     }
 
     fn size_hint(&self) -> SizeHint {
-        match self.left {
-            Left::Nothing => SizeHint::with_exact(0),
-            Left::Length(left) => SizeHint::with_exact(left),
-            Left::Chunks(_) | Left::Close => SizeHint::default(),
-        }
+        self.left
+            .length()
+            .map_or_else(SizeHint::default, SizeHint::with_exact)
     }
 }

@@ -8,6 +8,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, Version, he
 use http_body::Body as _;
 
 use super::{Fault, HEAD};
+use crate::http1::{Framing, field, options};
 use crate::upstream::Outgoing;
 
 /// Fields that a response's head may have.
@@ -80,27 +81,6 @@ impl Head {
     }
 }
 
-/// What a line of `Connection` says of the connection's end: `close` has the last word.
-fn options(value: &HeaderValue, persists: &mut Option<bool>) {
-    for option in value.as_bytes().split(|byte| *byte == b',') {
-        let option = option.trim_ascii();
-        if option.eq_ignore_ascii_case(b"close") {
-            *persists = Some(false);
-        } else if option.eq_ignore_ascii_case(b"keep-alive") {
-            persists.get_or_insert(true);
-        }
-    }
-}
-
-/// How the end of a request's body is told.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Framing {
-    /// By its length, of which so much is left.
-    Length(u64),
-    /// By an empty chunk.
-    Chunked,
-}
-
 /// Writes the head of a request in origin form, with the framing of its body in place of what it
 /// says of that.
 pub(super) fn write(outgoing: &Outgoing, out: &mut Vec<u8>) -> Framing {
@@ -134,12 +114,4 @@ pub(super) fn write(outgoing: &Outgoing, out: &mut Vec<u8>) -> Framing {
     }
     out.extend_from_slice(b"\r\n");
     framing
-}
-
-/// Writes a line of a head.
-pub(super) fn field(name: &HeaderName, value: &HeaderValue, out: &mut Vec<u8>) {
-    out.extend_from_slice(name.as_str().as_bytes());
-    out.extend_from_slice(b": ");
-    out.extend_from_slice(value.as_bytes());
-    out.extend_from_slice(b"\r\n");
 }

@@ -5,7 +5,6 @@
 //! waits for the response reads it. Only what is left of a request whose response has begun is
 //! sent by a task of its own, since nobody may be asking for the response meanwhile.
 
-mod chunks;
 mod download;
 mod head;
 mod sending;
@@ -19,25 +18,20 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker, ready};
 
-use bytes::{Buf, Bytes, BytesMut};
+use bytes::Buf;
 use http::{Method, Response, StatusCode};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::task::AbortHandle;
-use tokio_util::io::poll_read_buf;
 
 use super::Outgoing;
 use super::transport::Transport;
 pub(super) use download::Download;
-use download::Left;
 use head::Head;
 use sending::Sending;
 
+use crate::http1::{Broken, Inflow, Left};
 use crate::layers::give;
-use crate::layers::scratch::{LARGE, Scratch};
 
-/// Bytes that one read of a large body brings, into a buffer of its own: as much as a processor
-/// keeps at hand until it has been encrypted and sent.
-const READ_MOST: usize = 128 << 10;
 /// Bytes of a response's head.
 const HEAD: usize = 400 << 10;
 /// Bytes that may come before a response head is complete: a head, and interim responses (1xx),
@@ -73,6 +67,16 @@ pub enum Fault {
     Request,
 }
 
+impl From<Broken> for Fault {
+    fn from(broken: Broken) -> Self {
+        match broken {
+            Broken::Closed => Self::Closed,
+            Broken::Io(error) => Self::Io(error),
+            Broken::Chunks(reason) => Self::Chunks(reason),
+        }
+    }
+}
+
 /// A connection, held by who may send a request on it and by the response that comes from it.
 /// Closed when neither does.
 #[derive(Debug, Clone)]
@@ -82,13 +86,8 @@ pub(super) struct Connection(Rc<RefCell<Wire>>);
 #[derive(Debug)]
 struct Wire {
     io: Transport,
-    /// Read, and not looked at yet.
-    ahead: Bytes,
-    /// A head that is not whole yet, or what a large body is read into.
-    room: BytesMut,
-    /// The last read of the body brought all that it could.
-    is_bulk: bool,
-    /// Bytes that came since the request.
+    inflow: Inflow,
+    /// Bytes that came between the request and the head of its response.
     came: u64,
     /// What is not sent yet of a request.
     sending: Option<Box<Sending>>,
@@ -128,9 +127,7 @@ impl Connection {
     pub(super) fn new(io: Transport) -> Self {
         Self(Rc::new(RefCell::new(Wire {
             io,
-            ahead: Bytes::new(),
-            room: BytesMut::new(),
-            is_bulk: false,
+            inflow: Inflow::default(),
             came: 0,
             sending: None,
             rest: None,
@@ -161,10 +158,7 @@ impl Connection {
 
     /// Gives back what it needs only while something is under way.
     pub(super) fn shed(&self) {
-        let mut wire = self.0.borrow_mut();
-        wire.room = BytesMut::new();
-        wire.ahead = Bytes::new();
-        wire.is_bulk = false;
+        self.0.borrow_mut().inflow.shed();
     }
 
     /// Sends a request, and waits for the head of its response. To be held as long as anything of
@@ -187,7 +181,7 @@ impl Connection {
             fault,
             unsent: wire.sending.take().and_then(|sending| (*sending).unsent()),
         })?;
-        let left = Left::of(&head, is_head).map_err(|fault| Unanswered {
+        let left = download::left(&head, is_head).map_err(|fault| Unanswered {
             fault,
             unsent: None,
         })?;
@@ -238,7 +232,7 @@ impl Connection {
 
 impl Wire {
     fn is_free(&self) -> bool {
-        self.persists && self.is_read && self.sending.is_none() && self.ahead.is_empty()
+        self.persists && self.is_read && self.sending.is_none() && self.inflow.ahead.is_empty()
     }
 
     /// Sends the request, and reads the head of the response, whichever gets on.
@@ -259,57 +253,29 @@ impl Wire {
 
     fn poll_head(&mut self, cx: &mut Context<'_>) -> Poll<Result<Head, Fault>> {
         loop {
-            if !self.ahead.is_empty() {
-                match Head::take(&mut self.ahead)? {
+            if !self.inflow.ahead.is_empty() {
+                match Head::take(&mut self.inflow.ahead)? {
                     Some(head) if head.is_interim() => continue,
                     Some(head) => return Poll::Ready(Ok(head)),
-                    None if self.ahead.len() >= HEAD => {
+                    None if self.inflow.ahead.len() >= HEAD => {
                         return Poll::Ready(Err(Fault::HeadTooLarge));
                     }
                     None => {}
                 }
-                // More is put behind it, and not looked at before it may be whole.
-                self.room.extend_from_slice(&self.ahead);
-                self.ahead = Bytes::new();
             }
-            loop {
-                let piece = ready!(poll_piece(&mut self.io, cx))?;
-                if piece.is_empty() {
+            let mut is_due = false;
+            while !is_due {
+                let length;
+                (length, is_due) = ready!(self.inflow.poll_more(&mut self.io, cx, HEAD))?;
+                if length == 0 {
                     return Poll::Ready(Err(Fault::Closed));
                 }
-                self.came += piece.len() as u64;
+                self.came += length as u64;
                 if self.came > BEFORE_HEAD {
                     return Poll::Ready(Err(Fault::BeforeHead));
                 }
-                let looked_at = self.room.len();
-                if looked_at == 0 && may_be_whole(&piece, 0) {
-                    self.ahead = piece;
-                    break;
-                }
-                self.room.extend_from_slice(&piece);
-                if may_be_whole(&self.room, looked_at) {
-                    self.ahead = self.room.split().freeze();
-                    break;
-                }
             }
         }
-    }
-
-    /// Reads what comes next of a body of which `left` bytes are due, when all that came before
-    /// has been taken. Ready with the number of bytes; 0: there are no more.
-    fn poll_body(&mut self, cx: &mut Context<'_>, left: u64) -> Poll<io::Result<usize>> {
-        let most = usize::try_from(left).unwrap_or(usize::MAX).min(READ_MOST);
-        self.ahead = if self.is_bulk && most > LARGE {
-            self.room.reserve(most);
-            ready!(poll_read_buf(Pin::new(&mut self.io), cx, &mut self.room))?;
-            self.room.split().freeze()
-        } else {
-            ready!(poll_piece(&mut self.io, cx))?
-        };
-        let length = self.ahead.len();
-        self.is_bulk = length >= LARGE;
-        self.came += length as u64;
-        Poll::Ready(Ok(length))
     }
 
     /// Why the rest of the request does not go on; else `reader` is told when it does not.
@@ -328,26 +294,6 @@ impl Drop for Wire {
     }
 }
 
-thread_local! {
-    static SCRATCH: Scratch = Scratch::default();
-}
-
-/// Reads what is there. Ready with nothing at the end.
-fn poll_piece(io: &mut Transport, cx: &mut Context<'_>) -> Poll<io::Result<Bytes>> {
-    let read = SCRATCH.with(|scratch| scratch.poll_read(io, cx, |_| 0));
-    Poll::Ready(ready!(read).map(|(_, piece)| piece))
-}
-
-/// Whether there is an empty line, or more than a head may have, in what came; its first bytes were
-/// looked at before.
-fn may_be_whole(bytes: &[u8], looked_at: usize) -> bool {
-    let new = &bytes[looked_at.saturating_sub(2)..];
-    let behind = |end: usize| &new[end + 1..];
-    bytes.len() >= HEAD
-        || memchr::memchr_iter(b'\n', new)
-            .any(|end| behind(end).starts_with(b"\n") || behind(end).starts_with(b"\r\n"))
-}
-
 /// A connection on which the upstream speaks the protocol that it was asked for, from the first
 /// byte behind its 101.
 #[derive(Debug)]
@@ -359,9 +305,10 @@ impl AsyncRead for Switched {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        if !self.0.ahead.is_empty() {
-            let length = give(&self.0.ahead, buf);
-            self.0.ahead.advance(length);
+        let ahead = &mut self.0.inflow.ahead;
+        if !ahead.is_empty() {
+            let length = give(ahead, buf);
+            ahead.advance(length);
             return Poll::Ready(Ok(()));
         }
         Pin::new(&mut self.0.io).poll_read(cx, buf)

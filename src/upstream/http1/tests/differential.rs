@@ -5,8 +5,8 @@
 use http::{HeaderMap, StatusCode, Version};
 use proptest::prelude::*;
 
-use super::grammar::{Cuts, cuts, stream};
 use super::*;
+use crate::http1::grammar::{Cuts, cuts, responses};
 
 /// Unless the environment says how many.
 pub(super) fn cases(usually: u32) -> ProptestConfig {
@@ -187,7 +187,7 @@ proptest! {
 
     #[test]
     fn differential_of_responses(
-        bytes in stream(),
+        bytes in responses(),
         cuts in cuts(),
         method in prop_oneof![5 => Just(Method::GET), 1 => Just(Method::HEAD), 1 => Just(Method::POST)],
     ) {

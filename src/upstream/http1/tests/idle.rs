@@ -120,7 +120,7 @@ fn what_waits_holds_nothing() {
     run(async {
         let held = |connection: &Connection| {
             let wire = connection.0.borrow();
-            wire.room.capacity() + wire.ahead.len()
+            wire.inflow.held()
         };
         let (connection, _upstream) = pair();
         let mut head = std::pin::pin!(connection.clone().send(get()));

@@ -3,7 +3,6 @@
 mod bodies;
 mod differential;
 mod exchange;
-mod grammar;
 mod heads;
 mod idle;
 mod limits;
@@ -12,6 +11,7 @@ mod requests;
 use std::cell::Cell;
 use std::time::Duration;
 
+use bytes::{Bytes, BytesMut};
 use http::{HeaderValue, Request};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
@@ -114,7 +114,12 @@ async fn upload(head: &str) -> (RequestBody, UnixStream) {
 }
 
 fn body_of(incoming: Incoming) -> RequestBody {
-    RequestBody::new(incoming, 1 << 30, (Duration::from_secs(30), None), None)
+    RequestBody::new(
+        incoming.into(),
+        1 << 30,
+        (Duration::from_secs(30), None),
+        None,
+    )
 }
 
 /// A request as the codec towards clients gives it on.

@@ -6,8 +6,8 @@ use proptest::prelude::*;
 use proptest::sample::select;
 
 use super::differential::cases;
-use super::grammar::{Cuts, cuts};
 use super::*;
+use crate::http1::grammar::{Cuts, cuts};
 
 /// A request's body, as the client sends it.
 #[derive(Debug, Clone)]

@@ -1,4 +1,4 @@
-//! Responses as they are and as they should not be.
+//! Messages as they are and as they should not be.
 
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -350,10 +350,44 @@ fn mutation() -> impl Strategy<Value = Mutation> {
     ]
 }
 
-/// All that an upstream sends on a connection.
-pub(super) fn stream() -> impl Strategy<Value = Vec<u8>> {
+fn request() -> Text {
+    let method = prop_oneof![
+        12 => one_of(&["GET", "POST", "PUT", "HEAD", "DELETE"]),
+        1 => one_of(&["get", "M-SEARCH", "CONNECT", "OPTIONS", "G(T", "", "\r\nGET", "\nPOST", "\u{e9}"]),
+    ];
+    let target = prop_oneof![
+        12 => one_of(&["/", "/a?b=c", "/a%20b", "http://upstream/x", "//x"]),
+        1 => one_of(&["*", "", "/a b", "/\u{e9}", "/a#b", "upstream:80", "/\x7f", "http://", "/\"<>{}|^`"]),
+    ];
+    let version = prop_oneof![
+        20 => Just(b"HTTP/1.1".to_vec()),
+        6 => Just(b"HTTP/1.0".to_vec()),
+        1 => one_of(&["HTTP/1.2", "http/1.1", "HTTP/2.0", "HTTP/0.9", "", "HTTP/1.1 "]),
+    ];
+    let blank = || mostly(" ", &["  ", "\t", ""]);
+    let expect = line(
+        mostly("Expect", &["expect"]),
+        one_of(&["100-continue", "100-Continue", "nothing", ""]),
+    );
+    joined(vec![
+        method.boxed(),
+        blank(),
+        target.boxed(),
+        blank(),
+        version.boxed(),
+        end_of_line(),
+        repeated(ordinary_field(), 2),
+        prop_oneof![2 => Just(Vec::new()), 1 => repeated(connection_field(), 2)].boxed(),
+        prop_oneof![9 => Just(Vec::new()), 1 => expect].boxed(),
+        prop_oneof![30 => Just(Vec::new()), 1 => many_fields()].boxed(),
+        prop_oneof![2 => Just(b"\r\n".to_vec()), 3 => framed_body()].boxed(),
+        surplus(),
+    ])
+}
+
+fn mutated(bytes: Text) -> impl Strategy<Value = Vec<u8>> {
     let mutations = prop_oneof![2 => Just(Vec::new()), 3 => vec(mutation(), 1..4)];
-    (response(), mutations).prop_map(|(mut bytes, mutations)| {
+    (bytes, mutations).prop_map(|(mut bytes, mutations)| {
         for mutation in mutations {
             mutation.apply(&mut bytes);
         }
@@ -361,15 +395,25 @@ pub(super) fn stream() -> impl Strategy<Value = Vec<u8>> {
     })
 }
 
+/// All that an upstream sends on a connection.
+pub(crate) fn responses() -> impl Strategy<Value = Vec<u8>> {
+    mutated(response())
+}
+
+/// All that a client sends on a connection.
+pub(crate) fn requests() -> impl Strategy<Value = Vec<u8>> {
+    mutated(repeated(request(), 3))
+}
+
 /// How bytes are cut into pieces.
 #[derive(Debug, Clone)]
-pub(super) enum Cuts {
+pub(crate) enum Cuts {
     At(Vec<Index>),
     /// The first hundreds of them come one by one.
     Everywhere,
 }
 
-pub(super) fn cuts() -> impl Strategy<Value = Cuts> {
+pub(crate) fn cuts() -> impl Strategy<Value = Cuts> {
     prop_oneof![
         4 => Just(Cuts::At(Vec::new())),
         5 => vec(any::<Index>(), 1..6).prop_map(Cuts::At),
@@ -378,7 +422,7 @@ pub(super) fn cuts() -> impl Strategy<Value = Cuts> {
 }
 
 impl Cuts {
-    pub(super) fn pieces<'b>(&self, bytes: &'b [u8]) -> Vec<&'b [u8]> {
+    pub(crate) fn pieces<'b>(&self, bytes: &'b [u8]) -> Vec<&'b [u8]> {
         let mut at: Vec<_> = match self {
             Self::At(cuts) => cuts.iter().map(|cut| cut.index(bytes.len() + 1)).collect(),
             Self::Everywhere => (0..bytes.len().min(300)).collect(),

@@ -3,6 +3,8 @@
 //! Nothing is collected: a frame is taken from the client when the upstream can take it. But for
 //! forms that have to be looked at first.
 
+mod incoming;
+
 use std::cell::Cell;
 use std::future::poll_fn;
 use std::pin::Pin;
@@ -14,8 +16,9 @@ use std::time::Duration;
 use bytes::{Buf, Bytes, BytesMut};
 use http::HeaderName;
 use http_body::{Body, Frame, SizeHint};
-use hyper::body::Incoming;
 use tokio::time::Instant;
+
+pub use incoming::{Incoming, Lost};
 
 use crate::alarm::Alarm;
 use crate::config::Rate;

@@ -1,10 +1,10 @@
-//! Chunked bodies (RFC 9112 §7.1), read as strictly as can be: of two readings of one the upstream
+//! Chunked bodies (RFC 9112 §7.1), read as strictly as can be: of two readings of one the sender
 //! may have meant the other.
 
 use bytes::{Buf, Bytes};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
-use super::Fault;
+use super::Broken;
 
 /// Bytes of all extensions of a body, which nobody looks at.
 const EXTENSIONS: usize = 16 << 10;
@@ -15,7 +15,7 @@ const FIELDS: usize = 100;
 
 /// Where a chunked body is.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Chunks {
+pub(crate) struct Chunks {
     state: State,
     /// Bytes of extensions, and blanks before them, that it may still have.
     extensions: usize,
@@ -49,7 +49,7 @@ enum State {
 
 /// What comes next of a body.
 #[derive(Debug)]
-pub(super) enum Next {
+pub(crate) enum Next {
     Data(Bytes),
     Trailers(HeaderMap),
     /// More has to be read.
@@ -58,7 +58,7 @@ pub(super) enum Next {
 }
 
 impl Chunks {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self {
             state: State::Size { size: 0, digits: 0 },
             extensions: EXTENSIONS,
@@ -66,12 +66,12 @@ impl Chunks {
     }
 
     /// Whether the end was read.
-    pub(super) fn is_over(&self) -> bool {
+    pub(crate) fn is_over(&self) -> bool {
         self.state == State::Over
     }
 
     /// Takes what comes next off the front of what was read.
-    pub(super) fn next(&mut self, ahead: &mut Bytes) -> Result<Next, Fault> {
+    pub(crate) fn next(&mut self, ahead: &mut Bytes) -> Result<Next, Broken> {
         loop {
             match &mut self.state {
                 State::Over => return Ok(Next::End),
@@ -104,7 +104,7 @@ impl Chunks {
 
     /// Whether nothing follows but the end. Looks at what was read, so that who has the last
     /// bytes of data knows that they are the last. An error stays for who asks for more.
-    pub(super) fn look_for_end(&mut self, ahead: &mut Bytes) {
+    pub(crate) fn look_for_end(&mut self, ahead: &mut Bytes) {
         const END: &[u8] = b"\r\n0\r\n\r\n";
         if self.state == State::DataCr && ahead.starts_with(END) {
             ahead.advance(END.len());
@@ -113,22 +113,22 @@ impl Chunks {
     }
 
     /// A byte behind a size that means nothing.
-    fn spend(&mut self) -> Result<(), Fault> {
+    fn spend(&mut self) -> Result<(), Broken> {
         let left = self.extensions.checked_sub(1);
-        self.extensions = left.ok_or(Fault::Chunks("its extensions are too long"))?;
+        self.extensions = left.ok_or(Broken::Chunks("its extensions are too long"))?;
         Ok(())
     }
 
     /// A byte that is neither data nor of a trailer.
-    fn frame(&mut self, byte: u8) -> Result<(), Fault> {
+    fn frame(&mut self, byte: u8) -> Result<(), Broken> {
         self.state = match (&self.state, byte) {
             (&State::Size { size, digits }, _) => match char::from(byte).to_digit(16) {
-                Some(_) if digits == 16 => return Err(Fault::Chunks("a size is too large")),
+                Some(_) if digits == 16 => return Err(Broken::Chunks("a size is too large")),
                 Some(digit) => State::Size {
                     size: size << 4 | u64::from(digit),
                     digits: digits + 1,
                 },
-                None if digits == 0 => return Err(Fault::Chunks("a size is missing")),
+                None if digits == 0 => return Err(Broken::Chunks("a size is missing")),
                 None => behind_size(size, byte)?,
             },
             (&State::Blanks { size }, _) => {
@@ -137,7 +137,7 @@ impl Chunks {
             }
             (&State::Extension { size }, b'\r') => State::SizeLf { size },
             (State::Extension { .. }, b'\n') => {
-                return Err(Fault::Chunks("an extension has a line feed"));
+                return Err(Broken::Chunks("an extension has a line feed"));
             }
             (&State::Extension { size }, _) => {
                 self.spend()?;
@@ -147,31 +147,31 @@ impl Chunks {
             (&State::SizeLf { size }, b'\n') => State::Data { left: size },
             (State::DataCr, b'\r') => State::DataLf,
             (State::DataLf, b'\n') => State::Size { size: 0, digits: 0 },
-            (State::SizeLf { .. }, _) => return Err(Fault::Chunks("a size has no end of line")),
-            _ => return Err(Fault::Chunks("a chunk is longer than its size")),
+            (State::SizeLf { .. }, _) => return Err(Broken::Chunks("a size has no end of line")),
+            _ => return Err(Broken::Chunks("a chunk is longer than its size")),
         };
         Ok(())
     }
 }
 
 /// A byte behind a size.
-fn behind_size(size: u64, byte: u8) -> Result<State, Fault> {
+fn behind_size(size: u64, byte: u8) -> Result<State, Broken> {
     match byte {
         b' ' | b'\t' => Ok(State::Blanks { size }),
         b';' => Ok(State::Extension { size }),
         b'\r' => Ok(State::SizeLf { size }),
-        _ => Err(Fault::Chunks("a size is no hexadecimal number")),
+        _ => Err(Broken::Chunks("a size is no hexadecimal number")),
     }
 }
 
 /// Takes the trailer section. `None`: it has not come to its end.
-fn trailers(seen: &mut Vec<u8>, ahead: &mut Bytes) -> Result<Option<HeaderMap>, Fault> {
+fn trailers(seen: &mut Vec<u8>, ahead: &mut Bytes) -> Result<Option<HeaderMap>, Broken> {
     while !ahead.is_empty() {
         // Line by line, so that nothing behind the end is taken.
         let line = memchr::memchr(b'\n', ahead).map_or(ahead.len(), |end| end + 1);
         seen.extend_from_slice(&ahead.split_to(line));
         if seen.len() > TRAILERS {
-            return Err(Fault::Chunks("its trailers are too long"));
+            return Err(Broken::Chunks("its trailers are too long"));
         }
         // Some take a line feed alone for the end of a line (RFC 9112 §2.2), others do not.
         if seen.ends_with(b"\n") && !seen.ends_with(b"\r\n") {
@@ -184,11 +184,11 @@ fn trailers(seen: &mut Vec<u8>, ahead: &mut Bytes) -> Result<Option<HeaderMap>, 
     Ok(None)
 }
 
-fn malformed() -> Fault {
-    Fault::Chunks("a trailer is malformed")
+fn malformed() -> Broken {
+    Broken::Chunks("a trailer is malformed")
 }
 
-fn parse(section: &[u8]) -> Result<HeaderMap, Fault> {
+fn parse(section: &[u8]) -> Result<HeaderMap, Broken> {
     let mut lines = [httparse::EMPTY_HEADER; FIELDS];
     let (length, lines) = match httparse::parse_headers(section, &mut lines) {
         Ok(httparse::Status::Complete(parsed)) => parsed,

@@ -1,0 +1,205 @@
+//! What is read of requests, against what hyper's server reads of the same bytes.
+//!
+//! `PROPTEST_CASES=200000 cargo test differential` looks longer.
+
+use http::{HeaderMap, HeaderValue, Method, Uri, Version};
+use hyper_util::rt::TokioIo;
+use proptest::prelude::*;
+
+use super::*;
+use crate::http1::grammar::{cuts, requests};
+
+/// Unless the environment says how many.
+fn cases(usually: u32) -> ProptestConfig {
+    let mut config = ProptestConfig::default();
+    if std::env::var_os("PROPTEST_CASES").is_none() {
+        config.cases = usually;
+    }
+    config
+}
+
+/// A request as who serves it sees it.
+#[derive(Debug, Clone, PartialEq)]
+struct Seen {
+    method: Method,
+    uri: Uri,
+    version: Version,
+    fields: HeaderMap,
+    body: Vec<u8>,
+    trailers: HeaderMap,
+    /// All of it came.
+    whole: bool,
+}
+
+/// A connection from both ends.
+#[derive(Debug, Default, Clone, PartialEq)]
+struct Talk {
+    requests: Vec<Seen>,
+    /// The status of each answer, those of the codec too.
+    statuses: Vec<u16>,
+    /// It was ended by who serves it.
+    closed: bool,
+}
+
+/// Notes a request, and answers it.
+async fn note<B>(request: Request<B>, seen: Rc<RefCell<Vec<Seen>>>) -> Response<Full<Bytes>>
+where
+    B: Body<Data = Bytes> + Unpin,
+{
+    let (head, mut body) = request.into_parts();
+    let mut this = Seen {
+        method: head.method,
+        uri: head.uri,
+        version: head.version,
+        fields: head.headers,
+        body: Vec::new(),
+        trailers: HeaderMap::new(),
+        whole: false,
+    };
+    let number = seen.borrow().len();
+    seen.borrow_mut().push(this.clone());
+    this.whole = loop {
+        match body.frame().await.map(|frame| frame.map(Frame::into_data)) {
+            None => break true,
+            Some(Ok(Ok(data))) => this.body.extend_from_slice(&data),
+            Some(Ok(Err(frame))) => this.trailers = frame.into_trailers().unwrap_or_default(),
+            Some(Err(_)) => break false,
+        }
+        seen.borrow_mut()[number] = this.clone();
+    };
+    seen.borrow_mut()[number] = this;
+    Response::new(Full::from("ok"))
+}
+
+/// Sends this in these pieces, and says that there is no more when nothing more happens.
+async fn talk(
+    mut client: UnixStream,
+    pieces: &[&[u8]],
+    seen: Rc<RefCell<Vec<Seen>>>,
+    served: JoinHandle<()>,
+) -> Talk {
+    for piece in pieces {
+        if client.write_all(piece).await.is_err() {
+            break;
+        }
+        yield_now().await;
+    }
+    settle().await;
+    let closed = served.is_finished();
+    let _ = client.shutdown().await;
+    let mut heard = Vec::new();
+    let _ = client.read_to_end(&mut heard).await;
+    let _ = served.await;
+    let text = String::from_utf8_lossy(&heard);
+    let statuses = text.split("HTTP/1.").skip(1);
+    let statuses = statuses.filter_map(|answer| answer.get(2..5)?.parse().ok());
+    Talk {
+        requests: seen.take(),
+        statuses: statuses.filter(|status| *status != 100).collect(),
+        closed,
+    }
+}
+
+async fn ours(pieces: &[&[u8]]) -> Talk {
+    let (client, ours) = UnixStream::pair().unwrap();
+    let seen = Rc::<RefCell<Vec<Seen>>>::default();
+    let noted = Rc::clone(&seen);
+    let served = spawn_local(async move {
+        let service = |request| note(request, Rc::clone(&noted));
+        let _ = serve(ours, service, &Limits::default(), &Cell::new(false)).await;
+    });
+    talk(client, pieces, seen, served).await
+}
+
+async fn hypers(pieces: &[&[u8]]) -> Talk {
+    let (client, ours) = UnixStream::pair().unwrap();
+    let seen = Rc::<RefCell<Vec<Seen>>>::default();
+    let noted = Rc::clone(&seen);
+    let limits = Limits::default();
+    let served = spawn_local(async move {
+        let service = hyper::service::service_fn(|request| {
+            let answer = note(request, Rc::clone(&noted));
+            async { Ok::<_, std::convert::Infallible>(answer.await) }
+        });
+        let _ = hyper::server::conn::http1::Builder::new()
+            .half_close(false)
+            .max_headers(limits.headers)
+            .max_header_size(limits.head_bytes)
+            .header_read_timeout(None)
+            .serve_connection(TokioIo::new(ours), service)
+            .await;
+    });
+    talk(client, pieces, seen, served).await
+}
+
+/// Whether it is one of the differences that are meant.
+fn is_meant(ours: &Talk, theirs: &Talk, bytes: &[u8]) -> bool {
+    // hyper reads no line of Connection that has other characters than those of ASCII.
+    let is_plain = |value: &HeaderValue| value.to_str().is_ok();
+    let mut connections = ours.requests.iter();
+    if connections.any(|seen| !seen.fields.get_all("connection").iter().all(is_plain)) {
+        return true;
+    }
+    let same = ours.requests.iter().zip(&theirs.requests);
+    let same = same.take_while(|(ours, theirs)| ours == theirs).count();
+    // A length that is none is refused also behind a coding, with which hyper looks at no length.
+    let refused = ours.statuses.last() == Some(&400) && ours.requests.len() == same;
+    let coded = |seen: &Seen| seen.fields.contains_key("transfer-encoding");
+    if refused && theirs.requests.get(same).is_some_and(coded) {
+        return bytes
+            .to_ascii_lowercase()
+            .windows(14)
+            .any(|name| name == b"content-length");
+    }
+    // Where all are the same, it is the last after which they part.
+    let same = same.min(ours.requests.len().saturating_sub(1));
+    let (Some(mine), other) = (ours.requests.get(same), theirs.requests.get(same)) else {
+        return false;
+    };
+    // hyper takes the length away where there is a coding; here who serves the request can see
+    // both, and refuses it.
+    let has = |name| mine.fields.contains_key(name);
+    if has("transfer-encoding") && has("content-length") {
+        let mut theirs = mine.clone();
+        theirs.fields.remove("content-length");
+        return ours.requests.len() == same + 1 && other == Some(&theirs) || !mine.whole;
+    }
+    let last = ours.requests.len() == same + 1;
+    let stricter =
+        last && !mine.whole && other.is_some_and(|other| other.body.starts_with(&mine.body));
+    // hyper takes any number of zeros before a size. Nobody writes them but to hide something.
+    let mut digits = bytes.split(|byte| !byte.is_ascii_hexdigit());
+    if stricter && digits.any(|digits| digits.len() > 16) {
+        return true;
+    }
+    // hyper takes some line feeds without a carriage return in trailers, depending on their number.
+    let mut ends = bytes.iter().enumerate().filter(|(_, byte)| **byte == b'\n');
+    if stricter && ends.any(|(at, _)| at == 0 || bytes[at - 1] != b'\r') {
+        return true;
+    }
+    // Here a line of trailers is judged when it is whole.
+    if last && !mine.whole && other == Some(mine) && ours.statuses == theirs.statuses {
+        return true;
+    }
+    // hyper has other uses for two lengths that no body can have.
+    let length = mine
+        .fields
+        .get("content-length")
+        .and_then(|value| value.to_str().ok()?.parse().ok());
+    last && length.is_some_and(|length: u64| length >= u64::MAX - 1)
+}
+
+proptest! {
+    #![proptest_config(cases(3000))]
+
+    #[test]
+    fn differential_of_requests(bytes in requests(), cuts in cuts()) {
+        let pieces = cuts.pieces(&bytes);
+        let (ours, theirs) = run(async { (ours(&pieces).await, hypers(&pieces).await) });
+        prop_assert!(
+            ours == theirs || is_meant(&ours, &theirs, &bytes),
+            "{}\nours: {ours:#?}\nhyper's: {theirs:#?}",
+            bytes.escape_ascii(),
+        );
+    }
+}
