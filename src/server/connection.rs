@@ -46,7 +46,7 @@ const TLS_BUFFER: usize = 256 << 10;
 struct Context<H: Handler> {
     handler: Rc<H>,
     settings: Settings,
-    watch: Arc<ConnectionWatch>,
+    watch: Rc<ConnectionWatch>,
     drain: Drain,
     task: Task,
 }
@@ -64,7 +64,7 @@ pub(crate) async fn serve<H: Handler>(
 ) {
     let settings = handler.settings();
     let watch = ConnectionWatch::new();
-    let io = Watched::new(socket, Arc::clone(&watch));
+    let io = Watched::new(socket, Rc::clone(&watch));
     let context = Context {
         handler,
         settings,
@@ -170,7 +170,7 @@ where
 async fn serve_http2<H, T>(context: &Context<H>, io: T, peer: Peer)
 where
     H: Handler,
-    T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    T: AsyncRead + AsyncWrite + Unpin + 'static,
 {
     let peer = Rc::new(peer);
     let limits = &context.settings.limits;
@@ -198,7 +198,7 @@ where
         .initial_connection_window_size(4 << 20)
         .timer(TokioTimer::new())
         .serve_connection(
-            TokioIo::new(FrameWatch::new(cork, Arc::clone(&context.watch))),
+            TokioIo::new(FrameWatch::new(cork, Rc::clone(&context.watch))),
             service,
         );
     run(context, &peer, std::pin::pin!(hold.over(connection))).await;
@@ -207,7 +207,7 @@ where
 /// The handler as codecs want it, with what must happen for every request.
 struct Service<H> {
     handler: Rc<H>,
-    watch: Arc<ConnectionWatch>,
+    watch: Rc<ConnectionWatch>,
     peer: Rc<Peer>,
     task: Task,
     /// Requests that the connection may have.
@@ -223,7 +223,7 @@ impl<H: Handler> Service<H> {
     fn new(context: &Context<H>, peer: &Rc<Peer>, begun: Option<Begun>) -> Self {
         Self {
             handler: Rc::clone(&context.handler),
-            watch: Arc::clone(&context.watch),
+            watch: Rc::clone(&context.watch),
             peer: Rc::clone(peer),
             task: Rc::clone(&context.task),
             limit: context.settings.limits.requests_per_connection,

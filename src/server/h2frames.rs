@@ -7,7 +7,7 @@
 
 use std::io;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::rc::Rc;
 use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, ReadBuf};
@@ -98,11 +98,11 @@ impl Frames {
 pub(crate) struct FrameWatch<T> {
     inner: T,
     frames: Frames,
-    watch: Arc<ConnectionWatch>,
+    watch: Rc<ConnectionWatch>,
 }
 
 impl<T> FrameWatch<T> {
-    pub(crate) fn new(inner: T, watch: Arc<ConnectionWatch>) -> Self {
+    pub(crate) fn new(inner: T, watch: Rc<ConnectionWatch>) -> Self {
         Self {
             inner,
             frames: Frames::new(),

@@ -8,7 +8,6 @@ use std::cell::{Cell, OnceCell, RefCell};
 use std::future::Future;
 use std::pin::Pin;
 use std::rc::{Rc, Weak};
-use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -24,7 +23,7 @@ use crate::alarm::Alarm;
 /// One request of a connection, from its head to the drop of its response body.
 #[derive(Debug)]
 pub(crate) struct Call {
-    watch: Arc<ConnectionWatch>,
+    watch: Rc<ConnectionWatch>,
     /// Since when a piece of the body is in the codec's hands and no further one was asked for.
     given: Cell<Option<Instant>>,
     /// What owns the response: the connection of HTTP/1.1, the stream's future of HTTP/2.
@@ -32,10 +31,10 @@ pub(crate) struct Call {
 }
 
 impl Call {
-    pub(crate) fn begin(watch: &Arc<ConnectionWatch>) -> Rc<Self> {
+    pub(crate) fn begin(watch: &Rc<ConnectionWatch>) -> Rc<Self> {
         watch.call_begins();
         Rc::new(Self {
-            watch: Arc::clone(watch),
+            watch: Rc::clone(watch),
             given: Cell::new(None),
             task: OnceCell::new(),
         })

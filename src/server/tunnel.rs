@@ -8,7 +8,7 @@ use std::future::Future;
 use std::io;
 use std::mem::MaybeUninit;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::rc::Rc;
 use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -27,7 +27,7 @@ const PIECE: usize = 16 << 10;
 pub(super) async fn connect<C: AsyncRead + AsyncWrite + Unpin>(
     client: C,
     mut far: Box<dyn Tunnel>,
-    watch: &Arc<ConnectionWatch>,
+    watch: &Rc<ConnectionWatch>,
     limits: &Limits,
 ) -> bool {
     // To the watch this is one more request: only writes are timed.

@@ -5,12 +5,12 @@
 //! notes reads and writes, the service notes requests, and [`drive`] polls the connection and
 //! ends it when [`ConnectionWatch::deadline`] has passed.
 
+use std::cell::Cell;
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::rc::Rc;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
@@ -18,30 +18,28 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::config::Limits;
 
-/// Shared by the layers of one connection. Atomics only because hyper's upgrades want IO types
-/// that are `Send`; all of them live on one thread, so nothing is contended.
+/// Shared by the layers of one connection, all of which live on one thread.
 #[derive(Debug)]
 pub(crate) struct ConnectionWatch {
-    phase: AtomicU8,
+    phase: Cell<Phase>,
     /// Microseconds since [`epoch`] at which the phase began.
-    since: AtomicU64,
+    since: Cell<u64>,
     /// When the last pause between requests began.
-    idle_since: AtomicU64,
+    idle_since: Cell<u64>,
     /// Since when the peer takes no byte; 0: it does.
-    write_blocked: AtomicU64,
+    write_blocked: Cell<u64>,
     /// Since when an HTTP/2 frame that belongs to no body is incomplete; 0: none is.
-    frame_open: AtomicU64,
+    frame_open: Cell<u64>,
     /// Requests whose response body has not been dropped.
-    calls: AtomicU32,
+    calls: Cell<u32>,
     /// All requests so far.
-    requests: AtomicU64,
+    requests: Cell<u64>,
     /// It has had its `limits.requests_per_connection`, and is to be told so.
-    spent: AtomicBool,
+    spent: Cell<bool>,
 }
 
 /// What the connection is doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[repr(u8)]
 pub(crate) enum Phase {
     /// TLS handshake, choice of the codec, first request head.
     Opening,
@@ -67,53 +65,50 @@ pub(crate) enum Overdue {
 }
 
 impl ConnectionWatch {
-    pub(crate) fn new() -> Arc<Self> {
-        Arc::new(Self {
-            phase: AtomicU8::new(Phase::Opening as u8),
-            since: AtomicU64::new(now()),
-            idle_since: AtomicU64::new(now()),
-            write_blocked: AtomicU64::new(0),
-            frame_open: AtomicU64::new(0),
-            calls: AtomicU32::new(0),
-            requests: AtomicU64::new(0),
-            spent: AtomicBool::new(false),
+    pub(crate) fn new() -> Rc<Self> {
+        Rc::new(Self {
+            phase: Cell::new(Phase::Opening),
+            since: Cell::new(now()),
+            idle_since: Cell::new(now()),
+            write_blocked: Cell::new(0),
+            frame_open: Cell::new(0),
+            calls: Cell::new(0),
+            requests: Cell::new(0),
+            spent: Cell::new(false),
         })
     }
 
     pub(crate) fn phase(&self) -> Phase {
-        match self.phase.load(Relaxed) {
-            0 => Phase::Opening,
-            1 => Phase::Idle,
-            2 => Phase::Head,
-            _ => Phase::Active,
-        }
+        self.phase.get()
     }
 
     pub(crate) fn enter(&self, phase: Phase) {
-        self.phase.store(phase as u8, Relaxed);
-        self.since.store(now(), Relaxed);
+        self.phase.set(phase);
+        self.since.set(now());
     }
 
     /// A request head is complete.
     pub(crate) fn call_begins(&self) {
-        self.calls.fetch_add(1, Relaxed);
+        self.calls.set(self.calls.get() + 1);
         self.enter(Phase::Active);
     }
 
     /// Counts a request. True for the last that the connection may have, and for those that were
     /// on their way meanwhile.
     pub(crate) fn is_last(&self, limit: u64) -> bool {
-        self.requests.fetch_add(1, Relaxed) + 1 >= limit
+        self.requests.set(self.requests.get() + 1);
+        self.requests.get() >= limit
     }
 
     /// Has [`drive`] return once, so that the client can be told to go elsewhere.
     pub(crate) fn spend(&self) {
-        self.spent.store(true, Relaxed);
+        self.spent.set(true);
     }
 
     /// Its response is over, or was given up.
     pub(crate) fn call_ends(&self) {
-        if self.calls.fetch_sub(1, Relaxed) == 1 {
+        self.calls.set(self.calls.get() - 1);
+        if self.calls.get() == 0 {
             self.enter(Phase::Idle);
         }
     }
@@ -121,9 +116,9 @@ impl ConnectionWatch {
     /// An HTTP/2 frame outside of a body is incomplete, or no longer.
     pub(crate) fn frame_is_open(&self, open: bool) {
         if !open {
-            self.frame_open.store(0, Relaxed);
-        } else if self.frame_open.load(Relaxed) == 0 {
-            self.frame_open.store(now(), Relaxed);
+            self.frame_open.set(0);
+        } else if self.frame_open.get() == 0 {
+            self.frame_open.set(now());
         }
     }
 
@@ -131,35 +126,35 @@ impl ConnectionWatch {
     /// [`Self::back_to_idle`].
     fn bytes_came(&self) {
         if self.phase() == Phase::Idle {
-            self.idle_since.store(self.since.load(Relaxed), Relaxed);
+            self.idle_since.set(self.since.get());
             self.enter(Phase::Head);
         }
     }
 
     /// What came was no head after all (HTTP/2 frames): the pause goes on.
     pub(crate) fn back_to_idle(&self) {
-        self.phase.store(Phase::Idle as u8, Relaxed);
-        self.since.store(self.idle_since.load(Relaxed), Relaxed);
+        self.phase.set(Phase::Idle);
+        self.since.set(self.idle_since.get());
     }
 
     fn write_blocked(&self, blocked: bool) {
         if !blocked {
-            self.write_blocked.store(0, Relaxed);
-        } else if self.write_blocked.load(Relaxed) == 0 {
-            self.write_blocked.store(now(), Relaxed);
+            self.write_blocked.set(0);
+        } else if self.write_blocked.get() == 0 {
+            self.write_blocked.set(now());
         }
     }
 
     /// Whether nothing is under way, and has not been for a while.
     pub(crate) fn is_quiet(&self, least: Duration) -> bool {
         self.phase() != Phase::Active
-            && self.write_blocked.load(Relaxed) == 0
-            && self.since.load(Relaxed) + micros(least) <= now()
+            && self.write_blocked.get() == 0
+            && self.since.get() + micros(least) <= now()
     }
 
     /// When this connection has waited long enough, and for what.
     fn deadline(&self, limits: &Limits) -> Option<(u64, Overdue)> {
-        let since = self.since.load(Relaxed);
+        let since = self.since.get();
         let phase = match self.phase() {
             Phase::Opening | Phase::Head => {
                 Some((since + micros(limits.request_head), Overdue::Head))
@@ -167,7 +162,7 @@ impl ConnectionWatch {
             Phase::Idle => Some((since + micros(limits.idle), Overdue::Idle)),
             Phase::Active => None,
         };
-        let from = |mark: &AtomicU64, limit: Duration, kind| match mark.load(Relaxed) {
+        let from = |mark: &Cell<u64>, limit: Duration, kind| match mark.get() {
             0 => None,
             at => Some((at + micros(limit), kind)),
         };
@@ -198,8 +193,8 @@ pub(crate) async fn drive<F: Future>(
         if let Poll::Ready(output) = connection.as_mut().poll(cx) {
             return Poll::Ready(Ok(output));
         }
-        if watch.spent.load(Relaxed) {
-            watch.spent.store(false, Relaxed);
+        if watch.spent.get() {
+            watch.spent.set(false);
             return Poll::Ready(Err(Overdue::Spent));
         }
         loop {
@@ -233,11 +228,11 @@ pub(crate) async fn drive<F: Future>(
 #[derive(Debug)]
 pub(crate) struct Watched<T> {
     inner: T,
-    watch: Arc<ConnectionWatch>,
+    watch: Rc<ConnectionWatch>,
 }
 
 impl<T> Watched<T> {
-    pub(crate) fn new(inner: T, watch: Arc<ConnectionWatch>) -> Self {
+    pub(crate) fn new(inner: T, watch: Rc<ConnectionWatch>) -> Self {
         Self { inner, watch }
     }
 }

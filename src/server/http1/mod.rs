@@ -241,6 +241,9 @@ impl<T: AsyncRead + Unpin> AsyncRead for Switched<T> {
         if !ahead.is_empty() {
             let length = give(ahead, buf);
             ahead.advance(length);
+            if ahead.is_empty() {
+                *ahead = Bytes::new();
+            }
             return Poll::Ready(Ok(()));
         }
         Pin::new(&mut self.io).poll_read(cx, buf)

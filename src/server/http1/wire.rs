@@ -28,6 +28,8 @@ pub(super) struct Wire<T> {
     pub(super) is_answered: bool,
     /// What is left to be said before the body comes.
     asking: &'static [u8],
+    /// What was said of it is not known to have left TLS.
+    is_dirty: bool,
     /// Who wants to know when all of the request was read.
     reader: Option<Waker>,
 }
@@ -40,6 +42,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Wire<T> {
             is_read: true,
             is_answered: false,
             asking: &[],
+            is_dirty: false,
             reader: None,
         }
     }
@@ -125,16 +128,17 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Wire<T> {
         let Some(io) = &mut self.io else {
             return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
         };
-        let asked = !self.asking.is_empty();
         while !self.asking.is_empty() {
             let written = ready!(Pin::new(&mut *io).poll_write(cx, self.asking))?;
             if written == 0 {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
             }
             self.asking = &self.asking[written..];
+            self.is_dirty = true;
         }
-        if asked {
-            return Pin::new(io).poll_flush(cx);
+        if self.is_dirty {
+            ready!(Pin::new(io).poll_flush(cx))?;
+            self.is_dirty = false;
         }
         Poll::Ready(Ok(()))
     }

@@ -144,6 +144,13 @@ fn is_meant(ours: &Talk, theirs: &Talk, bytes: &[u8]) -> bool {
     let same = same.take_while(|(ours, theirs)| ours == theirs).count();
     // A length that is none is refused also behind a coding, with which hyper looks at no length.
     let refused = ours.statuses.last() == Some(&400) && ours.requests.len() == same;
+    if refused && theirs.requests.len() == same && theirs.statuses.last() == Some(&431) {
+        return true;
+    }
+    // What can be no head is refused here with its first bytes, also behind an empty line.
+    if refused && ours.closed && !theirs.closed && ours.requests == theirs.requests {
+        return ours.statuses.strip_suffix(&[400]) == Some(&theirs.statuses);
+    }
     let coded = |seen: &Seen| seen.fields.contains_key("transfer-encoding");
     if refused && theirs.requests.get(same).is_some_and(coded) {
         return bytes
