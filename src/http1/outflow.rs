@@ -59,6 +59,7 @@ pub(crate) enum Unsent<E> {
 
 /// What is left to be sent of a message.
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub(crate) struct Outflow {
     /// The head, and what frames pieces; the first that is sent.
     out: Vec<u8>,

@@ -17,6 +17,7 @@ const ROOM: usize = 512;
 
 /// What a request asks of its answer.
 #[derive(Debug, Clone, Copy)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub(super) struct Asked {
     is_head: bool,
     is_modern: bool,

@@ -85,12 +85,11 @@ impl Body for Download {
             return Poll::Ready(None);
         }
         let mut wire = me.connection.0.borrow_mut();
-        let frame = match wire.poll_rest(cx) {
-            Some(fault) => Err(fault),
-            None => {
-                let Wire { inflow, io, .. } = &mut *wire;
-                ready!(inflow.poll_frame(io, cx, &mut me.left)).map_err(Fault::from)
-            }
+        let frame = if let Some(fault) = wire.poll_rest(cx) {
+            Err(fault)
+        } else {
+            let Wire { inflow, io, .. } = &mut *wire;
+            ready!(inflow.poll_frame(io, cx, &mut me.left)).map_err(Fault::from)
         };
         wire.is_read = me.left == Left::Nothing;
         match frame {

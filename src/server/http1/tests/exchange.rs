@@ -77,7 +77,7 @@ fn a_client_of_http10_is_spoken_to_as_one() {
 fn a_client_that_leaves_ends_what_is_done_for_it() {
     run(async {
         let gone = Gone::default();
-        let held = gone.0.clone();
+        let held = Rc::clone(&gone.0);
         let guard = RefCell::new(Some(gone));
         let mut scene = Scene::new(move |_| {
             let guard = guard.borrow_mut().take();
