@@ -1,7 +1,7 @@
 //! Large reads below TLS.
 //!
 //! rustls asks its socket for 4 KiB at a time, so that an upload costs a system call for each of
-//! them. Here as much is read as there is, up to 64 KiB, into the [`Scratch`] of the thread, and
+//! them. Here as much is read as there is, up to 80 KiB, into the [`Scratch`] of the thread, and
 //! what was not asked for yet is kept until it is. A connection that has taken all of it holds
 //! nothing.
 

@@ -13,8 +13,9 @@ use bytes::{Buf, Bytes, BytesMut};
 use tokio::io::AsyncRead;
 use tokio_util::io::poll_read_buf;
 
-/// Bytes that one read brings at the most.
-pub(crate) const LARGE: usize = 64 << 10;
+/// Bytes that one read brings at the most: the 64 KiB that many send at a time, with what frames them.
+/// What is left of them for a second read costs a second write as well.
+pub(crate) const LARGE: usize = 80 << 10;
 /// Bytes up to which they are copied: no more than four times as much is held by what is kept.
 const LITTLE: usize = LARGE / 4;
 
