@@ -193,6 +193,11 @@ impl Write<'_> {
                 self.desk.doubts(&after.id, before.as_ref());
             }
         })?;
+        if changes.len() > TOLD {
+            // What a large write replaced is cleared away by the next one, which takes its time:
+            // not in a command that somebody waits for. If it fails, that one does it.
+            let _ = self.desk.db.write(now, |_| Ok(()));
+        }
         for (before, after) in changes {
             self.desk.enter(before.as_ref(), after, self.scene, now);
         }
