@@ -72,6 +72,7 @@ impl Answer {
         let switches = status == StatusCode::SWITCHING_PROTOCOLS;
         let bodiless = status.is_informational()
             || matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
+        let tells_of_another = status == StatusCode::NOT_MODIFIED || (asked.is_head && !bodiless);
         let framing = if asked.is_head || bodiless {
             Framing::Length(0)
         } else {
@@ -83,9 +84,9 @@ impl Answer {
         let mut is_dated = false;
         for (name, value) in &fields {
             match *name {
-                // Said below, of what is really sent. What a HEAD is answered with is kept: it is
-                // about another request (RFC 9110 §9.3.2).
-                header::CONTENT_LENGTH if !asked.is_head || bodiless => continue,
+                // Said below, of what is really sent. What a HEAD is answered with, or a 304, is
+                // kept: it is about another response (RFC 9110 §8.6).
+                header::CONTENT_LENGTH if !tells_of_another => continue,
                 header::TRANSFER_ENCODING => continue,
                 header::TRAILER if framing != Framing::Chunked => continue,
                 header::CONNECTION => options(value, &mut said),

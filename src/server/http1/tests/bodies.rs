@@ -110,6 +110,16 @@ fn what_has_no_body_has_none() {
         assert_eq!(heard, "HTTP/1.1 204 No Content\r\n\r\n");
         let (heard, _) = answered(GET, with(304)).await;
         assert_eq!(heard, "HTTP/1.1 304 Not Modified\r\n\r\n");
+        for (status, line) in [(304, "content-length: 4\r\n"), (204, "")] {
+            let said = move || {
+                let mut response = with(status)();
+                let length = HeaderValue::from_static("4");
+                response.headers_mut().insert("content-length", length);
+                response
+            };
+            let (heard, _) = answered(GET, said).await;
+            assert!(heard.ends_with(&format!("\r\n{line}\r\n")), "{heard}");
+        }
         let said = || {
             let mut response = plain(&[], Some(0))();
             let length = HeaderValue::from_static("17");
