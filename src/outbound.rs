@@ -63,6 +63,12 @@ pub fn errand<'a>(
             });
         }
     };
+    let fixed = operation.map(|index| &plugin.operations[index].fixed);
+    headers::check_connection(&head.headers, |name| {
+        let auth_header = plugin.outbound.auth_header.as_str();
+        name.eq_ignore_ascii_case(auth_header.as_bytes())
+            || fixed.is_some_and(|fixed| fixed.has_header(name))
+    })?;
     Ok(Errand {
         plugin,
         head,

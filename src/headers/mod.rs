@@ -35,7 +35,7 @@ pub use framing::{FramingError, framing};
 pub use location::{Rewrite, rewrite_location};
 pub(crate) use names::are_twins;
 pub use outbound::{Credential, Identity, Outbound, Policy, outbound, outbound_lines};
-pub use request::{RequestFault, check_request};
+pub use request::{RequestFault, check_connection, check_request};
 pub use response::{ResponseContext, is_fly_replay_body, response};
 pub use rules::{RuleFault, Rules};
 pub use trailers::clean_trailers;

@@ -34,6 +34,8 @@ pub struct Policy {
     pub credential: Credential,
     /// Changes that the configuration asks for, made last but for credential and `Host`.
     pub rules: Rules,
+    /// Whether the client's headers whose names have underscores go on.
+    pub underscores: bool,
 }
 
 /// What the upstream gets for a credential.
@@ -190,6 +192,7 @@ fn copied(client: &HeaderMap, out: &Outbound<'_>, head: &mut impl Sink) {
         auth_header,
         credential,
         rules,
+        underscores,
         ..
     } = out.policy;
     let pass = matches!(credential, Credential::Pass);
@@ -208,7 +211,7 @@ fn copied(client: &HeaderMap, out: &Outbound<'_>, head: &mut impl Sink) {
         if of_credential || rules.sets(is_twin) {
             continue;
         }
-        match inbound(text) {
+        match inbound(text, *underscores) {
             Inbound::Pass => head.add(name, value),
             Inbound::Authorization if pass => head.add(&AUTHORIZATION, value),
             Inbound::Cookie => cookies = true,

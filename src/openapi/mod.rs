@@ -4,6 +4,7 @@
 //! → [`publish`] (what clients are shown) → [`to_yaml`]; [`lint`] says where that goes beyond what
 //! a client takes.
 
+mod asked;
 mod bundle;
 pub(crate) mod cut;
 mod dialect;
@@ -35,6 +36,7 @@ mod value;
 
 use std::sync::Arc;
 
+pub use asked::{demanded_headers, has_query_parameter};
 pub use bundle::{Bundled, Bundler};
 pub use dialect::LoadError;
 pub use emit::to_yaml;

@@ -3,6 +3,7 @@
 //! Compiling is pure: what comes from outside (texts, documents, roots, the time) is an argument.
 //! After it, no request can fail because of configuration.
 
+mod apart;
 mod api;
 mod condition;
 mod dial;

@@ -31,6 +31,7 @@ pub(super) fn policy(auth_header: &'static str, credential: Credential) -> Polic
         auth_header: HeaderName::from_static(auth_header),
         credential,
         rules: Rules::default(),
+        underscores: false,
     }
 }
 
@@ -95,7 +96,7 @@ fn what_goes_on_goes_on_as_it_is() {
         Accept-Language: en
         Content-Type: multipart/form-data; boundary=x
         X-Custom: caf\\xE9
-        X_Custom: 1
+        X.Custom: 1
         traceparent: 00-1-2-01
         tracestate: a=b
         openai-conversation-id: c
@@ -213,11 +214,41 @@ fn each_of_these_stays_by_itself() {
         "x-original-forwarded-for",
         "x-original-host",
         "x-original-uri",
+        "x-script-name",
+        "script-name",
+        "path-info",
+        "daphne-root-path",
     ] {
-        let none = policy("authorization", Credential::Nothing);
-        check(&format!("{name}: 1"), &none, "");
-        check(&format!("{}: 1", name.replace('-', "_")), &none, "");
+        for underscores in [false, true] {
+            let none = Policy {
+                underscores,
+                ..policy("authorization", Credential::Nothing)
+            };
+            check(&format!("{name}: 1"), &none, "");
+            check(&format!("{}: 1", name.replace('-', "_")), &none, "");
+        }
     }
+}
+
+#[test]
+fn underscores_go_on_only_if_they_may() {
+    let client = "X_Custom: 1\nX_Api-Key: k\nREMOTE_USER: root\nX-Custom: 2\nX.Custom: 3";
+    let nothing = || policy("authorization", Credential::Nothing);
+    check(client, &nothing(), "X-Custom: 2\nX.Custom: 3");
+    let passes = Policy {
+        underscores: true,
+        ..nothing()
+    };
+    check(client, &passes, client);
+    let key = Policy {
+        underscores: true,
+        ..policy("x-api-key", Credential::Pass)
+    };
+    check(
+        client,
+        &key,
+        "X_Custom: 1\nREMOTE_USER: root\nX-Custom: 2\nX.Custom: 3",
+    );
 }
 
 #[test]
@@ -229,7 +260,7 @@ fn the_client_s_credential_goes_on_only_if_passed() {
         Proxy-Authorization: Basic eA==
         Accept: */*";
     let both = "Authorization: Bearer t\nX-Api-Key: k\nAccept: */*";
-    let key = "X-Api-Key: k\nX_Api_Key: k\nX.Api-Key: k\nAccept: */*";
+    let key = "X-Api-Key: k\nX.Api-Key: k\nAccept: */*";
     check(
         client,
         &policy("x-api-key", Credential::Nothing),

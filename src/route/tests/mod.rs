@@ -3,6 +3,7 @@
 mod ambiguity;
 mod properties;
 mod queries;
+mod similar;
 
 use std::borrow::Cow;
 
