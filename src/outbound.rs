@@ -29,6 +29,8 @@ pub struct Errand<'a> {
     pub operation: Option<usize>,
     /// The path, without what is put in front of it.
     pub path: Cow<'a, str>,
+    /// Through how many gateways it came.
+    pub hops: usize,
     /// The protocol that it wants to switch to.
     pub upgrade: Option<&'a HeaderValue>,
 }
@@ -75,6 +77,7 @@ pub fn errand<'a>(
         client,
         operation,
         path,
+        hops: headers::hops(&head.headers).ok_or(Rejection::Loop)?,
         upgrade: headers::upgrade(&head.method, head.version, &head.headers),
     })
 }
@@ -205,6 +208,7 @@ impl Errand<'_> {
             },
             request_id: &stamp.request_id,
             streamed: http_body::Body::size_hint(&body).exact().is_none(),
+            hops: self.hops,
             upgrade: self.upgrade,
         };
         let fixed = self

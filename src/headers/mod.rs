@@ -34,7 +34,7 @@ pub use fields::text_value;
 pub use framing::{FramingError, framing};
 pub use location::{Rewrite, rewrite_location};
 pub(crate) use names::are_twins;
-pub use outbound::{Credential, Identity, Outbound, Policy, outbound, outbound_lines};
+pub use outbound::{Credential, Identity, Outbound, Policy, hops, outbound, outbound_lines};
 pub use request::{RequestFault, check_connection, check_request};
 pub use response::{ResponseContext, is_fly_replay_body, response};
 pub use rules::{RuleFault, Rules};

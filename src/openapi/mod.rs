@@ -44,7 +44,7 @@ pub use load::{LoadOptions, load, load_prepared};
 pub use location::Location;
 pub use narrow::narrowing;
 pub use origins::Origins;
-pub use overlay::{Overlay, OverlayError};
+pub use overlay::{Overlay, OverlayError, REMOVES_NOTHING};
 pub use overrides::{Override, OverrideFault, OverridePart};
 pub use prepare::Prepared;
 pub use publish::{InfoOverrides, PublishOptions, Target, publish};

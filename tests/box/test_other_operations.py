@@ -28,6 +28,7 @@ def test_names_with_underscores(world):
     assert ask(world, "GET /todos", *fields)[0] == 200
     seen = world.upstream.last
     assert seen.get("x-custom") == "2" and "internal" not in seen.raw_head.decode() and not seen.all("x_custom")
+    world.gateway.stop()
     world.plugin({"headers": {"underscores": "pass"}})
     assert ask(world, "GET /todos", *fields)[0] == 200
     seen = world.upstream.last
@@ -50,6 +51,8 @@ def test_case_and_endings(world, new_upstream):
     for path in ("7", "exports", "me.json"):
         assert client.get(f"/users/{path}").status_code == 200, path
     assert client.request("PUT", "/users/EXPORT").status_code == 200
+    client.close()
+    world.gateway.stop()
     world.plugin({"upstream": {"url": url}, "openapi": {"exclude": ["export"], "similar_paths": "forward"}})
     assert world.session(token=world.service).get("/users/EXPORT").status_code == 200
 
@@ -106,12 +109,13 @@ def test_a_port_that_nobody_has(world):
     port = world.gateway.address("http")[1]
     for told, expected in (("todo.test:6666", "todo.test"), ("todo.test", "todo.test"), (f"todo.test:{port}", f"todo.test:{port}")):
         url = manifest(world, "X-Forwarded-Proto: http", f"X-Forwarded-Host: {told}", "X-Forwarded-For: 203.0.113.9")
-        assert url == f"http://{expected}/openapi.json"
+        assert url == f"http://{expected}/openapi-3.0.json"
+    world.gateway.stop()
     other = free_port()
     world.start({"trusted_proxies": ["127.0.0.0/8"], "plugins": {"todo": {"hosts": ["todo.test"], "public_url": f"https://shown.test:{other}"}}})
     for told, expected in ((f"todo.test:{other}", f"todo.test:{other}"), ("todo.test:6666", "todo.test")):
         url = manifest(world, "X-Forwarded-Proto: https", f"X-Forwarded-Host: {told}", "X-Forwarded-For: 203.0.113.9")
-        assert url == f"https://{expected}/openapi.json"
+        assert url == f"https://{expected}/openapi-3.0.json"
 
 
 # --- a gateway in front of itself ---

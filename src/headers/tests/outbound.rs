@@ -7,7 +7,7 @@ use http::{HeaderMap, HeaderValue};
 
 use super::super::{
     Authority, ClientView, Credential, Identity, Outbound, Policy, RuleFault, Rules,
-    clean_trailers, outbound, parse_authority, text_value,
+    clean_trailers, hops, outbound, parse_authority, text_value,
 };
 use super::{head, lines};
 
@@ -62,6 +62,7 @@ pub(super) fn send(
         },
         request_id: &request_id,
         streamed,
+        hops: 0,
         upgrade: None,
     };
     let head = outbound(client, &out);
@@ -74,6 +75,7 @@ const OURS: &str = "forwarded: for=203.0.113.7;host=todo.example.com;proto=https
     x-forwarded-for: 203.0.113.7
     x-forwarded-host: todo.example.com
     x-forwarded-proto: https
+    x-plugway-hops: 1
     x-plugway-level: user
     x-plugway-plugin: todo
     x-plugway-principal: alice
@@ -227,6 +229,20 @@ fn each_of_these_stays_by_itself() {
             check(&format!("{name}: 1"), &none, "");
             check(&format!("{}: 1", name.replace('-', "_")), &none, "");
         }
+    }
+}
+
+#[test]
+fn a_request_that_goes_in_a_circle_is_told() {
+    for (fields, expected) in [
+        ("Accept: */*", Some(0)),
+        ("X-Plugway-Hops: 1", Some(1)),
+        ("X-Plugway-Hops: 4", Some(4)),
+        ("X-Plugway-Hops: 5", None),
+        ("X-Plugway-Hops: 05", Some(0)),
+        ("X-Plugway-Hops: nonsense", Some(0)),
+    ] {
+        assert_eq!(hops(&head(fields)), expected, "{fields}");
     }
 }
 
