@@ -29,16 +29,9 @@ pub(super) fn run(dev: &Dev, output: &mut Output) -> anyhow::Result<Exit> {
     if dev.auth == Level::None {
         only_loopback(dev)?;
     }
-    if dev.write_config.is_none()
-        && let Some(pid) = runs_here()
-    {
-        output.error(&beside(pid));
-        return Ok(Exit::Conflict);
-    }
-    let own = [dev.http.as_str(), &dev.https].into_iter();
-    if let Some(error) = leads_back(dev.upstream.as_deref().unwrap_or_default(), own) {
+    if let Some((error, exit)) = in_the_way(dev) {
         output.error(&error);
-        return Ok(Exit::Usage);
+        return Ok(exit);
     }
     let builtin = dev.upstream.is_none();
     let (upstream, openapi) = match (&dev.upstream, &dev.openapi) {
@@ -92,6 +85,17 @@ pub(super) fn run(dev: &Dev, output: &mut Output) -> anyhow::Result<Exit> {
             }
         },
     )
+}
+
+/// Why it can not start here, or not so.
+fn in_the_way(dev: &Dev) -> Option<(anyhow::Error, Exit)> {
+    let other = || dev.write_config.is_none().then(runs_here).flatten();
+    if let Some(pid) = other() {
+        return Some((beside(pid), Exit::Conflict));
+    }
+    let own = [dev.http.as_str(), &dev.https].into_iter();
+    let error = leads_back(dev.upstream.as_deref().unwrap_or_default(), own)?;
+    Some((error, Exit::Usage))
 }
 
 /// The process that has the state of this folder.

@@ -49,9 +49,10 @@ pub(super) fn origin(plugin: &Plugin, client: &ClientView<'_>, peer: &Peer) -> S
     let direct = client.hops.is_empty() && client.ip == client.peer;
     if told != usual && told != peer.local.port() {
         let ours = plugin.ports.contains(&told);
-        authority.port = match direct {
-            true => Some(peer.local.port()),
-            false => authority.port.filter(|_| ours),
+        authority.port = if direct {
+            Some(peer.local.port())
+        } else {
+            authority.port.filter(|_| ours)
         };
     }
     format!("{scheme}://{authority}")

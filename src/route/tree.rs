@@ -311,8 +311,7 @@ impl<'t, 'q> Search<'t, 'q> {
         let bare = self.semicolon && segment.contains(&b';');
         let bare = bare.then(|| without_parameters(segment));
 
-        let literal = node.literals.get(segment);
-        match (literal, bare) {
+        match (node.literals.get(segment), bare) {
             (Some(child), _) => {
                 if let Some(hit) = self.walk(child, rest)? {
                     return Ok(Some(hit));
@@ -321,24 +320,23 @@ impl<'t, 'q> Search<'t, 'q> {
             (None, Some(bare)) if node.literals.get(bare).is_some() => return Err(SEMICOLON),
             (None, _) => {}
         }
-        let hit = self.templated(node, (segment, bare), rest)?;
-        // A literal that is spelt exactly so is the one that is meant.
-        if hit.is_some()
-            && literal.is_none()
-            && self.is_similar(node, bare.unwrap_or(segment), rest, false)?
-        {
+        let Some((hit, taken)) = self.templated(node, (segment, bare), rest)? else {
+            return Ok(None);
+        };
+        if self.is_similar(node, bare.unwrap_or(segment), rest, Some(taken))? {
             return Err(SIMILAR);
         }
-        Ok(hit)
+        Ok(Some(hit))
     }
 
-    /// From one node on by its children with parameters, in their order.
+    /// From one node on by its children with parameters, in their order. With what was found
+    /// comes the child that it was found by.
     fn templated(
         &mut self,
         node: &'t Node,
         (segment, bare): (&[u8], Option<&[u8]>),
         rest: Option<&[u8]>,
-    ) -> Result<Option<Hit<'t>>, Miss> {
+    ) -> Result<Option<(Hit<'t>, usize)>, Miss> {
         for (pattern, child) in &node.mixed {
             self.steps += pattern.weight();
             let fits = pattern.matches(segment);
@@ -346,32 +344,37 @@ impl<'t, 'q> Search<'t, 'q> {
                 return Err(SEMICOLON);
             }
             if fits && let Some(hit) = self.walk(*child, rest)? {
-                return Ok(Some(hit));
+                return Ok(Some((hit, *child)));
             }
         }
         match node.parameter {
-            Some(child) if !segment.is_empty() => self.walk(child, rest),
+            Some(child) if !segment.is_empty() => {
+                let hit = self.walk(child, rest)?;
+                Ok(hit.map(|hit| (hit, child)))
+            }
             _ => Ok(None),
         }
     }
 
     /// Whether servers that ignore case (Express, ASP.NET) or take an ending off (`.json`: Rails,
     /// Spring) may find another child of this node for a segment, and below it an operation with
-    /// the wanted method. `below`: on such a way, where it may be any child.
+    /// the wanted method. `taken`: the child that leads to what was found; those that stand before
+    /// it count. Without one, on such a way, any child does.
     fn is_similar(
         &mut self,
         node: &'t Node,
         segment: &[u8],
         rest: Option<&[u8]>,
-        below: bool,
+        taken: Option<usize>,
     ) -> Result<bool, Miss> {
         let literals = &node.similar_literals;
         if !literals.is_empty() {
             let is_end = |place: &usize| {
                 let dot = rest.is_none() && segment.get(*place) == Some(&b'.');
-                *place == segment.len() || dot && place + 1 < segment.len()
+                *place == segment.len() || dot && *place > 0 && place + 1 < segment.len()
             };
-            for end in (1..=segment.len()).filter(is_end) {
+            // The end of a path with a trailing slash is an empty one.
+            for end in (0..=segment.len()).filter(is_end) {
                 let text = || segment[..end].iter().map(u8::to_ascii_lowercase);
                 let first = literals.partition_point(|(one, _)| one.iter().copied().lt(text()));
                 let same = literals[first..].iter();
@@ -384,16 +387,17 @@ impl<'t, 'q> Search<'t, 'q> {
         }
         if !node.similar_mixed.is_empty() {
             let lower = segment.to_ascii_lowercase();
-            for ((exact, _), (pattern, child)) in node.mixed.iter().zip(&node.similar_mixed) {
+            let mixed = node.similar_mixed.iter();
+            let before = mixed.take_while(|(_, child)| taken != Some(*child));
+            for (pattern, child) in before {
                 self.detours += pattern.weight();
-                let fits = pattern.matches(&lower) && (below || !exact.matches(segment));
-                if fits && self.leads_on(*child, rest)? {
+                if pattern.matches(&lower) && self.leads_on(*child, rest)? {
                     return Ok(true);
                 }
             }
         }
         match node.parameter {
-            Some(child) if below && !segment.is_empty() => self.leads_on(child, rest),
+            Some(child) if taken.is_none() && !segment.is_empty() => self.leads_on(child, rest),
             _ => Ok(false),
         }
     }
@@ -413,11 +417,12 @@ impl<'t, 'q> Search<'t, 'q> {
         let mut halves = rest.splitn(2, |byte| *byte == b'/');
         let segment = halves.next().unwrap_or_default();
         let rest = halves.next();
-        let bare = match self.semicolon {
-            true => without_parameters(segment),
-            false => segment,
+        let bare = if self.semicolon {
+            without_parameters(segment)
+        } else {
+            segment
         };
-        self.is_similar(node, bare, rest, true)
+        self.is_similar(node, bare, rest, None)
     }
 
     /// Asks the leaf at the end of a path that fits.

@@ -51,6 +51,23 @@ pub(super) fn tell(
     }
 }
 
+/// Says which header of a published operation never reaches it, since names with underscores are
+/// dropped.
+pub(super) fn check_underscores(plugin: &config::Plugin, api: &Api, problems: &mut Problems) {
+    let header = |one| Some((one, openapi::underscored_header(&api.source, one)?));
+    let found = api.operations.iter().find_map(header);
+    let Some((operation, name)) = found.filter(|_| !plugin.headers.passes_underscores) else {
+        return;
+    };
+    let message = format!(
+        "`{}` takes the header `{name}`, which does not go to the upstream: its name has an underscore",
+        operation.id
+    );
+    problems.warn(&plugin.openapi.at, message).help(
+        "write headers.underscores = \"pass\" if the API tells `_` and `-` in names of headers apart",
+    );
+}
+
 /// Whether `include` and `exclude` would have an operation published.
 fn is_chosen(plugin: &config::Plugin, operation: &openapi::Operation) -> bool {
     let names = |list: &[config::Spanned<config::Selector>]| {

@@ -110,8 +110,8 @@ pub(super) fn load(
         cut: plugin.openapi.cut,
         keeps_recursion: plugin.openapi.keeps_recursion,
     };
-    let mut loaded = openapi::load_prepared(&source.prepared, &options);
-    idle_removals(plugin, &mut loaded, problems);
+    let loaded = openapi::load_prepared(&source.prepared, &options);
+    idle_removals(plugin, &loaded, problems);
     let hidden = |what: &str| {
         let hiding = around.hiding.get(&plugin.name);
         hiding.is_some_and(|hiding| hiding.contains(what))
@@ -127,27 +127,22 @@ pub(super) fn load(
     loaded
 }
 
-/// A removal that removes nothing is no line of the report: its author believes something hidden.
-fn idle_removals(plugin: &config::Plugin, api: &mut Api, problems: &mut Problems) {
-    api.report.retain(|finding| {
-        let idle = finding.message == openapi::REMOVES_NOTHING;
-        if idle {
-            let message = format!("overlay {}: {}", finding.pointer, finding.message);
-            let mut overlays = plugin.openapi.overlays.iter();
-            let named = |one: &&config::Spanned<config::ServedFile>| {
-                finding
-                    .pointer
-                    .starts_with(&*one.value.path.to_string_lossy())
-            };
-            let at = overlays
-                .find(named)
-                .map_or(&plugin.openapi.at, |one| &one.at);
-            problems
-                .warn(at, message)
-                .help("what it was to remove may be published under another name");
-        }
-        !idle
-    });
+/// Warns of removals that remove nothing: their author believes something hidden.
+fn idle_removals(plugin: &config::Plugin, api: &Api, problems: &mut Problems) {
+    let report = api.report.iter();
+    for finding in report.filter(|finding| finding.message == openapi::REMOVES_NOTHING) {
+        let mut overlays = plugin.openapi.overlays.iter();
+        let named = |one: &&config::Spanned<config::ServedFile>| {
+            let path = one.value.path.to_string_lossy();
+            finding.pointer.starts_with(&*path)
+        };
+        let at = overlays.find(named);
+        let at = at.map_or(&plugin.openapi.at, |one| &one.at);
+        let message = format!("overlay {}: {}", finding.pointer, finding.message);
+        problems
+            .warn(at, message)
+            .help("what it was to remove may be published under another name");
+    }
 }
 
 /// Whether something in it matches nothing: how severe that is depends on what changed last.

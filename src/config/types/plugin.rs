@@ -269,6 +269,7 @@ pub enum Roots {
 
 /// `[plugins.NAME.openapi]`
 #[derive(Debug, Clone, PartialEq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a key of its own")]
 pub struct OpenApi {
     /// Where the document is.
     pub source: OpenApiSource,

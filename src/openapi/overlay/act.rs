@@ -107,7 +107,7 @@ impl Run {
         if places.is_empty() {
             // Whoever wrote it counts on it.
             match action.change {
-                Change::Remove => say(Done::Skipped, REMOVES_NOTHING.to_owned()),
+                Change::Remove => say(Done::Noted, REMOVES_NOTHING.to_owned()),
                 _ => say(
                     Done::Skipped,
                     "its target selects nothing in the document: the action is not done".to_owned(),

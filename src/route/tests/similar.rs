@@ -76,7 +76,19 @@ fn on_the_way_all_is_similar() {
          GET /a/b/LOG.txt => ambiguous
          GET /a/b/c => 3 /a/b/c
          GET /X/A-1 => ambiguous
-         GET /x/A-1 => 0 /x/A-1",
+         GET /x/A-1 => ambiguous",
+    );
+}
+
+#[test]
+fn behind_what_is_spelt_exactly_so() {
+    check(
+        "GET /{tenant}/{thing}
+         -GET /users/export
+         -GET /v{version}/export",
+        "GET /users/EXPORT => ambiguous
+         GET /v1/EXPORT => ambiguous
+         GET /v1/other => 0 /v1/other",
     );
 }
 
@@ -107,12 +119,7 @@ fn many_that_are_similar_to_each_other() {
     let mut router = router(&specs);
     router.refuse_similar();
     let found = |path| router.find(&http::Method::GET, path, None);
-    assert!(1 << 13 > MAX_STEPS);
-    assert!(matches!(found("/xxxxxxxxxxxx/b"), Ok(_)));
-    // Spelt exactly so there is one, and another is not looked for.
-    assert!(matches!(found("/xxxxxxxxxxxxx/b"), Ok(_)));
-    assert!(matches!(
-        found("/xxxxxxxxxxxxx;/b"),
-        Err(Miss::Ambiguous(_))
-    ));
+    const { assert!(1 << 13 > MAX_STEPS) };
+    assert!(found("/xxxxxxxxxxxx/b").is_ok());
+    assert!(matches!(found("/xxxxxxxxxxxxx/b"), Err(Miss::Ambiguous(_))));
 }

@@ -131,6 +131,23 @@ fn a_form_that_is_looked_at_does_not_either() {
 }
 
 #[test]
+fn a_header_that_never_arrives_is_told() {
+    let header = json!([{ "name": "X_Tenant", "in": "header", "schema": { "type": "string" } }]);
+    let paths = json!({ "/a": { "post": operation("a", &header) } });
+    // The other plugin has the same document, and nothing is said of it.
+    let told = |extra: &str| {
+        let problems = plugin(extra, &paths).1;
+        let messages = problems.iter().map(|problem| &problem.message);
+        let words = ["`a`", "`X_Tenant`", "underscore"];
+        let is_it = |message: &&String| words.iter().all(|word| message.contains(word));
+        messages.filter(is_it).count()
+    };
+    assert_eq!(told(""), 2);
+    assert_eq!(told("headers.underscores = 'pass'"), 1);
+    assert_eq!(told("operations.a.fixed = { X_Tenant = 'acme' }"), 1);
+}
+
+#[test]
 fn similar_paths_are_refused_unless_they_may_pass() {
     let paths = json!({
         "/users/{id}": { "post": operation("user", &json!([])) },
