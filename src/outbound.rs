@@ -29,6 +29,8 @@ pub struct Errand<'a> {
     pub operation: Option<usize>,
     /// The path, without what is put in front of it.
     pub path: Cow<'a, str>,
+    /// Through how many gateways it came.
+    pub hops: usize,
     /// The protocol that it wants to switch to.
     pub upgrade: Option<&'a HeaderValue>,
 }
@@ -63,12 +65,19 @@ pub fn errand<'a>(
             });
         }
     };
+    let fixed = operation.map(|index| &plugin.operations[index].fixed);
+    headers::check_connection(&head.headers, |name| {
+        let auth_header = plugin.outbound.auth_header.as_str();
+        name.eq_ignore_ascii_case(auth_header.as_bytes())
+            || fixed.is_some_and(|fixed| fixed.has_header(name))
+    })?;
     Ok(Errand {
         plugin,
         head,
         client,
         operation,
         path,
+        hops: headers::hops(&head.headers).ok_or(Rejection::Loop)?,
         upgrade: headers::upgrade(&head.method, head.version, &head.headers),
     })
 }
@@ -199,6 +208,7 @@ impl Errand<'_> {
             },
             request_id: &stamp.request_id,
             streamed: http_body::Body::size_hint(&body).exact().is_none(),
+            hops: self.hops,
             upgrade: self.upgrade,
         };
         let fixed = self

@@ -84,6 +84,9 @@ pub enum Rejection {
     /// It answered with something that can not be passed on.
     #[error("the API broke off its answer or sent one that can not be passed on")]
     UpstreamBroken,
+    /// It came through this gateway, or others like it, again and again.
+    #[error("the request goes in a circle: the API's address leads back to the gateway")]
+    Loop,
     /// An upgrade where the upstream is spoken to in HTTP/2 alone.
     #[error("the API is spoken to in HTTP/2, which has no upgrade to another protocol")]
     NoUpgrade,
@@ -195,6 +198,7 @@ impl Rejection {
             Self::UpstreamStarts => (StatusCode::SERVICE_UNAVAILABLE, "upstream_unreachable"),
             Self::UpstreamTimeout { .. } => (StatusCode::GATEWAY_TIMEOUT, "upstream_timeout"),
             Self::UpstreamBroken => (StatusCode::BAD_GATEWAY, "upstream_broken"),
+            Self::Loop => (StatusCode::LOOP_DETECTED, "loop_detected"),
             Self::NoUpgrade => (StatusCode::NOT_IMPLEMENTED, "upgrade_unsupported"),
             Self::ResponseTooLarge(_) => (StatusCode::BAD_GATEWAY, "response_too_large"),
             Self::TooManyConnections => (StatusCode::SERVICE_UNAVAILABLE, "too_many_connections"),

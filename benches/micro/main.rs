@@ -184,6 +184,7 @@ fn request_head(bencher: Bencher<'_, '_>) {
         auth_header: AUTHORIZATION,
         credential: Credential::Nothing,
         rules: Rules::default(),
+        underscores: false,
     };
     let ip = "203.0.113.7".parse().unwrap();
     let view = ClientView {
@@ -205,6 +206,7 @@ fn request_head(bencher: Bencher<'_, '_>) {
         },
         request_id: &id,
         streamed: false,
+        hops: 0,
         upgrade: None,
     };
     bencher.bench_local(|| outbound(black_box(&client), &known));

@@ -11,7 +11,7 @@ use serde_json::json;
 use super::args::{Dev, Level};
 use super::client::{self, Address};
 use super::output::Output;
-use super::serve::{self, quoted};
+use super::serve::{self, leads_back, quoted};
 use super::{Exit, discover, program};
 use crate::app::{Start, Started};
 use crate::config::ListenerKind;
@@ -29,11 +29,9 @@ pub(super) fn run(dev: &Dev, output: &mut Output) -> anyhow::Result<Exit> {
     if dev.auth == Level::None {
         only_loopback(dev)?;
     }
-    if dev.write_config.is_none()
-        && let Some(pid) = runs_here()
-    {
-        output.error(&beside(pid));
-        return Ok(Exit::Conflict);
+    if let Some((error, exit)) = in_the_way(dev) {
+        output.error(&error);
+        return Ok(exit);
     }
     let builtin = dev.upstream.is_none();
     let (upstream, openapi) = match (&dev.upstream, &dev.openapi) {
@@ -58,7 +56,7 @@ pub(super) fn run(dev: &Dev, output: &mut Output) -> anyhow::Result<Exit> {
         &tokens,
     );
     if let Some(path) = &dev.write_config {
-        return write_config(path, &text, builtin, output);
+        return write_config(path, &text, (builtin, dev.auth), output);
     }
     let search = dev.openapi.is_none().then(|| {
         let (dev, tokens, url) = (dev.clone(), tokens.clone(), upstream.clone());
@@ -87,6 +85,17 @@ pub(super) fn run(dev: &Dev, output: &mut Output) -> anyhow::Result<Exit> {
             }
         },
     )
+}
+
+/// Why it can not start here, or not so.
+fn in_the_way(dev: &Dev) -> Option<(anyhow::Error, Exit)> {
+    let other = || dev.write_config.is_none().then(runs_here).flatten();
+    if let Some(pid) = other() {
+        return Some((beside(pid), Exit::Conflict));
+    }
+    let own = [dev.http.as_str(), &dev.https].into_iter();
+    let error = leads_back(dev.upstream.as_deref().unwrap_or_default(), own)?;
+    Some((error, Exit::Usage))
 }
 
 /// The process that has the state of this folder.
@@ -248,12 +257,21 @@ sha256  = "{hash}"
 fn write_config(
     path: &Path,
     text: &str,
-    builtin: bool,
+    (builtin, auth): (bool, Level),
     output: &mut Output,
 ) -> anyhow::Result<Exit> {
     use std::io::Write;
     if builtin {
-        bail!("the built-in API runs only within `plugway dev`: add --upstream URL");
+        bail!(
+            "the built-in API runs only within `plugway dev`, and no file can name it: add --upstream URL, with the address of your API"
+        );
+    }
+    if let Some(folder) = path
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty())
+    {
+        std::fs::create_dir_all(folder)
+            .with_context(|| format!("{} can not be made", folder.display()))?;
     }
     let mut file = std::fs::OpenOptions::new()
         .write(true)
@@ -266,8 +284,12 @@ fn write_config(
             )
         })?;
     file.write_all(text.as_bytes())?;
+    let secrets = match auth {
+        Level::None => String::new(),
+        _ => format!("The secrets of its tokens are in {CERTS}/dev-tokens.json.\n"),
+    };
     output.text(&format!(
-        "wrote {0}; serve it with: plugway serve --config {0}\n",
+        "wrote {0}; serve it with: plugway serve --config {0}\n{secrets}",
         path.display()
     ))?;
     Ok(Exit::Done)

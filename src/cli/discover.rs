@@ -75,6 +75,11 @@ fn check(upstream: &str) -> anyhow::Result<()> {
             "--upstream takes no user and password: write a configuration with upstream.credential"
         );
     }
+    if upstream.starts_with("unix:") || upstream.starts_with("unix+h2c:") {
+        bail!(
+            "an API on a unix socket is not asked for its document: name it with --openapi FILE (or --openapi /PATH, which the API is asked for)"
+        );
+    }
     if after_scheme.is_empty() {
         bail!("--upstream takes a URL, such as http://{upstream}");
     }

@@ -73,6 +73,22 @@ fn beside_the_environment(error: &clap::Error) -> Option<&'static str> {
     )
 }
 
+/// A configuration that is named as other programs take it.
+fn named_without_option(error: &clap::Error) -> Option<String> {
+    use clap::error::{ContextKind, ContextValue, ErrorKind};
+    let (ErrorKind::UnknownArgument, Some(ContextValue::String(file))) =
+        (error.kind(), error.get(ContextKind::InvalidArg))
+    else {
+        return None;
+    };
+    let is_toml = std::path::Path::new(file)
+        .extension()
+        .is_some_and(|ending| ending == "toml");
+    (is_toml && !file.starts_with('-')).then(|| {
+        format!("plugway: a configuration is named with --config: write `--config {file}` instead of `{file}`")
+    })
+}
+
 /// Runs the command that the arguments name.
 pub fn main() -> ExitCode {
     let args = match Args::try_parse() {
@@ -87,6 +103,10 @@ pub fn main() -> ExitCode {
             }
             if let Some(told) = beside_the_environment(&error) {
                 Output::new(false).remark(told);
+                return Exit::Usage.into();
+            }
+            if let Some(told) = named_without_option(&error) {
+                Output::new(false).remark(&told);
                 return Exit::Usage.into();
             }
             // Help and version are no mistakes; clap knows which stream each belongs on.

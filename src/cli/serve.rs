@@ -13,8 +13,16 @@ use crate::app::{self, Search, Start, StartError, Started};
 use crate::config::ListenerKind;
 use crate::control::Listening;
 use crate::control::{OnInvalid, Source};
+use crate::snapshot;
 
 pub(super) fn run(serve: &Serve, output: &mut Output) -> anyhow::Result<Exit> {
+    let upstream = serve.upstream.as_deref().unwrap_or_default();
+    let plain = plain_address(serve, &Environment::read());
+    let own = [&plain, &serve.https].into_iter().flatten();
+    if let Some(error) = leads_back(upstream, own.map(String::as_str)) {
+        output.error(&error);
+        return Ok(Exit::Usage);
+    }
     let (source, search) = match &serve.upstream {
         None => (Source::File(serve.config.clone()), None),
         Some(upstream) => from_arguments(serve, upstream)?,
@@ -107,7 +115,13 @@ fn standing_in(pending: &Value) -> String {
 /// The one line that says that it serves, and where.
 fn ready_line(started: &Started) -> String {
     let nothing = started.plugins.is_empty();
-    let state = if nothing { "is not ready" } else { "is ready" };
+    let mut plugins = started.plugins.iter();
+    let waits = plugins.any(|plugin| plugin.unavailable.is_some());
+    let state = match (nothing, waits) {
+        (true, _) => "is not ready",
+        (false, true) => "has started and is not ready yet",
+        (false, false) => "is ready",
+    };
     let mut line = format!("plugway {state}:");
     let shown = |listener: &&Listening| listener.kind != ListenerKind::Admin;
     for listener in started.listeners.iter().filter(shown) {
@@ -207,6 +221,41 @@ impl Environment {
     }
 }
 
+/// `listen.http` of a gateway without a file.
+fn plain_address(serve: &Serve, from: &Environment) -> Option<String> {
+    match (&serve.http, &from.port, from.on_fly) {
+        (Some(http), ..) => Some(http.clone()),
+        (None, Some(port), _) => Some(format!("0.0.0.0:{port}")),
+        (None, None, _) if serve.https.is_some() => None,
+        // Where its proxy looks for it; on any other machine, whoever wants more says so.
+        (None, None, true) => Some("0.0.0.0:8080".to_owned()),
+        (None, None, false) => Some("127.0.0.1:8080".to_owned()),
+    }
+}
+
+/// What is said when `--upstream` is one of the addresses that the gateway listens on itself.
+pub(super) fn leads_back<'a>(
+    upstream: &str,
+    mut own: impl Iterator<Item = &'a str>,
+) -> Option<anyhow::Error> {
+    let uri: http::Uri = upstream.parse().ok()?;
+    let usual = if uri.scheme_str() == Some("https") {
+        443
+    } else {
+        80
+    };
+    let (host, port) = (uri.host()?, uri.port_u16().unwrap_or(usual));
+    let address = own.find(|address| {
+        let numbers = address.replacen("localhost:", "127.0.0.1:", 1);
+        numbers
+            .parse()
+            .is_ok_and(|at| snapshot::listens(at, host, port))
+    })?;
+    Some(anyhow!(
+        "--upstream {upstream} is the gateway itself, which listens on {address}: give the API's address, or another one to the gateway with --http or --https"
+    ))
+}
+
 fn configuration(
     serve: &Serve,
     upstream: &str,
@@ -215,14 +264,7 @@ fn configuration(
 ) -> anyhow::Result<String> {
     let require = serve.require.map_or("service", super::args::Level::word);
     let mut text = String::new();
-    let plain = match (&serve.http, &from.port, from.on_fly) {
-        (Some(http), ..) => Some(http.clone()),
-        (None, Some(port), _) => Some(format!("0.0.0.0:{port}")),
-        (None, None, _) if serve.https.is_some() => None,
-        // Where its proxy looks for it; on any other machine, whoever wants more says so.
-        (None, None, true) => Some("0.0.0.0:8080".to_owned()),
-        (None, None, false) => Some("127.0.0.1:8080".to_owned()),
-    };
+    let plain = plain_address(serve, from);
     if from.on_fly {
         text.push_str("trusted_proxies = \"fly\"\n");
     }
@@ -286,6 +328,18 @@ pub(super) fn quoted(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_upstream_that_is_the_gateway() {
+        let told = |upstream: &str, own: &str| leads_back(upstream, [own].into_iter()).is_some();
+        assert!(told("http://localhost:8080/v1", "127.0.0.1:8080"));
+        assert!(told("http://127.0.0.1:8080", "localhost:8080"));
+        assert!(told("http://127.0.0.1", "0.0.0.0:80"));
+        assert!(told("https://[::1]", "[::]:443"));
+        assert!(!told("http://localhost:8000", "127.0.0.1:8080"));
+        assert!(!told("http://api:8080", "127.0.0.1:8080"));
+        assert!(!told("unix:/run/api", "127.0.0.1:8080"));
+    }
 
     #[test]
     fn hashes_of_the_environment() {

@@ -92,8 +92,22 @@ fn unseen(snapshot: &Snapshot, problems: &mut Problems) {
             "the OpenAPI document of plugin {} could not be looked at, so neither could what refers to its operations: {reason}",
             plugin.name
         );
-        problems
-            .warn(&at, message)
-            .help("start the API and check again, or name a file in openapi.source");
+        problems.warn(&at, message).help(what_helps(reason));
+    }
+}
+
+/// What may have the document come, by the words that say why it did not.
+fn what_helps(reason: &str) -> &'static str {
+    let says = |words: &[&str]| words.iter().any(|word| reason.contains(word));
+    if says(&["UnknownIssuer"]) {
+        "name the authority that issued its certificate in upstream.ca, or name a file in openapi.source"
+    } else if says(&["answered 401", "answered 403"]) {
+        "write what the API wants to see in upstream.credential, or name a file in openapi.source"
+    } else if says(&["InvalidContentType"]) {
+        "nothing speaks TLS there: write http instead of https in upstream.url"
+    } else if says(&["answered 404"]) {
+        "name the path or the URL where the API has its document, or a file, in openapi.source"
+    } else {
+        "start the API and check again, or name a file in openapi.source"
     }
 }

@@ -238,7 +238,8 @@ impl Gateway {
             };
             recorder.record.upstream = Some(recorder.elapsed().saturating_sub(begun));
             let starting = self.shared.starting.load(Ordering::Relaxed);
-            let failed = |error| upstream_failed(errand.plugin, &error, starting, recorder);
+            let path = stamp.target.path();
+            let failed = |error| upstream_failed((errand.plugin, path), &error, starting, recorder);
             let (answer, target) = sent.map_err(failed)?;
             if let Some(upload) = &recorder.upload {
                 upload.answered();
@@ -448,7 +449,7 @@ fn named<'a>(snapshot: &'a Snapshot, record: &Record) -> Option<&'a Arc<Plugin>>
 
 /// What the log gets, and what the client gets.
 fn upstream_failed(
-    plugin: &Plugin,
+    (plugin, path): (&Plugin, &str),
     error: &UpstreamError,
     starting: bool,
     recorder: &Recorder,
@@ -467,6 +468,9 @@ fn upstream_failed(
         UpstreamError::Broken(_) => ("broken", Rejection::UpstreamBroken),
     };
     recorder.upstream_failed(kind);
-    tracing::info!(plugin = &*plugin.name, kind, request_id = ?recorder.record.request_id, %error, "upstream");
+    // The query may hold a credential of ours.
+    let url = plugin.targets.first().url(path);
+    let request_id = recorder.record.request_id.to_str().unwrap_or_default();
+    tracing::info!(plugin = &*plugin.name, kind, url, request_id, %error, "upstream");
     rejection
 }

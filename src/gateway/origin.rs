@@ -29,8 +29,9 @@ pub(super) fn refuse_foreign_page(
 
 /// The origin under which a client knows the plugin.
 ///
-/// A port that is neither the scheme's own nor the one that was connected to is the client's
-/// word alone, and no document is made for it; a trusted proxy's word is another matter.
+/// A port that is neither the scheme's own nor one of ours is the client's word, also where a
+/// trusted proxy passes it on (most do, without a look): no document is made for it. A client
+/// that came to us itself knows the port that it connected to.
 pub(super) fn origin(plugin: &Plugin, client: &ClientView<'_>, peer: &Peer) -> String {
     if let Some(public) = &plugin.public
         && public.host == client.authority.host
@@ -46,8 +47,13 @@ pub(super) fn origin(plugin: &Plugin, client: &ClientView<'_>, peer: &Peer) -> S
     }
     .port_or_default(client.https);
     let direct = client.hops.is_empty() && client.ip == client.peer;
-    if direct && told != usual && told != peer.local.port() {
-        authority.port = Some(peer.local.port());
+    if told != usual && told != peer.local.port() {
+        let ours = plugin.ports.contains(&told);
+        authority.port = if direct {
+            Some(peer.local.port())
+        } else {
+            authority.port.filter(|_| ours)
+        };
     }
     format!("{scheme}://{authority}")
 }

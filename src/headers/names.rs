@@ -21,10 +21,14 @@ pub(super) enum Inbound {
 
 /// For a header of the client. Twins of what is not passed are not passed either: CGI and WSGI
 /// read `X_Plugway_Principal` as `X-Plugway-Principal`, and PHP so reads `X.Plugway.Principal`.
-/// Other names with underscores are the client's and the upstream's affair.
-pub(super) fn inbound(name: &str) -> Inbound {
+/// Of other names with underscores servers make what no one foresees (gunicorn takes
+/// `SCRIPT_NAME` from a proxy on the same host): they go on only where the configuration says so.
+pub(super) fn inbound(name: &str, underscores: bool) -> Inbound {
     if name.bytes().all(is_plain) {
         return inbound_hyphened(name);
+    }
+    if !underscores && name.contains('_') {
+        return Inbound::Drop;
     }
     let mut folded = [0; LONGEST];
     match inbound_hyphened(fold(name, &mut folded)) {
@@ -51,6 +55,7 @@ fn inbound_hyphened(name: &str) -> Inbound {
                     | "cf-pseudo-ipv4"
             ),
         },
+        Some(b'd') => name == "daphne-root-path",
         Some(b'e') => name == "expect",
         Some(b'f') => {
             matches!(
@@ -61,7 +66,8 @@ fn inbound_hyphened(name: &str) -> Inbound {
         Some(b'h') => matches!(name, "host" | "http2-settings"),
         Some(b'k') => name == "keep-alive",
         // `Proxy` itself becomes HTTP_PROXY in a CGI environment ("httpoxy").
-        Some(b'p') => name == "proxy" || name.starts_with("proxy-"),
+        Some(b'p') => matches!(name, "proxy" | "path-info") || name.starts_with("proxy-"),
+        Some(b's') => name == "script-name",
         Some(b't') => match name {
             "te" => return Inbound::Te,
             "trailer" => return Inbound::Trailer,
@@ -112,13 +118,15 @@ fn is_x_forwarding(name: &str) -> bool {
 }
 
 /// Headers that make some frameworks run another operation than the one of the request line,
-/// which is the one that was published and authorized.
+/// which is the one that was published and authorized. Those without `X-` are
+/// [`inbound_hyphened`]'s: where gunicorn and Daphne take an application's root from.
 fn changes_the_operation(name: &str) -> bool {
     matches!(
         name,
         "x-original-url"
             | "x-original-uri"
             | "x-rewrite-url"
+            | "x-script-name"
             | "x-http-method"
             | "x-http-method-override"
             | "x-method-override"
@@ -203,7 +211,7 @@ pub(super) fn is_trailer(name: &str) -> bool {
         Some(b'w') => matches!(name, "warning" | "www-authenticate"),
         _ => false,
     };
-    !forbidden && inbound(name) == Inbound::Pass && returned(name) == Returned::Pass
+    !forbidden && inbound(name, true) == Inbound::Pass && returned(name) == Returned::Pass
 }
 
 /// Whether the configuration must not set or remove a header: what frames a message or belongs

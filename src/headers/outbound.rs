@@ -20,6 +20,16 @@ static X_PLUGWAY_PRINCIPAL: HeaderName = HeaderName::from_static("x-plugway-prin
 static X_PLUGWAY_TOKEN: HeaderName = HeaderName::from_static("x-plugway-token");
 /// `service` or `user`.
 static X_PLUGWAY_LEVEL: HeaderName = HeaderName::from_static("x-plugway-level");
+/// Through how many gateways a request came, with this one.
+static X_PLUGWAY_HOPS: HeaderName = HeaderName::from_static("x-plugway-hops");
+/// Its values; a request that came through that many is refused.
+static HOPS: [HeaderValue; 5] = [
+    HeaderValue::from_static("1"),
+    HeaderValue::from_static("2"),
+    HeaderValue::from_static("3"),
+    HeaderValue::from_static("4"),
+    HeaderValue::from_static("5"),
+];
 /// The plugin's name.
 static X_PLUGWAY_PLUGIN: HeaderName = HeaderName::from_static("x-plugway-plugin");
 
@@ -34,6 +44,8 @@ pub struct Policy {
     pub credential: Credential,
     /// Changes that the configuration asks for, made last but for credential and `Host`.
     pub rules: Rules,
+    /// Whether the client's headers whose names have underscores go on.
+    pub underscores: bool,
 }
 
 /// What the upstream gets for a credential.
@@ -81,8 +93,21 @@ pub struct Outbound<'a> {
     pub request_id: &'a HeaderValue,
     /// Whether the body goes in chunks, so that trailers may follow it.
     pub streamed: bool,
+    /// What [`hops`] says.
+    pub hops: usize,
     /// The protocol that is asked for: what [`upgrade`](super::upgrade()) says.
     pub upgrade: Option<&'a HeaderValue>,
+}
+
+/// Through how many gateways like this one a request came; `None`: too many, so that it most
+/// likely goes in a circle. What a client writes there can only have its own request refused.
+pub fn hops(client: &HeaderMap) -> Option<usize> {
+    let Some(value) = client.get(&X_PLUGWAY_HOPS) else {
+        return Some(0);
+    };
+    let place = HOPS.iter().position(|known| known == value);
+    let hops = place.map_or(0, |place| place + 1);
+    (hops < HOPS.len()).then_some(hops)
 }
 
 /// Builds the head that goes upstream, from nothing.
@@ -190,6 +215,7 @@ fn copied(client: &HeaderMap, out: &Outbound<'_>, head: &mut impl Sink) {
         auth_header,
         credential,
         rules,
+        underscores,
         ..
     } = out.policy;
     let pass = matches!(credential, Credential::Pass);
@@ -208,7 +234,7 @@ fn copied(client: &HeaderMap, out: &Outbound<'_>, head: &mut impl Sink) {
         if of_credential || rules.sets(is_twin) {
             continue;
         }
-        match inbound(text) {
+        match inbound(text, *underscores) {
             Inbound::Pass => head.add(name, value),
             Inbound::Authorization if pass => head.add(&AUTHORIZATION, value),
             Inbound::Cookie => cookies = true,
@@ -227,6 +253,9 @@ fn copied(client: &HeaderMap, out: &Outbound<'_>, head: &mut impl Sink) {
 /// What the gateway says itself.
 fn own(client: &HeaderMap, out: &Outbound<'_>, head: &mut impl Sink) {
     forwarded(head, out.client);
+    if let Some(hops) = HOPS.get(out.hops) {
+        head.put(&X_PLUGWAY_HOPS, hops);
+    }
     let who = &out.identity;
     for (name, text) in [
         (&X_PLUGWAY_PRINCIPAL, who.principal),

@@ -1,11 +1,11 @@
 //! Refusing request heads that could be read in two ways.
 
-use http::header::{CONTENT_LENGTH, HOST, TRANSFER_ENCODING};
+use http::header::{CONNECTION, CONTENT_LENGTH, HOST, TRANSFER_ENCODING};
 use http::{HeaderMap, Method, Uri, Version};
 use thiserror::Error;
 
 use super::authority::{Authority, parse_authority};
-use super::fields::only;
+use super::fields::{list, only};
 
 /// Why a request is refused before anything else is asked. After one of these an HTTP/1
 /// connection should be closed, but for the two about methods.
@@ -44,6 +44,9 @@ pub enum RequestFault {
     /// Both at once.
     #[error("Content-Length stands beside Transfer-Encoding")]
     TwoLengths,
+    /// `Connection` names what is not the connection's.
+    #[error("the Connection field names a field that belongs to the request")]
+    Connection,
 }
 
 /// Checks a request head and says which host it is meant for.
@@ -138,6 +141,27 @@ fn check_framing(headers: &HeaderMap, version: Version) -> Result<(), RequestFau
     let length = only(headers, &CONTENT_LENGTH).and_then(|value| number(value.as_bytes()));
     if sized && length.is_none() {
         return Err(RequestFault::ContentLength);
+    }
+    Ok(())
+}
+
+/// Refuses a `Connection` that names what was judged in the request's head: what it names goes
+/// no further (RFC 9110 §7.6.1), and the upstream would see another request than the one that
+/// was let in. `is_judged`: the same of further names, in any case.
+pub fn check_connection(
+    headers: &HeaderMap,
+    is_judged: impl Fn(&[u8]) -> bool,
+) -> Result<(), RequestFault> {
+    const CONTENT: &[u8] = b"content-";
+    const OTHERS: [&[u8]; 4] = [b"authorization", b"cookie", b"host", b"transfer-encoding"];
+    let names = |name: &[u8]| {
+        let begins = name.get(..CONTENT.len());
+        begins.is_some_and(|begin| begin.eq_ignore_ascii_case(CONTENT))
+            || OTHERS.iter().any(|other| name.eq_ignore_ascii_case(other))
+            || is_judged(name)
+    };
+    if list(headers, &CONNECTION).any(names) {
+        return Err(RequestFault::Connection);
     }
     Ok(())
 }

@@ -68,8 +68,12 @@ pub fn response(upstream: &HeaderMap, context: &ResponseContext<'_>) -> HeaderMa
     head
 }
 
-/// Adds a field that holds an address.
+/// Adds a field that holds an address. One with a control character is none (RFC 3986 §2), and
+/// browsers skip tabs: behind a prefix that is cut, `/v1/\t/evil.example` would be another host.
 fn located(head: &mut HeaderMap, name: &HeaderName, value: &HeaderValue, rewrite: &Rewrite<'_>) {
+    if value.as_bytes().iter().any(u8::is_ascii_control) {
+        return;
+    }
     let text = std::str::from_utf8(value.as_bytes()).ok();
     let ours = text.and_then(|text| rewrite_location(text, rewrite));
     let ours = ours.and_then(|text| HeaderValue::try_from(text).ok());

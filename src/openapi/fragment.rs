@@ -5,8 +5,9 @@
 use crate::openapi::Value;
 use url::form_urlencoded;
 
+use super::asked::only_value;
 use super::operations::Source;
-use super::pointer;
+use super::pointer::resolved;
 use super::template::PathKey;
 
 /// Most pairs of a fragment that are looked at.
@@ -54,21 +55,8 @@ fn demands(root: &Value, source: &Source<'_>, name: &str, value: &str) -> bool {
         return false;
     };
     let schema = parameter.get("schema").unwrap_or(&Value::Null);
-    let schema = resolved(root, schema);
-    let only = match (schema.get("const"), schema.get("enum")) {
-        (Some(only), _) => only.as_str(),
-        (None, Some(Value::Array(values))) if values.len() == 1 => {
-            values.first().and_then(Value::as_str)
-        }
-        _ => None,
-    };
+    let only = only_value(resolved(root, schema));
     parameter.get("required") == Some(&Value::Bool(true)) && only == Some(value)
-}
-
-/// What stands there, or what the reference there leads to.
-fn resolved<'d>(root: &'d Value, value: &'d Value) -> &'d Value {
-    let place = pointer::reference_of(value).and_then(|at| pointer::resolve(root, at));
-    place.map_or(value, |place| place.value)
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@
 //! → [`publish`] (what clients are shown) → [`to_yaml`]; [`lint`] says where that goes beyond what
 //! a client takes.
 
+mod asked;
 mod bundle;
 pub(crate) mod cut;
 mod dialect;
@@ -35,6 +36,7 @@ mod value;
 
 use std::sync::Arc;
 
+pub use asked::{demanded_headers, has_query_parameter, underscored_header};
 pub use bundle::{Bundled, Bundler};
 pub use dialect::LoadError;
 pub use emit::to_yaml;
@@ -42,7 +44,7 @@ pub use load::{LoadOptions, load, load_prepared};
 pub use location::Location;
 pub use narrow::narrowing;
 pub use origins::Origins;
-pub use overlay::{Overlay, OverlayError};
+pub use overlay::{Overlay, OverlayError, REMOVES_NOTHING};
 pub use overrides::{Override, OverrideFault, OverridePart};
 pub use prepare::Prepared;
 pub use publish::{InfoOverrides, PublishOptions, Target, publish};

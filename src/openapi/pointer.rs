@@ -127,3 +127,9 @@ pub(super) fn follow<'d>(
     }
     Err("its references go in a circle".to_owned())
 }
+
+/// What stands there, or what the reference there leads to.
+pub(super) fn resolved<'d>(root: &'d Value, value: &'d Value) -> &'d Value {
+    let place = reference_of(value).and_then(|at| resolve(root, at));
+    place.map_or(value, |place| place.value)
+}

@@ -16,8 +16,9 @@ pub(super) fn build(specs: &[Spec]) -> (Tree, Vec<Unroutable>) {
                 continue;
             }
             match add(&mut tree, operation, spec) {
-                // An unpublished operation has nothing to lose.
-                Err(Why::Collides { .. } | Why::Method | Why::Template(_)) if !published => {}
+                // An unpublished operation has nothing to lose; but the published one that it
+                // collides with is forwarded in its place.
+                Err(Why::Method | Why::Template(_)) if !published => {}
                 Err(why) => unroutable.push(Unroutable { operation, why }),
                 Ok(()) => {}
             }

@@ -40,7 +40,7 @@ use http::Method;
 
 pub use form::Form;
 pub use path::{MAX_PATH, MAX_SEGMENTS, check_path};
-pub use query::{Held, held};
+pub use query::{Held, METHOD, held, names_method};
 pub use tree::MAX_STEPS;
 
 use tree::{Search, Tree};
@@ -139,10 +139,19 @@ pub enum Miss {
 impl Router {
     /// Compiles. What [`find`](Router::find) gives back is an index in `specs`. Operations
     /// that can not be reached are left out and returned for the caller to report; of those
-    /// that collide the first published one stays.
+    /// that collide the first published one stays. Unpublished ones are returned as well where
+    /// they collide: their requests are read as the other operation's.
     pub fn build(specs: &[Spec]) -> (Self, Vec<Unroutable>) {
         let (tree, unroutable) = build::build(specs);
         (Self { tree }, unroutable)
+    }
+
+    /// From now on [`find`](Self::find) refuses a path that leads to an operation by a parameter
+    /// and that a server which ignores case (Express, ASP.NET), or takes an ending off (Rails:
+    /// `/users/export.json`), would take for another operation's with the same method:
+    /// `/users/EXPORT` beside `/users/export`, published or not.
+    pub fn refuse_similar(&mut self) {
+        self.tree.refuse_similar();
     }
 
     /// The operation that a request is. `path` is raw, as the client sent it, without the

@@ -33,6 +33,15 @@ pub fn held(query: Option<&str>, key: &str, value: &str) -> Held {
     }
 }
 
+/// Whether a query names the parameter by which Express, Rails and Laravel take another method
+/// than that of the request line.
+pub fn names_method(query: Option<&str>) -> bool {
+    query.is_some_and(|query| is_given(query.as_bytes(), METHOD))
+}
+
+/// What they call it.
+pub const METHOD: &str = "_method";
+
 /// The decoded value of a parameter that is named exactly once, by exactly this name.
 pub(super) fn unique<'q>(query: &'q [u8], key: &str) -> Option<Cow<'q, [u8]>> {
     let (count, value) = occurrences(query, key, |byte| byte == b'&');

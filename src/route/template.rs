@@ -53,6 +53,11 @@ impl Pattern {
         rest.len() >= self.last
     }
 
+    /// The same with its text in lower case.
+    pub(super) fn to_lower_case(&self) -> Self {
+        Self::new(self.shape.to_ascii_lowercase())
+    }
+
     /// How often [`matches`](Self::matches) may look at one byte of a segment.
     pub(super) fn weight(&self) -> usize {
         1 + self

@@ -33,6 +33,10 @@ struct Node {
     mixed: Vec<(Pattern, usize)>,
     /// Any segment that is not empty.
     parameter: Option<usize>,
+    /// The literals in lower case, sorted; empty until [`Tree::refuse_similar`].
+    similar_literals: Box<[(Box<[u8]>, usize)]>,
+    /// What is mixed in lower case, in the same order; empty until then as well.
+    similar_mixed: Box<[(Pattern, usize)]>,
     /// The operations of the path that ends here.
     leaf: Option<Leaf>,
     /// The most steps that a walk from here can take.
@@ -48,6 +52,8 @@ impl Node {
             literals: Literals::Few(Vec::new()),
             mixed: Vec::new(),
             parameter: None,
+            similar_literals: Box::default(),
+            similar_mixed: Box::default(),
             leaf: None,
             steps: 1,
             literal_steps: 0,
@@ -105,6 +111,14 @@ impl Literals {
         }
     }
 
+    /// All of them.
+    fn all(&self) -> Vec<(&[u8], usize)> {
+        match self {
+            Self::Few(few) => few.iter().map(|(text, child)| (&**text, *child)).collect(),
+            Self::Many(many) => many.iter().map(|(text, child)| (&**text, *child)).collect(),
+        }
+    }
+
     /// Adds one that is not there yet.
     fn insert(&mut self, bytes: Box<[u8]>, child: usize) {
         match self {
@@ -126,6 +140,22 @@ impl Tree {
     pub(super) fn new() -> Self {
         Self {
             nodes: vec![Node::new()],
+        }
+    }
+
+    /// From now on a path that could be another operation's to a lenient server is refused.
+    pub(super) fn refuse_similar(&mut self) {
+        for node in &mut self.nodes {
+            let literals = node.literals.all().into_iter();
+            let mut literals: Vec<(Box<[u8]>, usize)> = literals
+                .map(|(text, child)| (text.to_ascii_lowercase().into(), child))
+                .collect();
+            literals.sort();
+            node.similar_literals = literals.into();
+            let mixed = node.mixed.iter();
+            node.similar_mixed = mixed
+                .map(|(pattern, child)| (pattern.to_lower_case(), *child))
+                .collect();
         }
     }
 
@@ -231,6 +261,8 @@ pub(super) struct Search<'t, 'q> {
     pub(super) allowed: Methods,
     /// Steps so far.
     steps: usize,
+    /// Steps on the way to similar paths.
+    detours: usize,
 }
 
 impl<'t, 'q> Search<'t, 'q> {
@@ -249,6 +281,7 @@ impl<'t, 'q> Search<'t, 'q> {
             decided: Methods::NONE,
             allowed: Methods::NONE,
             steps: 0,
+            detours: 0,
         }
     }
 
@@ -287,6 +320,23 @@ impl<'t, 'q> Search<'t, 'q> {
             (None, Some(bare)) if node.literals.get(bare).is_some() => return Err(SEMICOLON),
             (None, _) => {}
         }
+        let Some((hit, taken)) = self.templated(node, (segment, bare), rest)? else {
+            return Ok(None);
+        };
+        if self.is_similar(node, bare.unwrap_or(segment), rest, Some(taken))? {
+            return Err(SIMILAR);
+        }
+        Ok(Some(hit))
+    }
+
+    /// From one node on by its children with parameters, in their order. With what was found
+    /// comes the child that it was found by.
+    fn templated(
+        &mut self,
+        node: &'t Node,
+        (segment, bare): (&[u8], Option<&[u8]>),
+        rest: Option<&[u8]>,
+    ) -> Result<Option<(Hit<'t>, usize)>, Miss> {
         for (pattern, child) in &node.mixed {
             self.steps += pattern.weight();
             let fits = pattern.matches(segment);
@@ -294,13 +344,85 @@ impl<'t, 'q> Search<'t, 'q> {
                 return Err(SEMICOLON);
             }
             if fits && let Some(hit) = self.walk(*child, rest)? {
-                return Ok(Some(hit));
+                return Ok(Some((hit, *child)));
             }
         }
         match node.parameter {
-            Some(child) if !segment.is_empty() => self.walk(child, rest),
+            Some(child) if !segment.is_empty() => {
+                let hit = self.walk(child, rest)?;
+                Ok(hit.map(|hit| (hit, child)))
+            }
             _ => Ok(None),
         }
+    }
+
+    /// Whether servers that ignore case (Express, ASP.NET) or take an ending off (`.json`: Rails,
+    /// Spring) may find another child of this node for a segment, and below it an operation with
+    /// the wanted method. `taken`: the child that leads to what was found; those that stand before
+    /// it count. Without one, on such a way, any child does.
+    fn is_similar(
+        &mut self,
+        node: &'t Node,
+        segment: &[u8],
+        rest: Option<&[u8]>,
+        taken: Option<usize>,
+    ) -> Result<bool, Miss> {
+        let literals = &node.similar_literals;
+        if !literals.is_empty() {
+            let is_end = |place: &usize| {
+                let dot = rest.is_none() && segment.get(*place) == Some(&b'.');
+                *place == segment.len() || dot && *place > 0 && place + 1 < segment.len()
+            };
+            // The end of a path with a trailing slash is an empty one.
+            for end in (0..=segment.len()).filter(is_end) {
+                let text = || segment[..end].iter().map(u8::to_ascii_lowercase);
+                let first = literals.partition_point(|(one, _)| one.iter().copied().lt(text()));
+                let same = literals[first..].iter();
+                for (_, child) in same.take_while(|(one, _)| one.iter().copied().eq(text())) {
+                    if self.leads_on(*child, rest)? {
+                        return Ok(true);
+                    }
+                }
+            }
+        }
+        if !node.similar_mixed.is_empty() {
+            let lower = segment.to_ascii_lowercase();
+            let mixed = node.similar_mixed.iter();
+            let before = mixed.take_while(|(_, child)| taken != Some(*child));
+            for (pattern, child) in before {
+                self.detours += pattern.weight();
+                if pattern.matches(&lower) && self.leads_on(*child, rest)? {
+                    return Ok(true);
+                }
+            }
+        }
+        match node.parameter {
+            Some(child) if taken.is_none() && !segment.is_empty() => self.leads_on(child, rest),
+            _ => Ok(false),
+        }
+    }
+
+    /// Whether an operation with the wanted method is at the end of a path that is similar to
+    /// this one. Each node is seen once, but many of them may be similar to each other.
+    fn leads_on(&mut self, node: usize, rest: Option<&[u8]>) -> Result<bool, Miss> {
+        self.detours += 1;
+        if self.detours > MAX_STEPS {
+            return Err(SIMILAR);
+        }
+        let node = &self.tree.nodes[node];
+        let Some(rest) = rest else {
+            let decides = |leaf: &Leaf| leaf.fitting(self.query).decide(self.wanted).is_some();
+            return Ok(node.leaf.as_ref().is_some_and(decides));
+        };
+        let mut halves = rest.splitn(2, |byte| *byte == b'/');
+        let segment = halves.next().unwrap_or_default();
+        let rest = halves.next();
+        let bare = if self.semicolon {
+            without_parameters(segment)
+        } else {
+            segment
+        };
+        self.is_similar(node, bare, rest, None)
     }
 
     /// Asks the leaf at the end of a path that fits.
@@ -331,6 +453,9 @@ impl<'t, 'q> Search<'t, 'q> {
     }
 }
 
+/// To a server that ignores case or endings it is a different operation.
+const SIMILAR: Miss =
+    Miss::Ambiguous("but for its case or an ending it is the path of another operation");
 /// Without its parameters the segment is a static one, or another than with them: servers that
 /// drop parameters would see a different operation.
 const SEMICOLON: Miss = Miss::Ambiguous("a semicolon in a static segment of the path");

@@ -111,6 +111,7 @@ pub(super) fn load(
         keeps_recursion: plugin.openapi.keeps_recursion,
     };
     let loaded = openapi::load_prepared(&source.prepared, &options);
+    idle_removals(plugin, &loaded, problems);
     let hidden = |what: &str| {
         let hiding = around.hiding.get(&plugin.name);
         hiding.is_some_and(|hiding| hiding.contains(what))
@@ -124,6 +125,24 @@ pub(super) fn load(
         );
     }
     loaded
+}
+
+/// Warns of removals that remove nothing: their author believes something hidden.
+fn idle_removals(plugin: &config::Plugin, api: &Api, problems: &mut Problems) {
+    let report = api.report.iter();
+    for finding in report.filter(|finding| finding.message == openapi::REMOVES_NOTHING) {
+        let mut overlays = plugin.openapi.overlays.iter();
+        let named = |one: &&config::Spanned<config::ServedFile>| {
+            let path = one.value.path.to_string_lossy();
+            finding.pointer.starts_with(&*path)
+        };
+        let at = overlays.find(named);
+        let at = at.map_or(&plugin.openapi.at, |one| &one.at);
+        let message = format!("overlay {}: {}", finding.pointer, finding.message);
+        problems
+            .warn(at, message)
+            .help("what it was to remove may be published under another name");
+    }
 }
 
 /// Whether something in it matches nothing: how severe that is depends on what changed last.

@@ -7,7 +7,7 @@ use crate::config;
 use crate::headers::{Rules, are_twins};
 use crate::openapi::{self, Location};
 use crate::problems::{Place, Problems};
-use crate::route::{Form, Held, held};
+use crate::route::{Form, Held, METHOD, held, names_method};
 
 /// The fixed parameters of one operation.
 #[derive(Debug, Default)]
@@ -18,16 +18,24 @@ pub struct Fixed {
     headers: Vec<(HeaderName, HeaderValue)>,
     /// Names of all that are in the query: no form may give them again.
     names: Vec<String>,
+    /// Headers that tell it apart from an unpublished operation of the same path.
+    demanded: Vec<(HeaderName, HeaderValue)>,
+    /// The document has a parameter `_method`: what it does is known to its author.
+    names_method: bool,
 }
 
 impl Fixed {
     /// Compiles. A name or value that can not be a header is a problem.
     pub(super) fn compile(
         operation: &openapi::Operation,
+        document: &openapi::Value,
         plugin: &config::Plugin,
         problems: &mut Problems,
     ) -> Self {
-        let mut fixed = Self::default();
+        let mut fixed = Self {
+            names_method: openapi::has_query_parameter(document, operation, METHOD),
+            ..Self::default()
+        };
         fixed
             .names
             .extend(operation.fixed_query.iter().map(|(name, _)| name.clone()));
@@ -56,30 +64,46 @@ impl Fixed {
                 Location::Path | Location::Cookie => {}
             }
         }
+        if !fixed.names.is_empty() && !fixed.names_method {
+            fixed.names.push(METHOD.to_owned());
+        }
         fixed
     }
 
+    /// A request is this operation only if it has these headers with just these values: those of
+    /// `mine` that are other ones in `other`. Whether there are any.
+    pub(super) fn demand(&mut self, mine: &[(String, String)], other: &[(String, String)]) -> bool {
+        let differs =
+            |(name, value): &&(String, String)| other.iter().any(|(n, v)| n == name && v != value);
+        let mut found = false;
+        for (name, value) in mine.iter().filter(differs) {
+            let pair = (HeaderName::try_from(name), HeaderValue::try_from(value));
+            if let (Ok(name), Ok(value)) = pair {
+                found = true;
+                if self.demanded.iter().all(|(known, _)| *known != name) {
+                    self.demanded.push((name, value));
+                }
+            }
+        }
+        found
+    }
+
     /// Whether a request is this operation: a hidden parameter that it gives all the same has
-    /// just the value that it is fixed to, once.
+    /// just the value that it is fixed to, once; what tells it apart from others is there; and
+    /// no `_method` in its query makes it another.
     pub fn admits(&self, headers: &HeaderMap, query: Option<&str>) -> bool {
         let in_query =
             |(name, value, _): &(String, String, String)| held(query, name, value) != Held::Other;
-        let in_head = |(name, value): &(HeaderName, HeaderValue)| {
-            let mut given = headers.get_all(name).iter();
-            // CGI and WSGI read `X_Verbose` as `X-Verbose`.
-            if headers
-                .keys()
-                .any(|given| given != name && are_twins(given.as_str(), name.as_str()))
-            {
-                return false;
-            }
-            match (given.next(), given.next()) {
-                (None, _) => true,
-                (Some(only), None) => only == value,
-                _ => false,
-            }
+        let free = |(name, value): &(HeaderName, HeaderValue)| {
+            held_in_head(headers, name, value) != Held::Other
         };
-        self.query.iter().all(in_query) && self.headers.iter().all(in_head)
+        let there = |(name, value): &(HeaderName, HeaderValue)| {
+            held_in_head(headers, name, value) == Held::Same
+        };
+        (self.names_method || !names_method(query))
+            && self.query.iter().all(in_query)
+            && self.headers.iter().all(free)
+            && self.demanded.iter().all(there)
     }
 
     /// What has to be added to a query.
@@ -93,6 +117,13 @@ impl Fixed {
     /// Whether there are hidden headers.
     pub fn has_headers(&self) -> bool {
         !self.headers.is_empty()
+    }
+
+    /// Whether one of them has this name, in any case.
+    pub fn has_header(&self, name: &[u8]) -> bool {
+        let all = self.headers.iter().chain(&self.demanded);
+        let mut names = all.map(|(name, _)| name.as_str());
+        names.any(|hidden| name.eq_ignore_ascii_case(hidden.as_bytes()))
     }
 
     /// Puts the hidden headers into a head.
@@ -114,6 +145,21 @@ impl Fixed {
     /// Whether a form gives one of the parameters again.
     pub fn is_repeated(&self, form: Form, body: &[u8]) -> bool {
         form.names(self.names.iter().map(String::as_str), body)
+    }
+}
+
+/// How a head stands to a header whose value is given.
+fn held_in_head(headers: &HeaderMap, name: &HeaderName, value: &HeaderValue) -> Held {
+    // CGI and WSGI read `X_Verbose` as `X-Verbose`.
+    let is_twin = |given: &HeaderName| given != name && are_twins(given.as_str(), name.as_str());
+    if headers.keys().any(is_twin) {
+        return Held::Other;
+    }
+    let mut given = headers.get_all(name).iter();
+    match (given.next(), given.next()) {
+        (None, _) => Held::Absent,
+        (Some(only), None) if only == value => Held::Same,
+        _ => Held::Other,
     }
 }
 

@@ -3,6 +3,7 @@
 //! Compiling is pure: what comes from outside (texts, documents, roots, the time) is an argument.
 //! After it, no request can fail because of configuration.
 
+mod apart;
 mod api;
 mod condition;
 mod dial;
@@ -10,6 +11,7 @@ mod document;
 mod fixed;
 mod inputs;
 mod kept;
+mod loops;
 mod origin;
 mod papers;
 mod plugin;
@@ -36,6 +38,7 @@ pub use document::{ApiDocument, Written};
 pub use fixed::Fixed;
 use inputs::{Around, Inputs};
 pub use kept::Kept;
+pub use loops::listens;
 pub use origin::{Admission, Origin, Origins};
 pub use plugin::{Operation, Plugin, Public};
 pub use proof::Presentable;
@@ -167,6 +170,7 @@ impl Snapshot {
             material.now,
             problems,
         );
+        loops::refuse(&config, problems);
         let certificates = served.facts();
         let around = material.around();
         let mut made = Vec::new();

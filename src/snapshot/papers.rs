@@ -34,7 +34,44 @@ pub(super) fn documents(
         problems.push(problem);
     }
     documents.prepare(&origins(inputs));
+    check_logo(plugin, problems);
     documents
+}
+
+/// A logo that no client can show, most likely a page that was saved in place of the picture.
+fn check_logo(plugin: &config::Plugin, problems: &mut Problems) {
+    let Some(config::Reference::File(logo)) = &plugin.logo else {
+        return;
+    };
+    if !is_image(&logo.bytes) {
+        let at = Place {
+            key: format!("plugins.{}.logo", plugin.name),
+            ..plugin.at.clone()
+        };
+        let message = format!("the logo {} is no picture", logo.path.display());
+        problems
+            .warn(&at, message)
+            .help("PNG, JPEG, GIF, WebP, SVG or ICO");
+    }
+}
+
+/// By its first bytes (WHATWG MIME Sniffing §6.1); SVG by its root element.
+fn is_image(bytes: &[u8]) -> bool {
+    const BEGINNINGS: [&[u8]; 5] = [
+        b"\x89PNG\r\n\x1a\n",
+        b"\xff\xd8\xff",
+        b"GIF87a",
+        b"GIF89a",
+        b"\0\0\x01\0",
+    ];
+    let is_webp = || bytes.starts_with(b"RIFF") && bytes.get(8..12) == Some(b"WEBP");
+    // A declaration, a comment and a document type may stand before the element.
+    let is_svg = || {
+        let head = &bytes[..bytes.len().min(4096)];
+        let begins = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(head);
+        begins.trim_ascii_start().starts_with(b"<") && head.windows(4).any(|tag| tag == b"<svg")
+    };
+    BEGINNINGS.iter().any(|begin| bytes.starts_with(begin)) || is_webp() || is_svg()
 }
 
 /// The published document in its four forms.
@@ -115,6 +152,34 @@ pub(super) fn shadowed(
                     operation.meaning.id
                 ),
             );
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_image;
+
+    #[test]
+    fn pictures_by_their_first_bytes() {
+        for picture in [
+            &b"\x89PNG\r\n\x1a\nx"[..],
+            b"\xff\xd8\xff\xe0",
+            b"GIF89a",
+            b"RIFF\0\0\0\0WEBP",
+            b"\0\0\x01\0",
+            b"<svg xmlns='http://www.w3.org/2000/svg'/>",
+            b"\xef\xbb\xbf<?xml version='1.0'?>\n<!-- x -->\n<svg/>",
+        ] {
+            assert!(is_image(picture), "{picture:?}");
+        }
+        for other in [
+            &b""[..],
+            b"logo.png",
+            b"<!doctype html><title>404</title>",
+            b"RIFF\0\0\0\0WAVE",
+        ] {
+            assert!(!is_image(other), "{other:?}");
         }
     }
 }

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::inputs::{Around, Inputs};
-use super::{Credential, Fixed, Targets, Written, api, dial, papers, prefix};
+use super::{Credential, Fixed, Targets, Written, apart, api, dial, papers, prefix};
 use crate::auth::Policy;
 use crate::config::{self, DocumentAccess, Require};
 use crate::documents::{Documents, Found};
@@ -68,6 +68,8 @@ pub struct Plugin {
     pub passes_fly_replay: bool,
     /// `public_url`, or what Fly.io gives where neither that nor `hosts` is written.
     pub public: Option<Public>,
+    /// The ports of `listen.http` and `listen.https`, and that of `public_url`.
+    pub ports: Vec<u16>,
     /// The name that Fly.io gives.
     pub fly_host: Option<String>,
     /// Whether its API's document comes over the network, and may change by itself.
@@ -144,6 +146,13 @@ fn public(inputs: &Inputs) -> Option<Public> {
             .then(|| format!("https://{app}.fly.dev"))
     };
     Public::of(&plugin.public_url.clone().or_else(given)?)
+}
+
+/// Ports under which clients may know the plugin.
+fn ports(inputs: &Inputs) -> Vec<u16> {
+    let public = public(inputs).map(|public| public.authority.port_or_default(public.https));
+    let listen = inputs.https.iter().chain(&inputs.http);
+    listen.copied().chain(public).collect()
 }
 
 /// A plugin's `public_url`.
@@ -265,6 +274,7 @@ pub(super) fn compile(
         credential,
         base_path: plugin.upstream.base_path.clone(),
         passes_fly_replay: plugin.upstream.passes_fly_replay,
+        ports: ports(inputs),
         public: public(inputs),
         fly_host: inputs.fly_app.as_ref().map(|app| format!("{app}.fly.dev")),
         document_is_fetched: api::is_fetched(plugin),
@@ -292,6 +302,7 @@ fn outbound(
         auth_header: policy.header().clone(),
         credential: presented(credential),
         rules: rules(plugin, "request", &plugin.headers.request, problems)?,
+        underscores: plugin.headers.passes_underscores,
     })
 }
 
@@ -360,8 +371,12 @@ fn callable(
     problems: &mut Problems,
 ) -> Callable {
     let specs = specs(plugin, api);
-    let (router, unroutable) = Router::build(&specs);
+    let (mut router, unroutable) = Router::build(&specs);
+    if !plugin.openapi.passes_similar {
+        router.refuse_similar();
+    }
     let mut report = api.report.clone();
+    let shared = apart::shared(&unroutable, api);
     report.extend(unroutable.iter().filter_map(|lost| {
         let operation = api.operations.get(lost.operation)?;
         let key = operation.path_key.replace('~', "~0").replace('/', "~1");
@@ -376,7 +391,7 @@ fn callable(
     let scopes = CompiledScopes::compile(&lists, api.operations.len(), matches);
     report.extend(prefix::report(&plugin.upstream, &api.operations));
     let mut operation = |operation: &openapi::Operation| Operation {
-        fixed: Fixed::compile(operation, plugin, problems),
+        fixed: Fixed::compile(operation, &api.source, plugin, problems),
         prefix: prefix::prefix(&plugin.upstream, operation).to_owned(),
         body_bytes: body_bytes(plugin, operation),
         narrowing: if guarded {
@@ -389,7 +404,9 @@ fn callable(
             .target(&plugin.name, Some(&operation.id), Some(&operation.path)),
         meaning: operation.clone(),
     };
-    let operations = api.operations.iter().map(&mut operation).collect();
+    let mut operations: Vec<_> = api.operations.iter().map(&mut operation).collect();
+    apart::check_underscores(plugin, api, problems);
+    apart::tell(&shared, (&mut operations, api), plugin, problems);
     Callable {
         router,
         operations,

@@ -40,7 +40,7 @@ REQUEST_LINE = re.compile(r"(GET|HEAD|POST|PUT|PATCH|DELETE|OPTIONS|QUERY) (/[!-
 FIELD = re.compile(rf"({TOKEN}): ?([!-~\x80-\xff]([\t -~\x80-\xff]*[!-~\x80-\xff])?)?")
 SET_BY_US = {
     "x-plugway-principal": {"chatgpt", "alice"}, "x-plugway-token": {"chatgpt", "alice"},
-    "x-plugway-level": {"service", "user"}, "x-plugway-plugin": {"todo"},
+    "x-plugway-level": {"service", "user"}, "x-plugway-plugin": {"todo"}, "x-plugway-hops": {"1"},
 }
 ONCE = {"host", "content-length", "transfer-encoding", "x-request-id", "forwarded", "x-forwarded-for",
         "x-forwarded-host", "x-forwarded-proto", *SET_BY_US}

@@ -309,7 +309,9 @@ def test_credentials_in_disguise(arena: Arena):
         (f"Cookie: Authorization=Bearer {token}\r\n", 401),
         (f"authorization: bEaReR {token}\r\n", 200),
         (f"Authorization: Bearer {token}\r\nProxy-Authorization: Bearer {token}\r\n", 200),
-        (f"Authorization: Bearer {token}\r\nConnection: authorization, x-plugway-principal, x-request-id\r\n", 200),
+        (f"Authorization: Bearer {token}\r\nConnection: x-plugway-principal, x-request-id\r\n", 200),
+        *((f"Authorization: Bearer {token}\r\nConnection: close, {name}\r\n", 400)
+          for name in ("authorization", "Content-Type", "content-encoding", "COOKIE", "host", "transfer-encoding")),
     ):
         wire = arena.wire()
         wire.send(f"GET /todos HTTP/1.1\r\nHost: localhost\r\n{line}\r\n".encode("latin-1"))

@@ -17,7 +17,7 @@ HOP_BY_HOP = {
     "keep-alive", "proxy-connection", "proxy-authorization", "proxy-authenticate", "upgrade",
     "http2-settings", "expect",
 }
-OURS = {"x-plugway-principal", "x-plugway-token", "x-plugway-level", "x-plugway-plugin"}
+OURS = {"x-plugway-principal", "x-plugway-token", "x-plugway-level", "x-plugway-plugin", "x-plugway-hops"}
 PATIENCE = 30.0
 """Seconds after which something that a test waits for is not going to happen."""
 

@@ -58,6 +58,22 @@ pub(super) static OPENAPI: Table = Table {
             "what becomes of every other path",
         ),
         key(
+            "similar_paths",
+            Kind::Choice(&[
+                (
+                    "refuse",
+                    "they are answered with 400, since many servers take them for the other operation",
+                ),
+                (
+                    "forward",
+                    "they go to the upstream, which tells cases and endings apart",
+                ),
+            ]),
+            Absent::Text("refuse"),
+            "paths with parameters that are another operation's but for case or an ending: \
+             /users/EXPORT, /users/export.json",
+        ),
+        key(
             "overlays",
             Kind::List(&Kind::Text("a file")),
             Absent::List(&[]),

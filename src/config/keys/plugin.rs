@@ -454,6 +454,15 @@ static HEADERS: Table = Table {
             Absent::Unset,
             "to the client",
         ),
+        key(
+            "underscores",
+            Kind::Choice(&[
+                ("drop", "they do not go to the upstream"),
+                ("pass", "they do"),
+            ]),
+            Absent::Text("drop"),
+            "the client's headers whose names have underscores, which some servers take for others",
+        ),
     ],
     later: &[],
 };

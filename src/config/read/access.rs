@@ -106,6 +106,7 @@ pub(super) fn headers(section: &Section<'_>, reading: &mut Reading<'_>) -> Heade
     HeaderRules {
         request: header_changes(&request, Direction::Request, reading),
         response: header_changes(&response, Direction::Response, reading),
+        passes_underscores: section.choice("underscores", reading) == Some("pass"),
     }
 }
 

@@ -28,6 +28,7 @@ pub(super) fn openapi(section: &Section<'_>, plugin: &Place, reading: &mut Readi
         refresh: section.duration("refresh", reading).unwrap_or_default(),
         encoded_slash: operation_ids(section, reading),
         forward_unpublished: section.choice("unpublished", reading) == Some("forward"),
+        passes_similar: section.choice("similar_paths", reading) == Some("forward"),
         overlays: overlays(section, reading),
         reference_hosts: reference_hosts(section, reading),
         cut: section.choice("cut", reading) != Some("none"),

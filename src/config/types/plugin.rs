@@ -269,6 +269,7 @@ pub enum Roots {
 
 /// `[plugins.NAME.openapi]`
 #[derive(Debug, Clone, PartialEq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a key of its own")]
 pub struct OpenApi {
     /// Where the document is.
     pub source: OpenApiSource,
@@ -284,6 +285,8 @@ pub struct OpenApi {
     pub encoded_slash: Vec<Spanned<String>>,
     /// Whether every other path goes to the upstream too.
     pub forward_unpublished: bool,
+    /// Whether a path that is another operation's but for its case or an ending is let through.
+    pub passes_similar: bool,
     /// Overlays, in the order in which they are applied.
     pub overlays: Vec<Spanned<ServedFile>>,
     /// Hosts that a reference may be fetched from: lower case, with a port if one was written.
@@ -396,6 +399,8 @@ pub struct HeaderRules {
     pub request: HeaderChanges,
     /// To the client.
     pub response: HeaderChanges,
+    /// Whether the client's headers whose names have underscores go to the upstream.
+    pub passes_underscores: bool,
 }
 
 /// What is set and what is removed.

@@ -67,6 +67,7 @@ fn plugin() -> Plugin {
             refresh: Duration::from_mins(5),
             encoded_slash: Vec::new(),
             forward_unpublished: false,
+            passes_similar: false,
             overlays: Vec::new(),
             reference_hosts: Vec::new(),
             cut: true,

@@ -32,8 +32,9 @@ pub struct Trust<'a> {
     /// Their addresses.
     pub networks: &'a [IpNet],
     /// They are Fly's proxy: `Fly-Client-IP` names the client, since the last address of its
-    /// `X-Forwarded-For` is the app's own. Must not be set for another proxy, which would pass
-    /// on what a client writes there.
+    /// `X-Forwarded-For` is the app's own. It writes neither `X-Forwarded-Host` nor `Forwarded`
+    /// nor `X-Request-Id`: those are the client's word. Must not be set for another proxy, which
+    /// would pass on what a client writes into `Fly-Client-IP`.
     pub fly: bool,
 }
 
@@ -89,15 +90,19 @@ pub fn client_view<'a>(
     if !trust.covers(peer) {
         return view;
     }
-    view.request_id = only(headers, &X_REQUEST_ID).and_then(|id| request_id(id.as_bytes()));
+    if !trust.fly {
+        view.request_id = only(headers, &X_REQUEST_ID).and_then(|id| request_id(id.as_bytes()));
+    }
     let family = [&X_FORWARDED_FOR, &X_FORWARDED_HOST, &X_FORWARDED_PROTO];
     if family.iter().any(|name| headers.contains_key(*name)) {
         let addresses = list(headers, &X_FORWARDED_FOR).rev().map(node);
         view.hops = walk(addresses, trust);
-        let host = agreed(headers, &X_FORWARDED_HOST);
+        let host = agreed(headers, &X_FORWARDED_HOST).filter(|_| !trust.fly);
         let proto = agreed(headers, &X_FORWARDED_PROTO);
         view.believe(host, proto);
-    } else if let Some(elements) = forwarded::elements(headers) {
+    } else if !trust.fly
+        && let Some(elements) = forwarded::elements(headers)
+    {
         let addresses = elements
             .iter()
             .rev()

@@ -190,6 +190,10 @@ fn behind_fly() {
         seen("10.0.0.1", fields, false),
         "66.241.1.1 https://a by [66.241.1.1]"
     );
+    let told = "X-Forwarded-Proto: http\nX-Forwarded-Host: evil.example:81\nX-Request-Id: theirs";
+    assert_eq!(seen("10.0.0.1", told, true), "10.0.0.1 http://a");
+    let told = "Forwarded: for=6.6.6.6;host=evil.example;proto=http";
+    assert_eq!(seen("10.0.0.1", told, true), "10.0.0.1 https://a");
     let forged = "Fly-Client-IP: 1.2.3.4\nFly-Client-IP: 6.6.6.6";
     assert_eq!(seen("10.0.0.1", forged, true), "10.0.0.1 https://a");
 }

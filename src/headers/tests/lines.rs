@@ -47,6 +47,7 @@ fn lines_are_for_heads_that_only_grow() {
             identity: Identity::default(),
             request_id: &request_id,
             streamed: true,
+            hops: 0,
             upgrade: None,
         };
         outbound_lines(&client, &out).is_some()

@@ -7,7 +7,7 @@ use http::{HeaderMap, HeaderValue};
 
 use super::super::{
     Authority, ClientView, Credential, Identity, Outbound, Policy, RuleFault, Rules,
-    clean_trailers, outbound, parse_authority, text_value,
+    clean_trailers, hops, outbound, parse_authority, text_value,
 };
 use super::{head, lines};
 
@@ -31,6 +31,7 @@ pub(super) fn policy(auth_header: &'static str, credential: Credential) -> Polic
         auth_header: HeaderName::from_static(auth_header),
         credential,
         rules: Rules::default(),
+        underscores: false,
     }
 }
 
@@ -61,6 +62,7 @@ pub(super) fn send(
         },
         request_id: &request_id,
         streamed,
+        hops: 0,
         upgrade: None,
     };
     let head = outbound(client, &out);
@@ -73,6 +75,7 @@ const OURS: &str = "forwarded: for=203.0.113.7;host=todo.example.com;proto=https
     x-forwarded-for: 203.0.113.7
     x-forwarded-host: todo.example.com
     x-forwarded-proto: https
+    x-plugway-hops: 1
     x-plugway-level: user
     x-plugway-plugin: todo
     x-plugway-principal: alice
@@ -95,7 +98,7 @@ fn what_goes_on_goes_on_as_it_is() {
         Accept-Language: en
         Content-Type: multipart/form-data; boundary=x
         X-Custom: caf\\xE9
-        X_Custom: 1
+        X.Custom: 1
         traceparent: 00-1-2-01
         tracestate: a=b
         openai-conversation-id: c
@@ -213,11 +216,55 @@ fn each_of_these_stays_by_itself() {
         "x-original-forwarded-for",
         "x-original-host",
         "x-original-uri",
+        "x-script-name",
+        "script-name",
+        "path-info",
+        "daphne-root-path",
     ] {
-        let none = policy("authorization", Credential::Nothing);
-        check(&format!("{name}: 1"), &none, "");
-        check(&format!("{}: 1", name.replace('-', "_")), &none, "");
+        for underscores in [false, true] {
+            let none = Policy {
+                underscores,
+                ..policy("authorization", Credential::Nothing)
+            };
+            check(&format!("{name}: 1"), &none, "");
+            check(&format!("{}: 1", name.replace('-', "_")), &none, "");
+        }
     }
+}
+
+#[test]
+fn a_request_that_goes_in_a_circle_is_told() {
+    for (fields, expected) in [
+        ("Accept: */*", Some(0)),
+        ("X-Plugway-Hops: 1", Some(1)),
+        ("X-Plugway-Hops: 4", Some(4)),
+        ("X-Plugway-Hops: 5", None),
+        ("X-Plugway-Hops: 05", Some(0)),
+        ("X-Plugway-Hops: nonsense", Some(0)),
+    ] {
+        assert_eq!(hops(&head(fields)), expected, "{fields}");
+    }
+}
+
+#[test]
+fn underscores_go_on_only_if_they_may() {
+    let client = "X_Custom: 1\nX_Api-Key: k\nREMOTE_USER: root\nX-Custom: 2\nX.Custom: 3";
+    let nothing = || policy("authorization", Credential::Nothing);
+    check(client, &nothing(), "X-Custom: 2\nX.Custom: 3");
+    let passes = Policy {
+        underscores: true,
+        ..nothing()
+    };
+    check(client, &passes, client);
+    let key = Policy {
+        underscores: true,
+        ..policy("x-api-key", Credential::Pass)
+    };
+    check(
+        client,
+        &key,
+        "X_Custom: 1\nREMOTE_USER: root\nX-Custom: 2\nX.Custom: 3",
+    );
 }
 
 #[test]
@@ -229,7 +276,7 @@ fn the_client_s_credential_goes_on_only_if_passed() {
         Proxy-Authorization: Basic eA==
         Accept: */*";
     let both = "Authorization: Bearer t\nX-Api-Key: k\nAccept: */*";
-    let key = "X-Api-Key: k\nX_Api_Key: k\nX.Api-Key: k\nAccept: */*";
+    let key = "X-Api-Key: k\nX.Api-Key: k\nAccept: */*";
     check(
         client,
         &policy("x-api-key", Credential::Nothing),

@@ -35,6 +35,7 @@ fn name() -> impl Strategy<Value = HeaderName> {
         "x-original-url",
         "x-plugway-principal",
         "x-plugway-token",
+        "x-plugway-hops",
         "x-plugway-level",
         "x-plugway-plugin",
         "x-plugway-other",

@@ -104,6 +104,17 @@ fn addresses_in_heads() {
          Content-Location: /todos/7",
     );
     check("Location: caf\\xE9", true, "Location: caf\\xE9");
+    for address in [
+        "/v1/\t/evil.example",
+        "/v1\t//evil.example",
+        "ht\ttp://evil.example",
+    ] {
+        check(
+            &format!("Location: {address}\nContent-Location: {address}\nAge: 1"),
+            true,
+            "Age: 1",
+        );
+    }
 }
 
 /// Public form of an address (`-`: as it is), for an upstream at `http://api.internal:8000` with
@@ -176,6 +187,7 @@ fn locations_below_a_prefix() {
          /login => -
          /v1//evil.example/x => https://todo.example.com:8443//evil.example/x
          /v1/\\evil.example => https://todo.example.com:8443/\\evil.example
+         /v1/\\/evil.example => https://todo.example.com:8443/\\/evil.example
          v1/x => -",
     );
 }

@@ -11,6 +11,8 @@ use super::merge;
 use super::path::{Budget, Exceeded, Path};
 use super::{Action, Change, Done, Finding};
 
+/// What a removal that removes nothing says: whoever wrote it believes that something is hidden.
+pub const REMOVES_NOTHING: &str = "its target selects nothing in the document: nothing is removed";
 /// Most values of a document after an action.
 const MAX_NODES: usize = 2_000_000;
 /// Lines of the report about one action.
@@ -104,8 +106,13 @@ impl Run {
         let places = action.target.places(document, &self.budget)?;
         if places.is_empty() {
             // Whoever wrote it counts on it.
-            let message = "its target selects nothing in the document: the action is not done";
-            say(Done::Skipped, message.to_owned());
+            match action.change {
+                Change::Remove => say(Done::Noted, REMOVES_NOTHING.to_owned()),
+                _ => say(
+                    Done::Skipped,
+                    "its target selects nothing in the document: the action is not done".to_owned(),
+                ),
+            }
             return Ok(());
         }
         match &action.change {

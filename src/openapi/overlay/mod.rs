@@ -10,6 +10,7 @@ mod path;
 mod tests;
 
 use crate::openapi::{Map, Value};
+pub use act::REMOVES_NOTHING;
 
 use super::{Action as Done, Finding, pointer};
 use path::{Budget, Path};

@@ -82,7 +82,7 @@ fn what_does_not_fit_is_said_and_left() {
         json!({ "a": { "z": 1 }, "b": [], "c": 1 }),
         &[
             "skipped #/actions/0: its target selects values of different kinds (objects, lists, others), which one value can not be merged with; nothing is changed",
-            "skipped #/actions/1: its target selects nothing in the document: the action is not done",
+            "noted #/actions/1: its target selects nothing in the document: nothing is removed",
             "noted #/actions/2: it has no `update`, `remove` or `copy`, and changes nothing",
             "skipped #/actions/3: #/c of the document is a number, and a list can not be merged with it",
             "skipped #/actions/4: its target is the whole document, which can not be removed",

@@ -3,6 +3,7 @@
 mod ambiguity;
 mod properties;
 mod queries;
+mod similar;
 
 use std::borrow::Cow;
 
@@ -45,7 +46,8 @@ fn router(lines: &str) -> Router {
         .filter(|l| !l.is_empty())
         .map(spec)
         .collect();
-    let (router, unroutable) = Router::build(&specs);
+    let (router, mut unroutable) = Router::build(&specs);
+    unroutable.retain(|lost| specs[lost.operation].published);
     assert_eq!(unroutable, []);
     router
 }
@@ -288,7 +290,7 @@ fn operations_that_are_left_out() {
     );
     check(
         &["-GET /a/{x}", "GET /a/{y}", "-GET /b//c", "-TRACE /c"],
-        &[],
+        &[(0, collides(1))],
     );
     check(
         &["TRACE /a", "CONNECT /b", "QUERY /c"],

@@ -200,6 +200,28 @@ proptest! {
         }
     }
 
+    /// What is let in is the same operation to a server that ignores case.
+    #[test]
+    fn case_leads_to_no_other_operation(
+        specs in specs(),
+        path in "(/(a|A|b|B|c|aA|Ab|A\\.a|a\\.B|b\\.A|\\.A|aBaA|cBca)){1,3}/?",
+        query in "((k|l)=(v|w))?",
+        method in prop_oneof![Just(Method::GET), Just(Method::PUT), Just(Method::HEAD)],
+    ) {
+        let (mut router, _) = Router::build(&specs);
+        let plain = router.find(&method, &path, Some(&query));
+        router.refuse_similar();
+        match router.find(&method, &path, Some(&query)) {
+            Ok(found) => {
+                let lower = naive(&specs, &method, &path.to_ascii_lowercase(), &query);
+                prop_assert_eq!(lower, Some(found.operation));
+                prop_assert_eq!(Ok(found), plain);
+            }
+            Err(Miss::Ambiguous(_)) => prop_assert!(plain.is_ok()),
+            miss => prop_assert_eq!(miss, plain),
+        }
+    }
+
     #[test]
     fn what_goes_upstream_is_the_same_operation(
         specs in specs(),

@@ -170,6 +170,11 @@ const KEYS: &[(&str, &str, &str)] = &[
         "openapi.unpublished = 'refuse'",
     ),
     (
+        "openapi.similar_paths",
+        "openapi.similar_paths = 'forward'",
+        "openapi.similar_paths = 'refuse'",
+    ),
+    (
         "openapi.overlays",
         "openapi.overlays = ['o1', 'o2']",
         "openapi.overlays = ['o2', 'o1']",
@@ -262,6 +267,11 @@ const KEYS: &[(&str, &str, &str)] = &[
         "headers.response.remove",
         "headers.response.remove = ['X-A']",
         "headers.response.remove = ['X-B']",
+    ),
+    (
+        "headers.underscores",
+        "headers.underscores = 'pass'",
+        "headers.underscores = 'drop'",
     ),
     (
         "files",

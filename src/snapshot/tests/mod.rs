@@ -1,5 +1,6 @@
 //! What is compiled again and what is taken over.
 
+mod apart;
 mod keys;
 mod reuse;
 

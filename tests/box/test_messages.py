@@ -1,0 +1,121 @@
+"""What is said to somebody who does it for the first time."""
+
+from __future__ import annotations
+
+import json
+import socket
+import subprocess
+import threading
+
+from behind import free_port, in_background
+from clients import refusal
+from materials import document, operation
+from plugway import binary, environment, eventually, run, write
+from upstreams import Reply
+
+
+def check(world, plugin: dict, *arguments: str):
+    """`plugway check` with changes to the plugin."""
+    write(world.folder, world.base({"plugins": {"todo": plugin}}))
+    return run("check", "--config", "plugway.toml", *arguments, cwd=world.folder)
+
+
+def test_a_configuration_without_its_option(world):
+    for command in ("check", "serve", "status"):
+        ran = run(command, "plugway.toml", cwd=world.folder)
+        assert ran.code == 2 and "--config plugway.toml" in ran.err, ran
+
+
+def test_a_configuration_to_start_from(world):
+    folder = world.folder / "empty"
+    folder.mkdir()
+    ran = run("dev", "--write-config", "config/plugway.toml", cwd=folder)
+    assert ran.code != 0 and "--upstream URL" in ran.err, ran
+    ran = run("dev", "--upstream", world.upstream.url, "--write-config", "config/plugway.toml", cwd=folder)
+    assert ran.code == 0 and "certs/dev-tokens.json" in ran.out, ran
+    assert (folder / "config/plugway.toml").exists() and (folder / "certs/dev-tokens.json").exists()
+
+
+def test_a_socket_of_which_no_document_is_known(world):
+    ran = run("serve", "--upstream", "unix:/run/api.sock", "--require", "service", cwd=world.folder)
+    assert ran.code != 0 and "--openapi FILE" in ran.err, ran
+
+
+def test_the_log_names_the_upstream(world):
+    world.plugin({"upstream": {"credential": {"query": {"name": "key", "value": "${env:UP}"}}}}, env={"UP": "hidden-credential"})
+    world.upstream.stop()
+    got = world.session(token=world.service).get("/todos?q=1")
+    refusal(got, 502, "upstream_unreachable")
+
+    def look() -> list[dict]:
+        lines = [json.loads(line) for line in world.gateway.stderr.splitlines() if line.startswith("{")]
+        return [line for line in lines if line.get("message") == "upstream"]
+
+    line = eventually(look)[0]
+    assert line["request_id"] == got.headers["x-request-id"]
+    assert line["url"] == f"{world.upstream.url}/todos"
+
+
+def test_a_start_that_waits_is_not_called_ready(world):
+    write(world.folder, world.base({"plugins": {"todo": {"upstream": {"url": f"http://127.0.0.1:{free_port()}"}}}}))
+    process = subprocess.Popen([binary(), "serve", "--config", "plugway.toml"], cwd=world.folder, env=environment(),
+                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    drain = threading.Thread(target=process.stderr.read, daemon=True)
+    drain.start()
+    try:
+        line = process.stdout.readline()
+        assert line.startswith("plugway has started and is not ready yet:") and "waiting for its OpenAPI document" in line, line
+    finally:
+        process.terminate()
+        process.wait(timeout=20)
+
+
+def speak_plain(listener: socket.socket) -> None:
+    """Answers every connection as a server without TLS does."""
+    while True:
+        try:
+            connection, _ = listener.accept()
+        except OSError:
+            return
+        with connection:
+            connection.recv(4096)
+            connection.sendall(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+
+
+def test_what_helps_a_document_that_does_not_come(world):
+    with socket.create_server(("127.0.0.1", 0)) as plain:
+        answering = in_background(speak_plain, plain)
+        ran = check(world, {"upstream": {"url": f"https://127.0.0.1:{plain.getsockname()[1]}"}, "contact": "a@b.example"})
+        assert "http instead of https" in ran.err, ran
+        plain.shutdown(socket.SHUT_RDWR)
+    answering()
+    for status in (401, 403):
+        world.upstream.on("GET", "/openapi.json", Reply(status, [], b""))
+        ran = check(world, {})
+        assert "upstream.credential" in ran.err, ran
+
+
+def test_a_certificate_that_nobody_knows(world, new_upstream):
+    other = new_upstream(document(), tls=world.certificates.server("localhost"))
+    ran = check(world, {"upstream": {"url": other.url.replace("127.0.0.1", "localhost")}})
+    assert "upstream.ca" in ran.err, ran
+
+
+def test_a_removal_that_removes_nothing(world):
+    (world.folder / "o.yaml").write_text(
+        "overlay: 1.0.0\ninfo: {title: O, version: '1'}\nactions:\n- {target: '$.paths[\"/todo\"]', remove: true}\n")
+    ran = check(world, {"openapi": {"overlays": ["o.yaml"]}})
+    assert ran.code == 0 and "nothing is removed" in ran.err and "skipped" not in ran.out, ran
+    assert check(world, {"openapi": {"overlays": ["o.yaml"]}}, "--strict").code == 4
+
+
+def test_values_and_pictures_that_are_none(world):
+    parameters = [{"name": "format", "in": "query", "schema": {"type": "string", "enum": ["json", "xml"]}},
+                  {"name": "page", "in": "query", "schema": {"type": "integer"}}]
+    world.upstream.document = document(paths={"/todos": {"get": operation("listTodos", parameters=parameters)}})
+    (world.folder / "logo.png").write_text("<html>404</html>")
+    ran = check(world, {"logo": "logo.png", "operations": {"listTodos": {"fixed": {"format": "yaml", "page": "first"}}}})
+    assert ran.code == 0, ran
+    for words in ("the logo logo.png is no picture", 'the value of `format` is not one that operation listTodos takes: it is one of "json", "xml"',
+                  "its type is integer"):
+        assert words in ran.err, ran

@@ -1,0 +1,149 @@
+"""Requests that would be another operation at the upstream than the one that was let in."""
+
+from __future__ import annotations
+
+import pytest
+
+from behind import free_port
+from clients import refusal
+from materials import ID, document, operation
+from plugway import run
+from upstreams import Reply
+
+
+def ask(world, request: str, *fields: str) -> tuple[int, dict[str, str]]:
+    wire = world.wire()
+    lines = "".join(f"{field}\r\n" for field in fields)
+    wire.send(f"{request} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {world.service}\r\n{lines}\r\n")
+    answer = wire.head()
+    wire.close()
+    return answer
+
+
+def test_names_with_underscores(world):
+    """gunicorn takes SCRIPT_NAME and PATH_INFO from a proxy on the same host, Daphne its root path."""
+    fields = ("SCRIPT_NAME: /internal", "PATH_INFO: /internal/reset", "Script-Name: /internal", "X-Script-Name: /internal",
+              "Daphne-Root-Path: /internal", "X_Custom: 1", "X-Custom: 2")
+    world.start()
+    assert ask(world, "GET /todos", *fields)[0] == 200
+    seen = world.upstream.last
+    assert seen.get("x-custom") == "2" and "internal" not in seen.raw_head.decode() and not seen.all("x_custom")
+    world.gateway.stop()
+    world.plugin({"headers": {"underscores": "pass"}})
+    assert ask(world, "GET /todos", *fields)[0] == 200
+    seen = world.upstream.last
+    assert seen.get("x_custom") == "1" and "internal" not in seen.raw_head.decode()
+
+
+def users() -> dict:
+    return document(paths={
+        "/users/{id}": {"parameters": [ID], "get": operation("user"), "put": operation("putUser")},
+        "/users/export": {"get": operation("export", ["internal"])},
+    })
+
+
+def test_case_and_endings(world, new_upstream):
+    url = new_upstream(users()).url
+    world.plugin({"upstream": {"url": url}, "openapi": {"exclude": ["export"]}})
+    client = world.session(token=world.service)
+    for path in ("EXPORT", "Export", "%45XPORT", "export.json", "EXPORT;x"):
+        refusal(client.get(f"/users/{path}"), 400, "ambiguous_path")
+    for path in ("7", "exports", "me.json"):
+        assert client.get(f"/users/{path}").status_code == 200, path
+    assert client.request("PUT", "/users/EXPORT").status_code == 200
+    client.close()
+    world.gateway.stop()
+    world.plugin({"upstream": {"url": url}, "openapi": {"exclude": ["export"], "similar_paths": "forward"}})
+    assert world.session(token=world.service).get("/users/EXPORT").status_code == 200
+
+
+@pytest.mark.parametrize("name", ["Content-Type", "content-encoding", "Authorization", "Cookie", "X-Api-Version"])
+def test_connection_takes_nothing_away_that_was_judged(world, name):
+    parameters = [{"name": "X-Api-Version", "in": "header", "schema": {"type": "string"}}]
+    world.upstream.document = document(paths={"/todos": {"get": operation("listTodos", parameters=parameters)}})
+    world.plugin({"operations": {"listTodos": {"fixed": {"X-Api-Version": "2"}}}})
+    assert ask(world, "GET /todos", "Connection: keep-alive, x-mine", "X-Mine: 1")[0] == 200
+    assert ask(world, "GET /todos", f"Connection: close, {name}")[0] == 400
+    assert len(world.upstream.requests) == 1
+
+
+def test_the_method_of_a_query(world):
+    world.start()
+    for query in ("_method=DELETE", "a=1&_METHOD=put", "%5fmethod=DELETE", "_method[]=x"):
+        assert ask(world, f"GET /todos/7?{query}")[0] == 404, query
+    assert ask(world, "GET /todos/7?method=DELETE&x=_method")[0] == 200
+    assert len(world.upstream.requests) == 1
+
+
+def test_a_header_that_tells_operations_apart(world, new_upstream):
+    def target(value: str) -> list[dict]:
+        return [{"name": "X-Amz-Target", "in": "header", "required": True, "schema": {"type": "string", "enum": [value]}}]
+
+    upstream = new_upstream(document(paths={
+        f"/#X-Amz-Target=Svc.{name}": {"post": operation(name, parameters=target(f"Svc.{name}"))} for name in ("List", "Drop")
+    }))
+    upstream.on("POST", "/", Reply(body=b"done"))
+    world.plugin({"upstream": {"url": upstream.url}, "openapi": {"exclude": ["Drop"]}})
+    empty = "Content-Length: 0"
+    assert ask(world, "POST /", empty, "X-Amz-Target: Svc.List")[0] == 200
+    assert ask(world, "POST /", empty, "X-Amz-Target: Svc.Drop")[0] == 404
+    assert ask(world, "POST /", empty)[0] == 404
+
+
+def test_an_address_with_a_tab(world):
+    """Browsers skip it, so that what is left behind a prefix would be the address of another host."""
+    world.upstream.on("GET", "/v1/todos", Reply(302, [("Location", "/v1/\t/evil.example"), ("X-Other", "1")], b""))
+    world.plugin({"upstream": {"url": f"{world.upstream.url}/v1"}, "openapi": {"source": f"{world.upstream.url}/openapi.json"}})
+    status, fields = ask(world, "GET /todos")
+    assert status == 302 and "location" not in fields and fields["x-other"] == "1"
+
+
+def manifest(world, *fields: str, host: str = "todo.test") -> str:
+    """The URL in it."""
+    got = world.session(tls=False, host=host).get("/.well-known/ai-plugin.json", headers=[tuple(f.split(": ")) for f in fields])
+    return got.json()["api"]["url"]
+
+
+def test_a_port_that_nobody_has(world):
+    world.start({"trusted_proxies": ["127.0.0.0/8"], "plugins": {"todo": {"hosts": ["todo.test"]}}})
+    port = world.gateway.address("http")[1]
+    for told, expected in (("todo.test:6666", "todo.test"), ("todo.test", "todo.test"), (f"todo.test:{port}", f"todo.test:{port}")):
+        url = manifest(world, "X-Forwarded-Proto: http", f"X-Forwarded-Host: {told}", "X-Forwarded-For: 203.0.113.9")
+        assert url == f"http://{expected}/openapi-3.0.json"
+    world.gateway.stop()
+    other = free_port()
+    world.start({"trusted_proxies": ["127.0.0.0/8"], "plugins": {"todo": {"hosts": ["todo.test"], "public_url": f"https://shown.test:{other}"}}})
+    for told, expected in ((f"todo.test:{other}", f"todo.test:{other}"), ("todo.test:6666", "todo.test")):
+        url = manifest(world, "X-Forwarded-Proto: https", f"X-Forwarded-Host: {told}", "X-Forwarded-For: 203.0.113.9")
+        assert url == f"https://{expected}/openapi-3.0.json"
+
+
+# --- a gateway in front of itself ---
+
+
+def test_an_upstream_that_is_the_gateway_itself(world):
+    port = free_port()
+    for listen, url in ((f"127.0.0.1:{port}", f"http://localhost:{port}"), (f"0.0.0.0:{port}", f"http://127.0.0.1:{port}/v1"),
+                        (f"[::]:{port}", f"http://[::1]:{port}")):
+        ran = run("serve", "--upstream", url, "--require", "service", "--openapi", "/openapi.json", "--http", listen, cwd=world.folder)
+        assert ran.code == 2 and "is the gateway itself" in ran.err, ran
+        (world.folder / "itself.toml").write_text(
+            f'listen.http = "{listen}"\n[plugins.todo]\nupstream.url = "{url}"\nopenapi.source = "openapi.json"\nauth.require = "none"\n')
+        (world.folder / "openapi.json").write_text('{"openapi": "3.0.3", "info": {"title": "T", "version": "1"}, "paths": {}}')
+        for command in ("check", "serve"):
+            ran = run(command, "--config", "itself.toml", cwd=world.folder)
+            assert ran.code == 4 and "is the gateway itself" in ran.out + ran.err, ran
+    (world.folder / "itself.toml").write_text(
+        f'listen.http = "127.0.0.1:{port}"\n[plugins.todo]\nupstream.url = "unix:state/admin.sock"\nopenapi.source = "openapi.json"\nauth.require = "none"\n')
+    ran = run("check", "--config", "itself.toml", cwd=world.folder)
+    assert ran.code == 4 and "is the gateway itself" in ran.out + ran.err, ran
+
+
+def test_a_circle_through_another(world):
+    """Two gateways, each in front of the other, under names that tell nothing."""
+    world.start()
+    assert ask(world, "GET /todos", "X-Plugway-Hops: 4")[0] == 200
+    assert world.upstream.last.all("x-plugway-hops") == ["5"]
+    assert ask(world, "GET /todos", "X-Plugway-Hops: 5")[0] == 508
+    assert ask(world, "GET /todos", "X-Plugway-Hops: forged")[0] == 200
+    assert world.upstream.last.all("x-plugway-hops") == ["1"]
