@@ -91,7 +91,7 @@ pub(super) fn run(dev: &Dev, output: &mut Output) -> anyhow::Result<Exit> {
 
 /// The process that has the state of this folder.
 fn runs_here() -> Option<u64> {
-    let address = Address::Unix(Path::new(STATE).join("admin.sock"));
+    let address = Address::unix(Path::new(STATE).join("admin.sock"));
     let status = client::ask(&address, "GET", "/status").ok()?;
     status["pid"].as_u64()
 }

@@ -76,6 +76,9 @@ impl<E: Edges> Control<E> {
             Ok(candidate) => self.serve(candidate, aside, &inputs),
             Err(outcome) => {
                 if matches!(outcome, Outcome::Unchanged) {
+                    if matches!(manner.trigger, Trigger::Command { .. }) {
+                        self.forget_guards(&aside);
+                    }
                     self.note_held(aside);
                 }
                 outcome
@@ -109,6 +112,11 @@ impl<E: Edges> Control<E> {
         super::mounts::check(&self.watched().0, &mut problems);
         self.publish(Arc::clone(&snapshot), tokens, added);
         self.accept_remote(&snapshot.config);
+        let files = snapshot.config.token_files.iter();
+        self.tokens.filled = files
+            .filter(|path| inputs.declares_tokens(path))
+            .cloned()
+            .collect();
         self.digest = digest;
         (self.texts, self.facts) = (texts, facts);
         self.remember(&snapshot, inputs, &aside);
@@ -269,7 +277,7 @@ impl<E: Edges> Control<E> {
         }
         let read = [inputs.digest(), self.documents.digest()].concat();
         let read: [u8; 32] = Sha256::digest(read).into();
-        let Some(tokens) = self.declared(&config, inputs, now, &mut problems) else {
+        let Some(tokens) = self.declared(&config, manner, inputs, now, &mut problems) else {
             return Err(refused(Stage::Validate, problems, read));
         };
         let apis = self.documents.apis();
@@ -356,12 +364,15 @@ impl<E: Edges> Control<E> {
     fn declared(
         &mut self,
         config: &Config,
+        manner: Manner,
         inputs: &mut Inputs,
         now: Timestamp,
         problems: &mut Problems,
     ) -> Option<declared::Next> {
         let lists = &self.shared.scopes;
-        let tokens = self.tokens.next(config, inputs, lists, now, problems)?;
+        let rules = self.rules(config, manner);
+        let read = (config, &rules);
+        let tokens = self.tokens.next(read, inputs, lists, now, problems)?;
         self.is_free(&tokens, config, now, problems)
             .then_some(tokens)
     }

@@ -67,7 +67,7 @@ pub use orders::{FOR_ALL, Offline, View};
 pub use remote::Came;
 pub use selftest::Verdict;
 pub use shared::Shared;
-pub use state::{BackupError, StoreError, fleeting, restore};
+pub use state::{BackupError, StoreError, exists, fleeting, restore};
 
 /// Where the configuration is.
 #[derive(Debug, Clone)]
@@ -310,7 +310,7 @@ impl<E: Edges> Control<E> {
         let cause = match trigger {
             Trigger::Start => "start",
             Trigger::File => "file",
-            Trigger::Command { .. } => "reload",
+            Trigger::Command { .. } => RELOAD,
             Trigger::Document => "document",
         };
         self.cause = (cause, None);
@@ -473,6 +473,8 @@ impl<E: Edges> Control<E> {
     }
 }
 
+/// The cause of what somebody asked for.
+const RELOAD: &str = "reload";
 /// Before a candidate with problems is reported, it is looked at once more.
 const SECOND_LOOK: Duration = Duration::from_millis(250);
 
@@ -484,15 +486,7 @@ pub fn system_roots() -> RootCertStore {
     roots
 }
 
-/// Where a configuration has its admin socket, without proving the rest of it: a broken file must
-/// not keep its operator from asking what runs.
-pub fn admin_socket(path: &Path) -> PathBuf {
-    let mut inputs = Inputs::default();
-    config::admin_socket(path, &mut inputs)
-}
-
-/// Where a configuration has its state, read in the same way.
-pub fn state_directory(path: &Path) -> PathBuf {
-    let mut inputs = Inputs::default();
-    config::state_directory(path, &mut inputs)
+/// Where a configuration has its state and its admin socket.
+pub fn whereabouts(path: &Path) -> config::Whereabouts {
+    config::whereabouts(path, &mut Inputs::default())
 }

@@ -14,7 +14,8 @@ mod taken;
 mod tests;
 
 use std::collections::hash_map::Entry as Place;
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -36,11 +37,24 @@ type Entry = (Fingerprint, Arc<Token>);
 /// stand together, the current secret first.
 type Blocks = HashMap<Fingerprint, Arc<[Entry]>>;
 
+/// What is asked of token files beside that they can be read.
+#[derive(Debug, Default)]
+pub(super) struct Rules {
+    /// These held tokens: an empty one is being written, or was cut.
+    pub(super) filled: BTreeSet<PathBuf>,
+    /// From these no admin token may come.
+    pub(super) lesser: BTreeSet<PathBuf>,
+}
+
 /// The tokens that are in the table because the configuration or a file says so.
 #[derive(Debug, Default)]
 pub(super) struct Tokens {
     declared: HashMap<Arc<str>, Known>,
     blocks: Blocks,
+    /// Those of them that have an admin token.
+    admin: HashSet<Fingerprint>,
+    /// The files that hold tokens.
+    pub(super) filled: BTreeSet<PathBuf>,
     taken: Taken,
 }
 
@@ -72,16 +86,16 @@ impl Tokens {
     /// snapshot can be compiled with them. `None`: there are problems.
     pub(super) fn next(
         &self,
-        config: &Config,
+        (config, rules): (&Config, &Rules),
         inputs: &mut Inputs,
         lists: &ScopeLists,
         now: Timestamp,
         problems: &mut Problems,
     ) -> Option<Next> {
-        if let Some(next) = self.by_blocks(config, inputs, lists, now) {
+        if let Some(next) = self.by_blocks((config, rules), inputs, lists, now) {
             return Some(next);
         }
-        let files = scratch::read_files(config, inputs, problems);
+        let files = scratch::read_files(config, rules, inputs, problems);
         if problems.has_problems() {
             return None;
         }
@@ -91,14 +105,21 @@ impl Tokens {
     /// By what is new. `None`: something is wrong, or perhaps is.
     fn by_blocks(
         &self,
-        config: &Config,
+        (config, rules): (&Config, &Rules),
         inputs: &mut Inputs,
         lists: &ScopeLists,
         now: Timestamp,
     ) -> Option<Next> {
-        let mut files = Vec::new();
+        let (mut files, mut lesser) = (Vec::new(), Vec::new());
         for path in &config.token_files {
-            files.push(inputs.lines(path).ok()?);
+            let (bytes, cuts) = inputs.lines(path).ok()?;
+            if rules.filled.contains(path) && bytes.trim_ascii().is_empty() {
+                return None;
+            }
+            if rules.lesser.contains(path) {
+                lesser.extend(cuts.iter().map(|cut| cut.digest));
+            }
+            files.push((bytes, cuts));
         }
         let (mut stay, mut fresh) = (Blocks::new(), HashMap::new());
         let mut repeated = Vec::new();
@@ -127,7 +148,15 @@ impl Tokens {
             if !reader.read(block, |record| change.line(&record, &mut entries)) {
                 return None;
             }
+            let admin = |(_, token): &Entry| token.level == Level::Admin;
+            if entries.iter().any(admin) {
+                change.next.tokens.admin.insert(digest);
+            }
             change.next.tokens.blocks.insert(digest, entries.into());
+        }
+        let admin = &change.next.tokens.admin;
+        if lesser.iter().any(|digest| admin.contains(digest)) {
+            return None;
         }
         let (next, twice) = change.finish();
         // Without tokens (a comment, say) a block may well be there again.
@@ -229,7 +258,9 @@ impl<'a> Change<'a> {
         for known in before.declared.values() {
             claims.gone.extend(&known.claims);
         }
+        let admin = before.admin.iter().copied();
         let tokens = Tokens {
+            admin: admin.filter(|digest| stay.contains_key(digest)).collect(),
             blocks: stay,
             ..Tokens::default()
         };

@@ -1,8 +1,10 @@
 //! What a change may not do by itself: let in more than before, or what only a restart does.
 
+use std::sync::Arc;
+
 use super::super::guards::{self, Guard};
 use super::super::parts::Aside;
-use super::super::{Control, Edges};
+use super::super::{Control, Edges, RELOAD};
 use crate::config::Config;
 use crate::problems::{Place, Problems};
 use crate::snapshot::Snapshot;
@@ -63,19 +65,33 @@ impl<E: Edges> Control<E> {
         generation.map_or(&[], |generation| &generation.guards)
     }
 
-    /// What is to be kept of a generation: how its plugins are guarded, and, while an included file
-    /// is held of which nothing serves, how those were that may be in it. Else the next start, or the
-    /// next touch of that file, would know nothing of them.
+    /// What is to be kept of a generation: how its plugins are guarded, and how those were that are
+    /// gone, until somebody asks for a reload: a file that is written in place, or removed and put
+    /// back, must not come back with less. They stay while an included file is held of which nothing
+    /// serves: they may be in it.
     pub(in crate::control) fn guards_of(&self, next: &Config, aside: &Aside) -> Vec<Guard> {
         let mut guards = Guard::of_all(next);
         let meant = self.record.is_none() && self.weaker;
-        if meant || aside.values().all(|held| held.serves) {
-            return guards;
+        let asked = self.cause.0 == RELOAD && aside.values().all(|held| held.serves);
+        if !(meant || asked) {
+            let known = self.guards().iter();
+            let gone: Vec<Guard> = known.filter_map(|known| known.beside(&guards)).collect();
+            guards.extend(gone);
         }
-        let gone = |known: &&Guard| !guards.iter().any(|guard| guard.stands_for(known));
-        let gone: Vec<Guard> = self.guards().iter().filter(gone).cloned().collect();
-        guards.extend(gone);
         guards
+    }
+
+    /// Somebody asked for a reload, and there was nothing to take: plugins that are gone are meant to
+    /// be, and so are their guards.
+    pub(in crate::control) fn forget_guards(&mut self, aside: &Aside) {
+        let Some(published) = self.published.as_ref() else {
+            return;
+        };
+        let guards = self.guards_of(&published.current().config, aside);
+        if let Some(record) = self.record.as_mut().filter(|one| one.guards != guards) {
+            Arc::make_mut(record).guards.clone_from(&guards);
+            self.keep_record();
+        }
     }
 
     /// What takes a candidate that lets in more.

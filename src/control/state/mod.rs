@@ -37,6 +37,6 @@ impl From<StoreError> for Fault {
 }
 
 /// Whether commands made tokens that are kept in this directory.
-pub(super) fn exists(directory: &std::path::Path) -> bool {
+pub fn exists(directory: &std::path::Path) -> bool {
     db::Db::is_in(directory)
 }

@@ -115,3 +115,60 @@ async fn an_included_file_with_less_guard_is_held_at_every_start() {
     published(&scene.attempt(Trigger::File).await);
     assert_eq!(scene.plugins(), ["p", "q"]);
 }
+
+#[tokio::test]
+async fn what_vanished_does_not_come_back_with_less() {
+    let mut scene = Scene::new("");
+    fs::create_dir(scene.path("more")).unwrap();
+    including(&scene, "more/*.toml");
+    scene.write("more/q.toml", &part(&scene, "q", "service"));
+    scene.write("more/r.toml", &part(&scene, "r", "service"));
+    published(&scene.attempt(Trigger::Start).await);
+    // Written in place, slowly.
+    scene.write("more/q.toml", "\n");
+    scene.attempt(Trigger::File).await;
+    assert_eq!(scene.plugins(), ["p", "q", "r"]);
+    let told = scene.control.status().to_string();
+    assert!(told.contains("is empty, though"), "{told}");
+    scene.write("more/q.toml", &part(&scene, "q", "none"));
+    scene.attempt(Trigger::File).await;
+    assert_eq!(scene.plugins(), ["p", "q", "r"]);
+    let running = scene.control.published().unwrap().current();
+    assert!(
+        running
+            .config
+            .plugins
+            .iter()
+            .all(|one| one.auth.require.word() == "service")
+    );
+    // Removed and put back, also with another process in between.
+    for restart in [false, true] {
+        fs::remove_file(scene.path("more/q.toml")).unwrap();
+        scene.attempt(Trigger::File).await;
+        assert_eq!(scene.plugins(), ["p", "r"]);
+        if restart {
+            scene.restart();
+            scene.attempt(Trigger::Start).await;
+        }
+        for renamed in ["q", "x"] {
+            let text = part(&scene, "q", "none");
+            let text = text.replace("[plugins.q]", &format!("[plugins.{renamed}]"));
+            scene.write("more/q.toml", &text);
+            scene.attempt(Trigger::File).await;
+            assert_eq!(scene.plugins(), ["p", "r"]);
+        }
+    }
+    // Somebody says that it is gone: the next of that name is another one.
+    fs::remove_file(scene.path("more/q.toml")).unwrap();
+    scene.attempt(Trigger::File).await;
+    scene.attempt(Trigger::Command { weaker: false }).await;
+    scene.restart();
+    scene.attempt(Trigger::Start).await;
+    scene.write("more/q.toml", &part(&scene, "q", "none"));
+    published(&scene.attempt(Trigger::File).await);
+    assert_eq!(scene.plugins(), ["p", "q", "r"]);
+    // And that an empty one is meant.
+    scene.write("more/r.toml", "");
+    scene.attempt(Trigger::Command { weaker: false }).await;
+    assert_eq!(scene.plugins(), ["p", "q"]);
+}

@@ -108,6 +108,13 @@ pub fn parse_file(
     (records, problems.finish())
 }
 
+/// Whether there is a line in a token file that declares something.
+pub fn declares(bytes: &[u8]) -> bool {
+    let lines = bytes.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii);
+    let mut lines = lines.filter(|line| !line.is_empty() && !line.starts_with(b"#"));
+    lines.next().is_some()
+}
+
 /// Reads lines that were compared with all others when they were written.
 pub fn parse_records(text: &str) -> (Vec<TokenRecord>, Vec<LineProblem>) {
     let mut records = Vec::new();
