@@ -187,7 +187,8 @@ pub(super) struct Check {
     /// Say also what goes beyond the limits of these clients, in the documents as they are served.
     #[arg(long, value_enum, value_name = "CLIENT", value_delimiter = ',')]
     pub(super) profile: Vec<Profile>,
-    /// Fail also when there are only warnings, or breaches of a profile.
+    /// Fail also when there are only warnings, breaches of a profile, or items of a document that
+    /// are skipped; what it fails for is said.
     #[arg(long)]
     pub(super) strict: bool,
 }

@@ -14,7 +14,7 @@ use super::keys::{self, Kind, Table};
 use super::values;
 
 /// What every private key has in its first line, whatever its form.
-pub(super) const PRIVATE_KEY: &str = "PRIVATE KEY-----";
+pub(crate) const PRIVATE_KEY: &str = "PRIVATE KEY-----";
 
 /// Keys that may hold a secret literally, though they need not: by their table.
 const MAY_BE_SECRET: [(&str, &str); 2] = [

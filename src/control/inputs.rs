@@ -246,6 +246,11 @@ impl Inputs {
         }
     }
 
+    /// Files whose bytes nobody keeps.
+    pub(super) fn privates(&self) -> impl Iterator<Item = &PathBuf> {
+        self.private.iter()
+    }
+
     /// Puts a file of lines in place of one on disk.
     pub(super) fn supply(&mut self, path: &Path, bytes: &Arc<[u8]>) {
         let read = FileRead::of_lines(Bytes::from_owner(Arc::clone(bytes)));

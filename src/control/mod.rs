@@ -8,6 +8,7 @@ pub mod devcerts;
 mod documents;
 mod edges;
 mod explain;
+mod exposed;
 mod gauges;
 mod good;
 mod guards;

@@ -478,3 +478,51 @@ def test_a_gateway_of_dev_beside_is_named(world):
         assert run(*command, "--admin", "unix:state/dev/admin.sock", cwd=folder).code == 0
     world.gateway.stop()
     assert hint not in run("status", cwd=folder).err
+
+
+# --- where the state is ---
+
+
+NEW_TOKEN = ("token", "create", "--name", "x", "--level", "service", "--plugin", "todo", "--scope", "*")
+
+
+def test_commands_read_the_state_directory_as_the_gateway_does(world):
+    state = world.folder / "elsewhere"
+    path = plugway.write(world.folder, '[state]\ndirectory = "${env:STDIR}"\n', "by-env.toml")
+    ran = run(*NEW_TOKEN, "--config", str(path), cwd=world.folder, env={"STDIR": str(state)})
+    assert ran.code == 0 and list(state.glob("*.redb")), ran.err
+    assert "there was no state database" in ran.err and str(state) in ran.err
+    again = run(*NEW_TOKEN[:3], "y", *NEW_TOKEN[4:], "--config", str(path), cwd=world.folder, env={"STDIR": str(state)})
+    assert again.code == 0 and "there was no state" not in again.err
+    assert not list(world.folder.glob("*{env*"))
+    unset = run("token", "list", "--config", str(path), cwd=world.folder)
+    assert unset.code == 4 and "by-env.toml:2:" in unset.err and "STDIR" in unset.err, unset.err
+
+
+def test_a_configuration_that_can_not_be_read_makes_no_state_of_its_own(world):
+    broken = plugway.write(world.folder, "[listen]\nhttp = = 1\n", "broken.toml")
+    for path, place in ((broken, "broken.toml:2:"), (world.folder / "gone.toml", "gone.toml can not be read")):
+        for command in (NEW_TOKEN, ("token", "list")):
+            ran = run(*command, "--config", str(path), cwd=world.folder)
+            assert ran.code == 4 and place in ran.err and "no tokens" not in ran.out, ran.err
+        by_env = run("token", "list", cwd=world.folder, env={"PLUGWAY_CONFIG": str(path)})
+        assert by_env.code == 4 and place in by_env.err
+        ran = run("health", "--config", str(path), cwd=world.folder)
+        assert ran.code == 1 and place in ran.err and "`state` is assumed" in ran.err, ran.err
+    assert not list(world.folder.glob("state/*.redb"))
+
+
+def test_a_gateway_is_found_through_a_file_that_is_broken_elsewhere(world):
+    world.start()
+    path = world.folder / "plugway.toml"
+    path.write_text(path.read_text() + "\n[log\nlevel = = 1\n")
+    ran = run("health", "--config", "plugway.toml", cwd=world.folder)
+    assert ran.code == 0, ran.err
+
+
+def test_what_is_typed_counts_before_the_environment(world):
+    world.start()
+    env = {"PLUGWAY_ADMIN": "unix:nowhere.sock"}
+    assert run("health", "--config", "plugway.toml", cwd=world.folder, env=env).code == 0
+    ran = run("health", cwd=world.folder, env=env)
+    assert ran.code == 1 and "nowhere.sock" in ran.err and "$PLUGWAY_ADMIN" in ran.err, ran.err

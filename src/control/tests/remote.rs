@@ -108,8 +108,8 @@ async fn an_empty_body_is_being_written() {
     scene.serves("/tokens", &line("pls_00000001", "one"));
     published(&scene.attempt(Trigger::Start).await);
     for (body, opens) in [("", true), (" \n", true), ("# none\n", false)] {
-        scene.control.ask_for_tokens(true);
         scene.serves("/tokens", body);
+        scene.control.ask_for_tokens(true);
         scene.deliver().await;
         scene.control.resume(Trigger::Document);
         scene.control.settle_clock();
