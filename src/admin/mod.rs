@@ -41,6 +41,8 @@ pub enum Command {
         weaker: bool,
         /// Only if this generation serves.
         expected: Expected,
+        /// Who asks.
+        who: Who,
         /// The outcome.
         answer: oneshot::Sender<Result<Value, Fault>>,
     },

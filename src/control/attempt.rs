@@ -110,7 +110,9 @@ impl<E: Edges> Control<E> {
         };
         self.check_fixed(&snapshot.config, &mut problems);
         super::mounts::check(&self.watched().0, &mut problems);
+        let weaker = self.weaker_than_now(&snapshot.config);
         self.publish(Arc::clone(&snapshot), tokens, added);
+        self.note_weaker(&weaker);
         self.accept_remote(&snapshot.config);
         let files = snapshot.config.token_files.iter();
         self.tokens.filled = files
@@ -294,6 +296,7 @@ impl<E: Edges> Control<E> {
         };
         let strict = material.strict;
         let snapshot = Arc::new(snapshot);
+        super::aims::check(&tokens, &snapshot, &mut problems);
         if !manner.idle {
             let weaker = match manner.trigger {
                 Trigger::Command { weaker } => weaker,

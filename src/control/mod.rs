@@ -1,6 +1,7 @@
 //! The life of a configuration: read, prove, compile, bind, test, publish, retire. One path for
 //! the start and for every change; a failure at any step changes nothing.
 
+mod aims;
 mod attempt;
 mod clock;
 mod declared;
@@ -133,6 +134,8 @@ pub struct Control<E: Edges> {
     lapsing: Option<history::Rolled>,
     /// It is being taken up.
     rolling: bool,
+    /// Who asked for a reload.
+    asker: Option<Arc<str>>,
     /// Why something is published, and by whom.
     cause: (&'static str, Option<String>),
     /// What is kept of the running generation, and what is to be.
@@ -199,6 +202,7 @@ impl<E: Edges> Control<E> {
             rolled: None,
             lapsing: None,
             rolling: false,
+            asker: None,
             cause: ("start", None),
             record: None,
             unsaved: None,
@@ -311,10 +315,12 @@ impl<E: Edges> Control<E> {
         let cause = match trigger {
             Trigger::Start => "start",
             Trigger::File => "file",
-            Trigger::Command { .. } => RELOAD,
+            Trigger::Command { weaker: true } => "reload --weaker",
+            Trigger::Command { weaker: false } => RELOAD,
             Trigger::Document => "document",
         };
-        self.cause = (cause, None);
+        let by = self.asker.as_deref().map(str::to_owned);
+        self.cause = (cause, by.filter(|_| cause.starts_with(RELOAD)));
     }
 
     /// After one.

@@ -23,8 +23,8 @@ use jiff::Timestamp;
 use crate::config::{Config, DeclaredToken};
 use crate::problems::Problems;
 use crate::tokens::{
-    self, Fingerprint, Level, ScopeLists, Slot, Token, TokenRecord, TokenShared, TokenTable,
-    entries, record_of, rotate_declared, same_entries,
+    self, Fingerprint, Level, Plugins, ScopeList, ScopeLists, Slot, Token, TokenRecord,
+    TokenShared, TokenTable, entries, record_of, rotate_declared, same_entries,
 };
 
 use super::Inputs;
@@ -36,6 +36,29 @@ type Entry = (Fingerprint, Arc<Token>);
 /// Blocks of files by their hash, which is all that is kept of their text. The entries of one token
 /// stand together, the current secret first.
 type Blocks = HashMap<Fingerprint, Arc<[Entry]>>;
+
+/// Where tokens of a file are valid and for what, and one that is.
+#[derive(Debug, Clone)]
+pub(super) struct Aim {
+    pub(super) id: Arc<str>,
+    pub(super) plugins: Plugins,
+    pub(super) scopes: Arc<ScopeList>,
+}
+
+/// Notes what a token is for, unless the one before was for the same.
+fn note(aims: &mut Vec<Aim>, record: &TokenRecord) {
+    let same = |aim: &Aim| aim.plugins == record.plugins && aim.scopes == record.scopes;
+    if !aims.iter().rev().take(AIMS).any(same) {
+        aims.push(Aim {
+            id: Arc::clone(&record.id),
+            plugins: record.plugins.clone(),
+            scopes: Arc::clone(&record.scopes),
+        });
+    }
+}
+
+/// Aims that a token's is compared with; more than that differ seldom in one block.
+const AIMS: usize = 8;
 
 /// What is asked of token files beside that they can be read.
 #[derive(Debug, Default)]
@@ -53,6 +76,8 @@ pub(super) struct Tokens {
     blocks: Blocks,
     /// Those of them that have an admin token.
     admin: HashSet<Fingerprint>,
+    /// What the tokens of each block are for.
+    aims: HashMap<Fingerprint, Arc<[Aim]>>,
     /// The files that hold tokens.
     pub(super) filled: BTreeSet<PathBuf>,
     taken: Taken,
@@ -144,10 +169,15 @@ impl Tokens {
             .for_each(|token| change.declared(token, now));
         let mut reader = tokens::Blocks::default();
         for (digest, block) in fresh {
-            let mut entries = Vec::new();
-            if !reader.read(block, |record| change.line(&record, &mut entries)) {
+            let (mut entries, mut aims) = (Vec::new(), Vec::new());
+            let line = |record: TokenRecord| {
+                note(&mut aims, &record);
+                change.line(&record, &mut entries);
+            };
+            if !reader.read(block, line) {
                 return None;
             }
+            change.next.tokens.aims.insert(digest, aims.into());
             let admin = |(_, token): &Entry| token.level == Level::Admin;
             if entries.iter().any(admin) {
                 change.next.tokens.admin.insert(digest);
@@ -184,11 +214,13 @@ impl Tokens {
             .tokens
             .iter()
             .for_each(|token| change.declared(token, now));
-        let mut entries = Vec::new();
+        let (mut entries, mut aims) = (Vec::new(), Vec::new());
         for record in records {
+            note(&mut aims, record);
             change.line(record, &mut entries);
         }
         let unknown = Fingerprint::of(b"");
+        change.next.tokens.aims.insert(unknown, aims.into());
         change.next.tokens.blocks.insert(unknown, entries.into());
         change.finish().0
     }
@@ -216,6 +248,11 @@ impl Tokens {
 }
 
 impl Next {
+    /// What the tokens of files are for.
+    pub(super) fn aims(&self) -> impl Iterator<Item = &Aim> {
+        self.tokens.aims.values().flat_map(|aims| aims.iter())
+    }
+
     /// What is not in the table yet, or otherwise.
     pub(super) fn added(&self) -> &[Entry] {
         &self.added
@@ -261,6 +298,12 @@ impl<'a> Change<'a> {
         let admin = before.admin.iter().copied();
         let tokens = Tokens {
             admin: admin.filter(|digest| stay.contains_key(digest)).collect(),
+            aims: before
+                .aims
+                .iter()
+                .filter(|(digest, _)| stay.contains_key(*digest))
+                .map(|(digest, aims)| (*digest, Arc::clone(aims)))
+                .collect(),
             blocks: stay,
             ..Tokens::default()
         };

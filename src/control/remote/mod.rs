@@ -21,7 +21,7 @@ use super::edges::{Fetched, Order, newer_than};
 use super::parts::Aside;
 use super::{Control, Delivering, Delivery, Edges, Inputs, Outcome};
 use crate::config::{Config, Limits, TokenUrl};
-use crate::problems::{Problem, Problems};
+use crate::problems::{Problem, Problems, Severity};
 use crate::snapshot;
 use crate::tokens::{Fingerprint, declares};
 use copies::{path, store, stored};
@@ -415,7 +415,9 @@ impl<E: Edges> Control<E> {
         let Some(Outcome::Refused(refused)) = found else {
             return false;
         };
-        let at_fault = |problem: &&Problem| problem.at.key.starts_with("token_files");
+        let at_fault = |problem: &&Problem| {
+            problem.severity == Severity::Problem && problem.at.key.starts_with("token_files")
+        };
         let at_fault: Vec<&Problem> = refused.problems.iter().filter(at_fault).collect();
         let fresh = self.remote.known.values_mut();
         let mut fresh: Vec<&mut Known> = fresh.filter(|known| known.fresh.is_some()).collect();

@@ -2,8 +2,12 @@
 
 use std::sync::Arc;
 
-use super::super::guards::{self, Guard};
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use super::super::guards::{self, Guard, Weaker};
 use super::super::parts::Aside;
+use super::super::state::Deed;
 use super::super::{Control, Edges, RELOAD};
 use crate::config::Config;
 use crate::problems::{Place, Problems};
@@ -58,6 +62,49 @@ impl<E: Edges> Control<E> {
         }
     }
 
+    /// Who asks for the reloads that follow; `None`: nobody that is known.
+    pub fn asked_by(&mut self, who: Option<Arc<str>>) {
+        self.asker = who;
+    }
+
+    /// What serves now lets in more than what served before, since somebody asked for it: that is
+    /// noted, with who it was.
+    pub(in crate::control) fn note_weaker(&mut self, weaker: &[Weaker]) {
+        let (cause, by) = &self.cause;
+        let by = by.clone().unwrap_or_else(|| (*cause).to_owned());
+        let deeds: Vec<Deed<'_>> = weaker
+            .iter()
+            .map(|one| Deed {
+                action: "weaken",
+                id: "*",
+                by: &by,
+                before: Value::Null,
+                after: json!({
+                    "plugin": one.plugin, "key": one.key, "generation": self.generation,
+                }),
+            })
+            .collect();
+        if deeds.is_empty() {
+            return;
+        }
+        let desk = self.desk.as_mut();
+        let head = desk.and_then(|desk| desk.note_declared(&deeds, Timestamp::now()));
+        for one in weaker {
+            tracing::warn!(
+                plugin = one.plugin,
+                key = one.key,
+                by,
+                audit = head,
+                "the plugin lets in more than before, as was asked"
+            );
+        }
+    }
+
+    /// What a configuration lets in that what serves refuses.
+    pub(in crate::control) fn weaker_than_now(&self, next: &Config) -> Vec<Weaker> {
+        guards::weaker(self.guards(), &Guard::of_all(next))
+    }
+
     /// How the plugins are guarded that serve; before the first generation, those of the newest one
     /// of an earlier process.
     pub fn guards(&self) -> &[Guard] {
@@ -72,7 +119,7 @@ impl<E: Edges> Control<E> {
     pub(in crate::control) fn guards_of(&self, next: &Config, aside: &Aside) -> Vec<Guard> {
         let mut guards = Guard::of_all(next);
         let meant = self.record.is_none() && self.weaker;
-        let asked = self.cause.0 == RELOAD && aside.values().all(|held| held.serves);
+        let asked = self.cause.0.starts_with(RELOAD) && aside.values().all(|held| held.serves);
         if !(meant || asked) {
             let known = self.guards().iter();
             let gone: Vec<Guard> = known.filter_map(|known| known.beside(&guards)).collect();
