@@ -237,6 +237,9 @@ impl<E: Edges> Control<E> {
             return (included, Err(Outcome::Waiting));
         }
         self.check_remote(&config, &mut problems);
+        for warning in super::state::open_to_others(&config.state_directory) {
+            problems.warn(&Place::named("state.directory"), warning);
+        }
         self.open_state(&config.state_directory, now);
         self.recall_documents(&config, now);
         let standins = self.standins(aside);

@@ -526,3 +526,44 @@ def test_what_is_typed_counts_before_the_environment(world):
     assert run("health", "--config", "plugway.toml", cwd=world.folder, env=env).code == 0
     ran = run("health", cwd=world.folder, env=env)
     assert ran.code == 1 and "nowhere.sock" in ran.err and "$PLUGWAY_ADMIN" in ran.err, ran.err
+
+
+# --- what is not published, and what is said ---
+
+
+def test_a_secret_is_no_file_that_is_published(world):
+    world.start()
+    (world.folder / "leaked.txt").write_text(f"# a note\nuse {world.service} here\n")
+    (world.folder / "tokens.jsonl").write_text("# none\n")
+    (world.folder / "password").write_text("hunter2")
+    (world.folder / "terms.txt").write_text("be nice\n")
+    (world.folder / "link").symlink_to("password")
+    for file, why in (("certs/server.key", "a private key"), ("leaked.txt", "the secret of token"), ("tokens.jsonl", "as a secret"), ("password", "as a secret"),
+                      ("link", "as a secret"), ("state/plugway.redb", "the state directory"), ("/proc/self/status", "in /proc"), ("terms.txt", None), ("certs/server.pem", None)):
+        if file.startswith("state/"):
+            (world.folder / file).touch()
+        config = world.base({"token_files": ["tokens.jsonl"], "plugins": {"todo": {"files": {"/x.txt": file}, "headers": {"request": {"set": {"X-Key": "${file:password}"}}}}}})
+        plugway.write(world.folder, config, "published.toml")
+        ran = run("check", "--config", "published.toml", cwd=world.folder)
+        if why is None:
+            assert ran.code == 0, ran
+        else:
+            assert ran.code == 4 and f"`{file}` would be published" in ran.out + ran.err and why in ran.out + ran.err, ran
+            assert world.service not in ran.out + ran.err
+
+
+def test_strict_says_what_it_fails_for(world):
+    plugway.write(world.folder, world.base({"trusted_proxies": ["0.0.0.0/0", "::/0"]}))
+    assert run("check", "--config", "plugway.toml", cwd=world.folder).code == 0
+    strict = run("check", "--strict", "--config", "plugway.toml", cwd=world.folder)
+    assert strict.code == 4 and re.search(r"--strict fails for \d+ warnings", strict.err), strict
+
+
+def test_networks_are_cleared_and_strangers_named(world):
+    world.start()
+    made = world.gateway.command(*NEW_TOKEN, "--network", "10.0.0.0/8", "--json").json
+    world.gateway.secrets.add(made["secret"])
+    cleared = world.gateway.command("token", "set", made["id"], "--network", "", "--json")
+    assert cleared.code == 0 and not cleared.json.get("networks"), cleared
+    nobody = world.gateway.command("audit", "list", "--token", "nosuch")
+    assert nobody.code == 1 and "there is no token" in nobody.err and "nothing was changed" not in nobody.out, nobody

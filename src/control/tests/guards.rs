@@ -172,3 +172,34 @@ async fn what_vanished_does_not_come_back_with_less() {
     scene.attempt(Trigger::Command { weaker: false }).await;
     assert_eq!(scene.plugins(), ["p", "q"]);
 }
+
+#[tokio::test]
+async fn who_let_in_more_is_noted() {
+    let mut scene = Scene::new("");
+    published(&scene.attempt(Trigger::Start).await);
+    scene.configure(FILE, "none", "");
+    scene.control.asked_by(Some("unix:ada".into()));
+    published(&scene.attempt(Trigger::Command { weaker: true }).await);
+    let history = scene.control.history(jiff::Timestamp::now()).unwrap();
+    assert_eq!(history[0]["cause"], "reload --weaker");
+    assert_eq!(history[0]["by"], "unix:ada");
+}
+
+#[tokio::test]
+async fn a_state_that_others_can_write_is_told() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let mut scene = Scene::new("");
+    let allow = |path: PathBuf, mode| {
+        fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+    };
+    let told = |scene: &Scene| scene.control.status()["warnings"].to_string();
+    fs::create_dir(scene.path("state")).unwrap();
+    allow(scene.path("state"), 0o755);
+    published(&scene.attempt(Trigger::Start).await);
+    assert!(!told(&scene).contains("others can"), "{}", told(&scene));
+    scene.restart();
+    allow(scene.path("state"), 0o775);
+    published(&scene.attempt(Trigger::Start).await);
+    assert!(told(&scene).contains("mode 775"), "{}", told(&scene));
+}

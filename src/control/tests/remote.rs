@@ -206,3 +206,43 @@ async fn an_admin_token_comes_from_a_url_only_where_that_is_written() {
     refused(&outcome, Stage::Validate, "admin token");
     assert!(scene.opens("two"));
 }
+
+#[tokio::test]
+async fn what_a_token_of_a_file_names_in_vain_is_told() {
+    let mut scene = Scene::new("");
+    let tokens = format!("token_files = [\"{}\"]\n", scene.path("t.jsonl").display());
+    scene.remote(&tokens, "");
+    let text = line("pls_00000001", "one");
+    let elsewhere = line("pls_00000002", "two").replace("[\"p\"]", "[\"p\",\"later\"]");
+    let scope = line("pls_00000003", "three").replace("[\"*\"]", "[\"a\",\"gone\"]");
+    scene.write("t.jsonl", &format!("{text}{elsewhere}{scope}"));
+    published(&scene.attempt(Trigger::Start).await);
+    let told = |scene: &Scene| scene.control.status()["warnings"].to_string();
+    let found = told(&scene);
+    assert!(
+        found.contains("pls_00000002 names the plugin `later`"),
+        "{found}"
+    );
+    assert!(found.contains("pls_00000003 names `gone`"), "{found}");
+    assert!(
+        !found.contains("`a`") && !found.contains("pls_00000001"),
+        "{found}"
+    );
+    // They are still told when something else changed, and not when they are gone.
+    scene.remote(&tokens, "headers.request.set.X-A = \"1\"\n");
+    published(&scene.attempt(Trigger::File).await);
+    assert!(told(&scene).contains("`gone`"));
+    scene.write("t.jsonl", &text);
+    published(&scene.attempt(Trigger::File).await);
+    assert!(!told(&scene).contains(" names "));
+}
+
+#[tokio::test]
+async fn the_hash_of_nothing_opens_nothing() {
+    let mut scene = Scene::new("");
+    let tokens = format!("token_files = [\"{}\"]\n", scene.path("t.jsonl").display());
+    scene.remote(&tokens, "");
+    scene.write("t.jsonl", &line("pls_00000001", ""));
+    let outcome = scene.attempt(Trigger::Start).await;
+    refused(&outcome, Stage::Validate, "that of nothing");
+}
