@@ -282,11 +282,11 @@ impl Gateway {
         let admin = self.admin.as_deref()?;
         (is_typed || !typed("--config")).then_some((admin, is_typed))
     }
+}
 
-    /// Whether somebody named the configuration.
-    pub(super) fn names_config(&self) -> bool {
-        typed("--config") || std::env::var_os("PLUGWAY_CONFIG").is_some()
-    }
+/// Whether somebody named the configuration.
+pub(super) fn config_is_named() -> bool {
+    typed("--config") || std::env::var_os("PLUGWAY_CONFIG").is_some()
 }
 
 /// Whether an option was typed.

@@ -70,7 +70,7 @@ struct Unsettled(String);
 fn state_of(gateway: &args::Gateway) -> Result<std::path::PathBuf, Unsettled> {
     let found = crate::control::whereabouts(&gateway.config);
     match found.fault {
-        Some(fault) if gateway.names_config() || gateway.config.exists() => {
+        Some(fault) if args::config_is_named() || gateway.config.exists() => {
             Err(Unsettled(format!(
                 "{fault}: it does not say for certain where the state is, and no gateway answers that would know"
             )))

@@ -220,9 +220,7 @@ impl<E: Edges> Control<E> {
             // Read, so that it is in the hash and watched; what it says is looked at below.
             let _ = inputs.lines(path);
         }
-        if let Some(config) = &config {
-            super::exposed::check(config, inputs, &mut problems);
-        }
+        super::exposed::check(config.as_ref(), inputs, &mut problems);
         // Also what was refused is watched: that is where it will be mended.
         self.watched = inputs.watched();
         if config.as_ref().is_some_and(|one| one.plugins.is_empty()) {
@@ -237,10 +235,8 @@ impl<E: Edges> Control<E> {
             return (included, Err(Outcome::Waiting));
         }
         self.check_remote(&config, &mut problems);
-        for warning in super::state::open_to_others(&config.state_directory) {
-            problems.warn(&Place::named("state.directory"), warning);
-        }
         self.open_state(&config.state_directory, now);
+        super::exposed::check_state(&config.state_directory, &mut problems);
         self.recall_documents(&config, now);
         let standins = self.standins(aside);
         let pins = self.rolled.as_ref().map(|rolled| Arc::clone(&rolled.pins));

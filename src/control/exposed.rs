@@ -14,7 +14,8 @@ use crate::tokens::Scanner;
 const SYSTEM: [&str; 3] = ["/proc", "/sys", "/dev"];
 
 /// Looks at every file that a plugin publishes as it is.
-pub(super) fn check(config: &Config, inputs: &Inputs, problems: &mut Problems) {
+pub(super) fn check(config: Option<&Config>, inputs: &Inputs, problems: &mut Problems) {
+    let Some(config) = config else { return };
     let published = || config.plugins.iter().flat_map(published);
     if published().next().is_none() {
         return;
@@ -35,6 +36,13 @@ pub(super) fn check(config: &Config, inputs: &Inputs, problems: &mut Problems) {
         problem.help(format!(
             "leave `{key}` out, or name a file that anybody may read"
         ));
+    }
+}
+
+/// Says what others than the gateway's user may do in the state directory, and should not.
+pub(super) fn check_state(directory: &Path, problems: &mut Problems) {
+    for warning in super::state::open_to_others(directory) {
+        problems.warn(&Place::named("state.directory"), warning);
     }
 }
 

@@ -73,7 +73,11 @@ fn from_table(table: &Section<'_>, reading: &mut Reading<'_>) -> Option<TokenUrl
 }
 
 fn checked(text: &Text, reading: &mut Reading<'_>) -> Option<String> {
-    understood(text, &mut reading.problems, address)
+    let text = Text {
+        shown: bare(&text.shown),
+        ..text.clone()
+    };
+    understood(&text, &mut reading.problems, address)
 }
 
 /// A URL that can be asked and shown.

@@ -178,14 +178,9 @@ impl Tokens {
                 return None;
             }
             change.next.tokens.aims.insert(digest, aims.into());
-            let admin = |(_, token): &Entry| token.level == Level::Admin;
-            if entries.iter().any(admin) {
-                change.next.tokens.admin.insert(digest);
-            }
-            change.next.tokens.blocks.insert(digest, entries.into());
+            change.next.tokens.take(digest, entries);
         }
-        let admin = &change.next.tokens.admin;
-        if lesser.iter().any(|digest| admin.contains(digest)) {
+        if change.next.tokens.has_admin(&lesser) {
             return None;
         }
         let (next, twice) = change.finish();
@@ -198,6 +193,20 @@ impl Tokens {
                     .is_some_and(|block| !block.is_empty())
             });
         (!twice).then_some(next)
+    }
+
+    /// Takes a block that was read.
+    fn take(&mut self, digest: Fingerprint, entries: Vec<Entry>) {
+        let admin = |(_, token): &Entry| token.level == Level::Admin;
+        if entries.iter().any(admin) {
+            self.admin.insert(digest);
+        }
+        self.blocks.insert(digest, entries.into());
+    }
+
+    /// Whether there is an admin token in one of these blocks.
+    fn has_admin(&self, blocks: &[Fingerprint]) -> bool {
+        blocks.iter().any(|digest| self.admin.contains(digest))
     }
 
     /// By records that are known to be right. What they stand in is not known: the next time they

@@ -415,8 +415,15 @@ impl<E: Edges> Control<E> {
         let Some(Outcome::Refused(refused)) = found else {
             return false;
         };
+        // Nobody else's copy is at fault for what is wrong with a file of this machine.
+        let of_url = |file: &Path| {
+            let mut known = self.remote.known.values();
+            known.any(|known| Path::new(&known.entry.name) == file)
+        };
         let at_fault = |problem: &&Problem| {
-            problem.severity == Severity::Problem && problem.at.key.starts_with("token_files")
+            problem.severity == Severity::Problem
+                && problem.at.key.starts_with("token_files")
+                && problem.at.file().is_none_or(of_url)
         };
         let at_fault: Vec<&Problem> = refused.problems.iter().filter(at_fault).collect();
         let fresh = self.remote.known.values_mut();

@@ -119,7 +119,10 @@ impl<E: Edges> Control<E> {
     pub(in crate::control) fn guards_of(&self, next: &Config, aside: &Aside) -> Vec<Guard> {
         let mut guards = Guard::of_all(next);
         let meant = self.record.is_none() && self.weaker;
-        let asked = self.cause.0.starts_with(RELOAD) && aside.values().all(|held| held.serves);
+        // A rollback that lets in more was asked to.
+        let back = || self.rolling && !guards::weaker(self.guards(), &guards).is_empty();
+        let said = self.cause.0.starts_with(RELOAD) || back();
+        let asked = said && aside.values().all(|held| held.serves);
         if !(meant || asked) {
             let known = self.guards().iter();
             let gone: Vec<Guard> = known.filter_map(|known| known.beside(&guards)).collect();

@@ -203,3 +203,27 @@ async fn a_state_that_others_can_write_is_told() {
     published(&scene.attempt(Trigger::Start).await);
     assert!(told(&scene).contains("mode 775"), "{}", told(&scene));
 }
+
+#[tokio::test]
+async fn a_rollback_that_lets_in_more_is_no_reason_to_refuse_the_next_change() {
+    let mut scene = Scene::new("");
+    let renamed = |scene: &Scene, require: &str, extra: &str| {
+        scene.configure(FILE, require, extra);
+        let text = fs::read_to_string(scene.path("p.toml")).unwrap();
+        scene.write("p.toml", &text.replace("[plugins.p]", "[plugins.q]"));
+    };
+    renamed(&scene, "none", "");
+    published(&scene.attempt(Trigger::Start).await);
+    scene.configure(FILE, "service", "");
+    published(&scene.attempt(Trigger::File).await);
+    let rolling = crate::control::Rolling {
+        to: Some(1),
+        weaker: true,
+        by: "unix:ada".into(),
+    };
+    let rolled = scene.control.roll_back(&rolling, jiff::Timestamp::now());
+    published(&rolled.unwrap());
+    renamed(&scene, "none", "headers.request.set.X-A = \"1\"\n");
+    published(&scene.attempt(Trigger::File).await);
+    assert_eq!(scene.plugins(), ["q"]);
+}

@@ -246,3 +246,25 @@ async fn the_hash_of_nothing_opens_nothing() {
     let outcome = scene.attempt(Trigger::Start).await;
     refused(&outcome, Stage::Validate, "that of nothing");
 }
+
+#[tokio::test]
+async fn a_copy_is_not_refused_for_a_local_files_fault() {
+    let mut scene = Scene::new("");
+    let local = scene.path("t.jsonl").display().to_string();
+    let both = format!("token_files = [\"http://127.0.0.1:9/tokens\", \"{local}\"]\n");
+    scene.remote(&both, "");
+    scene.serves("/tokens", &line("pls_00000001", "one"));
+    scene.write("t.jsonl", &line("pls_00000002", "two"));
+    published(&scene.attempt(Trigger::Start).await);
+    scene.write("t.jsonl", "");
+    scene.serves("/tokens", &line("pls_00000003", "three"));
+    scene.control.ask_for_tokens(true);
+    scene.deliver().await;
+    let outcome = scene.control.resume(Trigger::Document);
+    refused(&outcome, Stage::Validate, "t.jsonl");
+    assert!(scene.opens("one") && scene.opens("two"));
+    // What came is taken as soon as the other one is whole again.
+    scene.write("t.jsonl", &line("pls_00000002", "two"));
+    published(&scene.attempt(Trigger::File).await);
+    assert!(scene.opens("three") && !scene.opens("one"));
+}
