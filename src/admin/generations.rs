@@ -55,6 +55,7 @@ async fn reload(
     let asked = ask(&commands, |answer| Command::Reload {
         weaker,
         expected,
+        who,
         answer,
     });
     Ok(told(asked.await??))

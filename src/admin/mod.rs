@@ -7,6 +7,7 @@
 mod generations;
 mod lines;
 mod peer;
+mod room;
 mod serve;
 mod tokens;
 
@@ -24,6 +25,7 @@ use serde_json::{Value, json};
 use tokio::sync::{mpsc, oneshot};
 
 pub use peer::{Authenticate, NotAdmin, user_name};
+use room::Untaken;
 use serve::Bounds;
 
 use crate::tokens::{Done, Fault, Flow, Look, Order, Who};
@@ -39,6 +41,8 @@ pub enum Command {
         weaker: bool,
         /// Only if this generation serves.
         expected: Expected,
+        /// Who asks.
+        who: Who,
         /// The outcome.
         answer: oneshot::Sender<Result<Value, Fault>>,
     },
@@ -139,7 +143,13 @@ pub async fn serve_tcp(
     stop: impl Future<Output = ()>,
 ) -> std::io::Result<()> {
     let listener = tokio::net::TcpListener::from_std(listener)?;
-    serve::serve(listener, guarded(commands, authenticate), Bounds::TCP, stop).await;
+    serve::serve(
+        listener,
+        guarded(commands, authenticate),
+        Bounds::GUARDED,
+        stop,
+    )
+    .await;
     Ok(())
 }
 
@@ -155,7 +165,13 @@ pub async fn serve_tls(
 ) -> std::io::Result<()> {
     let listener = tokio::net::TcpListener::from_std(listener)?;
     let secured = serve::Secured { listener, tls };
-    serve::serve(secured, guarded(commands, authenticate), Bounds::TCP, stop).await;
+    serve::serve(
+        secured,
+        guarded(commands, authenticate),
+        Bounds::GUARDED,
+        stop,
+    )
+    .await;
     Ok(())
 }
 
@@ -208,7 +224,16 @@ fn api(commands: Commands) -> Router<Commands> {
 async fn whole(request: Request, next: Next) -> Response {
     let (head, body) = request.into_parts();
     let imports = head.uri.path() == "/tokens/import";
-    let (most, detail) = if imports {
+    let partial = head
+        .extensions
+        .get()
+        .is_some_and(|who: &Who| !who.may_all());
+    let (most, detail) = if imports && partial {
+        (
+            tokens::IMPORT_OF_SOME,
+            "the body is larger than the 32 MiB that an admin of some plugins may send, was cut, or stood still",
+        )
+    } else if imports {
         (
             tokens::IMPORT,
             "the body is larger than 512 MiB, was cut, or stood still",
@@ -219,10 +244,15 @@ async fn whole(request: Request, next: Next) -> Response {
             "the body is larger than 2 MiB, was cut, or stood still",
         )
     };
-    if let Some(bytes) = serve::taken(body, most, serve::BODY_IDLE).await {
-        return next.run(Request::from_parts(head, bytes.into())).await;
-    }
-    let problem = Problem::new(StatusCode::BAD_REQUEST, "invalid_request", detail);
+    let problem = match room::taken(body, most, room::BODY_IDLE, &room::HELD).await {
+        Ok((bytes, _room)) => return next.run(Request::from_parts(head, bytes.into())).await,
+        Err(Untaken::Body) => Problem::new(StatusCode::BAD_REQUEST, "invalid_request", detail),
+        Err(Untaken::Room) => Problem::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "overloaded",
+            "other requests with large bodies are under way: try again when they are done",
+        ),
+    };
     closing(problem.into_response())
 }
 

@@ -1,6 +1,7 @@
 //! Who speaks to the admin API.
 
 use std::fs;
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
 use axum::extract::{ConnectInfo, Request, State};
@@ -8,14 +9,20 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use tokio::net::UnixStream;
+use tokio::sync::Notify;
 
 use super::{Problem, closing};
 use crate::tokens::{Plugins, Who};
 
-/// A process on this machine, by its user (`SO_PEERCRED`, unix(7)).
-#[derive(Debug, Clone, Copy, Default)]
+/// The other end of a connection.
+#[derive(Debug, Clone, Default)]
 pub(super) struct Peer {
+    /// A process on this machine, by its user (`SO_PEERCRED`, unix(7)).
     user: Option<u32>,
+    /// Where it connects from, over TCP.
+    pub(super) address: Option<IpAddr>,
+    /// Told as soon as it has shown an admin token.
+    pub(super) known: Arc<Notify>,
 }
 
 impl Peer {
@@ -23,11 +30,20 @@ impl Peer {
     pub(super) fn of(stream: &UnixStream) -> Self {
         Self {
             user: stream.peer_cred().ok().map(|peer| peer.uid()),
+            ..Self::default()
+        }
+    }
+
+    /// Whoever connects from there.
+    pub(super) fn at(address: IpAddr) -> Self {
+        Self {
+            address: Some(address.to_canonical()),
+            ..Self::default()
         }
     }
 
     /// For the audit.
-    fn name(self) -> Arc<str> {
+    fn name(&self) -> Arc<str> {
         let Some(id) = self.user else {
             return "unix:?".into();
         };
@@ -65,8 +81,8 @@ pub(super) async fn by_user(
     next.run(request).await
 }
 
-/// Who holds this secret, if it is that of an admin token.
-pub type Authenticate = Arc<dyn Fn(&[u8]) -> Result<Who, NotAdmin> + Send + Sync>;
+/// Who holds this secret, if it is that of an admin token and may be used from this address.
+pub type Authenticate = Arc<dyn Fn(&[u8], IpAddr) -> Result<Who, NotAdmin> + Send + Sync>;
 
 /// Why a credential opens nothing here. Its `Display` is for its holder.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -85,6 +101,7 @@ pub enum NotAdmin {
 /// Whoever holds an admin token may do what it is for.
 pub(super) async fn by_token(
     State(authenticate): State<Authenticate>,
+    ConnectInfo(peer): ConnectInfo<Peer>,
     mut request: Request,
     next: Next,
 ) -> Response {
@@ -99,8 +116,11 @@ pub(super) async fn by_token(
             "This needs an admin token: `Authorization: Bearer pla_…`.",
         );
     };
-    match authenticate(secret) {
+    // Every listener that asks for a token knows it; without one, no binding to a network holds.
+    let address = peer.address.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
+    match authenticate(secret, address) {
         Ok(who) => {
+            peer.known.notify_one();
             request.headers_mut().remove(header::AUTHORIZATION);
             request.extensions_mut().insert(who);
             next.run(request).await

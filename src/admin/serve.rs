@@ -7,28 +7,30 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use axum::Router;
-use axum::body::Body;
 use axum::extract::ConnectInfo;
-use bytes::{Bytes, BytesMut};
-use http_body_util::{BodyExt, Limited};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use rustls::ServerConfig;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, UnixListener};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{Notify, Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, Sleep};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
 use super::peer::Peer;
+use super::room::Networks;
 
 /// What a client may take.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Bounds {
     /// Connections at a time; further ones wait until one of them ends.
     pub(super) connections: usize,
+    /// Of one network; further ones are closed.
+    pub(super) of_network: usize,
+    /// From the connection until somebody has shown an admin token over it.
+    pub(super) unknown: Option<Duration>,
     /// From the connection, or the answer before, until the whole head is there.
     pub(super) head: Option<Duration>,
     /// While it takes nothing of an answer.
@@ -39,12 +41,24 @@ impl Bounds {
     /// Whoever can connect to an address of this machine.
     pub(super) const TCP: Self = Self {
         connections: 64,
+        of_network: 64,
+        unknown: None,
         head: Some(Duration::from_secs(10)),
         write: Duration::from_secs(30),
+    };
+    /// The same, to ask for more than the metrics page: who says nothing, or nothing right, leaves
+    /// soon, and no network takes all the places.
+    pub(super) const GUARDED: Self = Self {
+        connections: 256,
+        of_network: 64,
+        unknown: Some(Duration::from_secs(4)),
+        ..Self::TCP
     };
     /// Who may open the socket may end the process as well: an idle connection is kept.
     pub(super) const UNIX: Self = Self {
         connections: Semaphore::MAX_PERMITS,
+        of_network: Semaphore::MAX_PERMITS,
+        unknown: None,
         head: None,
         write: Duration::from_secs(30),
     };
@@ -76,9 +90,9 @@ impl<F: Fn() -> Option<Arc<ServerConfig>> + 'static> Listener for Secured<F> {
     type Io = TlsStream<tokio::net::TcpStream>;
 
     async fn accept(&self) -> io::Result<(Self::Raw, Peer)> {
-        let (stream, _) = self.listener.accept().await?;
+        let (stream, peer) = self.listener.accept().await?;
         let _ = stream.set_nodelay(true);
-        Ok(((stream, (self.tls)()), Peer::default()))
+        Ok(((stream, (self.tls)()), Peer::at(peer.ip())))
     }
 
     async fn open((stream, tls): Self::Raw) -> io::Result<Self::Io> {
@@ -93,9 +107,9 @@ impl Listener for TcpListener {
     type Io = Self::Raw;
 
     async fn accept(&self) -> io::Result<(Self::Raw, Peer)> {
-        let (stream, _) = Self::accept(self).await?;
+        let (stream, peer) = Self::accept(self).await?;
         let _ = stream.set_nodelay(true);
-        Ok((stream, Peer::default()))
+        Ok((stream, Peer::at(peer.ip())))
     }
 
     async fn open(raw: Self::Raw) -> io::Result<Self::Io> {
@@ -133,6 +147,7 @@ pub(super) async fn serve<L: Listener>(
     stop: impl Future<Output = ()>,
 ) {
     let room = Arc::new(Semaphore::new(bounds.connections));
+    let networks = Networks::default();
     let (ending, end) = watch::channel(());
     let mut connections = JoinSet::new();
     tokio::pin!(stop);
@@ -149,17 +164,24 @@ pub(super) async fn serve<L: Listener>(
         };
         match accepted {
             Ok((raw, peer)) => {
+                let Some(share) = networks.share(&peer, bounds.of_network) else {
+                    continue;
+                };
+                let known = Arc::clone(&peer.known);
                 let routes = routes.clone().layer(axum::Extension(ConnectInfo(peer)));
                 let mut end = end.clone();
                 connections.spawn(async move {
-                    let _place = place;
-                    match L::open(raw).await {
-                        Ok(stream) => {
-                            let ending = async { drop(end.changed().await) };
-                            connection(stream, routes, bounds, ending).await;
+                    let _places = (place, share);
+                    let served = async {
+                        match L::open(raw).await {
+                            Ok(stream) => {
+                                let ending = async { drop(end.changed().await) };
+                                connection(stream, routes, bounds, ending).await;
+                            }
+                            Err(error) => tracing::debug!(%error, "an admin connection"),
                         }
-                        Err(error) => tracing::debug!(%error, "an admin connection"),
-                    }
+                    };
+                    unless_unknown(served, &known, bounds.unknown).await;
                 });
             }
             Err(error) if is_of_one_connection(&error) => {}
@@ -172,6 +194,20 @@ pub(super) async fn serve<L: Listener>(
     drop(listener);
     let _ = ending.send(());
     while connections.join_next().await.is_some() {}
+}
+
+/// A connection, for as long as it may last if nobody shows an admin token over it.
+async fn unless_unknown(served: impl Future<Output = ()>, known: &Notify, most: Option<Duration>) {
+    tokio::pin!(served);
+    if let Some(most) = most {
+        tokio::select! {
+            biased;
+            () = &mut served => return,
+            () = known.notified() => {}
+            () = tokio::time::sleep(most) => return,
+        }
+    }
+    served.await;
 }
 
 /// The client was gone before it was accepted (accept(2)).
@@ -211,21 +247,6 @@ async fn connection(
     if let Err(error) = served {
         tracing::debug!(%error, "an admin or metrics connection");
     }
-}
-
-/// For how long a body may bring nothing.
-pub(super) const BODY_IDLE: Duration = Duration::from_secs(30);
-
-/// All of a body; `None`: it is larger than that, was cut, or brought nothing for too long.
-pub(super) async fn taken(body: Body, most: usize, idle: Duration) -> Option<Bytes> {
-    let mut body = Limited::new(body, most);
-    let mut whole = BytesMut::new();
-    while let Some(frame) = tokio::time::timeout(idle, body.frame()).await.ok()? {
-        if let Some(data) = frame.ok()?.data_ref() {
-            whole.extend_from_slice(data);
-        }
-    }
-    Some(whole.freeze())
 }
 
 /// A stream whose other end has to take something now and then while there is something to take.
@@ -304,11 +325,13 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Stalling<S> {
 mod tests {
     use std::net::SocketAddr;
 
+    use axum::body::Body;
     use axum::routing::{get, post};
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::net::TcpStream;
     use tokio::sync::oneshot;
 
+    use super::super::room::{HELD, taken};
     use super::*;
 
     /// Short enough to be waited for.
@@ -319,9 +342,9 @@ mod tests {
     const MUCH: usize = 64 << 20;
 
     async fn started(bounds: Bounds) -> (SocketAddr, oneshot::Sender<()>, JoinSet<()>) {
-        let read = async |body: Body| match taken(body, 10, SHORT).await {
-            Some(bytes) => format!("{} bytes", bytes.len()),
-            None => "nothing".to_owned(),
+        let read = async |body: Body| match taken(body, 10, SHORT, &HELD).await {
+            Ok((bytes, _)) => format!("{} bytes", bytes.len()),
+            Err(_) => "nothing".to_owned(),
         };
         let routes = Router::new()
             .route("/", get(async || "hello"))
@@ -358,6 +381,8 @@ mod tests {
     fn bounds(connections: usize, head: Duration, write: Duration) -> Bounds {
         Bounds {
             connections,
+            of_network: connections,
+            unknown: None,
             head: Some(head),
             write,
         }
@@ -404,6 +429,41 @@ mod tests {
         }
         drop(first);
         answer(&mut second, "hello").await;
+    }
+
+    #[tokio::test]
+    async fn of_one_network_no_more_than_its_share_is_served() {
+        let bounds = Bounds {
+            connections: 9,
+            ..bounds(1, LONG, LONG)
+        };
+        let (address, _stop, _served) = started(bounds).await;
+        let mut first = sent(address, GET).await;
+        answer(&mut first, "hello").await;
+        let mut second = TcpStream::connect(address).await.unwrap();
+        assert_eq!(second.read(&mut [0; 9]).await.unwrap(), 0);
+    }
+
+    #[tokio::test]
+    async fn who_shows_no_token_leaves_soon() {
+        let bounds = Bounds {
+            unknown: Some(SHORT),
+            ..bounds(9, LONG, LONG)
+        };
+        let (address, _stop, _served) = started(bounds).await;
+        for begun in ["", "GET / HTTP/1.1\r\nHost"] {
+            let mut stream = sent(address, begun).await;
+            assert_eq!(stream.read(&mut [0; 9]).await.unwrap(), 0, "{begun}");
+        }
+        // Who did stays.
+        let (known, mut ticks) = (Notify::new(), 0);
+        known.notify_one();
+        let served = async {
+            tokio::time::sleep(2 * SHORT).await;
+            ticks += 1;
+        };
+        unless_unknown(served, &known, Some(SHORT)).await;
+        assert_eq!(ticks, 1);
     }
 
     #[tokio::test]

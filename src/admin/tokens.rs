@@ -20,6 +20,8 @@ use crate::tokens::{
 
 /// Bytes of an import at the most: two million tokens.
 pub(super) const IMPORT: usize = 512 << 20;
+/// The same, of an admin who may not do all.
+pub(super) const IMPORT_OF_SOME: usize = 32 << 20;
 /// Entries of the audit that are shown unless more are asked for.
 const SHOWN: usize = 100;
 

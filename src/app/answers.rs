@@ -85,9 +85,11 @@ impl App {
             Command::Reload {
                 weaker,
                 expected,
+                who,
                 answer,
             } => match self.serves(expected.as_deref()) {
                 Ok(()) => {
+                    self.control.asked_by(Some(who.by));
                     let trigger = Trigger::Command { weaker };
                     self.attempt(trigger, Some(answer), waiting).await;
                 }

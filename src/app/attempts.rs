@@ -28,6 +28,9 @@ impl App {
         if trigger != Trigger::Document {
             self.notify.reloading();
         }
+        if answer.is_none() {
+            self.control.asked_by(None);
+        }
         let outcome = self.control.attempt(trigger).await;
         self.concluded(trigger, &outcome, answer, waiting);
     }

@@ -1,6 +1,6 @@
 //! The real edges, as control sees them.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
+use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
@@ -47,9 +47,9 @@ pub(super) struct World {
     pub(super) descriptors: usize,
     pub(super) stop: CancellationToken,
     pub(super) shared: Arc<Shared>,
-    /// `limits.failed_auth` as it holds now, for who speaks to control itself.
     /// How the admin API speaks TLS.
     pub(super) tls: Arc<Mutex<Option<Arc<rustls::ServerConfig>>>>,
+    /// `limits.failed_auth` as it holds now, for who speaks to control itself.
     pub(super) failed_auth: Arc<Mutex<Option<Rate>>>,
 }
 
@@ -313,17 +313,15 @@ fn locked<T>(rate: &Mutex<T>) -> MutexGuard<'_, T> {
     rate.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Only this machine's own addresses are listened on.
-const HERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
-
-/// Who holds a secret, for the admin API over TCP. Wrong ones are counted with those of the data
-/// path; a right one is never refused for them.
+/// Who holds a secret, for the admin API over TCP: as seen from the address that it connects from,
+/// since no proxy is believed there. Wrong ones are counted with those of the data path; a right one
+/// is never refused for them.
 fn authenticate(shared: &Arc<Shared>, rate: &Arc<Mutex<Option<Rate>>>) -> admin::Authenticate {
     let (shared, rate) = (Arc::clone(shared), Arc::clone(rate));
-    Arc::new(move |secret| {
-        admin_of(&shared, secret).map_err(|reason| {
+    Arc::new(move |secret, from| {
+        admin_of(&shared, secret, from).map_err(|reason| {
             let rate = *locked(&rate);
-            let network = Network::of(HERE);
+            let network = Network::of(from);
             let count = |rate| shared.failures.count(network, rate, Instant::now());
             match rate.map(count) {
                 Some(Err(wait)) => admin::NotAdmin::TooMany {
@@ -336,7 +334,7 @@ fn authenticate(shared: &Arc<Shared>, rate: &Arc<Mutex<Option<Rate>>>) -> admin:
 }
 
 /// The admin that a secret belongs to, or why it is none.
-fn admin_of(shared: &Shared, secret: &[u8]) -> Result<Who, String> {
+fn admin_of(shared: &Shared, secret: &[u8], from: IpAddr) -> Result<Who, String> {
     let now = jiff::Timestamp::now();
     let token = shared.tokens.get(&Fingerprint::of(secret));
     let token = token.ok_or("The token is not known.")?;
@@ -344,10 +342,10 @@ fn admin_of(shared: &Shared, secret: &[u8]) -> Result<Who, String> {
         (Status::Ended(reason), _) => Err(format!("The token is not valid: {reason}.")),
         (Status::Live, Level::Admin) => {
             let limits = token.limits.as_ref();
-            if limits.is_some_and(|limits| !limits.admit(HERE)) {
+            if limits.is_some_and(|limits| !limits.admit(from)) {
                 return Err("The token is not for use from this network.".to_owned());
             }
-            if token.shared.used(token.slot, now, Network::of(HERE)) {
+            if token.shared.used(token.slot, now, Network::of(from)) {
                 let _ = shared.uses.send(vec![Arc::clone(&token)]);
             }
             Ok(Who {

@@ -187,7 +187,8 @@ pub(super) struct Check {
     /// Say also what goes beyond the limits of these clients, in the documents as they are served.
     #[arg(long, value_enum, value_name = "CLIENT", value_delimiter = ',')]
     pub(super) profile: Vec<Profile>,
-    /// Fail also when there are only warnings, or breaches of a profile.
+    /// Fail also when there are only warnings, breaches of a profile, or items of a document that
+    /// are skipped; what it fails for is said.
     #[arg(long)]
     pub(super) strict: bool,
 }
@@ -264,12 +265,38 @@ pub(super) struct Gateway {
     )]
     pub(super) config: PathBuf,
     /// Its admin address, such as `unix:state/admin.sock`, or `127.0.0.1:9091` or
-    /// `https://HOST:PORT` (then with an admin token in `$PLUGWAY_ADMIN_TOKEN`).
+    /// `https://HOST:PORT` (then with an admin token in `$PLUGWAY_ADMIN_TOKEN`). The variable does
+    /// not count where --config is typed.
     #[arg(long, value_name = "ADDR", env = "PLUGWAY_ADMIN")]
     pub(super) admin: Option<String>,
     /// Who vouches for an admin address with https: certificates in PEM; else the system's roots.
     #[arg(long, value_name = "FILE", env = "PLUGWAY_ADMIN_CA")]
     pub(super) admin_ca: Option<PathBuf>,
+}
+
+impl Gateway {
+    /// The admin address that was said, and whether it was typed: what is typed counts before what
+    /// stands in the environment.
+    pub(super) fn admin(&self) -> Option<(&str, bool)> {
+        let is_typed = typed("--admin");
+        let admin = self.admin.as_deref()?;
+        (is_typed || !typed("--config")).then_some((admin, is_typed))
+    }
+}
+
+/// Whether somebody named the configuration.
+pub(super) fn config_is_named() -> bool {
+    typed("--config") || std::env::var_os("PLUGWAY_CONFIG").is_some()
+}
+
+/// Whether an option was typed.
+pub(super) fn typed(option: &str) -> bool {
+    let arguments = std::env::args_os().take_while(|argument| argument != "--");
+    arguments.skip(1).any(|argument| {
+        let argument = argument.to_string_lossy();
+        let rest = argument.strip_prefix(option);
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('='))
+    })
 }
 
 #[derive(Debug, ClapArgs)]

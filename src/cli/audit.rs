@@ -10,7 +10,7 @@ use super::args::Gateway;
 use super::output::{Output, on_one_line};
 use super::token::reach::Reach;
 use super::token::{answer, refused};
-use crate::tokens::{Flow, Look};
+use crate::tokens::{Fault, Flow, Look, Order};
 
 /// What to do with the audit.
 #[derive(Debug, Subcommand)]
@@ -54,8 +54,18 @@ pub(super) struct Verify {
 pub(super) fn run(command: AuditCommand, output: &mut Output) -> anyhow::Result<Exit> {
     match command {
         AuditCommand::List(list) => {
-            let look = Look::Audit(list.token, list.most);
-            let entries = Reach::new(&list.gateway)?.look(&look)?;
+            let look = Look::Audit(list.token.clone(), list.most);
+            let reach = Reach::new(&list.gateway)?;
+            let entries = reach.look(&look)?;
+            let none = entries
+                .as_ref()
+                .is_ok_and(|found| found.as_array().is_some_and(Vec::is_empty));
+            if let Some(token) = list.token.filter(|_| none && list.most > 0) {
+                // One that is declared may well have none.
+                if let Err(fault @ Fault::Unknown) = reach.order(&Order::Show(token))? {
+                    return refused(&fault, output);
+                }
+            }
             answer(entries, output, |entries, output| {
                 output.text(&table(entries))
             })

@@ -57,10 +57,18 @@ pub(super) fn run(check: &Check, output: &mut Output) -> anyhow::Result<Exit> {
     } else {
         findings.print(check, output)?;
     }
-    let any = findings.warnings() > 0
-        || Count::of_all(&findings.lint).is_any()
-        || findings.plugins.iter().any(|plugin| skips(&plugin.report));
-    Ok(if findings.count > 0 || (check.strict && any) {
+    let strict = if check.strict {
+        findings.strict()
+    } else {
+        Vec::new()
+    };
+    if !strict.is_empty() && findings.count == 0 && !output.as_json {
+        output.remark(&format!(
+            "plugway: --strict fails for {}",
+            strict.join(", ")
+        ));
+    }
+    Ok(if findings.count > 0 || !strict.is_empty() {
         Exit::Invalid
     } else {
         Exit::Done
@@ -104,6 +112,31 @@ impl<'a> Findings<'a> {
             profiles,
             lint,
         }
+    }
+
+    /// What `--strict` fails for.
+    fn strict(&self) -> Vec<String> {
+        let mut all = Vec::new();
+        if let count @ 1.. = self.warnings() {
+            all.push(number(count, "warning"));
+        }
+        let breaches = Count::of_all(&self.lint);
+        if breaches.is_any() {
+            let count = breaches.errors + breaches.warnings;
+            let breaches = if count == 1 { "breach" } else { "breaches" };
+            all.push(format!("{count} {breaches} of profiles"));
+        }
+        for plugin in &self.plugins {
+            let skipped = plugin.report.iter();
+            if let count @ 1.. = skipped
+                .filter(|line| line.action == Action::Skipped)
+                .count()
+            {
+                let what = number(count, "skipped item");
+                all.push(format!("{what} of the document of {}", plugin.name));
+            }
+        }
+        all
     }
 
     /// Warnings of the configuration.
@@ -361,11 +394,6 @@ fn kind(finding: &Finding) -> (Action, String) {
     let unquoted = message.split('`').step_by(2).collect::<Vec<_>>().join("`");
     let words = unquoted.chars().filter(|c| !c.is_ascii_digit()).collect();
     (finding.action, words)
-}
-
-/// Whether something of the document is not published.
-fn skips(report: &[Finding]) -> bool {
-    report.iter().any(|line| line.action == Action::Skipped)
 }
 
 /// `1 problem`, `2 problems`

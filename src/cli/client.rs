@@ -45,7 +45,15 @@ fn patience(path: &str) -> Duration {
 
 /// Where a gateway's admin API is.
 #[derive(Debug, Clone)]
-pub(super) enum Address {
+pub(super) struct Address {
+    way: Way,
+    /// What is said with it where nobody answers: what else it may be, or where it is from.
+    hint: Option<String>,
+}
+
+/// How it is reached.
+#[derive(Debug, Clone)]
+enum Way {
     /// A socket in the file system.
     Unix(PathBuf),
     /// An address, and the credential for it.
@@ -89,13 +97,40 @@ impl From<NoReply> for anyhow::Error {
     }
 }
 
+impl Address {
+    /// A socket.
+    pub(super) fn unix(path: PathBuf) -> Self {
+        Self {
+            way: Way::Unix(path),
+            hint: None,
+        }
+    }
+}
+
 /// Where the admin API is: as said, or as the configuration says.
 pub(super) fn address(gateway: &Gateway) -> anyhow::Result<Address> {
-    let Some(text) = &gateway.admin else {
-        return Ok(Address::Unix(control::admin_socket(&gateway.config)));
+    let Some((text, typed)) = gateway.admin() else {
+        let found = control::whereabouts(&gateway.config);
+        let assumed = if found.assumed {
+            ": that its state is in `state` is assumed"
+        } else {
+            ""
+        };
+        return Ok(Address {
+            way: Way::Unix(found.socket),
+            hint: found.fault.map(|fault| format!("{fault}{assumed}")),
+        });
     };
+    Ok(Address {
+        way: way(text, gateway)?,
+        hint: (!typed).then(|| "that is the address in $PLUGWAY_ADMIN".to_owned()),
+    })
+}
+
+/// How a gateway is reached at an address that was said.
+fn way(text: &str, gateway: &Gateway) -> anyhow::Result<Way> {
     if let Some(path) = text.strip_prefix("unix:") {
-        return Ok(Address::Unix(PathBuf::from(path)));
+        return Ok(Way::Unix(PathBuf::from(path)));
     }
     if text.starts_with("https://") {
         return secured(text, gateway.admin_ca.as_deref());
@@ -112,11 +147,11 @@ pub(super) fn address(gateway: &Gateway) -> anyhow::Result<Address> {
             "{address} is no loopback address: write https://{address}, an admin token does not cross a network in the clear"
         );
     }
-    Ok(Address::Tcp(address, credential()?))
+    Ok(Way::Tcp(address, credential()?))
 }
 
 /// `https://HOST:PORT`
-fn secured(text: &str, ca: Option<&Path>) -> anyhow::Result<Address> {
+fn secured(text: &str, ca: Option<&Path>) -> anyhow::Result<Way> {
     let url = url::Url::parse(text).with_context(|| format!("`{text}` is no admin address"))?;
     let (Some(host), Some(port)) = (url.host_str(), url.port_or_known_default()) else {
         bail!("`{text}` is no admin address: write https://HOST:PORT");
@@ -135,7 +170,7 @@ fn secured(text: &str, ca: Option<&Path>) -> anyhow::Result<Address> {
         .with_root_certificates(roots)
         .with_no_client_auth();
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
-    Ok(Address::Tls(Box::new(Secured {
+    Ok(Way::Tls(Box::new(Secured {
         name: ServerName::try_from(host.clone())?,
         host,
         port,
@@ -200,28 +235,30 @@ pub(super) fn send_if(
         if let Some(generation) = generation {
             request = request.header(IF_MATCH, format!("\"{generation}\""));
         }
-        match address {
-            Address::Tcp(_, credential) => request = request.header(AUTHORIZATION, credential),
-            Address::Tls(to) => request = request.header(AUTHORIZATION, &to.credential),
-            Address::Unix(_) => {}
+        match &address.way {
+            Way::Tcp(_, credential) => request = request.header(AUTHORIZATION, credential),
+            Way::Tls(to) => request = request.header(AUTHORIZATION, &to.credential),
+            Way::Unix(_) => {}
         }
         let bytes = body.map_or_else(Bytes::new, |(_, bytes)| bytes.into());
         let request = request
             .body(Full::new(bytes))
             .map_err(|error| failed(error.into()))?;
-        match address {
-            Address::Unix(path) => {
+        let hint = address.hint.as_deref();
+        let unreached = |place: &str, error| unreached(place, hint, error);
+        match &address.way {
+            Way::Unix(path) => {
                 let shown = std::path::absolute(path).unwrap_or_else(|_| path.clone());
                 let stream = tokio::net::UnixStream::connect(path).await;
                 let place = format!("unix:{}", shown.display());
                 exchange(stream.map_err(|error| unreached(&place, error))?, request).await
             }
-            Address::Tcp(address, _) => {
+            Way::Tcp(address, _) => {
                 let stream = tokio::net::TcpStream::connect(address).await;
                 let place = address.to_string();
                 exchange(stream.map_err(|error| unreached(&place, error))?, request).await
             }
-            Address::Tls(to) => {
+            Way::Tls(to) => {
                 let place = format!("https://{}:{}", to.host, to.port);
                 let stream = tokio::net::TcpStream::connect((&*to.host, to.port)).await;
                 let stream = stream.map_err(|error| unreached(&place, error))?;
@@ -250,8 +287,9 @@ pub(super) fn beside() -> Option<&'static str> {
     Some("`plugway dev` runs here: --admin unix:state/dev/admin.sock")
 }
 
-fn unreached(place: &str, error: io::Error) -> NoReply {
-    let hint = beside().unwrap_or("is it running? --admin or --config says where it listens");
+fn unreached(place: &str, hint: Option<&str>, error: io::Error) -> NoReply {
+    let usual = "is it running? --admin or --config says where it listens";
+    let hint = beside().or(hint).unwrap_or(usual);
     let sentence = format!("no gateway answers at {place} ({hint})");
     match error.kind() {
         io::ErrorKind::NotFound

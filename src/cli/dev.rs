@@ -100,7 +100,7 @@ fn in_the_way(dev: &Dev) -> Option<(anyhow::Error, Exit)> {
 
 /// The process that has the state of this folder.
 fn runs_here() -> Option<u64> {
-    let address = Address::Unix(Path::new(STATE).join("admin.sock"));
+    let address = Address::unix(Path::new(STATE).join("admin.sock"));
     let status = client::ask(&address, "GET", "/status").ok()?;
     status["pid"].as_u64()
 }

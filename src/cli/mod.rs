@@ -60,12 +60,28 @@ impl From<Exit> for ExitCode {
     }
 }
 
+/// The configuration does not say where the state is: none is worked on.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("{0}")]
+struct Unsettled(String);
+
+/// Where the state is, for who works on it without a gateway. A file that is broken or was misspelt
+/// must not make a state of its own.
+fn state_of(gateway: &args::Gateway) -> Result<std::path::PathBuf, Unsettled> {
+    let found = crate::control::whereabouts(&gateway.config);
+    match found.fault {
+        Some(fault) if args::config_is_named() || gateway.config.exists() => {
+            Err(Unsettled(format!(
+                "{fault}: it does not say for certain where the state is, and no gateway answers that would know"
+            )))
+        }
+        _ => Ok(found.state),
+    }
+}
+
 /// Where `--config`, which nobody typed, is in the way: it stands in the environment.
 fn beside_the_environment(error: &clap::Error) -> Option<&'static str> {
-    let typed = std::env::args_os().any(|argument| {
-        let argument = argument.to_string_lossy();
-        argument == "--config" || argument.starts_with("--config=")
-    });
+    let typed = args::typed("--config");
     let is_set = std::env::var_os("PLUGWAY_CONFIG").is_some();
     let conflicts = error.kind() == clap::error::ErrorKind::ArgumentConflict;
     (conflicts && is_set && !typed && error.to_string().contains("--config")).then_some(
@@ -150,7 +166,11 @@ pub fn main() -> ExitCode {
         Ok(exit) => exit.into(),
         Err(error) => {
             output.error(&error);
-            Exit::Failed.into()
+            if error.is::<Unsettled>() {
+                Exit::Invalid.into()
+            } else {
+                Exit::Failed.into()
+            }
         }
     }
 }

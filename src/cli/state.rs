@@ -80,7 +80,6 @@ fn backup(asked: &Named, output: &mut Output) -> anyhow::Result<Exit> {
 }
 
 fn restore(asked: &Named, output: &mut Output) -> anyhow::Result<Exit> {
-    let directory = control::state_directory(&asked.gateway.config);
     let address = client::address(&asked.gateway)?;
     match client::send(&address, "GET", "/healthz", None) {
         Err(NoReply::NoGateway(_)) => {}
@@ -89,6 +88,7 @@ fn restore(asked: &Named, output: &mut Output) -> anyhow::Result<Exit> {
         }
         Err(reason) => return Err(reason.into()),
     }
+    let directory = super::state_of(&asked.gateway)?;
     let file = File::open(&asked.file)
         .with_context(|| format!("{} can not be read", asked.file.display()))?;
     let restored = control::restore(&directory, BufReader::new(file), Timestamp::now());

@@ -15,7 +15,7 @@ use crate::problems::{Place, Problems, Source};
 use crate::tokens::Fingerprint;
 
 /// Largest file, in bytes.
-const LARGEST: usize = 1 << 20;
+pub(super) const LARGEST: usize = 1 << 20;
 
 /// Most files that `include` may name.
 const MOST_FILES: usize = 1000;
@@ -49,47 +49,6 @@ pub fn load(
     }
     problems.add(&at, "the configuration is not UTF-8");
     (None, problems)
-}
-
-/// Where a configuration has its admin socket, without proving the rest of it: a broken file must
-/// not keep its operator from asking what runs. What can not be read is as if it was not written.
-pub fn admin_socket(path: &Path, inputs: &mut dyn Inputs) -> PathBuf {
-    let written = written(path, "listen", "admin", inputs);
-    let socket = written
-        .iter()
-        .find_map(|address| address.strip_prefix("unix:"));
-    socket.map_or_else(
-        || state_directory(path, inputs).join("admin.sock"),
-        PathBuf::from,
-    )
-}
-
-/// Where a configuration has its state, read in the same way.
-pub fn state_directory(path: &Path, inputs: &mut dyn Inputs) -> PathBuf {
-    let written = written(path, "state", "directory", inputs);
-    PathBuf::from(
-        written
-            .into_iter()
-            .next()
-            .unwrap_or_else(|| "state".to_owned()),
-    )
-}
-
-/// The texts of a key, which has one or a list of them.
-fn written(path: &Path, table: &str, key: &str, inputs: &mut dyn Inputs) -> Vec<String> {
-    let bytes = inputs.file(path).unwrap_or_default();
-    let (parsed, _) = DeTable::parse_recoverable(std::str::from_utf8(&bytes).unwrap_or_default());
-    let value = parsed
-        .get_ref()
-        .get(table)
-        .and_then(|table| table.get_ref().as_table()?.get(key));
-    let Some(value) = value else {
-        return Vec::new();
-    };
-    let one = value.get_ref().as_str().map(str::to_owned);
-    let list = value.get_ref().as_array().into_iter().flatten();
-    let list = list.filter_map(|item| item.get_ref().as_str().map(str::to_owned));
-    one.into_iter().chain(list).collect()
 }
 
 /// The names of the plugins in a text, as far as it can be read.
@@ -189,7 +148,8 @@ fn parts(files: &[(PathBuf, Text)], parts: &Parts, reading: &mut Reading<'_>) ->
             reading.seen.incomplete = true;
         } else {
             reading.inputs.begin(Some(path));
-            given[index] = include(path, named, reading).unwrap_or_default();
+            let filled = !parts.may_vanish && parts.declare.contains(path);
+            given[index] = include(path, named, filled, reading).unwrap_or_default();
         }
     }
     reading.inputs.begin(None);
@@ -271,8 +231,8 @@ fn none_matches(text: &Text, parts: &Parts, reading: &mut Reading<'_>) {
     }
 }
 
-/// One included file.
-fn include(path: &Path, named: &Text, reading: &mut Reading<'_>) -> Option<Part> {
+/// One included file; `filled`: it is not empty unless it is half written.
+fn include(path: &Path, named: &Text, filled: bool, reading: &mut Reading<'_>) -> Option<Part> {
     let shown_path = shown(&path.display().to_string());
     let bytes = reading
         .inputs
@@ -283,6 +243,14 @@ fn include(path: &Path, named: &Text, reading: &mut Reading<'_>) -> Option<Part>
             .map_err(|_| format!("the file `{shown_path}` is not UTF-8"))
     });
     let parts = match text {
+        Ok(text) if filled && text.trim().is_empty() => {
+            let message =
+                format!("the file `{shown_path}` is empty, though plugins or tokens of it serve");
+            reading.problems.add(&named.at, message).about(path).help(
+                "if they are to go: remove the file, write a comment into it, or plugway reload",
+            );
+            None
+        }
         Ok(text) => document(path, &text, &keys::INCLUDED, reading, |root, reading| {
             Part {
                 plugins: read::plugins(root, reading),

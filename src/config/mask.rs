@@ -14,7 +14,7 @@ use super::keys::{self, Kind, Table};
 use super::values;
 
 /// What every private key has in its first line, whatever its form.
-pub(super) const PRIVATE_KEY: &str = "PRIVATE KEY-----";
+pub(crate) const PRIVATE_KEY: &str = "PRIVATE KEY-----";
 
 /// Keys that may hold a secret literally, though they need not: by their table.
 const MAY_BE_SECRET: [(&str, &str); 2] = [
@@ -50,7 +50,29 @@ fn secrets(text: &str, root: &DeTable<'_>, described: &Table, syntax: bool) -> V
         lines(text, &mut spans);
     }
     userinfo(text, &mut spans);
+    if let Some(found) = root.get("token_files") {
+        queries(found, text, &mut spans);
+    }
     spans
+}
+
+/// The queries of token files at URLs.
+fn queries(found: &Spanned<DeValue<'_>>, text: &str, spans: &mut Vec<Range<usize>>) {
+    match found.get_ref() {
+        DeValue::Array(items) => items.iter().for_each(|item| queries(item, text, spans)),
+        DeValue::Table(entry) => {
+            let url = entry.get("url").into_iter();
+            url.for_each(|url| queries(url, text, spans));
+        }
+        DeValue::String(url) if url.contains("://") => {
+            let span = found.span();
+            let written = text.get(span.clone()).unwrap_or_default();
+            if let Some(at) = written.find('?') {
+                spans.push(span.start + at + 1..span.end);
+            }
+        }
+        _ => {}
+    }
 }
 
 /// The text with this much of it masked.

@@ -22,12 +22,14 @@ mod section;
 mod tests;
 mod types;
 mod values;
+mod whereabouts;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 pub use self::declared::NoSecret;
-pub use self::load::{admin_socket, load, load_text, masked, plugin_names, state_directory};
+pub use self::load::{load, load_text, masked, plugin_names};
+pub(crate) use self::mask::PRIVATE_KEY;
 pub(crate) use self::parts::host_of;
 pub use self::parts::{Part, Parts};
 pub use self::schema::schema;
@@ -38,6 +40,7 @@ pub use self::types::{
     Publish, Reference, Require, Roots, Scheme, Secret, ServedFile, Server, Spanned, Test,
     TestCaller, TokenUrl, Upstream, UpstreamHost,
 };
+pub use self::whereabouts::{Whereabouts, whereabouts};
 pub use crate::tokens::{Rate, Selector, SelectorError};
 
 /// Where text comes from while a configuration is read. Everything that is asked for here

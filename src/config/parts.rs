@@ -33,12 +33,22 @@ pub struct Parts {
     pub suspect: BTreeSet<PathBuf>,
     /// How many files that serve each pattern of `include` matched.
     pub matched: BTreeMap<String, usize>,
-    /// Whether such a pattern may match none any more: else it is more likely that their folder is
-    /// gone by mistake.
+    /// Files that declare something in what serves.
+    pub declare: BTreeSet<PathBuf>,
+    /// Whether such a pattern may match none any more, and such a file be empty: else it is more
+    /// likely that their folder is gone by mistake, and that the file is being written.
     pub may_vanish: bool,
 }
 
 impl Config {
+    /// The included files that give something.
+    pub fn declaring(&self) -> BTreeSet<PathBuf> {
+        let plugins = self.plugins.iter().map(|plugin| &plugin.at);
+        let places = plugins.chain(self.tokens.iter().map(|token| &token.at));
+        let files = places.filter_map(|at| self.part_of(at));
+        files.map(Path::to_owned).collect()
+    }
+
     /// The included file that a place is in; `None`: the main file, or no text at all.
     pub fn part_of(&self, at: &Place) -> Option<&Path> {
         let file = at.file()?;

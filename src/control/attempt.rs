@@ -76,6 +76,9 @@ impl<E: Edges> Control<E> {
             Ok(candidate) => self.serve(candidate, aside, &inputs),
             Err(outcome) => {
                 if matches!(outcome, Outcome::Unchanged) {
+                    if matches!(manner.trigger, Trigger::Command { .. }) {
+                        self.forget_guards(&aside);
+                    }
                     self.note_held(aside);
                 }
                 outcome
@@ -107,8 +110,15 @@ impl<E: Edges> Control<E> {
         };
         self.check_fixed(&snapshot.config, &mut problems);
         super::mounts::check(&self.watched().0, &mut problems);
+        let weaker = self.weaker_than_now(&snapshot.config);
         self.publish(Arc::clone(&snapshot), tokens, added);
+        self.note_weaker(&weaker);
         self.accept_remote(&snapshot.config);
+        let files = snapshot.config.token_files.iter();
+        self.tokens.filled = files
+            .filter(|path| inputs.declares_tokens(path))
+            .cloned()
+            .collect();
         self.digest = digest;
         (self.texts, self.facts) = (texts, facts);
         self.remember(&snapshot, inputs, &aside);
@@ -210,6 +220,7 @@ impl<E: Edges> Control<E> {
             // Read, so that it is in the hash and watched; what it says is looked at below.
             let _ = inputs.lines(path);
         }
+        super::exposed::check(config.as_ref(), inputs, &mut problems);
         // Also what was refused is watched: that is where it will be mended.
         self.watched = inputs.watched();
         if config.as_ref().is_some_and(|one| one.plugins.is_empty()) {
@@ -225,6 +236,7 @@ impl<E: Edges> Control<E> {
         }
         self.check_remote(&config, &mut problems);
         self.open_state(&config.state_directory, now);
+        super::exposed::check_state(&config.state_directory, &mut problems);
         self.recall_documents(&config, now);
         let standins = self.standins(aside);
         let pins = self.rolled.as_ref().map(|rolled| Arc::clone(&rolled.pins));
@@ -269,7 +281,7 @@ impl<E: Edges> Control<E> {
         }
         let read = [inputs.digest(), self.documents.digest()].concat();
         let read: [u8; 32] = Sha256::digest(read).into();
-        let Some(tokens) = self.declared(&config, inputs, now, &mut problems) else {
+        let Some(tokens) = self.declared(&config, manner, inputs, now, &mut problems) else {
             return Err(refused(Stage::Validate, problems, read));
         };
         let apis = self.documents.apis();
@@ -283,6 +295,7 @@ impl<E: Edges> Control<E> {
         };
         let strict = material.strict;
         let snapshot = Arc::new(snapshot);
+        super::aims::check(&tokens, &snapshot, &mut problems);
         if !manner.idle {
             let weaker = match manner.trigger {
                 Trigger::Command { weaker } => weaker,
@@ -356,12 +369,15 @@ impl<E: Edges> Control<E> {
     fn declared(
         &mut self,
         config: &Config,
+        manner: Manner,
         inputs: &mut Inputs,
         now: Timestamp,
         problems: &mut Problems,
     ) -> Option<declared::Next> {
         let lists = &self.shared.scopes;
-        let tokens = self.tokens.next(config, inputs, lists, now, problems)?;
+        let rules = self.rules(config, manner);
+        let read = (config, &rules);
+        let tokens = self.tokens.next(read, inputs, lists, now, problems)?;
         self.is_free(&tokens, config, now, problems)
             .then_some(tokens)
     }

@@ -1,6 +1,9 @@
 //! How plugins are guarded, as it is kept of a generation and told to a successor: what a reload
 //! refuses, a start and a take-over refuse too.
 
+use std::collections::HashSet;
+use std::net::IpAddr;
+
 use serde::{Deserialize, Serialize};
 
 use crate::config::{self, Require};
@@ -14,7 +17,8 @@ pub struct Guard {
     require: String,
     /// Whether paths that are not published are forwarded.
     forwards_unpublished: bool,
-    /// Its hosts and that of its `public_url`; none: every host.
+    /// Its hosts and that of its `public_url`; none: what no other plugin has of the names that are
+    /// every gateway's own ([`is_own`]).
     hosts: Vec<String>,
 }
 
@@ -47,11 +51,31 @@ impl Guard {
         config.plugins.iter().map(Self::of).collect()
     }
 
-    /// Whether somebody who asked the one may ask the other now: by its name, or at a host.
-    pub(super) fn stands_for(&self, other: &Self) -> bool {
-        let anywhere = self.hosts.is_empty() && other.hosts.is_empty();
-        let shared = self.hosts.iter().any(|host| other.hosts.contains(host));
-        self.name == other.name || anywhere || shared
+    /// What is left of it when these serve: the hosts that none of them answers at. `None`: nothing,
+    /// since they were compared with it, and there is a plugin of its name.
+    pub(super) fn beside(&self, others: &[Self]) -> Option<Self> {
+        let taken: HashSet<&String> = others.iter().flat_map(|other| &other.hosts).collect();
+        let mut left = self.hosts.clone();
+        left.retain(|host| !taken.contains(host));
+        let named = others.iter().any(|other| other.name == self.name);
+        let unnamed = others.iter().any(|other| other.hosts.is_empty());
+        let covered = if self.hosts.is_empty() {
+            unnamed
+        } else {
+            left.is_empty()
+        };
+        if named && covered {
+            return None;
+        }
+        Some(Self {
+            // Without a host it would be one that answers everywhere.
+            hosts: if left.is_empty() {
+                self.hosts.clone()
+            } else {
+                left
+            },
+            ..self.clone()
+        })
     }
 
     /// A word that nobody knows asks for as much as there is.
@@ -69,9 +93,35 @@ impl Guard {
     }
 }
 
+/// Whether a plugin without hosts answers at a host that no other one has: the snapshot's rule, but
+/// for which app of Fly.io and which address it is.
+fn is_own(host: &str) -> bool {
+    let bare = host.trim_matches(['[', ']']);
+    host == "localhost" || host.ends_with(".fly.dev") || bare.parse::<IpAddr>().is_ok()
+}
+
 /// What lets in more than what it stands for, each key of a plugin once.
 pub fn weaker(before: &[Guard], after: &[Guard]) -> Vec<Weaker> {
     let mut all = Vec::new();
+    let hosts = |guards: &[Guard]| -> HashSet<String> {
+        let hosts = guards.iter().flat_map(|guard| &guard.hosts);
+        hosts.cloned().collect()
+    };
+    let (had, have) = (hosts(before), hosts(after));
+    // Whether somebody who asked the one may ask the other now: by its name, or at a host.
+    let stands_for = |now: &Guard, then: &Guard| {
+        let own = |hosts: &[String], taken: &HashSet<String>| {
+            let mut hosts = hosts.iter();
+            hosts.any(|host| is_own(host) && !taken.contains(host))
+        };
+        let shared = match (now.hosts.is_empty(), then.hosts.is_empty()) {
+            (true, true) => true,
+            (false, true) => own(&now.hosts, &had),
+            (true, false) => own(&then.hosts, &have),
+            (false, false) => now.hosts.iter().any(|host| then.hosts.contains(host)),
+        };
+        now.name == then.name || shared
+    };
     for guard in after {
         let mut found = |key, what| {
             all.push(Weaker {
@@ -80,7 +130,7 @@ pub fn weaker(before: &[Guard], after: &[Guard]) -> Vec<Weaker> {
                 what,
             });
         };
-        let known = || before.iter().filter(|known| guard.stands_for(known));
+        let known = || before.iter().filter(|known| stands_for(guard, known));
         if known().any(|known| lets_in_more(known.require(), guard.require())) {
             found("auth.require", "would let in requests that it refuses now");
         }
@@ -104,5 +154,66 @@ fn lets_in_more(before: Require, after: Require) -> bool {
         (None | Upstream, _) | (Any, Any | Service | User) | (Service | User, Service | User) => {
             false
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn guard(name: &str, require: &str, hosts: &[&str]) -> Guard {
+        Guard {
+            name: name.to_owned(),
+            require: require.to_owned(),
+            forwards_unpublished: false,
+            hosts: hosts.iter().map(|host| (*host).to_owned()).collect(),
+        }
+    }
+
+    #[test]
+    fn what_answers_everywhere_stands_for_the_names_that_are_everybodys() {
+        let anywhere = guard("p", "service", &[]);
+        for host in ["127.0.0.1", "[::1]", "localhost", "app.fly.dev"] {
+            let open = guard("q", "none", &[host]);
+            let was = std::slice::from_ref(&anywhere);
+            assert_eq!(weaker(was, std::slice::from_ref(&open)).len(), 1, "{host}");
+            // Also the other way, unless another one still has that name.
+            let was = [guard("q", "service", &[host])];
+            let is = guard("p", "none", &[]);
+            assert_eq!(weaker(&was, std::slice::from_ref(&is)).len(), 1, "{host}");
+            assert_eq!(weaker(&was, &[is, guard("q", "user", &[host])]), []);
+            // What was open there before stays so.
+            let both = [anywhere.clone(), open];
+            assert_eq!(weaker(&both, &both), [], "{host}");
+        }
+        let elsewhere = guard("q", "none", &["q.example"]);
+        assert_eq!(weaker(&[anywhere], &[elsewhere]), []);
+    }
+
+    #[test]
+    fn what_is_left_of_a_guard_is_what_nobody_stands_for() {
+        let known = guard("p", "service", &["a.example", "b.example"]);
+        let left = |now: &[Guard]| known.beside(now).map(|left| left.hosts);
+        let of = |hosts: &[&str]| Some(guard("p", "any", hosts).hosts);
+        assert_eq!(left(&[]), of(&["a.example", "b.example"]));
+        assert_eq!(
+            left(&[guard("p", "user", &["a.example", "b.example"])]),
+            None
+        );
+        assert_eq!(
+            left(&[guard("p", "user", &["a.example"])]),
+            of(&["b.example"])
+        );
+        assert_eq!(
+            left(&[guard("q", "user", &["a.example"])]),
+            of(&["b.example"])
+        );
+        // Its name is not there any more, and must not come back weaker.
+        let other = guard("q", "user", &["a.example", "b.example"]);
+        assert_eq!(left(&[other]), of(&["a.example", "b.example"]));
+        let anywhere = guard("p", "service", &[]);
+        assert_eq!(anywhere.beside(&[guard("p", "user", &[])]), None);
+        let named = guard("p", "user", &["a.example"]);
+        assert_eq!(anywhere.beside(&[named]), Some(anywhere));
     }
 }

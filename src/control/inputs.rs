@@ -4,14 +4,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::Read;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bytes::Bytes;
+use rustix::fs::OFlags;
 use sha2::{Digest, Sha256};
 
 use crate::config;
-use crate::tokens::{Cut, Fingerprint, cut};
+use crate::tokens::{Cut, Fingerprint, cut, declares};
 
 /// Bytes of one file that are read at the most.
 const LARGEST: u64 = 256 << 20;
@@ -234,6 +236,21 @@ impl Inputs {
         }
     }
 
+    /// Whether a file of lines that was read declares a token.
+    pub(super) fn declares_tokens(&self, path: &Path) -> bool {
+        let read = self.files.get(path).map(|read| &read.content);
+        match read {
+            Some(Ok(Content::Lines((bytes, _)))) => declares(bytes),
+            Some(Ok(Content::Whole(bytes))) => declares(bytes),
+            _ => false,
+        }
+    }
+
+    /// Files whose bytes nobody keeps.
+    pub(super) fn privates(&self) -> impl Iterator<Item = &PathBuf> {
+        self.private.iter()
+    }
+
     /// Puts a file of lines in place of one on disk.
     pub(super) fn supply(&mut self, path: &Path, bytes: &Arc<[u8]>) {
         let read = FileRead::of_lines(Bytes::from_owner(Arc::clone(bytes)));
@@ -387,12 +404,17 @@ pub(super) fn matching(pattern: &str) -> Result<Vec<PathBuf>, String> {
 }
 
 /// A file's content. Refuses what is no file: a FIFO would never end.
-fn read_file(path: &Path) -> Result<Vec<u8>, String> {
-    let kind = fs::metadata(path).map_err(|error| plain(&error))?;
+pub(super) fn read_file(path: &Path) -> Result<Vec<u8>, String> {
+    let mut options = fs::OpenOptions::new();
+    // What is opened is what is looked at: a FIFO in its place would be waited for.
+    options
+        .read(true)
+        .custom_flags(OFlags::NONBLOCK.bits().cast_signed());
+    let file = options.open(path).map_err(|error| plain(&error))?;
+    let kind = file.metadata().map_err(|error| plain(&error))?;
     if !kind.is_file() {
         return Err("it is not a file".to_owned());
     }
-    let file = fs::File::open(path).map_err(|error| plain(&error))?;
     // It may have another length by now.
     let length = usize::try_from(kind.len().min(LARGEST)).unwrap_or(0);
     let mut bytes = Vec::with_capacity(length);

@@ -1,6 +1,7 @@
 //! The life of a configuration: read, prove, compile, bind, test, publish, retire. One path for
 //! the start and for every change; a failure at any step changes nothing.
 
+mod aims;
 mod attempt;
 mod clock;
 mod declared;
@@ -8,6 +9,7 @@ pub mod devcerts;
 mod documents;
 mod edges;
 mod explain;
+mod exposed;
 mod gauges;
 mod good;
 mod guards;
@@ -67,7 +69,7 @@ pub use orders::{FOR_ALL, Offline, View};
 pub use remote::Came;
 pub use selftest::Verdict;
 pub use shared::Shared;
-pub use state::{BackupError, StoreError, fleeting, restore};
+pub use state::{BackupError, StoreError, exists, fleeting, restore};
 
 /// Where the configuration is.
 #[derive(Debug, Clone)]
@@ -132,6 +134,8 @@ pub struct Control<E: Edges> {
     lapsing: Option<history::Rolled>,
     /// It is being taken up.
     rolling: bool,
+    /// Who asked for a reload.
+    asker: Option<Arc<str>>,
     /// Why something is published, and by whom.
     cause: (&'static str, Option<String>),
     /// What is kept of the running generation, and what is to be.
@@ -198,6 +202,7 @@ impl<E: Edges> Control<E> {
             rolled: None,
             lapsing: None,
             rolling: false,
+            asker: None,
             cause: ("start", None),
             record: None,
             unsaved: None,
@@ -310,10 +315,12 @@ impl<E: Edges> Control<E> {
         let cause = match trigger {
             Trigger::Start => "start",
             Trigger::File => "file",
-            Trigger::Command { .. } => "reload",
+            Trigger::Command { weaker: true } => "reload --weaker",
+            Trigger::Command { weaker: false } => RELOAD,
             Trigger::Document => "document",
         };
-        self.cause = (cause, None);
+        let by = self.asker.as_deref().map(str::to_owned);
+        self.cause = (cause, by.filter(|_| cause.starts_with(RELOAD)));
     }
 
     /// After one.
@@ -473,6 +480,8 @@ impl<E: Edges> Control<E> {
     }
 }
 
+/// The cause of what somebody asked for.
+const RELOAD: &str = "reload";
 /// Before a candidate with problems is reported, it is looked at once more.
 const SECOND_LOOK: Duration = Duration::from_millis(250);
 
@@ -484,15 +493,7 @@ pub fn system_roots() -> RootCertStore {
     roots
 }
 
-/// Where a configuration has its admin socket, without proving the rest of it: a broken file must
-/// not keep its operator from asking what runs.
-pub fn admin_socket(path: &Path) -> PathBuf {
-    let mut inputs = Inputs::default();
-    config::admin_socket(path, &mut inputs)
-}
-
-/// Where a configuration has its state, read in the same way.
-pub fn state_directory(path: &Path) -> PathBuf {
-    let mut inputs = Inputs::default();
-    config::state_directory(path, &mut inputs)
+/// Where a configuration has its state and its admin socket.
+pub fn whereabouts(path: &Path) -> config::Whereabouts {
+    config::whereabouts(path, &mut Inputs::default())
 }

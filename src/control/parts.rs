@@ -55,6 +55,9 @@ impl<E: Edges> Control<E> {
             may_vanish: manner.idle || matches!(manner.trigger, Trigger::Command { .. }),
             ..Parts::default()
         };
+        if let Some(published) = &self.published {
+            parts.declare = published.current().config.declaring();
+        }
         // At a start: what served when an earlier process ran.
         if let Some(before) = self.before.as_ref().filter(|_| self.published.is_none()) {
             let texts = before.files.iter();

@@ -27,7 +27,7 @@ pub struct Bound {
 
 /// A listener could not be bound.
 #[derive(Debug, thiserror::Error)]
-#[error("can not listen on {address}: {source}{}", hint(.source))]
+#[error("can not listen on {address}: {source}{}", hint(.address, .source))]
 pub struct BindError {
     /// Where.
     pub address: String,
@@ -36,8 +36,18 @@ pub struct BindError {
     pub source: io::Error,
 }
 
-fn hint(error: &io::Error) -> &'static str {
-    match error.kind() {
+fn hint(address: &str, error: &io::Error) -> String {
+    if let Some(path) = address.strip_prefix("unix:") {
+        let folder = Path::new(path).parent().unwrap_or(Path::new("."));
+        return match error.kind() {
+            io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => format!(
+                " (the folder {} can not be written by this user: make it theirs, or choose another state.directory or listen.admin)",
+                folder.display()
+            ),
+            _ => String::new(),
+        };
+    }
+    let hint = match error.kind() {
         io::ErrorKind::AddrInUse => {
             " (another process has it: end that one, or choose another address)"
         }
@@ -46,7 +56,8 @@ fn hint(error: &io::Error) -> &'static str {
         }
         io::ErrorKind::AddrNotAvailable => " (this machine has no such address)",
         _ => "",
-    }
+    };
+    hint.to_owned()
 }
 
 /// Binds and listens. A port that another process holds is an error, never shared. `leaving` are
@@ -222,6 +233,22 @@ pub fn bind_unix(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_folder_that_can_not_be_written_is_named() {
+        let said = |address: &str| {
+            let source = io::ErrorKind::PermissionDenied.into();
+            let address = address.to_owned();
+            BindError { address, source }.to_string()
+        };
+        let unix = said("unix:/srv/state/admin.sock");
+        assert!(
+            unix.contains("the folder /srv/state can not be written"),
+            "{unix}"
+        );
+        assert!(!unix.contains("1024"), "{unix}");
+        assert!(said("0.0.0.0:443").contains("1024"));
+    }
 
     #[test]
     fn an_admin_socket_takes_no_other_file_and_no_other_gateways_place() {

@@ -171,6 +171,7 @@ impl TokenRecord {
         next.previous = Some(SecretRecord {
             until: Some(until),
             finish_when_idle: rotation.finish_when_idle,
+            until_before: self.current.until,
             ..self.current
         });
         next.current = SecretRecord {
@@ -216,8 +217,8 @@ impl TokenRecord {
         Ok(Some(next))
     }
 
-    /// Takes the previous secret back and ends the new one. It gets no end of its own again: it
-    /// had none before the rotation, or one that has to be given anew.
+    /// Takes the previous secret back and ends the new one. It has the end of its own again that it
+    /// had before the rotation.
     ///
     /// # Errors
     /// There is no previous secret that lives.
@@ -228,8 +229,9 @@ impl TokenRecord {
         let previous = self.live_previous(now).ok_or(Refusal::NotRotating)?;
         let mut next = self.clone();
         next.current = SecretRecord {
-            until: None,
+            until: previous.until_before,
             finish_when_idle: None,
+            until_before: None,
             ..previous
         };
         next.previous = Some(SecretRecord {
@@ -375,6 +377,19 @@ mod tests {
         assert_eq!(back.current.until, None);
         assert_eq!(back.phase(at(99)), Phase::Active);
         assert_eq!(rotated.undo(at(100)), Err(Refusal::NotRotating));
+    }
+
+    #[test]
+    fn undo_gives_the_end_back_that_the_secret_had() {
+        let mut first = record(None);
+        first.current.until = Some(at(80));
+        let rotated = first.rotate(rotation(1, 50), at(0)).unwrap().unwrap();
+        assert_eq!(rotated.previous.unwrap().until, Some(at(50)));
+        let back = rotated.undo(at(10)).unwrap().unwrap();
+        assert_eq!(back.current, first.current);
+        // And nothing of it is left when the next rotation begins.
+        let again = back.rotate(rotation(2, 10), at(20)).unwrap().unwrap();
+        assert_eq!(again.undo(at(25)).unwrap().unwrap().current, first.current);
     }
 
     /// One command of a random life.

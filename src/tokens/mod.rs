@@ -38,7 +38,7 @@ use std::hash::{Hash, Hasher};
 use sha2::{Digest, Sha256};
 
 pub use file::{
-    Blocks, Cut, LineProblem, Origin, Seen, cut, foreign_id, parse_file, parse_records,
+    Blocks, Cut, LineProblem, Origin, Seen, cut, declares, foreign_id, parse_file, parse_records,
 };
 pub use filter::{Filter, SORTS, Wanted};
 pub use format::{
@@ -117,6 +117,11 @@ impl<'de> serde::Deserialize<'de> for Fingerprint {
 }
 
 impl Fingerprint {
+    /// Whether it is that of no bytes at all: of a secret that was not there when it was hashed.
+    pub fn is_of_nothing(&self) -> bool {
+        *self == Self::of(b"")
+    }
+
     /// Of a presented secret.
     pub fn of(presented: &[u8]) -> Self {
         Self(Sha256::digest(presented).into())

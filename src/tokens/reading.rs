@@ -174,6 +174,14 @@ impl Reading {
         let read = read.ok_or_else(|| {
             "must be 64 hexadecimal digits: the SHA-256 of the secret, not the secret".to_owned()
         });
+        let read = read.and_then(|hash| {
+            let nothing = "is that of nothing: the secret was empty when it was hashed";
+            if hash.is_of_nothing() {
+                Err(nothing.to_owned())
+            } else {
+                Ok(hash)
+            }
+        });
         self.take("sha256", read)
     }
 

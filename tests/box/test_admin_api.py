@@ -400,6 +400,14 @@ def test_so_many_connections_and_no_more(world: World, kind: str):
         connections = [asked() for _ in range(64)]
         for each in connections:
             answered(each)
+        if kind == "admin":
+            # That is the share of one network: others still have room.
+            with pytest.raises((AssertionError, ConnectionError)):
+                answered(asked())
+            elsewhere = stack.enter_context(create_connection(world.gateway.address(kind), plugway.PATIENCE, source_address=("127.7.0.1", 0)))
+            elsewhere.sendall(ASK)
+            answered(elsewhere)
+            return
         waiting = asked()
         for each in connections:
             each.sendall(ASK)
@@ -410,3 +418,21 @@ def test_so_many_connections_and_no_more(world: World, kind: str):
 
 
 ASK = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
+
+
+def test_a_token_over_tcp_is_judged_by_where_it_comes_from(world: World):
+    """Its networks, its last use and wrong credentials name the address of the connection, not this machine's own."""
+    world.start(BOTH | {"limits": {"failed_auth": "1/h"}})
+    made = Desk(world, True).create("far", "--network", "127.7.0.2", public=("--level", "admin", "--plugin", "*"))
+    host, port = world.gateway.address("admin")
+
+    def ask(local: str, secret: str) -> httpx.Response:
+        with httpx.Client(transport=httpx.HTTPTransport(local_address=local)) as client:
+            return client.get(f"http://{host}:{port}/tokens/{made.id}", headers={"Authorization": f"Bearer {secret}"})
+
+    refused = ask("127.0.0.1", made.secret)
+    assert refused.status_code == 401 and "not for use from this network" in refused.json()["detail"]
+    # One network's wrong credentials are not another's.
+    assert [ask("127.0.0.1", "pla_x").status_code, ask("127.9.0.1", "pla_x").status_code, ask("127.9.0.2", "pla_x").status_code] == [429, 401, 429]
+    right = ask("127.7.0.2", made.secret)
+    assert right.status_code == 200 and "127.7.0.0/24" in right.text, right.text

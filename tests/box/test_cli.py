@@ -478,3 +478,92 @@ def test_a_gateway_of_dev_beside_is_named(world):
         assert run(*command, "--admin", "unix:state/dev/admin.sock", cwd=folder).code == 0
     world.gateway.stop()
     assert hint not in run("status", cwd=folder).err
+
+
+# --- where the state is ---
+
+
+NEW_TOKEN = ("token", "create", "--name", "x", "--level", "service", "--plugin", "todo", "--scope", "*")
+
+
+def test_commands_read_the_state_directory_as_the_gateway_does(world):
+    state = world.folder / "elsewhere"
+    path = plugway.write(world.folder, '[state]\ndirectory = "${env:STDIR}"\n', "by-env.toml")
+    ran = run(*NEW_TOKEN, "--config", str(path), cwd=world.folder, env={"STDIR": str(state)})
+    assert ran.code == 0 and list(state.glob("*.redb")), ran.err
+    assert "there was no state database" in ran.err and str(state) in ran.err
+    again = run(*NEW_TOKEN[:3], "y", *NEW_TOKEN[4:], "--config", str(path), cwd=world.folder, env={"STDIR": str(state)})
+    assert again.code == 0 and "there was no state" not in again.err
+    assert not list(world.folder.glob("*{env*"))
+    unset = run("token", "list", "--config", str(path), cwd=world.folder)
+    assert unset.code == 4 and "by-env.toml:2:" in unset.err and "STDIR" in unset.err, unset.err
+
+
+def test_a_configuration_that_can_not_be_read_makes_no_state_of_its_own(world):
+    broken = plugway.write(world.folder, "[listen]\nhttp = = 1\n", "broken.toml")
+    for path, place in ((broken, "broken.toml:2:"), (world.folder / "gone.toml", "gone.toml can not be read")):
+        for command in (NEW_TOKEN, ("token", "list")):
+            ran = run(*command, "--config", str(path), cwd=world.folder)
+            assert ran.code == 4 and place in ran.err and "no tokens" not in ran.out, ran.err
+        by_env = run("token", "list", cwd=world.folder, env={"PLUGWAY_CONFIG": str(path)})
+        assert by_env.code == 4 and place in by_env.err
+        ran = run("health", "--config", str(path), cwd=world.folder)
+        assert ran.code == 1 and place in ran.err and "`state` is assumed" in ran.err, ran.err
+    assert not list(world.folder.glob("state/*.redb"))
+
+
+def test_a_gateway_is_found_through_a_file_that_is_broken_elsewhere(world):
+    world.start()
+    path = world.folder / "plugway.toml"
+    path.write_text(path.read_text() + "\n[log\nlevel = = 1\n")
+    ran = run("health", "--config", "plugway.toml", cwd=world.folder)
+    assert ran.code == 0, ran.err
+
+
+def test_what_is_typed_counts_before_the_environment(world):
+    world.start()
+    env = {"PLUGWAY_ADMIN": "unix:nowhere.sock"}
+    assert run("health", "--config", "plugway.toml", cwd=world.folder, env=env).code == 0
+    ran = run("health", cwd=world.folder, env=env)
+    assert ran.code == 1 and "nowhere.sock" in ran.err and "$PLUGWAY_ADMIN" in ran.err, ran.err
+
+
+# --- what is not published, and what is said ---
+
+
+def test_a_secret_is_no_file_that_is_published(world):
+    world.start()
+    (world.folder / "leaked.txt").write_text(f"# a note\nuse {world.service} here\n")
+    (world.folder / "tokens.jsonl").write_text("# none\n")
+    (world.folder / "password").write_text("hunter2")
+    (world.folder / "terms.txt").write_text("be nice\n")
+    (world.folder / "link").symlink_to("password")
+    for file, why in (("certs/server.key", "a private key"), ("leaked.txt", "the secret of token"), ("tokens.jsonl", "as a secret"), ("password", "as a secret"),
+                      ("link", "as a secret"), ("state/plugway.redb", "the state directory"), ("/proc/self/status", "in /proc"), ("terms.txt", None), ("certs/server.pem", None)):
+        if file.startswith("state/"):
+            (world.folder / file).touch()
+        config = world.base({"token_files": ["tokens.jsonl"], "plugins": {"todo": {"files": {"/x.txt": file}, "headers": {"request": {"set": {"X-Key": "${file:password}"}}}}}})
+        plugway.write(world.folder, config, "published.toml")
+        ran = run("check", "--config", "published.toml", cwd=world.folder)
+        if why is None:
+            assert ran.code == 0, ran
+        else:
+            assert ran.code == 4 and f"`{file}` would be published" in ran.out + ran.err and why in ran.out + ran.err, ran
+            assert world.service not in ran.out + ran.err
+
+
+def test_strict_says_what_it_fails_for(world):
+    plugway.write(world.folder, world.base({"trusted_proxies": ["0.0.0.0/0", "::/0"]}))
+    assert run("check", "--config", "plugway.toml", cwd=world.folder).code == 0
+    strict = run("check", "--strict", "--config", "plugway.toml", cwd=world.folder)
+    assert strict.code == 4 and re.search(r"--strict fails for \d+ warnings", strict.err), strict
+
+
+def test_networks_are_cleared_and_strangers_named(world):
+    world.start()
+    made = world.gateway.command(*NEW_TOKEN, "--network", "10.0.0.0/8", "--json").json
+    world.gateway.secrets.add(made["secret"])
+    cleared = world.gateway.command("token", "set", made["id"], "--network", "", "--json")
+    assert cleared.code == 0 and not cleared.json.get("networks"), cleared
+    nobody = world.gateway.command("audit", "list", "--token", "nosuch")
+    assert nobody.code == 1 and "there is no token" in nobody.err and "nothing was changed" not in nobody.out, nobody

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
@@ -388,3 +389,33 @@ def test_what_a_deploy_takes_away(world: World):
     warned = json.loads(ran.out).get("warnings", [])
     assert not warned or set(kinds) & {"tmpfs", "ramfs", "overlay", "aufs"}
     assert all("does not outlive the next deploy" in text for text in warned)
+
+
+def sealed(lines: list[str]) -> list[str]:
+    """With an end that fits: whoever can write a backup can write its hash as well."""
+    body = lines[:-1]
+    end = json.loads(lines[-1])
+    end["end"] |= {"tokens": sum(line.startswith('{"token"') for line in body), "audit": sum(line.startswith('{"audit"') for line in body),
+                   "sha256": hashlib.sha256("".join(body).encode()).hexdigest()}
+    return [*body, json.dumps(end, separators=(",", ":")) + "\n"]
+
+
+def test_a_backup_that_contradicts_itself(world: World, saved):
+    desk, lines = saved
+    tokens = [number for number, line in enumerate(lines) if line.startswith('{"token"')]
+    audit = [number for number, line in enumerate(lines) if line.startswith('{"audit"')]
+    same_secret = json.loads(json.loads(lines[tokens[0]])["token"]) | {"id": "other"}
+    forged = [*lines]
+    forged[audit[1]] = forged[audit[1]].replace('\\"by\\":\\"', '\\"by\\":\\"not-')
+    assert forged != lines and sealed(lines) == lines
+    for wrong, number, part in (
+        ([*lines[:tokens[0] + 1], *lines[tokens[0]:]], tokens[0] + 2, "also that of"),
+        ([*lines[:tokens[0] + 1], json.dumps({"token": json.dumps(same_secret)}) + "\n", *lines[tokens[0] + 1:]], tokens[0] + 2, "secret"),
+        ([*lines[:audit[0]], *lines[audit[1]:]], audit[0] + 1, "entry 1 is missing"),
+        ([*lines[:audit[0]], lines[audit[1]], lines[audit[0]], *lines[audit[2]:]], audit[0] + 1, "entry 1 is missing"),
+        (forged, audit[2] + 1, "entry 3 does not follow"),
+    ):
+        (world.folder / "wrong").write_text("".join(sealed(wrong)))
+        refused(desk("state", "restore", "wrong"), 1, f"wrong: line {number}: ", part)
+        assert not (world.folder / FILE).exists()
+    assert desk("state", "restore", "saved").code == 0

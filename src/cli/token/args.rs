@@ -198,7 +198,10 @@ impl Set {
             rate: settings.rate.clone(),
             quota: settings.quota.clone(),
             concurrency: settings.concurrency,
-            networks: networks.map(|list| if list == ["any"] { Vec::new() } else { list }),
+            networks: networks.map(|list| {
+                let all = list == ["any"] || list.iter().all(|network| network.trim().is_empty());
+                if all { Vec::new() } else { list }
+            }),
             note: settings.note.clone(),
         }
     }

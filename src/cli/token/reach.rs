@@ -1,9 +1,9 @@
 //! How a command reaches the tokens: through the running gateway, or the state database itself
 //! where none runs.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use http::StatusCode;
@@ -12,6 +12,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use super::super::Unsettled;
 use super::super::args::Gateway;
 use super::super::client::{self, Address, NoReply, Reply, Sent};
 use super::super::output::Output;
@@ -23,14 +24,15 @@ pub(in crate::cli) struct Reach {
     address: Address,
     /// Where the state is, if no gateway answers; `None` where a certain gateway was named.
     directory: Option<PathBuf>,
+    /// Why it is not known.
+    unsettled: Option<Unsettled>,
+    /// There is no database yet.
+    fresh: Cell<bool>,
     offline: RefCell<Option<Offline>>,
 }
 
 /// A result of its own kind, inside of what may fail on the way.
 type Answered<T> = anyhow::Result<Result<T, Fault>>;
-
-/// Where a configuration is, unless something else is said.
-const USUAL: &str = "config/plugway.toml";
 
 /// What a path segment does not hold as it is.
 const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.');
@@ -38,15 +40,20 @@ const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'
 impl Reach {
     /// Nothing is asked yet.
     pub(in crate::cli) fn new(gateway: &Gateway) -> anyhow::Result<Self> {
-        let directory = control::state_directory(&gateway.config);
-        // A misspelt file must not make a state of its own.
-        let usual = gateway.config == Path::new(USUAL);
-        let known = gateway.config.exists() || (usual && directory.exists());
-        Ok(Self {
-            address: client::address(gateway)?,
-            directory: (gateway.admin.is_none() && known).then_some(directory),
-            offline: RefCell::new(None),
-        })
+        let mut found = Self::of_gateway(gateway)?;
+        if gateway.admin().is_some() {
+            return Ok(found);
+        }
+        match super::super::state_of(gateway) {
+            // Without a configuration there may be a state all the same.
+            Ok(directory) if gateway.config.exists() || directory.exists() => {
+                found.fresh.set(!control::exists(&directory));
+                found.directory = Some(directory);
+            }
+            Ok(_) => {}
+            Err(unsettled) => found.unsettled = Some(unsettled),
+        }
+        Ok(found)
     }
 
     /// A running gateway and nothing else.
@@ -54,6 +61,8 @@ impl Reach {
         Ok(Self {
             address: client::address(gateway)?,
             directory: None,
+            unsettled: None,
+            fresh: Cell::new(false),
             offline: RefCell::new(None),
         })
     }
@@ -68,6 +77,7 @@ impl Reach {
                     self.say_offline();
                 }
                 let done = offline.order(order, &who, now)?;
+                self.say_fresh();
                 let mut value = done.value;
                 value["changed"] = done.changed.into();
                 Ok(value)
@@ -123,6 +133,10 @@ impl Reach {
         match client::send(&self.address, method, path, body) {
             Ok(reply) => Ok(Some(reply)),
             Err(NoReply::NoGateway(_)) if self.directory.is_some() => Ok(None),
+            Err(reason @ NoReply::NoGateway(_)) => Err(match self.unsettled.clone() {
+                Some(unsettled) => unsettled.into(),
+                None => reason.into(),
+            }),
             Err(reason) => Err(reason.into()),
         }
     }
@@ -134,6 +148,19 @@ impl Reach {
             "no gateway answers: working on the state database in {}; names of plugins and operations are not compared",
             std::path::absolute(&directory).unwrap_or(directory).display()
         ));
+    }
+
+    /// That there was no database before.
+    fn say_fresh(&self) {
+        let directory = self.directory.clone().unwrap_or_default();
+        if self.fresh.get() && control::exists(&directory) {
+            self.fresh.set(false);
+            let directory = std::path::absolute(&directory).unwrap_or(directory);
+            Output::new(false).remark(&format!(
+                "there was no state database: a new one was made in {}",
+                directory.display()
+            ));
+        }
     }
 
     fn offline<T>(

@@ -28,6 +28,12 @@ pub(super) static TOKEN_URL: Table = Table {
             Absent::Unset,
             "a token that it is asked with",
         ),
+        key(
+            "admin",
+            Kind::Flag,
+            Absent::Unset,
+            "whether tokens from there may be of the level admin; no by default",
+        ),
     ],
     later: &[],
 };

@@ -86,6 +86,15 @@ fn trusted_proxies(root: &Section<'_>, reading: &mut Reading<'_>) -> (Vec<IpNet>
         return (fly_proxy(), true);
     }
     let networks = root.list("trusted_proxies", reading, values::network);
+    for (network, at) in &networks {
+        if network.prefix_len() == 0 {
+            let message = format!(
+                "`{network}` is everybody: any client may write which address it has, so that `networks` of tokens, `limits.failed_auth` and what is counted by network mean nothing"
+            );
+            let warning = reading.problems.warn(at, message);
+            warning.help("write the networks of the proxies, such as `10.0.0.0/8`");
+        }
+    }
     let networks = networks.into_iter().map(|(network, _)| network);
     (networks.collect(), false)
 }

@@ -308,11 +308,15 @@ impl Default for Limits {
     }
 }
 
-/// An entry of `token_files` that is a URL. Among the files it is a path that reads like it.
+/// An entry of `token_files` that is a URL. Among the files it is a path that reads like its name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TokenUrl {
-    /// http or https, without a user.
+    /// http or https, without a user. Its query may hold a secret.
     pub url: String,
+    /// How it is shown: without its query.
+    pub name: String,
+    /// Whether admin tokens may come from there.
+    pub admin: bool,
     /// How often it is asked.
     pub every: Duration,
     /// A token that it is asked with.

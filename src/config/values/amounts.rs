@@ -156,5 +156,12 @@ pub(in crate::config) fn fingerprint(text: &str) -> Result<Fingerprint, Fault> {
         };
         *byte = u8::try_from(high << 4 | low).map_err(|_| fault())?;
     }
-    Ok(Fingerprint(bytes))
+    let read = Fingerprint(bytes);
+    if read.is_of_nothing() {
+        return Err(Fault::with(
+            "is the SHA-256 of nothing",
+            "the secret was empty when it was hashed: look at the variable or file that it came from, or let `plugway token generate` make one",
+        ));
+    }
+    Ok(read)
 }

@@ -250,6 +250,8 @@ fn fingerprints() {
     ] {
         check(fingerprint, text, "is not a SHA-256");
     }
+    let nothing = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+    check(fingerprint, nothing, "is the SHA-256 of nothing");
 }
 
 proptest! {

@@ -14,7 +14,8 @@ mod taken;
 mod tests;
 
 use std::collections::hash_map::Entry as Place;
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -22,8 +23,8 @@ use jiff::Timestamp;
 use crate::config::{Config, DeclaredToken};
 use crate::problems::Problems;
 use crate::tokens::{
-    self, Fingerprint, Level, ScopeLists, Slot, Token, TokenRecord, TokenShared, TokenTable,
-    entries, record_of, rotate_declared, same_entries,
+    self, Fingerprint, Level, Plugins, ScopeList, ScopeLists, Slot, Token, TokenRecord,
+    TokenShared, TokenTable, entries, record_of, rotate_declared, same_entries,
 };
 
 use super::Inputs;
@@ -36,11 +37,49 @@ type Entry = (Fingerprint, Arc<Token>);
 /// stand together, the current secret first.
 type Blocks = HashMap<Fingerprint, Arc<[Entry]>>;
 
+/// Where tokens of a file are valid and for what, and one that is.
+#[derive(Debug, Clone)]
+pub(super) struct Aim {
+    pub(super) id: Arc<str>,
+    pub(super) plugins: Plugins,
+    pub(super) scopes: Arc<ScopeList>,
+}
+
+/// Notes what a token is for, unless the one before was for the same.
+fn note(aims: &mut Vec<Aim>, record: &TokenRecord) {
+    let same = |aim: &Aim| aim.plugins == record.plugins && aim.scopes == record.scopes;
+    if !aims.iter().rev().take(AIMS).any(same) {
+        aims.push(Aim {
+            id: Arc::clone(&record.id),
+            plugins: record.plugins.clone(),
+            scopes: Arc::clone(&record.scopes),
+        });
+    }
+}
+
+/// Aims that a token's is compared with; more than that differ seldom in one block.
+const AIMS: usize = 8;
+
+/// What is asked of token files beside that they can be read.
+#[derive(Debug, Default)]
+pub(super) struct Rules {
+    /// These held tokens: an empty one is being written, or was cut.
+    pub(super) filled: BTreeSet<PathBuf>,
+    /// From these no admin token may come.
+    pub(super) lesser: BTreeSet<PathBuf>,
+}
+
 /// The tokens that are in the table because the configuration or a file says so.
 #[derive(Debug, Default)]
 pub(super) struct Tokens {
     declared: HashMap<Arc<str>, Known>,
     blocks: Blocks,
+    /// Those of them that have an admin token.
+    admin: HashSet<Fingerprint>,
+    /// What the tokens of each block are for.
+    aims: HashMap<Fingerprint, Arc<[Aim]>>,
+    /// The files that hold tokens.
+    pub(super) filled: BTreeSet<PathBuf>,
     taken: Taken,
 }
 
@@ -72,16 +111,16 @@ impl Tokens {
     /// snapshot can be compiled with them. `None`: there are problems.
     pub(super) fn next(
         &self,
-        config: &Config,
+        (config, rules): (&Config, &Rules),
         inputs: &mut Inputs,
         lists: &ScopeLists,
         now: Timestamp,
         problems: &mut Problems,
     ) -> Option<Next> {
-        if let Some(next) = self.by_blocks(config, inputs, lists, now) {
+        if let Some(next) = self.by_blocks((config, rules), inputs, lists, now) {
             return Some(next);
         }
-        let files = scratch::read_files(config, inputs, problems);
+        let files = scratch::read_files(config, rules, inputs, problems);
         if problems.has_problems() {
             return None;
         }
@@ -91,14 +130,21 @@ impl Tokens {
     /// By what is new. `None`: something is wrong, or perhaps is.
     fn by_blocks(
         &self,
-        config: &Config,
+        (config, rules): (&Config, &Rules),
         inputs: &mut Inputs,
         lists: &ScopeLists,
         now: Timestamp,
     ) -> Option<Next> {
-        let mut files = Vec::new();
+        let (mut files, mut lesser) = (Vec::new(), Vec::new());
         for path in &config.token_files {
-            files.push(inputs.lines(path).ok()?);
+            let (bytes, cuts) = inputs.lines(path).ok()?;
+            if rules.filled.contains(path) && bytes.trim_ascii().is_empty() {
+                return None;
+            }
+            if rules.lesser.contains(path) {
+                lesser.extend(cuts.iter().map(|cut| cut.digest));
+            }
+            files.push((bytes, cuts));
         }
         let (mut stay, mut fresh) = (Blocks::new(), HashMap::new());
         let mut repeated = Vec::new();
@@ -123,11 +169,19 @@ impl Tokens {
             .for_each(|token| change.declared(token, now));
         let mut reader = tokens::Blocks::default();
         for (digest, block) in fresh {
-            let mut entries = Vec::new();
-            if !reader.read(block, |record| change.line(&record, &mut entries)) {
+            let (mut entries, mut aims) = (Vec::new(), Vec::new());
+            let line = |record: TokenRecord| {
+                note(&mut aims, &record);
+                change.line(&record, &mut entries);
+            };
+            if !reader.read(block, line) {
                 return None;
             }
-            change.next.tokens.blocks.insert(digest, entries.into());
+            change.next.tokens.aims.insert(digest, aims.into());
+            change.next.tokens.take(digest, entries);
+        }
+        if change.next.tokens.has_admin(&lesser) {
+            return None;
         }
         let (next, twice) = change.finish();
         // Without tokens (a comment, say) a block may well be there again.
@@ -139,6 +193,20 @@ impl Tokens {
                     .is_some_and(|block| !block.is_empty())
             });
         (!twice).then_some(next)
+    }
+
+    /// Takes a block that was read.
+    fn take(&mut self, digest: Fingerprint, entries: Vec<Entry>) {
+        let admin = |(_, token): &Entry| token.level == Level::Admin;
+        if entries.iter().any(admin) {
+            self.admin.insert(digest);
+        }
+        self.blocks.insert(digest, entries.into());
+    }
+
+    /// Whether there is an admin token in one of these blocks.
+    fn has_admin(&self, blocks: &[Fingerprint]) -> bool {
+        blocks.iter().any(|digest| self.admin.contains(digest))
     }
 
     /// By records that are known to be right. What they stand in is not known: the next time they
@@ -155,11 +223,13 @@ impl Tokens {
             .tokens
             .iter()
             .for_each(|token| change.declared(token, now));
-        let mut entries = Vec::new();
+        let (mut entries, mut aims) = (Vec::new(), Vec::new());
         for record in records {
+            note(&mut aims, record);
             change.line(record, &mut entries);
         }
         let unknown = Fingerprint::of(b"");
+        change.next.tokens.aims.insert(unknown, aims.into());
         change.next.tokens.blocks.insert(unknown, entries.into());
         change.finish().0
     }
@@ -187,6 +257,11 @@ impl Tokens {
 }
 
 impl Next {
+    /// What the tokens of files are for.
+    pub(super) fn aims(&self) -> impl Iterator<Item = &Aim> {
+        self.tokens.aims.values().flat_map(|aims| aims.iter())
+    }
+
     /// What is not in the table yet, or otherwise.
     pub(super) fn added(&self) -> &[Entry] {
         &self.added
@@ -229,7 +304,15 @@ impl<'a> Change<'a> {
         for known in before.declared.values() {
             claims.gone.extend(&known.claims);
         }
+        let admin = before.admin.iter().copied();
         let tokens = Tokens {
+            admin: admin.filter(|digest| stay.contains_key(digest)).collect(),
+            aims: before
+                .aims
+                .iter()
+                .filter(|(digest, _)| stay.contains_key(*digest))
+                .map(|(digest, aims)| (*digest, Arc::clone(aims)))
+                .collect(),
             blocks: stay,
             ..Tokens::default()
         };

@@ -6,9 +6,10 @@ use std::sync::Arc;
 
 use crate::config::{Config, Inputs as _};
 use crate::problems::{Place, Problems, Source};
-use crate::tokens::{Origin, Seen, TokenRecord, parse_file};
+use crate::tokens::{Level, Origin, Seen, TokenRecord, parse_file};
 
 use super::super::Inputs;
+use super::Rules;
 
 /// Problems of one token file that are listed; a file of a million lines can be wrong in each.
 const LISTED: usize = 20;
@@ -16,6 +17,7 @@ const LISTED: usize = 20;
 /// Reads the token files of a configuration, checked against its declared tokens.
 pub(super) fn read_files(
     config: &Config,
+    rules: &Rules,
     inputs: &mut Inputs,
     problems: &mut Problems,
 ) -> Vec<TokenRecord> {
@@ -36,7 +38,21 @@ pub(super) fn read_files(
                     format!("{} can not be read: {reason}", path.display()),
                 );
             }
-            Ok(bytes) => read_file(path, &bytes, &mut seen, &mut records, problems),
+            Ok(bytes) if rules.filled.contains(path) && bytes.trim_ascii().is_empty() => {
+                let message = format!(
+                    "{} is empty, which would end all of its tokens: perhaps it is being written",
+                    path.display()
+                );
+                let problem = problems.add(&line_place(path, 1, None), message);
+                problem.help("if they are to end: write a comment into it (a line that begins with #), or plugway reload");
+            }
+            Ok(bytes) => {
+                let from = records.len();
+                read_file(path, &bytes, &mut seen, &mut records, problems);
+                if rules.lesser.contains(path) {
+                    refuse_admins(path, &bytes, &records[from..], problems);
+                }
+            }
         }
     }
     records
@@ -60,7 +76,7 @@ fn read_file(
     let (read, faults) = parse_file(&name, text, seen);
     records.extend(read);
     for fault in faults.iter().take(LISTED) {
-        let place = line_place(path, text, fault.line, fault.column);
+        let place = line_place(path, fault.line, fault.column);
         problems.add(&place, fault.message.clone());
     }
     if faults.len() > LISTED {
@@ -76,9 +92,26 @@ fn read_file(
     }
 }
 
+/// Whoever can write what a URL gives may not make admins of this gateway, unless its entry says so.
+fn refuse_admins(path: &Path, bytes: &[u8], records: &[TokenRecord], problems: &mut Problems) {
+    let admins = records.iter().filter(|one| one.level == Level::Admin);
+    for record in admins.take(LISTED) {
+        let id = format!("\"{}\"", record.id);
+        let mut lines = bytes.split(|byte| *byte == b'\n');
+        let line = lines.position(|line| memchr::memmem::find(line, id.as_bytes()).is_some());
+        let place = line_place(path, line.map_or(1, |line| line + 1), None);
+        let message = format!(
+            "token {} is an admin token, which does not come from a URL",
+            record.id
+        );
+        let problem = problems.add(&place, message);
+        problem.help("if that is meant: admin = true in the entry of `token_files`");
+    }
+}
+
 /// A place in a token file. Only its line is kept, and without its content: it may hold a hash
 /// that belongs in no report.
-fn line_place(path: &Path, _text: &str, line: usize, column: Option<usize>) -> Place {
+fn line_place(path: &Path, line: usize, column: Option<usize>) -> Place {
     let text = "\n".repeat(line.saturating_sub(1)) + &" ".repeat(column.unwrap_or(1));
     let start = text.len().saturating_sub(1);
     Place {

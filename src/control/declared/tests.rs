@@ -110,11 +110,18 @@ impl Scene {
         assert!(!problems.has_problems(), "{}", problems.render(false));
         let (config, mut problems) = (config.unwrap(), Problems::new());
         let next = if scratch {
-            let records = scratch::read_files(&config, &mut inputs, &mut problems);
+            let records =
+                scratch::read_files(&config, &Rules::default(), &mut inputs, &mut problems);
             (!problems.has_problems())
                 .then(|| tokens.by_records(&config, &records, lists, self.now))
         } else {
-            tokens.next(&config, &mut inputs, lists, self.now, &mut problems)
+            tokens.next(
+                (&config, &Rules::default()),
+                &mut inputs,
+                lists,
+                self.now,
+                &mut problems,
+            )
         };
         next.ok_or_else(|| problems.render(false))
     }

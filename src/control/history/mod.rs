@@ -130,6 +130,19 @@ impl<E: Edges> Control<E> {
         });
     }
 
+    /// What is known of the generation that serves is another than when it was kept; its bytes are
+    /// the same.
+    pub(super) fn keep_record(&mut self) {
+        let Some(generation) = self.record.as_deref().cloned() else {
+            return;
+        };
+        let contents = self.unsaved.take().map(|unsaved| unsaved.contents);
+        self.unsaved = Some(Unsaved {
+            generation,
+            contents: contents.unwrap_or_default(),
+        });
+    }
+
     /// The documents that were fetched, as they serve.
     fn fetched(&self, contents: &mut Contents) -> Vec<KeptDocument> {
         let mut documents = Vec::new();

@@ -88,7 +88,7 @@ impl<E: Edges> Control<E> {
         }
         let now = Timestamp::now();
         if let Source::File(path) = &self.source {
-            let directory = crate::control::state_directory(path);
+            let directory = crate::control::whereabouts(path).state;
             self.open_state(&directory, now);
         }
         let newest = self.desk.as_mut().and_then(|desk| desk.newest(now))?;
@@ -149,7 +149,7 @@ impl<E: Edges> Control<E> {
             return;
         }
         let now = Timestamp::now();
-        let directory = crate::control::state_directory(path);
+        let directory = crate::control::whereabouts(path).state;
         self.before = crate::control::state::newest(&directory, now);
         let Some(generation) = self.before.clone().filter(Generation::is_rolled_back) else {
             return;

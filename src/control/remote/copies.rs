@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 
+use super::super::inputs::read_file;
 use super::Copy;
 use crate::tokens::Fingerprint;
 
@@ -22,7 +23,7 @@ pub(super) fn path(state: &Path, url: &str) -> PathBuf {
 pub(super) fn stored(state: &Path, url: &str) -> Option<Copy> {
     let path = path(state, url);
     let at = fs::metadata(&path).and_then(|kept| kept.modified()).ok()?;
-    let bytes = fs::read(&path).ok()?;
+    let bytes = read_file(&path).ok()?;
     Some(Copy {
         digest: Fingerprint::of(&bytes).0,
         bytes: bytes.into(),

@@ -2,8 +2,9 @@
 //! kept, in memory and in the state directory, whatever becomes of the server.
 
 mod copies;
+mod told;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -13,7 +14,6 @@ use std::time::{Duration, SystemTime};
 use http::{HeaderMap, HeaderValue, header};
 use jiff::Timestamp;
 use rustls::RootCertStore;
-use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use super::attempt::{Candidate, Manner};
@@ -21,13 +21,15 @@ use super::edges::{Fetched, Order, newer_than};
 use super::parts::Aside;
 use super::{Control, Delivering, Delivery, Edges, Inputs, Outcome};
 use crate::config::{Config, Limits, TokenUrl};
-use crate::problems::{Place, Problem, Problems};
+use crate::problems::{Problem, Problems, Severity};
 use crate::snapshot;
-use crate::tokens::Fingerprint;
+use crate::tokens::{Fingerprint, declares};
 use copies::{path, store, stored};
 
 /// Bytes of a token file from a URL.
 const LARGEST: usize = 64 << 20;
+/// Why an empty one is not taken where there were tokens.
+const EMPTIED: &str = "it is empty, which would end all of its tokens; if that is meant, let it be a comment: a line that begins with #";
 /// How long it may take to come.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -47,7 +49,7 @@ pub(super) struct Remote {
 impl std::fmt::Debug for Remote {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Remote")
-            .field("known", &self.known.keys())
+            .field("known", &self.known.len())
             .finish_non_exhaustive()
     }
 }
@@ -125,7 +127,7 @@ impl Remote {
             let known = self.known.get(&entry.url);
             let copy = known.and_then(|known| known.fresh.as_ref().or(known.good.as_ref()));
             let bytes = copy.map_or_else(|| Arc::from([]), |copy| Arc::clone(&copy.bytes));
-            inputs.supply(Path::new(&entry.url), &bytes);
+            inputs.supply(Path::new(&entry.name), &bytes);
         }
     }
 
@@ -187,20 +189,20 @@ impl Remote {
             known.is_some_and(|known| !known.asked && known.in_flight.is_some())
         };
         let awaited = config.token_urls.iter().filter(unknown);
-        awaited.map(|entry| entry.url.clone()).collect()
+        awaited.map(|entry| entry.name.clone()).collect()
     }
 
     /// How each stands.
-    fn standing(&self) -> impl Iterator<Item = (&String, &'static str, &Known)> {
+    fn standing(&self) -> impl Iterator<Item = (&'static str, &Known)> {
         let mut all: Vec<_> = self.known.iter().collect();
         all.sort_by_key(|(url, _)| url.as_str());
-        all.into_iter().map(|(url, known)| {
+        all.into_iter().map(|(_, known)| {
             let state = match (&known.good, &known.error) {
                 (Some(_), None) => "current",
                 (Some(_), Some(_)) => "last good copy",
                 (None, _) => "unavailable",
             };
-            (url, state, known)
+            (state, known)
         })
     }
 }
@@ -254,7 +256,7 @@ impl Known {
             Err(error) => {
                 if self.error.as_ref() != Some(&error) {
                     tracing::warn!(
-                        url = self.entry.url,
+                        url = self.entry.name,
                         error,
                         "a token file can not be fetched"
                     );
@@ -265,6 +267,16 @@ impl Known {
         };
         let digest = Fingerprint::of(&bytes).0;
         if self.refused == Some(digest) {
+            return false;
+        }
+        let had = self.good.as_ref().is_some_and(|good| declares(&good.bytes));
+        if had && bytes.trim_ascii().is_empty() {
+            tracing::error!(
+                url = self.entry.name,
+                "a token file came empty; the last good copy goes on"
+            );
+            (self.fresh, self.refused) = (None, Some(digest));
+            self.error = Some(format!("what came is refused: {EMPTIED}"));
             return false;
         }
         if let Some(good) = self.good.as_mut().filter(|good| good.digest == digest) {
@@ -291,7 +303,7 @@ impl Known {
         self.confirmed = Some(fresh.at);
         self.error = None;
         if let Err(error) = store(state, &self.entry.url, &fresh.bytes) {
-            tracing::warn!(%error, url = self.entry.url, "the copy of a token file can not be kept for the next start");
+            tracing::warn!(%error, url = self.entry.name, "the copy of a token file can not be kept for the next start");
         }
         self.good = Some(fresh);
     }
@@ -302,7 +314,7 @@ impl Known {
             return;
         };
         tracing::error!(
-            url = self.entry.url,
+            url = self.entry.name,
             problems = reason,
             "a token file is refused; the last good copy goes on"
         );
@@ -403,7 +415,16 @@ impl<E: Edges> Control<E> {
         let Some(Outcome::Refused(refused)) = found else {
             return false;
         };
-        let at_fault = |problem: &&Problem| problem.at.key.starts_with("token_files");
+        // Nobody else's copy is at fault for what is wrong with a file of this machine.
+        let of_url = |file: &Path| {
+            let mut known = self.remote.known.values();
+            known.any(|known| Path::new(&known.entry.name) == file)
+        };
+        let at_fault = |problem: &&Problem| {
+            problem.severity == Severity::Problem
+                && problem.at.key.starts_with("token_files")
+                && problem.at.file().is_none_or(of_url)
+        };
         let at_fault: Vec<&Problem> = refused.problems.iter().filter(at_fault).collect();
         let fresh = self.remote.known.values_mut();
         let mut fresh: Vec<&mut Known> = fresh.filter(|known| known.fresh.is_some()).collect();
@@ -412,7 +433,7 @@ impl<E: Edges> Control<E> {
         }
         // Where it is not said which (what they have in common, say), it may be any.
         let is_named = |known: &Known| {
-            let url = Path::new(&known.entry.url);
+            let url = Path::new(&known.entry.name);
             at_fault.iter().any(|problem| problem.file() == Some(url))
         };
         if fresh.iter().any(|known| is_named(known)) {
@@ -442,55 +463,5 @@ impl<E: Edges> Control<E> {
         let untold = self.remote.known.values().any(|known| known.good.is_none());
         self.shared.untold.store(untold, Ordering::Relaxed);
         self.shared.clock.watch(!self.remote.known.is_empty());
-    }
-
-    /// What is said of files that never came.
-    pub(super) fn check_remote(&self, config: &Config, problems: &mut Problems) {
-        for entry in &config.token_urls {
-            let known = self.remote.known.get(&entry.url);
-            let missing = known.filter(|known| known.good.is_none() && known.fresh.is_none());
-            if let Some(error) = missing.and_then(|known| known.error.as_ref()) {
-                let at = Place {
-                    key: "token_files".to_owned(),
-                    ..entry.at.clone()
-                };
-                let message = format!("{} can not be had: {error}", entry.url);
-                problems.warn(&at, message);
-            }
-        }
-    }
-
-    /// For `status`.
-    pub(super) fn remote_json(&self) -> Vec<Value> {
-        let now = Timestamp::now();
-        let told = |(url, state, known): (&String, &'static str, &Known)| {
-            json!({
-                "url": url,
-                "state": state,
-                "confirmed": known.confirmed.map(super::status::moment),
-                "age_seconds": known.age(now),
-                "every": known.entry.every.as_secs_f64(),
-                "error": known.error,
-            })
-        };
-        self.remote.standing().map(told).collect()
-    }
-
-    /// How old each is that came, in seconds.
-    pub(super) fn remote_ages(&self) -> BTreeMap<Arc<str>, u64> {
-        let now = Timestamp::now();
-        let age = |(url, known): (&String, &Known)| {
-            let age = known.age(now)?;
-            Some((Arc::from(url.as_str()), age))
-        };
-        self.remote.known.iter().filter_map(age).collect()
-    }
-}
-
-impl Known {
-    /// Seconds since its server last confirmed what serves.
-    fn age(&self, now: Timestamp) -> Option<u64> {
-        let confirmed = self.confirmed.filter(|_| self.good.is_some())?;
-        u64::try_from(now.duration_since(confirmed).as_secs().max(0)).ok()
     }
 }

@@ -1,8 +1,14 @@
 //! What a change may not do by itself: let in more than before, or what only a restart does.
 
-use super::super::guards::{self, Guard};
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use super::super::guards::{self, Guard, Weaker};
 use super::super::parts::Aside;
-use super::super::{Control, Edges};
+use super::super::state::Deed;
+use super::super::{Control, Edges, RELOAD};
 use crate::config::Config;
 use crate::problems::{Place, Problems};
 use crate::snapshot::Snapshot;
@@ -56,6 +62,49 @@ impl<E: Edges> Control<E> {
         }
     }
 
+    /// Who asks for the reloads that follow; `None`: nobody that is known.
+    pub fn asked_by(&mut self, who: Option<Arc<str>>) {
+        self.asker = who;
+    }
+
+    /// What serves now lets in more than what served before, since somebody asked for it: that is
+    /// noted, with who it was.
+    pub(in crate::control) fn note_weaker(&mut self, weaker: &[Weaker]) {
+        let (cause, by) = &self.cause;
+        let by = by.clone().unwrap_or_else(|| (*cause).to_owned());
+        let deeds: Vec<Deed<'_>> = weaker
+            .iter()
+            .map(|one| Deed {
+                action: "weaken",
+                id: "*",
+                by: &by,
+                before: Value::Null,
+                after: json!({
+                    "plugin": one.plugin, "key": one.key, "generation": self.generation,
+                }),
+            })
+            .collect();
+        if deeds.is_empty() {
+            return;
+        }
+        let desk = self.desk.as_mut();
+        let head = desk.and_then(|desk| desk.note_declared(&deeds, Timestamp::now()));
+        for one in weaker {
+            tracing::warn!(
+                plugin = one.plugin,
+                key = one.key,
+                by,
+                audit = head,
+                "the plugin lets in more than before, as was asked"
+            );
+        }
+    }
+
+    /// What a configuration lets in that what serves refuses.
+    pub(in crate::control) fn weaker_than_now(&self, next: &Config) -> Vec<Weaker> {
+        guards::weaker(self.guards(), &Guard::of_all(next))
+    }
+
     /// How the plugins are guarded that serve; before the first generation, those of the newest one
     /// of an earlier process.
     pub fn guards(&self) -> &[Guard] {
@@ -63,19 +112,36 @@ impl<E: Edges> Control<E> {
         generation.map_or(&[], |generation| &generation.guards)
     }
 
-    /// What is to be kept of a generation: how its plugins are guarded, and, while an included file
-    /// is held of which nothing serves, how those were that may be in it. Else the next start, or the
-    /// next touch of that file, would know nothing of them.
+    /// What is to be kept of a generation: how its plugins are guarded, and how those were that are
+    /// gone, until somebody asks for a reload: a file that is written in place, or removed and put
+    /// back, must not come back with less. They stay while an included file is held of which nothing
+    /// serves: they may be in it.
     pub(in crate::control) fn guards_of(&self, next: &Config, aside: &Aside) -> Vec<Guard> {
         let mut guards = Guard::of_all(next);
         let meant = self.record.is_none() && self.weaker;
-        if meant || aside.values().all(|held| held.serves) {
-            return guards;
+        // A rollback that lets in more was asked to.
+        let back = || self.rolling && !guards::weaker(self.guards(), &guards).is_empty();
+        let said = self.cause.0.starts_with(RELOAD) || back();
+        let asked = said && aside.values().all(|held| held.serves);
+        if !(meant || asked) {
+            let known = self.guards().iter();
+            let gone: Vec<Guard> = known.filter_map(|known| known.beside(&guards)).collect();
+            guards.extend(gone);
         }
-        let gone = |known: &&Guard| !guards.iter().any(|guard| guard.stands_for(known));
-        let gone: Vec<Guard> = self.guards().iter().filter(gone).cloned().collect();
-        guards.extend(gone);
         guards
+    }
+
+    /// Somebody asked for a reload, and there was nothing to take: plugins that are gone are meant to
+    /// be, and so are their guards.
+    pub(in crate::control) fn forget_guards(&mut self, aside: &Aside) {
+        let Some(published) = self.published.as_ref() else {
+            return;
+        };
+        let guards = self.guards_of(&published.current().config, aside);
+        if let Some(record) = self.record.as_mut().filter(|one| one.guards != guards) {
+            Arc::make_mut(record).guards.clone_from(&guards);
+            self.keep_record();
+        }
     }
 
     /// What takes a candidate that lets in more.

@@ -28,7 +28,7 @@ pub(in crate::control) struct Deed<'a> {
 }
 
 /// Of the entry before the first.
-fn beginning() -> String {
+pub(super) fn beginning() -> String {
     "0".repeat(64)
 }
 
@@ -36,7 +36,11 @@ fn beginning() -> String {
 pub(super) fn append(write: &WriteTransaction, deed: &Deed<'_>, now: Timestamp) -> Outcome<String> {
     let mut table = write.open_table(AUDIT)?;
     let (number, previous) = match table.last()? {
-        Some((number, body)) => (number.value() + 1, hash(body.value())),
+        Some((number, body)) => {
+            let number = number.value().checked_add(1);
+            let full = || redb::Error::Corrupted("the audit has no number left".to_owned());
+            (number.ok_or_else(full)?, hash(body.value()))
+        }
         None => (1, beginning()),
     };
     let body = json!({
@@ -72,6 +76,22 @@ pub(in crate::control) struct Verdict {
     pub(in crate::control) found: Option<bool>,
 }
 
+/// What is wrong with an entry as the one that follows on `head`.
+pub(super) fn fault(number: u64, body: &[u8], expected: u64, head: &str) -> Option<String> {
+    let read: Value = serde_json::from_slice(body).unwrap_or_default();
+    if number != expected {
+        Some(format!("entry {expected} is missing"))
+    } else if read["number"] != number {
+        Some(format!("entry {number} is altered: it says another number"))
+    } else if read["previous"] != *head {
+        Some(format!(
+            "entry {number} does not follow on the one before: that one or this one is altered"
+        ))
+    } else {
+        None
+    }
+}
+
 /// Goes through all entries. `wanted`: a hash that must be that of one of them.
 pub(super) fn verify(read: &ReadTransaction, wanted: Option<&str>) -> Outcome<Verdict> {
     let mut verdict = Verdict {
@@ -83,20 +103,9 @@ pub(super) fn verify(read: &ReadTransaction, wanted: Option<&str>) -> Outcome<Ve
     for entry in read.open_table(AUDIT)?.iter()? {
         let (number, body) = entry?;
         let (number, body) = (number.value(), body.value());
-        let expected = verdict.entries + 1;
-        let read: Value = serde_json::from_slice(body).unwrap_or_default();
+        let expected = verdict.entries.saturating_add(1);
         if verdict.fault.is_none() {
-            verdict.fault = if number != expected {
-                Some(format!("entry {expected} is missing"))
-            } else if read["number"] != number {
-                Some(format!("entry {number} is altered: it says another number"))
-            } else if read["previous"] != *verdict.head {
-                Some(format!(
-                    "entry {number} does not follow on the one before: that one or this one is altered"
-                ))
-            } else {
-                None
-            };
+            verdict.fault = fault(number, body, expected, &verdict.head);
         }
         verdict.entries = number;
         verdict.head = hash(body);

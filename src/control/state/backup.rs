@@ -6,6 +6,7 @@
 
 use std::io::BufRead;
 use std::path::Path;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use redb::ReadableTable;
@@ -13,10 +14,11 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::StoreError;
+use super::audit;
 use super::change::put;
 use super::db::{AUDIT, Db, Outcome, USES};
 use super::reader::{Reader, failed};
-use crate::tokens::{Fault, Fingerprint, parse_records};
+use crate::tokens::{Fault, Fingerprint, Origin, Seen, parse_records};
 
 /// The form of what follows.
 const FORMAT: u32 = 1;
@@ -180,9 +182,55 @@ pub fn restore(
     }
 }
 
+/// What one line does not show: ids and secrets that are there twice, and the chain of the audit.
+/// Whoever can write a backup can write its hash as well.
+struct Told {
+    seen: Seen,
+    entries: u64,
+    head: String,
+}
+
+impl Told {
+    fn new() -> Self {
+        Self {
+            seen: Seen::default(),
+            entries: 0,
+            head: audit::beginning(),
+        }
+    }
+
+    /// What is wrong with a line after those before it.
+    fn fault(&mut self, line: &Line, number: u64) -> Option<String> {
+        match line {
+            Line::Token(text) => {
+                let (records, problems) = parse_records(text);
+                if let Some(problem) = problems.first() {
+                    return Some(problem.message.clone());
+                }
+                let [record] = &records[..] else {
+                    return Some("is not one token".to_owned());
+                };
+                let origin = Origin::Line {
+                    file: Arc::from("the backup"),
+                    line: usize::try_from(number).unwrap_or(usize::MAX),
+                };
+                self.seen.claim(record, &origin).err()
+            }
+            Line::Audit(number, body) => {
+                let expected = self.entries.saturating_add(1);
+                let fault = audit::fault(*number, body.as_bytes(), expected, &self.head);
+                self.entries = *number;
+                self.head = audit::hash(body.as_bytes());
+                fault.map(|fault| format!("the chain of the audit is broken: {fault}"))
+            }
+            Line::PlugwayBackup { .. } | Line::Used(..) | Line::End { .. } => None,
+        }
+    }
+}
+
 /// All lines, proven whole.
 fn read(mut backup: impl BufRead) -> Result<Vec<Line>, BackupError> {
-    let mut lines = Vec::new();
+    let (mut lines, mut told) = (Vec::new(), Told::new());
     let (mut hash, mut number) = (Sha256::new(), 0);
     let mut text = String::new();
     loop {
@@ -207,11 +255,6 @@ fn read(mut backup: impl BufRead) -> Result<Vec<Line>, BackupError> {
             }
             _ if number == 1 => return Err(fault("is not the first line of a backup")),
             Line::PlugwayBackup { .. } => return Err(fault("begins another backup")),
-            Line::Token(text) => {
-                if let Some(problem) = parse_records(text).1.first() {
-                    return Err(fault(&problem.message));
-                }
-            }
             Line::End {
                 tokens,
                 audit,
@@ -231,7 +274,11 @@ fn read(mut backup: impl BufRead) -> Result<Vec<Line>, BackupError> {
                     ))
                 };
             }
-            Line::Used(..) | Line::Audit(..) => {}
+            Line::Token(_) | Line::Used(..) | Line::Audit(..) => {
+                if let Some(reason) = told.fault(&line, number) {
+                    return Err(fault(&reason));
+                }
+            }
         }
         hash.update(&text);
         lines.push(line);

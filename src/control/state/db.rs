@@ -31,7 +31,7 @@ pub(super) const AUDIT: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("
 pub(super) const META: TableDefinition<'_, &str, u64> = TableDefinition::new("meta");
 
 /// Its name in the state directory.
-const FILE: &str = "plugway.redb";
+pub(super) const FILE: &str = "plugway.redb";
 /// The form of what is stored.
 const FORMAT: u64 = 1;
 /// Memory that `redb` may fill with pages; a million tokens need no more to be written to.

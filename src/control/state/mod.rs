@@ -25,6 +25,7 @@ pub use db::StoreError;
 pub(super) use desk::{Desk, Scene};
 pub(super) use history::{Contents, Disk, Generation, KeptDocument, KeptFile, newest};
 pub use place::fleeting;
+pub(super) use place::open_to_others;
 pub(super) use reader::Reader;
 pub(super) use view::audited;
 
@@ -37,6 +38,6 @@ impl From<StoreError> for Fault {
 }
 
 /// Whether commands made tokens that are kept in this directory.
-pub(super) fn exists(directory: &std::path::Path) -> bool {
+pub fn exists(directory: &std::path::Path) -> bool {
     db::Db::is_in(directory)
 }

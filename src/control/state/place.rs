@@ -1,7 +1,10 @@
 //! Whether what is written in a directory is still there after the next deploy.
 
 use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+
+use super::db::FILE;
 
 /// File systems that live as long as the machine or the container does.
 const FLEETING: [&str; 4] = ["tmpfs", "ramfs", "overlay", "aufs"];
@@ -11,6 +14,26 @@ pub fn fleeting(directory: &Path) -> Option<String> {
     let mounts = fs::read_to_string("/proc/self/mountinfo").ok()?;
     let on_fly = std::env::var_os("FLY_MACHINE_ID").is_some_and(|id| !id.is_empty());
     warning(&real(directory), &mounts, on_fly)
+}
+
+/// What others than the gateway's user may do in a state directory, and should not.
+pub(in crate::control) fn open_to_others(directory: &Path) -> Vec<String> {
+    let mode = |path: &Path| fs::metadata(path).ok().map(|kept| kept.mode() & 0o777);
+    let mut found = Vec::new();
+    if let Some(mode) = mode(directory).filter(|mode| mode & 0o022 != 0) {
+        let shown = directory.display();
+        found.push(format!(
+            "others can write into the state directory {shown} (mode {mode:o}), and so put another database there: chmod 700 {shown}"
+        ));
+    }
+    let database = directory.join(FILE);
+    if let Some(mode) = mode(&database).filter(|mode| mode & 0o077 != 0) {
+        let shown = database.display();
+        found.push(format!(
+            "others can open the state database {shown} (mode {mode:o}): chmod 600 {shown}"
+        ));
+    }
+    found
 }
 
 /// The directory, or the nearest above it that exists.

@@ -115,3 +115,115 @@ async fn an_included_file_with_less_guard_is_held_at_every_start() {
     published(&scene.attempt(Trigger::File).await);
     assert_eq!(scene.plugins(), ["p", "q"]);
 }
+
+#[tokio::test]
+async fn what_vanished_does_not_come_back_with_less() {
+    let mut scene = Scene::new("");
+    fs::create_dir(scene.path("more")).unwrap();
+    including(&scene, "more/*.toml");
+    scene.write("more/q.toml", &part(&scene, "q", "service"));
+    scene.write("more/r.toml", &part(&scene, "r", "service"));
+    published(&scene.attempt(Trigger::Start).await);
+    // Written in place, slowly.
+    scene.write("more/q.toml", "\n");
+    scene.attempt(Trigger::File).await;
+    assert_eq!(scene.plugins(), ["p", "q", "r"]);
+    let told = scene.control.status().to_string();
+    assert!(told.contains("is empty, though"), "{told}");
+    scene.write("more/q.toml", &part(&scene, "q", "none"));
+    scene.attempt(Trigger::File).await;
+    assert_eq!(scene.plugins(), ["p", "q", "r"]);
+    let running = scene.control.published().unwrap().current();
+    assert!(
+        running
+            .config
+            .plugins
+            .iter()
+            .all(|one| one.auth.require.word() == "service")
+    );
+    // Removed and put back, also with another process in between.
+    for restart in [false, true] {
+        fs::remove_file(scene.path("more/q.toml")).unwrap();
+        scene.attempt(Trigger::File).await;
+        assert_eq!(scene.plugins(), ["p", "r"]);
+        if restart {
+            scene.restart();
+            scene.attempt(Trigger::Start).await;
+        }
+        for renamed in ["q", "x"] {
+            let text = part(&scene, "q", "none");
+            let text = text.replace("[plugins.q]", &format!("[plugins.{renamed}]"));
+            scene.write("more/q.toml", &text);
+            scene.attempt(Trigger::File).await;
+            assert_eq!(scene.plugins(), ["p", "r"]);
+        }
+    }
+    // Somebody says that it is gone: the next of that name is another one.
+    fs::remove_file(scene.path("more/q.toml")).unwrap();
+    scene.attempt(Trigger::File).await;
+    scene.attempt(Trigger::Command { weaker: false }).await;
+    scene.restart();
+    scene.attempt(Trigger::Start).await;
+    scene.write("more/q.toml", &part(&scene, "q", "none"));
+    published(&scene.attempt(Trigger::File).await);
+    assert_eq!(scene.plugins(), ["p", "q", "r"]);
+    // And that an empty one is meant.
+    scene.write("more/r.toml", "");
+    scene.attempt(Trigger::Command { weaker: false }).await;
+    assert_eq!(scene.plugins(), ["p", "q"]);
+}
+
+#[tokio::test]
+async fn who_let_in_more_is_noted() {
+    let mut scene = Scene::new("");
+    published(&scene.attempt(Trigger::Start).await);
+    scene.configure(FILE, "none", "");
+    scene.control.asked_by(Some("unix:ada".into()));
+    published(&scene.attempt(Trigger::Command { weaker: true }).await);
+    let history = scene.control.history(jiff::Timestamp::now()).unwrap();
+    assert_eq!(history[0]["cause"], "reload --weaker");
+    assert_eq!(history[0]["by"], "unix:ada");
+}
+
+#[tokio::test]
+async fn a_state_that_others_can_write_is_told() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let mut scene = Scene::new("");
+    let allow = |path: PathBuf, mode| {
+        fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+    };
+    let told = |scene: &Scene| scene.control.status()["warnings"].to_string();
+    fs::create_dir(scene.path("state")).unwrap();
+    allow(scene.path("state"), 0o755);
+    published(&scene.attempt(Trigger::Start).await);
+    assert!(!told(&scene).contains("others can"), "{}", told(&scene));
+    scene.restart();
+    allow(scene.path("state"), 0o775);
+    published(&scene.attempt(Trigger::Start).await);
+    assert!(told(&scene).contains("mode 775"), "{}", told(&scene));
+}
+
+#[tokio::test]
+async fn a_rollback_that_lets_in_more_is_no_reason_to_refuse_the_next_change() {
+    let mut scene = Scene::new("");
+    let renamed = |scene: &Scene, require: &str, extra: &str| {
+        scene.configure(FILE, require, extra);
+        let text = fs::read_to_string(scene.path("p.toml")).unwrap();
+        scene.write("p.toml", &text.replace("[plugins.p]", "[plugins.q]"));
+    };
+    renamed(&scene, "none", "");
+    published(&scene.attempt(Trigger::Start).await);
+    scene.configure(FILE, "service", "");
+    published(&scene.attempt(Trigger::File).await);
+    let rolling = crate::control::Rolling {
+        to: Some(1),
+        weaker: true,
+        by: "unix:ada".into(),
+    };
+    let rolled = scene.control.roll_back(&rolling, jiff::Timestamp::now());
+    published(&rolled.unwrap());
+    renamed(&scene, "none", "headers.request.set.X-A = \"1\"\n");
+    published(&scene.attempt(Trigger::File).await);
+    assert_eq!(scene.plugins(), ["q"]);
+}

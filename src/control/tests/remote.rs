@@ -100,3 +100,171 @@ async fn what_clashed_is_tried_again_when_the_configuration_changed() {
     published(&scene.control.resume(Trigger::Document));
     assert!(scene.opens("two") && !scene.opens("one"));
 }
+
+#[tokio::test]
+async fn an_empty_body_is_being_written() {
+    let mut scene = Scene::new("");
+    scene.remote(TOKENS, "");
+    scene.serves("/tokens", &line("pls_00000001", "one"));
+    published(&scene.attempt(Trigger::Start).await);
+    for (body, opens) in [("", true), (" \n", true), ("# none\n", false)] {
+        scene.serves("/tokens", body);
+        scene.control.ask_for_tokens(true);
+        scene.deliver().await;
+        scene.control.resume(Trigger::Document);
+        scene.control.settle_clock();
+        assert_eq!(scene.opens("one"), opens, "{body:?}");
+        let told = scene.control.status().to_string();
+        assert_eq!(told.contains("it is empty"), opens, "{told}");
+    }
+}
+
+#[tokio::test]
+async fn an_empty_token_file_ends_nothing_until_somebody_asks_for_it() {
+    let mut scene = Scene::new("");
+    let tokens = format!("token_files = [\"{}\"]\n", scene.path("t.jsonl").display());
+    scene.remote(&tokens, "");
+    scene.write("t.jsonl", &line("pls_00000001", "one"));
+    published(&scene.attempt(Trigger::Start).await);
+    for empty in ["", "\n \n"] {
+        scene.write("t.jsonl", empty);
+        let outcome = scene.attempt(Trigger::File).await;
+        refused(&outcome, Stage::Validate, "t.jsonl:1");
+        refused(&outcome, Stage::Validate, "plugway reload");
+        assert!(scene.opens("one"));
+    }
+    // A comment says that there is nothing.
+    scene.write("t.jsonl", "# none\n");
+    published(&scene.attempt(Trigger::File).await);
+    assert!(!scene.opens("one"));
+    scene.write("t.jsonl", "");
+    scene.attempt(Trigger::File).await;
+    scene.write("t.jsonl", &line("pls_00000001", "one"));
+    published(&scene.attempt(Trigger::File).await);
+    assert!(scene.opens("one"));
+    scene.write("t.jsonl", "");
+    published(&scene.attempt(Trigger::Command { weaker: false }).await);
+    assert!(!scene.opens("one"));
+}
+
+#[tokio::test]
+async fn what_is_in_the_query_of_a_url_is_shown_nowhere() {
+    let mut scene = Scene::new("");
+    let both = "token_files = [\"http://127.0.0.1:9/tokens?key=s3cret\", \"http://127.0.0.1:9/tokens?key=s3cret2\"]\n";
+    scene.remote(both, "");
+    scene.serves("/tokens?key=s3cret", &line("pls_00000001", "one"));
+    scene.serves("/tokens?key=s3cret2", &line("pls_00000002", "two"));
+    published(&scene.attempt(Trigger::Start).await);
+    assert!(scene.opens("one") && scene.opens("two"));
+    let named = scene.control.remote_ages();
+    let named: Vec<&str> = named.keys().map(|name| &**name).collect();
+    let name = "http://127.0.0.1:9/tokens?…";
+    assert_eq!(named, [name, &format!("{name} (2)")]);
+    scene.serves("/tokens?key=s3cret2", "nonsense\n");
+    scene.control.ask_for_tokens(true);
+    scene.deliver().await;
+    scene.control.resume(Trigger::Document);
+    let told = scene.control.status().to_string();
+    assert!(
+        told.contains("is refused") && !told.contains("s3cret"),
+        "{told}"
+    );
+}
+
+#[tokio::test]
+async fn an_admin_token_comes_from_a_url_only_where_that_is_written() {
+    let admin = |id: &str, secret: &str| line(id, secret).replace("service", "admin");
+    let mut scene = Scene::new("");
+    scene.remote(TOKENS, "");
+    let more = line("pls_00000001", "one");
+    scene.serves("/tokens", &more);
+    published(&scene.attempt(Trigger::Start).await);
+    scene.serves("/tokens", &format!("{more}{}", admin("root", "two")));
+    scene.control.ask_for_tokens(true);
+    scene.deliver().await;
+    scene.control.resume(Trigger::Document);
+    scene.control.settle_clock();
+    assert!(scene.opens("one") && !scene.opens("two"));
+    let told = scene.control.status().to_string();
+    assert!(
+        told.contains("/tokens:2") && told.contains("admin = true"),
+        "{told}"
+    );
+    scene.remote(
+        "token_files = [{ url = \"http://127.0.0.1:9/tokens\", admin = true }]\n",
+        "",
+    );
+    scene.attempt(Trigger::File).await;
+    scene.control.ask_for_tokens(true);
+    scene.deliver().await;
+    published(&scene.control.resume(Trigger::Document));
+    scene.control.settle_clock();
+    assert!(scene.opens("two"));
+    // What was allowed before is not any more, though its bytes are known.
+    scene.remote(TOKENS, "");
+    let outcome = scene.attempt(Trigger::File).await;
+    refused(&outcome, Stage::Validate, "admin token");
+    assert!(scene.opens("two"));
+}
+
+#[tokio::test]
+async fn what_a_token_of_a_file_names_in_vain_is_told() {
+    let mut scene = Scene::new("");
+    let tokens = format!("token_files = [\"{}\"]\n", scene.path("t.jsonl").display());
+    scene.remote(&tokens, "");
+    let text = line("pls_00000001", "one");
+    let elsewhere = line("pls_00000002", "two").replace("[\"p\"]", "[\"p\",\"later\"]");
+    let scope = line("pls_00000003", "three").replace("[\"*\"]", "[\"a\",\"gone\"]");
+    scene.write("t.jsonl", &format!("{text}{elsewhere}{scope}"));
+    published(&scene.attempt(Trigger::Start).await);
+    let told = |scene: &Scene| scene.control.status()["warnings"].to_string();
+    let found = told(&scene);
+    assert!(
+        found.contains("pls_00000002 names the plugin `later`"),
+        "{found}"
+    );
+    assert!(found.contains("pls_00000003 names `gone`"), "{found}");
+    assert!(
+        !found.contains("`a`") && !found.contains("pls_00000001"),
+        "{found}"
+    );
+    // They are still told when something else changed, and not when they are gone.
+    scene.remote(&tokens, "headers.request.set.X-A = \"1\"\n");
+    published(&scene.attempt(Trigger::File).await);
+    assert!(told(&scene).contains("`gone`"));
+    scene.write("t.jsonl", &text);
+    published(&scene.attempt(Trigger::File).await);
+    assert!(!told(&scene).contains(" names "));
+}
+
+#[tokio::test]
+async fn the_hash_of_nothing_opens_nothing() {
+    let mut scene = Scene::new("");
+    let tokens = format!("token_files = [\"{}\"]\n", scene.path("t.jsonl").display());
+    scene.remote(&tokens, "");
+    scene.write("t.jsonl", &line("pls_00000001", ""));
+    let outcome = scene.attempt(Trigger::Start).await;
+    refused(&outcome, Stage::Validate, "that of nothing");
+}
+
+#[tokio::test]
+async fn a_copy_is_not_refused_for_a_local_files_fault() {
+    let mut scene = Scene::new("");
+    let local = scene.path("t.jsonl").display().to_string();
+    let both = format!("token_files = [\"http://127.0.0.1:9/tokens\", \"{local}\"]\n");
+    scene.remote(&both, "");
+    scene.serves("/tokens", &line("pls_00000001", "one"));
+    scene.write("t.jsonl", &line("pls_00000002", "two"));
+    published(&scene.attempt(Trigger::Start).await);
+    scene.write("t.jsonl", "");
+    scene.serves("/tokens", &line("pls_00000003", "three"));
+    scene.control.ask_for_tokens(true);
+    scene.deliver().await;
+    let outcome = scene.control.resume(Trigger::Document);
+    refused(&outcome, Stage::Validate, "t.jsonl");
+    assert!(scene.opens("one") && scene.opens("two"));
+    // What came is taken as soon as the other one is whole again.
+    scene.write("t.jsonl", &line("pls_00000002", "two"));
+    published(&scene.attempt(Trigger::File).await);
+    assert!(scene.opens("three") && !scene.opens("one"));
+}

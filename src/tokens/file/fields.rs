@@ -58,6 +58,8 @@ pub(super) enum Field {
     Elsewhere,
     /// `finish_when_idle_s`
     FinishWhenIdle,
+    /// `until_before`
+    UntilBefore,
 }
 
 impl Field {
@@ -92,9 +94,10 @@ impl Field {
         Self::Since,
         Self::Elsewhere,
         Self::FinishWhenIdle,
+        Self::UntilBefore,
     ];
     /// How many there are.
-    const COUNT: usize = Self::FinishWhenIdle as usize + 1;
+    const COUNT: usize = Self::UntilBefore as usize + 1;
 
     /// As it is written.
     pub(super) const fn name(self) -> &'static str {
@@ -124,6 +127,7 @@ impl Field {
             Self::Since => "since",
             Self::Elsewhere => "elsewhere",
             Self::FinishWhenIdle => "finish_when_idle_s",
+            Self::UntilBefore => "until_before",
         }
     }
 }

@@ -170,6 +170,9 @@ impl<'a> Reader<'a> {
     }
 }
 
+/// What is said of the hash that anybody can present.
+const OF_NOTHING: &str = "`sha256` is that of nothing: the secret was empty when it was hashed";
+
 /// A line and what was found wrong in it.
 pub(super) struct Line<'a> {
     /// Without surrounding space.
@@ -330,11 +333,8 @@ impl<'a> Line<'a> {
         let raw = fields.get(field)?;
         let time = self.text(raw, field)?.parse();
         if time.is_err() {
-            let name = field.name();
-            self.fault(
-                Some(raw),
-                format!("`{name}` must be a time such as 2026-12-02T14:00:00Z"),
-            );
+            let example = "must be a time such as 2026-12-02T14:00:00Z";
+            self.fault(Some(raw), format!("`{}` {example}", field.name()));
         }
         time.ok()
     }
@@ -398,10 +398,12 @@ impl<'a> Line<'a> {
         let raw = self.required(fields, Field::Sha256)?;
         let text = self.text(raw, Field::Sha256)?;
         let fingerprint = Fingerprint::from_hex(&text);
-        if fingerprint.is_none() {
-            self.fault(Some(raw), "`sha256` must be 64 hexadecimal digits");
+        match fingerprint {
+            None => self.fault(Some(raw), "`sha256` must be 64 hexadecimal digits"),
+            Some(one) if one.is_of_nothing() => self.fault(Some(raw), OF_NOTHING),
+            Some(_) => return fingerprint,
         }
-        fingerprint
+        None
     }
 
     /// `sha256`, or `secrets`: the current one and perhaps the previous one.
@@ -467,6 +469,7 @@ impl<'a> Line<'a> {
         let secret = SecretRecord {
             until,
             since: self.time(&fields, Field::Since),
+            until_before: self.time(&fields, Field::UntilBefore),
             elsewhere: self.value(&fields, Field::Elsewhere, "true or false") == Some(true),
             finish_when_idle: self
                 .value(&fields, Field::FinishWhenIdle, "a whole number of seconds")

@@ -25,7 +25,8 @@
 //! In `secrets`, `until` is the end of that secret and `slot` is `current` or `previous`;
 //! where no slot is written the first is the current one. `since` tells when it became the
 //! current one, `elsewhere` whether it was made on another machine, and `finish_when_idle_s`
-//! after how many seconds without a use a previous one ends.
+//! after how many seconds without a use a previous one ends, `until_before` which end a previous one
+//! had before its rotation.
 //!
 //! ```json
 //! {"id":"pls_ab12cd34","name":"chatgpt","level":"service","plugins":["todo"],"scopes":["*"],"sha256":"9f86…"}
@@ -106,6 +107,13 @@ pub fn parse_file(
         }
     }
     (records, problems.finish())
+}
+
+/// Whether there is a line in a token file that declares something.
+pub fn declares(bytes: &[u8]) -> bool {
+    let lines = bytes.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii);
+    let mut lines = lines.filter(|line| !line.is_empty() && !line.starts_with(b"#"));
+    lines.next().is_some()
 }
 
 /// Reads lines that were compared with all others when they were written.

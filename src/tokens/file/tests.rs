@@ -250,7 +250,7 @@ fn what_secrets_must_be() {
     check(
         &line(r##"[{"sha256":"#a","grace":"1h"}]"##),
         &[
-            "1:136 `grace` is not known; there are sha256, until, slot, since, elsewhere, finish_when_idle_s",
+            "1:136 `grace` is not known; there are sha256, until, slot, since, elsewhere, finish_when_idle_s, until_before",
         ],
     );
     check(

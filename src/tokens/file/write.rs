@@ -23,6 +23,7 @@ impl TokenRecord {
             since: secret.since,
             elsewhere: secret.elsewhere,
             finish_when_idle_s: secret.finish_when_idle.map(|idle| idle.as_secs()),
+            until_before: secret.until_before,
         });
         let (state, revoked_at) = match self.state {
             State::Active => (None, None),
@@ -145,4 +146,7 @@ struct Secret {
     /// If it does.
     #[serde(skip_serializing_if = "Option::is_none")]
     finish_when_idle_s: Option<u64>,
+    /// If it had one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    until_before: Option<Timestamp>,
 }

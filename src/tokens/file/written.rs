@@ -83,6 +83,7 @@ fn previous((bytes, until): ([u8; 32], Option<jiff::Timestamp>)) -> SecretRecord
         since: until,
         elsewhere: bytes[0] & 1 == 1,
         finish_when_idle: (bytes[0] & 2 == 2).then(|| Duration::from_secs(bytes[1].into())),
+        until_before: until.filter(|_| bytes[0] & 4 == 4),
         ..SecretRecord::new(Fingerprint(bytes))
     }
 }

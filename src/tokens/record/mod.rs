@@ -75,6 +75,8 @@ pub struct SecretRecord {
     pub elsewhere: bool,
     /// Of a previous one: it ends when nobody used it for so long.
     pub finish_when_idle: Option<Duration>,
+    /// Of a previous one: the end of its own that it had as the current one.
+    pub until_before: Option<Timestamp>,
 }
 
 impl SecretRecord {
@@ -86,6 +88,7 @@ impl SecretRecord {
             since: None,
             elsewhere: false,
             finish_when_idle: None,
+            until_before: None,
         }
     }
 
