@@ -105,34 +105,37 @@ fn named_without_option(error: &clap::Error) -> Option<String> {
     })
 }
 
+/// Says what is wrong with the arguments, or what was asked about them.
+fn misread(error: &clap::Error) -> ExitCode {
+    // Clap repeats what it does not understand.
+    if contains_token(&error.to_string()) {
+        Output::new(false).remark(
+            "plugway: an argument holds a whole secret where none belongs: a token is named by its id, which is the first 12 characters. Replace the secret if others can read your command history",
+        );
+        return Exit::Usage.into();
+    }
+    if let Some(told) = beside_the_environment(error) {
+        Output::new(false).remark(told);
+        return Exit::Usage.into();
+    }
+    if let Some(told) = named_without_option(error) {
+        Output::new(false).remark(&told);
+        return Exit::Usage.into();
+    }
+    // Help and version are no mistakes; clap knows which stream each belongs on.
+    let _ = error.print();
+    if error.use_stderr() {
+        Exit::Usage.into()
+    } else {
+        Exit::Done.into()
+    }
+}
+
 /// Runs the command that the arguments name.
 pub fn main() -> ExitCode {
     let args = match Args::try_parse() {
         Ok(args) => args,
-        Err(error) => {
-            // Clap repeats what it does not understand.
-            if contains_token(&error.to_string()) {
-                Output::new(false).remark(
-                    "plugway: an argument holds a whole secret where none belongs: a token is named by its id, which is the first 12 characters. Replace the secret if others can read your command history",
-                );
-                return Exit::Usage.into();
-            }
-            if let Some(told) = beside_the_environment(&error) {
-                Output::new(false).remark(told);
-                return Exit::Usage.into();
-            }
-            if let Some(told) = named_without_option(&error) {
-                Output::new(false).remark(&told);
-                return Exit::Usage.into();
-            }
-            // Help and version are no mistakes; clap knows which stream each belongs on.
-            let _ = error.print();
-            return if error.use_stderr() {
-                Exit::Usage.into()
-            } else {
-                Exit::Done.into()
-            };
-        }
+        Err(error) => return misread(&error),
     };
     // Secrets are in memory: a crash must not put them on the disk.
     let _ = rlimit::setrlimit(rlimit::Resource::CORE, 0, 0);
