@@ -45,7 +45,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     // edges: none of them names another
     ("lines", &[]),
     ("access", &["config", "lines", "telemetry"]),
-    ("admin", &["tokens"]),
+    ("admin", &["network", "tokens"]),
     (
         "control",
         &[

@@ -5,6 +5,10 @@ use std::fmt;
 use serde::de::{Deserialize, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
+/// What is said of the hash that anybody can present.
+pub(super) const OF_NOTHING: &str =
+    "`sha256` is that of nothing: the secret was empty when it was hashed";
+
 /// A field of a line, or of one of its secrets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Field {

@@ -12,7 +12,7 @@ use super::super::{
     Ending, Fingerprint, Level, Making, Plugins, ScopeList, SecretRecord, Selector, Slot, State,
     TokenLimits, TokenRecord, contains_token,
 };
-use super::fields::{Field, Fields, Strange};
+use super::fields::{Field, Fields, OF_NOTHING, Strange};
 use super::foreign_id;
 
 /// Most plugins, and most scopes, of one token.
@@ -169,9 +169,6 @@ impl<'a> Reader<'a> {
         Some(scopes)
     }
 }
-
-/// What is said of the hash that anybody can present.
-const OF_NOTHING: &str = "`sha256` is that of nothing: the secret was empty when it was hashed";
 
 /// A line and what was found wrong in it.
 pub(super) struct Line<'a> {
@@ -396,13 +393,13 @@ impl<'a> Line<'a> {
     /// A hash.
     fn fingerprint(&mut self, fields: &Fields<'a>) -> Option<Fingerprint> {
         let raw = self.required(fields, Field::Sha256)?;
-        let text = self.text(raw, Field::Sha256)?;
-        let fingerprint = Fingerprint::from_hex(&text);
-        match fingerprint {
-            None => self.fault(Some(raw), "`sha256` must be 64 hexadecimal digits"),
-            Some(one) if one.is_of_nothing() => self.fault(Some(raw), OF_NOTHING),
+        let fingerprint = Fingerprint::from_hex(&self.text(raw, Field::Sha256)?);
+        let message = match fingerprint {
+            None => "`sha256` must be 64 hexadecimal digits",
+            Some(one) if one.is_of_nothing() => OF_NOTHING,
             Some(_) => return fingerprint,
-        }
+        };
+        self.fault(Some(raw), message);
         None
     }
 
