@@ -1,7 +1,7 @@
 //! What tokens of files are for and is not there. It may come yet, so that it is a warning; for tokens
 //! of the configuration itself it is a problem.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use super::declared;
@@ -18,7 +18,15 @@ pub(super) fn check(tokens: &declared::Next, snapshot: &Snapshot, problems: &mut
     let names: Vec<&str> = snapshot.plugins.iter().map(|one| &*one.name).collect();
     // What is missing, and a token that names it: the same one each time.
     let mut missing: BTreeMap<String, Arc<str>> = BTreeMap::new();
+    // Most tokens of files are alike.
+    let mut alike: HashMap<_, &declared::Aim> = HashMap::new();
     for aim in tokens.aims() {
+        let first = alike.entry((&aim.plugins, &aim.scopes)).or_insert(aim);
+        if aim.id < first.id {
+            *first = aim;
+        }
+    }
+    for aim in alike.into_values() {
         let mut note = |what: String| {
             let known = missing.entry(what).or_insert_with(|| Arc::clone(&aim.id));
             if aim.id < *known {

@@ -154,7 +154,7 @@ impl fmt::Display for Slot {
 }
 
 /// Where a token is valid.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Plugins {
     /// Everywhere, in plugins of the future too: written as `*`.
     All,
