@@ -381,6 +381,7 @@ impl App {
             self.deliver_orders();
             let (due, tokens) = (self.control.due(), self.control.tokens_due());
             let desk = after(self.control.desk_due());
+            let emptied = after(self.control.emptied_due());
             tokio::select! {
                 _ = signals.terminate.recv() => break Leave::Asked(Signal::TERM),
                 _ = signals.interrupt.recv() => break Leave::Asked(Signal::INT),
@@ -393,6 +394,10 @@ impl App {
                 Some(delivery) = self.deliveries.1.recv() => self.delivered(delivery, &mut waiting),
                 () = until(desk) => self.control.desk_tick(jiff::Timestamp::now()),
                 () = until(tokens) => self.control.ask_for_tokens(false),
+                () = until(emptied) => {
+                    self.control.believes_emptied();
+                    self.attempt(Trigger::File, None, &mut waiting).await;
+                }
                 () = self.shared.clock.wanted() => self.control.ask_for_tokens(true),
                 () = until(due) => self.attempt(Trigger::Document, None, &mut waiting).await,
                 Some(command) = self.commands.recv() => self.answer(command, &mut waiting).await,

@@ -84,6 +84,7 @@ impl<E: Edges> Control<E> {
                 outcome
             }
         };
+        self.note_emptied(&inputs);
         if matches!(outcome, Outcome::Refused(_)) {
             self.look_past(manner);
         }

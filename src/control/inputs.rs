@@ -236,13 +236,17 @@ impl Inputs {
         }
     }
 
-    /// Whether a file of lines that was read declares a token.
+    /// Whether a file that was read declares a token.
     pub(super) fn declares_tokens(&self, path: &Path) -> bool {
-        let read = self.files.get(path).map(|read| &read.content);
-        match read {
-            Some(Ok(Content::Lines((bytes, _)))) => declares(bytes),
-            Some(Ok(Content::Whole(bytes))) => declares(bytes),
-            _ => false,
+        self.read_of(path).is_some_and(declares)
+    }
+
+    /// The bytes of a file that was read.
+    pub(super) fn read_of(&self, path: &Path) -> Option<&[u8]> {
+        match &self.files.get(path)?.content {
+            Ok(Content::Lines((bytes, _))) => Some(bytes),
+            Ok(Content::Whole(bytes)) => Some(bytes),
+            Err(_) => None,
         }
     }
 

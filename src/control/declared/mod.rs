@@ -80,7 +80,17 @@ pub(super) struct Tokens {
     aims: HashMap<Fingerprint, Arc<[Aim]>>,
     /// The files that hold tokens.
     pub(super) filled: BTreeSet<PathBuf>,
+    /// Since when one of them is empty.
+    pub(super) emptied: Option<Emptied>,
     taken: Taken,
+}
+
+/// A token file that held tokens is empty.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Emptied {
+    pub(super) since: Timestamp,
+    /// It was looked at once more for that alone.
+    pub(super) looked: bool,
 }
 
 /// A token of the configuration.

@@ -44,7 +44,7 @@ pub(super) fn read_files(
                     path.display()
                 );
                 let problem = problems.add(&line_place(path, 1, None), message);
-                problem.help("if they are to end: write a comment into it (a line that begins with #), or plugway reload");
+                problem.help("left empty for ten seconds it is believed; if they are to end now: write a comment into it (a line that begins with #), or plugway reload");
             }
             Ok(bytes) => {
                 let from = records.len();

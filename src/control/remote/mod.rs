@@ -29,7 +29,7 @@ use copies::{path, store, stored};
 /// Bytes of a token file from a URL.
 const LARGEST: usize = 64 << 20;
 /// Why an empty one is not taken where there were tokens.
-const EMPTIED: &str = "it is empty, which would end all of its tokens; if that is meant, let it be a comment: a line that begins with #";
+const EMPTIED: &str = "it is empty, which would end all of its tokens; coming so once more it is believed; if they are to end now, let it be a comment: a line that begins with #";
 /// How long it may take to come.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -266,11 +266,13 @@ impl Known {
             }
         };
         let digest = Fingerprint::of(&bytes).0;
-        if self.refused == Some(digest) {
+        let again = self.refused == Some(digest);
+        let had = self.good.as_ref().is_some_and(|good| declares(&good.bytes));
+        let emptied = had && bytes.trim_ascii().is_empty();
+        if again && !emptied {
             return false;
         }
-        let had = self.good.as_ref().is_some_and(|good| declares(&good.bytes));
-        if had && bytes.trim_ascii().is_empty() {
+        if emptied && !again {
             tracing::error!(
                 url = self.entry.name,
                 "a token file came empty; the last good copy goes on"

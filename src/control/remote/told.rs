@@ -1,32 +1,73 @@
 //! What is told of token files at URLs, and asked of all token files.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::super::attempt::Manner;
-use super::super::declared::Rules;
+use super::super::declared::{Emptied, Rules};
 use super::super::status::moment;
-use super::super::{Control, Edges, Trigger};
+use super::super::{Control, Edges, Inputs, Trigger};
 use super::Known;
 use crate::config::Config;
 use crate::problems::{Place, Problems};
 
 impl<E: Edges> Control<E> {
-    /// What is asked of token files. Who asks for a reload means what they hold.
+    /// What is asked of token files. Who asks for a reload means what they hold. What came from a
+    /// URL was looked at before.
     pub(in crate::control) fn rules(&self, config: &Config, manner: Manner) -> Rules {
-        let asked = manner.idle || matches!(manner.trigger, Trigger::Command { .. });
+        let emptied = self.tokens.emptied;
+        let stays = emptied.is_some_and(|emptied| believed(emptied.since) <= Timestamp::now());
+        let asked = stays || manner.idle || matches!(manner.trigger, Trigger::Command { .. });
+        let urls: BTreeSet<&Path> = config
+            .token_urls
+            .iter()
+            .map(|entry| Path::new(&entry.name))
+            .collect();
         let lesser = config.token_urls.iter().filter(|entry| !entry.admin);
         Rules {
             filled: if asked {
                 BTreeSet::new()
             } else {
-                self.tokens.filled.clone()
+                let files = self.tokens.filled.iter();
+                files
+                    .filter(|file| !urls.contains(file.as_path()))
+                    .cloned()
+                    .collect()
             },
             lesser: lesser.map(|entry| PathBuf::from(&entry.name)).collect(),
+        }
+    }
+
+    /// Notes since when a file that held tokens is empty.
+    pub(in crate::control) fn note_emptied(&mut self, inputs: &Inputs) {
+        let mut files = self.tokens.filled.iter();
+        let tokens = &mut self.tokens.emptied;
+        let is_blank = |bytes: &[u8]| bytes.trim_ascii().is_empty();
+        if !files.any(|file| inputs.read_of(file).is_some_and(is_blank)) {
+            *tokens = None;
+        } else if tokens.is_none() {
+            *tokens = Some(Emptied {
+                since: Timestamp::now(),
+                looked: false,
+            });
+        }
+    }
+
+    /// When an empty token file is to be believed.
+    pub fn emptied_due(&self) -> Option<Timestamp> {
+        let emptied = self.tokens.emptied.filter(|emptied| !emptied.looked)?;
+        Some(believed(emptied.since))
+    }
+
+    /// It is looked at for that, once.
+    pub fn believes_emptied(&mut self) {
+        if let Some(emptied) = &mut self.tokens.emptied {
+            emptied.looked = true;
         }
     }
 
@@ -71,6 +112,15 @@ impl<E: Edges> Control<E> {
         };
         self.remote.known.values().filter_map(age).collect()
     }
+}
+
+/// How long an empty token file is taken for one that is being written: who deleted the last line
+/// of it means that its token ends.
+const WRITING: Duration = Duration::from_secs(10);
+
+/// When it is believed.
+fn believed(since: Timestamp) -> Timestamp {
+    since.saturating_add(WRITING).unwrap_or(Timestamp::MAX)
 }
 
 impl Known {

@@ -107,7 +107,8 @@ async fn an_empty_body_is_being_written() {
     scene.remote(TOKENS, "");
     scene.serves("/tokens", &line("pls_00000001", "one"));
     published(&scene.attempt(Trigger::Start).await);
-    for (body, opens) in [("", true), (" \n", true), ("# none\n", false)] {
+    let one = line("pls_00000001", "one");
+    for (body, opens) in [("", true), (&one, true), (" \n", true), ("# none\n", false)] {
         scene.serves("/tokens", body);
         scene.control.ask_for_tokens(true);
         scene.deliver().await;
@@ -115,7 +116,17 @@ async fn an_empty_body_is_being_written() {
         scene.control.settle_clock();
         assert_eq!(scene.opens("one"), opens, "{body:?}");
         let told = scene.control.status().to_string();
-        assert_eq!(told.contains("it is empty"), opens, "{told}");
+        let refused = opens && body != one;
+        assert_eq!(told.contains("it is empty"), refused, "{told}");
+    }
+    // Twice the same is meant.
+    for (body, opens) in [(&*one, true), ("", true), ("", false)] {
+        scene.serves("/tokens", body);
+        scene.control.ask_for_tokens(true);
+        scene.deliver().await;
+        scene.control.resume(Trigger::Document);
+        scene.control.settle_clock();
+        assert_eq!(scene.opens("one"), opens, "{body:?}");
     }
 }
 
@@ -133,6 +144,17 @@ async fn an_empty_token_file_ends_nothing_until_somebody_asks_for_it() {
         refused(&outcome, Stage::Validate, "plugway reload");
         assert!(scene.opens("one"));
     }
+    // It stays so for ten seconds.
+    assert!(scene.control.emptied_due() > Some(jiff::Timestamp::now()));
+    let emptied = scene.control.tokens.emptied.as_mut().unwrap();
+    emptied.since -= jiff::SignedDuration::from_secs(10);
+    assert!(scene.control.emptied_due() <= Some(jiff::Timestamp::now()));
+    scene.control.believes_emptied();
+    assert_eq!(scene.control.emptied_due(), None);
+    published(&scene.attempt(Trigger::File).await);
+    assert!(!scene.opens("one") && scene.control.tokens.emptied.is_none());
+    scene.write("t.jsonl", &line("pls_00000001", "one"));
+    published(&scene.attempt(Trigger::File).await);
     // A comment says that there is nothing.
     scene.write("t.jsonl", "# none\n");
     published(&scene.attempt(Trigger::File).await);
