@@ -83,7 +83,14 @@ fn describe(answer: &Value) -> String {
     if let Some(token) = answer["token"].as_str() {
         let token = on_one_line(token);
         let _ = if answer["allowed"] == true {
-            writeln!(text, "token {token} may call it")
+            let networks = answer["networks"].as_array().into_iter().flatten();
+            let networks: Vec<&str> = networks.filter_map(Value::as_str).collect();
+            let only = if networks.is_empty() {
+                String::new()
+            } else {
+                format!(", from {} only", networks.join(", "))
+            };
+            writeln!(text, "token {token} may call it{only}")
         } else {
             writeln!(
                 text,

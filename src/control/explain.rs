@@ -51,6 +51,9 @@ pub(super) fn explain(
         let verdict = verdict(plugin, record, call, shared, now);
         answer["token"] = (&*record.id).into();
         answer["allowed"] = verdict.is_ok().into();
+        let limits = record.limits.as_ref();
+        let networks = limits.map(|limits| limits.networks.iter().map(ToString::to_string));
+        answer["networks"] = networks.into_iter().flatten().collect();
         if let Err((code, reason)) = verdict {
             answer["code"] = code.into();
             answer["reason"] = reason.into();
@@ -175,7 +178,12 @@ fn call(
     }
     match plugin.router.find(method, target.path(), target.query()) {
         Ok(found) => {
-            let meaning = &plugin.operations[found.operation].meaning;
+            let operation = &plugin.operations[found.operation];
+            if !operation.fixed.admits_query(target.query()) {
+                let reason = "its query gives another value for a parameter that the configuration fixes, or names another method";
+                return Err(("no_route", reason.to_owned()));
+            }
+            let meaning = &operation.meaning;
             let place = json!({ "id": meaning.id, "method": meaning.method.as_str(), "path": meaning.path, "tags": meaning.tags });
             Ok((Call::Operation(found.operation), place))
         }

@@ -92,18 +92,20 @@ impl Fixed {
     /// just the value that it is fixed to, once; what tells it apart from others is there; and
     /// no `_method` in its query makes it another.
     pub fn admits(&self, headers: &HeaderMap, query: Option<&str>) -> bool {
-        let in_query =
-            |(name, value, _): &(String, String, String)| held(query, name, value) != Held::Other;
         let free = |(name, value): &(HeaderName, HeaderValue)| {
             held_in_head(headers, name, value) != Held::Other
         };
         let there = |(name, value): &(HeaderName, HeaderValue)| {
             held_in_head(headers, name, value) == Held::Same
         };
-        (self.names_method || !names_method(query))
-            && self.query.iter().all(in_query)
-            && self.headers.iter().all(free)
-            && self.demanded.iter().all(there)
+        self.admits_query(query) && self.headers.iter().all(free) && self.demanded.iter().all(there)
+    }
+
+    /// The same of a query alone.
+    pub fn admits_query(&self, query: Option<&str>) -> bool {
+        let in_query =
+            |(name, value, _): &(String, String, String)| held(query, name, value) != Held::Other;
+        (self.names_method || !names_method(query)) && self.query.iter().all(in_query)
     }
 
     /// What has to be added to a query.

@@ -359,9 +359,11 @@ def test_explain(desk: Desk):
     assert no.code == 1 and (no.json["allowed"], no.json["code"], no.json["operation"]["id"]) == (False, "insufficient_scope", "addTodo")
     assert {caller["id"] for caller in no.json["callers"]} == {"alice", "chatgpt"}
     assert desk("explain", "post /todos").code == 0
-    for request, code in (("GET /nothing", "no_route"), ("DELETE /todos", "method_not_allowed"), ("GET /todos/a%2Fb", "ambiguous_path")):
+    for request, code in (("GET /nothing", "no_route"), ("POST /todos?_method=DELETE", "no_route"), ("DELETE /todos", "method_not_allowed"), ("GET /todos/a%2Fb", "ambiguous_path")):
         ran = desk("explain", request, "--json")
         assert (ran.code, ran.json["published"], ran.json["code"]) == (1, False, code)
+    desk.json("set", made.id, "--network", "192.0.2.0/24")
+    assert f"token {made.id} may call it, from 192.0.2.0/24 only" in desk("explain", "GET /todos", "--token", made.id).out
     desk.json("suspend", made.id)
     suspended = desk("explain", "GET /todos", "--token", made.id)
     assert suspended.code == 1 and "suspended" in suspended.out

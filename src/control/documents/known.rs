@@ -237,6 +237,13 @@ impl Known {
             // An upstream that says nonsense is no fault of the configuration.
             Err(Fault::Document(message)) => {
                 let bytes = self.copies.get(root).and_then(|copy| copy.bytes.as_ref());
+                // Whoever meant a file of that name sees what was asked instead. A query may hold a
+                // credential.
+                let asked = root.split('?').next().unwrap_or(root);
+                let message = match bytes {
+                    Some(_) => format!("{asked} gives something else: {message}"),
+                    None => message,
+                };
                 self.refused = bytes.map(|bytes| (hash_of(bytes), message.clone()));
                 self.failed(message);
                 if self.recalls() {
