@@ -237,13 +237,7 @@ impl Known {
             // An upstream that says nonsense is no fault of the configuration.
             Err(Fault::Document(message)) => {
                 let bytes = self.copies.get(root).and_then(|copy| copy.bytes.as_ref());
-                // Whoever meant a file of that name sees what was asked instead. A query may hold a
-                // credential.
-                let asked = root.split('?').next().unwrap_or(root);
-                let message = match bytes {
-                    Some(_) => format!("{asked} gives something else: {message}"),
-                    None => message,
-                };
+                let message = bytes.map_or(message.clone(), |_| of_address(root, &message));
                 self.refused = bytes.map(|bytes| (hash_of(bytes), message.clone()));
                 self.failed(message);
                 if self.recalls() {
@@ -423,4 +417,11 @@ fn fetched(copy: Option<&Copy>) -> Part {
             Part::Refused(error.clone().unwrap_or_else(|| "nothing came".to_owned()))
         }
     }
+}
+
+/// What is wrong with what an address gave. Whoever meant a file of that name sees what was asked
+/// instead; a query may hold a credential.
+fn of_address(address: &str, message: &str) -> String {
+    let asked = address.split('?').next().unwrap_or(address);
+    format!("{asked} gives something else: {message}")
 }

@@ -105,6 +105,7 @@ const OURS: &[&str] = &[
     "x-forwarded-for",
     "x-forwarded-host",
     "x-forwarded-proto",
+    "x-plugway-hops",
     "x-plugway-level",
     "x-plugway-plugin",
     "x-plugway-principal",
