@@ -32,6 +32,7 @@ pub use self::load::{load, load_text, masked, plugin_names};
 pub(crate) use self::mask::PRIVATE_KEY;
 pub(crate) use self::parts::host_of;
 pub use self::parts::{Part, Parts};
+pub(crate) use self::read::bare;
 pub use self::schema::schema;
 pub use self::types::{
     AccessLog, Auth, Certificate, Config, Credential, DeclaredSecret, DeclaredToken,

@@ -10,6 +10,7 @@ import threading
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 
 import h2.config
 import h2.connection
@@ -136,6 +137,17 @@ class Wire:
         """Sends all of it, and nothing of another thread in the midst of it."""
         with self.sending:
             self.sock.sendall(b"".join(p.encode() if isinstance(p, str) else p for p in parts))
+
+    def is_taken(self) -> bool:
+        """Whether the gateway has read all that was sent: no system between holds any of it."""
+        ours, theirs = self.sock.getsockname()[1], self.sock.getpeername()[1]
+        for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
+            _, local, remote, _, queues, *_ = line.split()
+            ports = tuple(int(end.rpartition(":")[2], 16) for end in (local, remote))
+            unsent, unread = (int(queue, 16) for queue in queues.split(":"))
+            if (ports == (ours, theirs) and unsent) or (ports == (theirs, ours) and unread):
+                return False
+        return True
 
     def more(self) -> bool:
         """Reads once; false at the end."""

@@ -7,6 +7,7 @@ mod server;
 mod test;
 mod token;
 mod token_files;
+pub(crate) use token_files::bare;
 mod upstream;
 
 use std::path::{Path, PathBuf};

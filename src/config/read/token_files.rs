@@ -98,7 +98,7 @@ fn address(text: &str) -> Result<String, Fault> {
 }
 
 /// A URL as it is shown: its query may hold a credential.
-fn bare(url: &str) -> String {
+pub(crate) fn bare(url: &str) -> String {
     let bare = url.split_once('?');
     bare.map_or_else(|| url.to_owned(), |(bare, _)| format!("{bare}?…"))
 }

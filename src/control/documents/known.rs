@@ -237,7 +237,10 @@ impl Known {
             // An upstream that says nonsense is no fault of the configuration.
             Err(Fault::Document(message)) => {
                 let bytes = self.copies.get(root).and_then(|copy| copy.bytes.as_ref());
-                let message = bytes.map_or(message.clone(), |_| of_address(root, &message));
+                // Whoever meant a file of that name sees what was asked instead.
+                let asked = config::bare(root);
+                let named = |_| format!("{asked} gives something else: {message}");
+                let message = bytes.map_or_else(|| message.clone(), named);
                 self.refused = bytes.map(|bytes| (hash_of(bytes), message.clone()));
                 self.failed(message);
                 if self.recalls() {
@@ -417,11 +420,4 @@ fn fetched(copy: Option<&Copy>) -> Part {
             Part::Refused(error.clone().unwrap_or_else(|| "nothing came".to_owned()))
         }
     }
-}
-
-/// What is wrong with what an address gave. Whoever meant a file of that name sees what was asked
-/// instead; a query may hold a credential.
-fn of_address(address: &str, message: &str) -> String {
-    let asked = address.split('?').next().unwrap_or(address);
-    format!("{asked} gives something else: {message}")
 }

@@ -7,6 +7,7 @@ mod outbound;
 mod properties;
 mod request;
 mod response;
+mod trailers;
 mod upgrade;
 
 use http::{HeaderMap, HeaderName, HeaderValue};

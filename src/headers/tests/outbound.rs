@@ -6,8 +6,8 @@ use http::header::{AUTHORIZATION, HeaderName};
 use http::{HeaderMap, HeaderValue};
 
 use super::super::{
-    Authority, ClientView, Credential, Identity, Outbound, Policy, RuleFault, Rules,
-    clean_trailers, hops, outbound, parse_authority, text_value,
+    Authority, ClientView, Credential, Identity, Outbound, Policy, RuleFault, Rules, hops,
+    outbound, parse_authority, text_value,
 };
 use super::{head, lines};
 
@@ -71,7 +71,7 @@ pub(super) fn send(
 }
 
 /// What the gateway adds to every head.
-const OURS: &str = "forwarded: for=203.0.113.7;host=todo.example.com;proto=https
+pub(super) const OURS: &str = "forwarded: for=203.0.113.7;host=todo.example.com;proto=https
     x-forwarded-for: 203.0.113.7
     x-forwarded-host: todo.example.com
     x-forwarded-proto: https
@@ -84,7 +84,7 @@ const OURS: &str = "forwarded: for=203.0.113.7;host=todo.example.com;proto=https
 
 /// What goes upstream besides what the gateway adds to every head.
 #[track_caller]
-fn check(client: &str, policy: &Policy, expected: &str) {
+pub(super) fn check(client: &str, policy: &Policy, expected: &str) {
     let sent = send(&head(client), policy, &view(), true);
     let mut expected = head(expected);
     expected.extend(head(OURS));
@@ -323,94 +323,6 @@ fn cookies_become_one_line() {
         &none,
         "Cookie: a=1; b=\\xE9; c\nAccept: x",
     );
-}
-
-#[test]
-fn trailers_are_announced() {
-    let none = policy("x-api-key", Credential::Nothing);
-    check(
-        "TE: trailers, deflate;q=0.5",
-        &none,
-        "TE: trailers\nConnection: te",
-    );
-    check(
-        "TE: deflate\nTE: Trailers\nConnection: te",
-        &none,
-        "TE: trailers\nConnection: te",
-    );
-    check("TE: trailers;q=0.5", &none, "");
-    check("TE: nottrailers", &none, "");
-    check(
-        "Trailer: X-Checksum, Content-Length, Host, X-Api-Key, x_api_key
-         Trailer: Authorization, X-Plugway-Principal, no name, Content-Digest, Grpc-Status",
-        &none,
-        "Trailer: x-checksum, content-digest, grpc-status",
-    );
-    check("Trailer: Content-Length", &none, "");
-    let sized = send(&head("Trailer: X-Checksum"), &none, &view(), false);
-    assert_eq!(lines(&sized), lines(&head(OURS)));
-}
-
-#[test]
-fn trailers_are_cleaned() {
-    let trailers = head(
-        "X-Checksum: 1
-         X-Checksum: 2
-         Content-Digest: d
-         Repr-Digest: d
-         Grpc-Status: 0
-         Content-Length: 5
-         Content-Type: a/b
-         Content-Encoding: gzip
-         Transfer-Encoding: chunked
-         Trailer: x
-         Host: x
-         TE: x
-         Authorization: Bearer t
-         X-Api-Key: k
-         x_api_key: k
-         Cookie: a
-         Set-Cookie: a
-         WWW-Authenticate: x
-         Proxy-Authenticate: x
-         Cache-Control: x
-         If-Match: x
-         Range: x
-         Expires: x
-         Date: x
-         Age: 1
-         Vary: x
-         Location: /
-         Connection: x
-         Forwarded: x
-         Keep-Alive: x
-         Authentication-Info: x
-         Proxy-Authentication-Info: x
-         Proxy-Status: x
-         Clear-Site-Data: x
-         Max-Forwards: 1
-         Pragma: x
-         Retry-After: x
-         Refresh: x
-         Warning: x
-         X-Forwarded-For: 1.2.3.4
-         X-Plugway-Principal: root
-         x_plugway_principal: root
-         X-Request-Id: x
-         X-HTTP-Method-Override: x
-         Access-Control-Allow-Origin: *
-         Fly-Replay: x
-         Alt-Svc: x
-         Strict-Transport-Security: x",
-    );
-    let credential = HeaderName::from_static("x-api-key");
-    let clean = clean_trailers(&trailers, Some(&credential));
-    let expected = "X-Checksum: 1
-         X-Checksum: 2
-         Content-Digest: d
-         Repr-Digest: d
-         Grpc-Status: 0";
-    assert_eq!(lines(&clean), lines(&head(expected)));
 }
 
 #[test]

@@ -106,7 +106,7 @@ impl<B: Body<Data = Bytes> + Unpin> Message for Reply<B> {
 /// A connection of HTTP/1.1 whose client speaks something else from now on.
 #[derive(Debug)]
 pub(super) struct Switched<T> {
-    io: T,
+    inner: T,
     /// Read before, and not looked at.
     ahead: Bytes,
 }
@@ -145,7 +145,7 @@ where
             Next::Close => break,
             Next::Switched => {
                 let taken = wire.borrow_mut().take();
-                return Ok(taken.map(|(io, ahead)| Switched { io, ahead }));
+                return Ok(taken.map(|(io, ahead)| Switched { inner: io, ahead }));
             }
         }
     }
@@ -246,24 +246,8 @@ impl<T: AsyncRead + Unpin> AsyncRead for Switched<T> {
             }
             return Poll::Ready(Ok(()));
         }
-        Pin::new(&mut self.io).poll_read(cx, buf)
+        Pin::new(&mut self.inner).poll_read(cx, buf)
     }
 }
 
-impl<T: AsyncWrite + Unpin> AsyncWrite for Switched<T> {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.io).poll_write(cx, buf)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_shutdown(cx)
-    }
-}
+crate::layers::pass_writes!(Switched);
