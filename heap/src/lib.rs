@@ -1,7 +1,15 @@
-//! The allocator, and when memory that is let go of returns to the system.
+//! The allocator, when memory that is let go of returns to the system, and how memory is copied.
 //!
 //! A crate of its own, since plugway itself forbids `unsafe`: an allocator is nothing else, and an
 //! option of mimalloc can only be set by a foreign function.
+
+#[cfg(all(
+    target_arch = "x86_64",
+    target_os = "linux",
+    target_env = "gnu",
+    not(fuzzing)
+))]
+mod copies;
 
 use std::alloc::{GlobalAlloc, Layout};
 use std::ffi::{c_long, c_void};
@@ -153,6 +161,31 @@ mod tests {
                     Heap.dealloc(zeroed, layout);
                     Heap.dealloc(larger, Layout::from_size_align(size * 2, align).unwrap());
                 }
+            }
+        }
+    }
+
+    /// Lengths around each piece, at places of every kind.
+    #[test]
+    fn what_is_copied_is_what_was_there() {
+        let from: Vec<u8> = (0..20_000_u32)
+            .map(|n| n.to_le_bytes()[0] ^ n.to_le_bytes()[1])
+            .collect();
+        let around = |end: usize| end.saturating_sub(3)..end + 4;
+        for length in (0..70).chain((1..=6).flat_map(|pieces| around(pieces * 2048))) {
+            for (at, shift) in [(0, 0), (0, 5), (5, 0), (63, 1), (1, 4096)] {
+                let mut to = vec![0_u8; shift + length + 1];
+                to[shift..shift + length].copy_from_slice(&from[at..at + length]);
+                assert!(
+                    to[shift..shift + length] == from[at..at + length],
+                    "{length} bytes"
+                );
+                assert!(
+                    to[..shift]
+                        .iter()
+                        .chain(&to[shift + length..])
+                        .all(|byte| *byte == 0)
+                );
             }
         }
     }

@@ -5,13 +5,13 @@
 //! here what they write is gathered, a flush is granted at once, and what was gathered goes out
 //! when the turn is over: [`Corked`] polls the connection and then lets go of it.
 
+use std::cell::Cell;
 use std::future::Future;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
 
-use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::connection::Graceful;
@@ -21,6 +21,11 @@ const CAPACITY: usize = 32 << 10;
 /// A write of so much gains nothing by being gathered, and is not copied.
 const BULK: usize = 16 << 10;
 
+thread_local! {
+    /// What the next turn of any connection gathers into: its pages are at hand, and need not grow.
+    static SPARE: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+}
+
 /// What the codec writes to. See the module.
 #[derive(Debug)]
 pub(super) struct Cork<T>(Arc<Mutex<Inner<T>>>);
@@ -28,7 +33,9 @@ pub(super) struct Cork<T>(Arc<Mutex<Inner<T>>>);
 #[derive(Debug)]
 struct Inner<T> {
     io: T,
-    gathered: BytesMut,
+    gathered: Vec<u8>,
+    /// Bytes of it that were taken.
+    taken: usize,
     /// Something was written and not flushed.
     dirty: bool,
     /// Why letting go failed: the codec finds it wherever it looks next.
@@ -39,7 +46,8 @@ struct Inner<T> {
 pub(super) fn cork<T>(io: T) -> (Cork<T>, Hold<T>) {
     let inner = Arc::new(Mutex::new(Inner {
         io,
-        gathered: BytesMut::new(),
+        gathered: Vec::new(),
+        taken: 0,
         dirty: false,
         failed: None,
     }));
@@ -76,21 +84,31 @@ impl<T> Inner<T> {
     fn check(&self) -> io::Result<()> {
         self.failed.map_or(Ok(()), |kind| Err(kind.into()))
     }
+
+    /// All of it was taken, or nobody will. An idle connection holds no buffer.
+    fn let_go_of_buffer(&mut self) {
+        self.gathered.clear();
+        self.taken = 0;
+        SPARE.set(std::mem::take(&mut self.gathered));
+    }
 }
 
 impl<T: AsyncWrite + Unpin> Inner<T> {
     /// Writes what was gathered.
     fn poll_empty(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.check()?;
-        while !self.gathered.is_empty() {
-            let taken = ready!(Pin::new(&mut self.io).poll_write(cx, &self.gathered))?;
+        if self.gathered.is_empty() {
+            return Poll::Ready(Ok(()));
+        }
+        while self.taken < self.gathered.len() {
+            let left = &self.gathered[self.taken..];
+            let taken = ready!(Pin::new(&mut self.io).poll_write(cx, left))?;
             if taken == 0 {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
             }
-            self.gathered.advance(taken);
+            self.taken += taken;
         }
-        // An idle connection holds no buffer.
-        self.gathered = BytesMut::new();
+        self.let_go_of_buffer();
         Poll::Ready(Ok(()))
     }
 
@@ -109,6 +127,10 @@ impl<T: AsyncWrite + Unpin> Inner<T> {
         let fits =
             self.failed.is_none() && length < BULK && self.gathered.len() + length <= CAPACITY;
         self.dirty |= fits;
+        if fits && self.gathered.is_empty() {
+            self.gathered = SPARE.take();
+            self.gathered.reserve(CAPACITY);
+        }
         fits
     }
 }
@@ -190,7 +212,7 @@ impl<T: AsyncWrite + Unpin, C: Future> Future for Corked<T, C> {
         if inner.failed.is_none()
             && let Poll::Ready(Err(error)) = inner.poll_let_go(cx)
         {
-            inner.gathered = BytesMut::new();
+            inner.let_go_of_buffer();
             inner.failed = Some(error.kind());
             // So that the codec looks.
             cx.waker().wake_by_ref();
