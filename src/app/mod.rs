@@ -385,6 +385,7 @@ impl App {
                 told = Some(wanted);
             }
             self.deliver_orders();
+            let _ = self.control.ready_since(jiff::Timestamp::now());
             let (due, tokens) = (self.control.due(), self.control.tokens_due());
             let desk = after(self.control.desk_due());
             let emptied = after(self.control.emptied_due());
