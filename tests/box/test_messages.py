@@ -192,3 +192,15 @@ def test_a_json_log_of_a_start_that_is_broken_or_waits(world):
     assert ready["ready"] is False and ready["plugins"][0]["unavailable"], ready
     [line] = [line for line in said if "asked again" in line["message"]]
     assert (line["level"], line["plugin"]) == ("WARN", "todo") and line["reason"], line
+
+
+def test_a_state_that_can_not_be_made(world):
+    """Who may not write it is told which folder, who they are, and what mends it (`unwritable`); here
+    with a reason that holds for root, too."""
+    (world.folder / "file").write_text("")
+    write(world.folder, world.base({"state": {"directory": "file/state"}}))
+    said = f"{world.folder.resolve()}/file is no folder: move that away, or choose another state.directory"
+    ran = run("serve", "--config", "plugway.toml", cwd=world.folder)
+    assert ran.code == 1 and f"{said} or listen.admin" in ran.err, ran
+    ran = run("token", "create", "--config", "plugway.toml", "--name", "x", "--level", "user", "--plugin", "todo", "--scope", "*", cwd=world.folder)
+    assert ran.code == 1 and said in ran.err, ran
