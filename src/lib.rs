@@ -35,4 +35,5 @@ pub mod telemetry;
 pub mod todo;
 pub mod tokens;
 pub mod tunnel;
+mod unwritable;
 pub mod upstream;

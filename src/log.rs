@@ -1,6 +1,7 @@
 //! The log: what happened to the gateway, on standard error. (What happened to a request is an
 //! access line, on standard output.)
 
+use std::backtrace::{Backtrace, BacktraceStatus};
 use std::io::IsTerminal;
 use std::rc::Rc;
 use std::sync::OnceLock;
@@ -15,8 +16,11 @@ use tracing_subscriber::{Layer, Registry, reload};
 use crate::config::{Log, LogFormat, LogLevel};
 use crate::lines::Lines;
 
-/// Whether lines are for people.
+/// Whether lines are for people; before a configuration says so, as `auto` would have it.
 static AS_TEXT: AtomicBool = AtomicBool::new(true);
+
+/// How long a thread that panics waits until that is written.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 
 type Handle = reload::Handle<Targets, Registry>;
 
@@ -25,6 +29,7 @@ type Handle = reload::Handle<Targets, Registry>;
 pub fn start() -> Rc<dyn Fn(Log)> {
     static HANDLE: OnceLock<Handle> = OnceLock::new();
     let handle = HANDLE.get_or_init(|| {
+        AS_TEXT.store(std::io::stderr().is_terminal(), Relaxed);
         let (filter, handle) = reload::Layer::new(targets(LogLevel::Info));
         let text = tracing_subscriber::fmt::layer()
             .with_writer(writer)
@@ -44,6 +49,7 @@ pub fn start() -> Rc<dyn Fn(Log)> {
             .with(text)
             .with(json)
             .try_init();
+        log_panics();
         handle
     });
     Rc::new(|log: Log| {
@@ -55,6 +61,25 @@ pub fn start() -> Rc<dyn Fn(Log)> {
         AS_TEXT.store(text, Relaxed);
         let _ = handle.modify(|filter| *filter = targets(log.level));
     })
+}
+
+/// Where lines are objects, a panic is one as well.
+fn log_panics() {
+    let usual = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        if AS_TEXT.load(Relaxed) {
+            usual(panic);
+            return;
+        }
+        let message = panic.payload_as_str().unwrap_or("without a word");
+        let at = panic.location().map(tracing::field::display);
+        let backtrace = Backtrace::capture();
+        let traced = backtrace.status() == BacktraceStatus::Captured;
+        let backtrace = traced.then(|| tracing::field::display(&backtrace));
+        tracing::error!(at, backtrace, "panicked: {message}");
+        // It may be the last that this process says.
+        flush(LAST_WORDS);
+    }));
 }
 
 /// Standard error, through a thread: whoever does not read it must not stop a worker.
@@ -90,4 +115,39 @@ fn targets(level: LogLevel) -> Targets {
         LogLevel::Trace => LevelFilter::TRACE,
     };
     Targets::new().with_target("plugway", level)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+
+    use super::*;
+    use crate::config::AccessLog;
+
+    /// Says to this test that it is the process that panics.
+    const PANICS: &str = "PLUGWAY_TEST_PANICS";
+
+    #[test]
+    fn a_panic_is_an_object_among_objects() {
+        if std::env::var_os(PANICS).is_some() {
+            start()(Log {
+                level: LogLevel::Error,
+                format: LogFormat::Json,
+                access: AccessLog::Off,
+            });
+            panic!("of {}", 7);
+        }
+        let own = std::env::current_exe().unwrap();
+        let name = "log::tests::a_panic_is_an_object_among_objects";
+        let ran = Command::new(own)
+            .args(["--exact", name, "--nocapture"])
+            .env(PANICS, "1")
+            .output()
+            .unwrap();
+        assert!(!ran.status.success(), "it did not panic");
+        let said = String::from_utf8(ran.stderr).unwrap();
+        let line: serde_json::Value = serde_json::from_str(&said).unwrap();
+        assert_eq!(line["message"], "panicked: of 7", "{said}");
+        assert!(line["at"].as_str().unwrap().contains("log.rs:"), "{said}");
+    }
 }

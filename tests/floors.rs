@@ -44,6 +44,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("rejection", &["auth", "body", "headers", "tokens"]),
     // edges: none of them names another
     ("lines", &[]),
+    ("unwritable", &[]),
     ("access", &["config", "lines", "telemetry"]),
     ("admin", &["network", "tokens"]),
     (
@@ -57,6 +58,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "snapshot",
             "telemetry",
             "tokens",
+            "unwritable",
         ],
     ),
     ("log", &["config", "lines"]),
@@ -73,6 +75,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "http1",
             "layers",
             "network",
+            "unwritable",
         ],
     ),
     ("todo", &[]),

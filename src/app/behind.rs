@@ -7,7 +7,7 @@ use std::pin::Pin;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use anyhow::{Context, ensure};
+use anyhow::Context;
 use tokio::time::sleep;
 
 use super::program::{self, Program};
@@ -45,11 +45,7 @@ impl std::fmt::Debug for InFront {
 
 impl InFront {
     /// What can be known before anything listens.
-    pub(super) fn check(&self, take_over: bool) -> anyhow::Result<()> {
-        ensure!(
-            !take_over,
-            "--take-over can not be used with a program: the one of the running gateway can not be handed over"
-        );
+    pub(super) fn check(&self) -> anyhow::Result<()> {
         let name = self.command.first().context("no program is named")?;
         program::find(name, std::env::var_os("PATH").as_deref())
     }

@@ -24,6 +24,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::access;
 use crate::admin;
+use crate::config::LogFormat;
 use crate::control::{
     Control, Delivery, Edges, Listening, OnInvalid, Outcome, Platform, Shared, Source, Stage,
     Trigger, Watch,
@@ -57,6 +58,8 @@ pub struct Started {
     pub warnings: Problems,
     /// What is refused, and what serves in its place: included files, or all of it.
     pub pending: Option<serde_json::Value>,
+    /// `log.format`
+    pub format: LogFormat,
 }
 
 /// A plugin that was started.
@@ -115,7 +118,7 @@ pub fn run(mut start: Start, announce: impl FnOnce(&Started)) -> Result<Option<u
     let handed = Handed::activated();
     let program = start.program.take();
     if let Some(program) = &program {
-        program.check(start.take_over)?;
+        program.check()?;
     }
     // Those of the program are what this process was given.
     let (descriptors, _) = rlimit::getrlimit(rlimit::Resource::NOFILE).context("limits")?;
@@ -336,6 +339,9 @@ impl App {
             admin: self.control.edges().admin(),
             warnings: self.warnings.clone(),
             pending: Some(self.control.pending()).filter(|pending| !pending.is_null()),
+            format: snapshot
+                .as_ref()
+                .map_or(LogFormat::Auto, |snapshot| snapshot.config.log.format),
         }
     }
 
@@ -379,6 +385,7 @@ impl App {
                 told = Some(wanted);
             }
             self.deliver_orders();
+            let _ = self.control.ready_since(jiff::Timestamp::now());
             let (due, tokens) = (self.control.due(), self.control.tokens_due());
             let desk = after(self.control.desk_due());
             let emptied = after(self.control.emptied_due());

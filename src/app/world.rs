@@ -268,6 +268,10 @@ impl Edges for World {
         }
     }
 
+    fn log_as(&self, log: Log) {
+        (self.log)(log);
+    }
+
     fn fetch(&self, order: Order) -> Fetching {
         Box::pin(async move {
             let fetched = upstream::fetch(

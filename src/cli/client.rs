@@ -19,6 +19,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::TlsConnector;
 
 use super::args::Gateway;
+use super::misuse;
 use crate::control;
 use crate::snapshot;
 
@@ -138,25 +139,31 @@ fn way(text: &str, gateway: &Gateway) -> anyhow::Result<Way> {
     let bare = text.strip_prefix("http://").unwrap_or(text);
     let bare = bare.replace("localhost", "127.0.0.1");
     let Ok(address) = bare.trim_end_matches('/').parse::<SocketAddr>() else {
-        bail!(
+        return Err(misuse(format!(
             "`{text}` is no admin address: write unix:PATH, an address such as 127.0.0.1:9091, or https://HOST:PORT"
-        );
+        )));
     };
     if !address.ip().is_loopback() {
-        bail!(
+        return Err(misuse(format!(
             "{address} is no loopback address: write https://{address}, an admin token does not cross a network in the clear"
-        );
+        )));
     }
     Ok(Way::Tcp(address, credential()?))
 }
 
 /// `https://HOST:PORT`
 fn secured(text: &str, ca: Option<&Path>) -> anyhow::Result<Way> {
-    let url = url::Url::parse(text).with_context(|| format!("`{text}` is no admin address"))?;
+    let wrong = || {
+        misuse(format!(
+            "`{text}` is no admin address: write https://HOST:PORT"
+        ))
+    };
+    let url = url::Url::parse(text).map_err(|_| wrong())?;
     let (Some(host), Some(port)) = (url.host_str(), url.port_or_known_default()) else {
-        bail!("`{text}` is no admin address: write https://HOST:PORT");
+        return Err(wrong());
     };
     let host = host.trim_matches(['[', ']']).to_owned();
+    let name = ServerName::try_from(host.clone()).map_err(|_| wrong())?;
     let roots = match ca {
         Some(path) => {
             let pem = std::fs::read(path).with_context(|| path.display().to_string())?;
@@ -171,7 +178,7 @@ fn secured(text: &str, ca: Option<&Path>) -> anyhow::Result<Way> {
         .with_no_client_auth();
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(Way::Tls(Box::new(Secured {
-        name: ServerName::try_from(host.clone())?,
+        name,
         host,
         port,
         credential: credential()?,
@@ -180,10 +187,13 @@ fn secured(text: &str, ca: Option<&Path>) -> anyhow::Result<Way> {
 }
 
 fn credential() -> anyhow::Result<HeaderValue> {
-    let secret = std::env::var("PLUGWAY_ADMIN_TOKEN")
-        .context("an admin address wants an admin token in $PLUGWAY_ADMIN_TOKEN")?;
-    let mut credential = HeaderValue::try_from(format!("Bearer {}", secret.trim()))
-        .map_err(|_| anyhow::anyhow!("$PLUGWAY_ADMIN_TOKEN is no token"))?;
+    let secret = std::env::var("PLUGWAY_ADMIN_TOKEN").map_err(|_| {
+        misuse("an admin address wants an admin token in $PLUGWAY_ADMIN_TOKEN: `plugway token create --level admin` makes one")
+    })?;
+    let mut credential =
+        HeaderValue::try_from(format!("Bearer {}", secret.trim())).map_err(|_| {
+            misuse("$PLUGWAY_ADMIN_TOKEN is no token: it holds what no header can carry")
+        })?;
     credential.set_sensitive(true);
     Ok(credential)
 }

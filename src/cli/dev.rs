@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 
-use anyhow::{Context, anyhow, bail};
+use anyhow::{Context, anyhow};
 use jiff::Timestamp;
 use serde_json::json;
 
@@ -12,7 +12,7 @@ use super::args::{Dev, Level};
 use super::client::{self, Address};
 use super::output::Output;
 use super::serve::{self, leads_back, quoted};
-use super::{Exit, discover, program};
+use super::{Exit, discover, misuse, program};
 use crate::app::{Start, Started};
 use crate::config::ListenerKind;
 use crate::control::devcerts::{self, DevTokens};
@@ -29,14 +29,14 @@ pub(super) fn run(dev: &Dev, output: &mut Output) -> anyhow::Result<Exit> {
     if dev.auth == Level::None {
         only_loopback(dev)?;
     }
+    describes_something(dev)?;
     if let Some((error, exit)) = in_the_way(dev) {
         output.error(&error);
         return Ok(exit);
     }
     let builtin = dev.upstream.is_none();
     let (upstream, openapi) = match (&dev.upstream, &dev.openapi) {
-        (None, None) => (start_todo()?, "/openapi.json".to_owned()),
-        (None, Some(_)) => bail!("--openapi describes an API of yours: add --upstream URL"),
+        (None, _) => (start_todo()?, "/openapi.json".to_owned()),
         (Some(upstream), Some(openapi)) => (upstream.clone(), source(openapi)),
         (Some(upstream), None) => (
             upstream.clone(),
@@ -85,6 +85,16 @@ pub(super) fn run(dev: &Dev, output: &mut Output) -> anyhow::Result<Exit> {
             }
         },
     )
+}
+
+/// The built-in API has its own document.
+fn describes_something(dev: &Dev) -> anyhow::Result<()> {
+    if dev.openapi.is_some() && dev.upstream.is_none() {
+        return Err(misuse(
+            "--openapi describes an API of yours: add --upstream URL",
+        ));
+    }
+    Ok(())
 }
 
 /// Why it can not start here, or not so.
@@ -158,9 +168,9 @@ fn only_loopback(dev: &Dev) -> anyhow::Result<()> {
                 .parse::<std::net::IpAddr>()
                 .is_ok_and(|address| address.is_loopback());
         if !loopback {
-            bail!(
+            return Err(misuse(format!(
                 "--auth none lets anyone in who reaches {address}: it is for loopback addresses only; give --auth service, user or any"
-            );
+            )));
         }
     }
     Ok(())
@@ -262,9 +272,9 @@ fn write_config(
 ) -> anyhow::Result<Exit> {
     use std::io::Write;
     if builtin {
-        bail!(
-            "the built-in API runs only within `plugway dev`, and no file can name it: add --upstream URL, with the address of your API"
-        );
+        return Err(misuse(
+            "the built-in API runs only within `plugway dev`, and no file can name it: add --upstream URL, with the address of your API",
+        ));
     }
     if let Some(folder) = path
         .parent()

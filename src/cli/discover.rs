@@ -5,10 +5,11 @@ use std::fmt::Write as _;
 use std::rc::Rc;
 use std::time::Duration;
 
-use anyhow::{anyhow, bail};
+use anyhow::anyhow;
 use http::{HeaderMap, HeaderValue, header};
 use tokio::task::LocalSet;
 
+use super::misuse;
 use crate::app::Search;
 use crate::config::Limits;
 use crate::control::{self, Source};
@@ -71,17 +72,19 @@ fn check(upstream: &str) -> anyhow::Result<()> {
         .next()
         .is_some_and(|authority| authority.contains('@'))
     {
-        bail!(
-            "--upstream takes no user and password: write a configuration with upstream.credential"
-        );
+        return Err(misuse(
+            "--upstream takes no user and password: write a configuration with upstream.credential",
+        ));
     }
     if upstream.starts_with("unix:") || upstream.starts_with("unix+h2c:") {
-        bail!(
-            "an API on a unix socket is not asked for its document: name it with --openapi FILE (or --openapi /PATH, which the API is asked for)"
-        );
+        return Err(misuse(
+            "an API on a unix socket is not asked for its document: name it with --openapi FILE (or --openapi /PATH, which the API is asked for)",
+        ));
     }
     if after_scheme.is_empty() {
-        bail!("--upstream takes a URL, such as http://{upstream}");
+        return Err(misuse(format!(
+            "--upstream takes a URL, such as http://{upstream}"
+        )));
     }
     Ok(())
 }

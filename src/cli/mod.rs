@@ -8,6 +8,7 @@ mod dev;
 mod discover;
 mod explain;
 mod generations;
+mod greeting;
 mod linting;
 mod output;
 mod print;
@@ -64,6 +65,27 @@ impl From<Exit> for ExitCode {
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("{0}")]
 struct Unsettled(String);
+
+/// Something was said that can not be meant, which clap does not know: wrong usage.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("{0}")]
+struct Misuse(String);
+
+/// Wrong usage, with the sentence that says what is right.
+fn misuse(sentence: impl Into<String>) -> anyhow::Error {
+    Misuse(sentence.into()).into()
+}
+
+/// What a command ends with that could not be carried out.
+fn exit_of(error: &anyhow::Error) -> Exit {
+    if error.is::<Misuse>() {
+        Exit::Usage
+    } else if error.is::<Unsettled>() {
+        Exit::Invalid
+    } else {
+        Exit::Failed
+    }
+}
 
 /// Where the state is, for who works on it without a gateway. A file that is broken or was misspelt
 /// must not make a state of its own.
@@ -169,11 +191,7 @@ pub fn main() -> ExitCode {
         Ok(exit) => exit.into(),
         Err(error) => {
             output.error(&error);
-            if error.is::<Unsettled>() {
-                Exit::Invalid.into()
-            } else {
-                Exit::Failed.into()
-            }
+            exit_of(&error).into()
         }
     }
 }

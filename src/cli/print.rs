@@ -1,12 +1,12 @@
 //! `plugway print`.
 
-use anyhow::{Context, bail};
+use anyhow::bail;
 use serde_json::json;
 
-use super::Exit;
 use super::args::{Print, Printed};
 use super::output::Output;
 use super::served::{document, origin};
+use super::{Exit, misuse};
 use crate::app;
 use crate::config::Require;
 use crate::control::Source;
@@ -56,15 +56,15 @@ fn choose<'a>(snapshot: &'a Snapshot, name: Option<&str>) -> anyhow::Result<&'a 
     };
     match (name, snapshot.plugins.as_slice()) {
         (None, [plugin]) => Ok(plugin),
-        (None, _) => bail!(
+        (_, []) => bail!("the configuration has no plugin: write a [plugins.NAME]"),
+        (None, _) => Err(misuse(format!(
             "there are several plugins: choose one with --plugin ({})",
             names()
-        ),
+        ))),
         (Some(name), plugins) => {
             let found = plugins.iter().find(|plugin| *plugin.name == *name);
-            found
-                .map(|plugin| &**plugin)
-                .with_context(|| format!("there is no plugin `{name}`, but {}", names()))
+            let unknown = || misuse(format!("there is no plugin `{name}`, but {}", names()));
+            found.map(|plugin| &**plugin).ok_or_else(unknown)
         }
     }
 }

@@ -145,9 +145,10 @@ fn describe(status: &Value) -> String {
         "not ready"
     };
     let (version, started) = (word(&status["version"]), word(&status["started"]));
+    let since = word(&status["ready_since"]);
     let _ = writeln!(
         text,
-        "plugway {version}, process {}, {state} since {started}",
+        "plugway {version}, process {} since {started}, {state} since {since}",
         status["pid"]
     );
     let generation = &status["generation"];
@@ -230,13 +231,50 @@ pub(super) fn waiting(wait: &Value) -> String {
     format!("{file} waits since {}: {what}", word(&wait["since"]))
 }
 
+/// What is said of a URL of which nothing is known.
+const IN_USE: &str = "in use";
+
+/// What is known of one URL of an upstream.
+fn health_of(upstream: &Value) -> String {
+    let mut known = Vec::new();
+    match upstream["healthy"].as_bool() {
+        Some(true) => known.push("healthy".to_owned()),
+        Some(false) => known.push("unhealthy".to_owned()),
+        None => {}
+    }
+    match upstream["failures"].as_u64().unwrap_or_default() {
+        0 => {}
+        1 => known.push("failed once".to_owned()),
+        failures => known.push(format!("failed {failures} times in a row")),
+    }
+    if let Some(left) = upstream["ejected_for"].as_f64() {
+        known.push(format!("left out for another {left:.1} s"));
+    }
+    if known.is_empty() {
+        IN_USE.to_owned()
+    } else {
+        known.join(", ")
+    }
+}
+
 fn describe_plugin(plugin: &Value, text: &mut String) {
     let (name, require) = (word(&plugin["name"]), word(&plugin["require"]));
-    let (count, upstream) = (&plugin["operations"], word(&plugin["upstream"]));
+    let count = &plugin["operations"];
+    let upstreams: Vec<&Value> = each(&plugin["upstreams"]).collect();
+    let upstream = match upstreams.as_slice() {
+        [one] => format!("upstream {}", word(&one["url"])),
+        several => format!("{} upstreams", several.len()),
+    };
     let _ = writeln!(
         text,
-        "plugin {name}: {count} operations, require = {require}, upstream {upstream}"
+        "plugin {name}: {count} operations, require = {require}, {upstream}"
     );
+    for upstream in &upstreams {
+        let state = health_of(upstream);
+        if upstreams.len() > 1 || state != IN_USE {
+            let _ = writeln!(text, "  upstream {}: {state}", word(&upstream["url"]));
+        }
+    }
     let document = &plugin["document"];
     let _ = writeln!(
         text,

@@ -2,20 +2,22 @@
 
 use std::fmt::Write as _;
 
-use anyhow::{anyhow, ensure};
+use anyhow::anyhow;
 use serde_json::{Value, json};
 
 use super::args::{Invalid, Serve};
 use super::output::Output;
-use super::running::{each, lines, waiting, word};
-use super::{Exit, dev, discover, program};
+use super::{Exit, dev, discover, greeting, misuse, program};
 use crate::app::{self, Search, Start, StartError, Started};
-use crate::config::ListenerKind;
-use crate::control::Listening;
 use crate::control::{OnInvalid, Source};
 use crate::snapshot;
 
 pub(super) fn run(serve: &Serve, output: &mut Output) -> anyhow::Result<Exit> {
+    if serve.take_over && !serve.program.is_empty() {
+        return Err(misuse(
+            "--take-over can not be used with a program: the one of the running gateway can not be handed over",
+        ));
+    }
     let upstream = serve.upstream.as_deref().unwrap_or_default();
     let plain = plain_address(serve, &Environment::read());
     let own = [&plain, &serve.https].into_iter().flatten();
@@ -40,11 +42,7 @@ pub(super) fn run(serve: &Serve, output: &mut Output) -> anyhow::Result<Exit> {
         program: program::in_front(&serve.program, search),
     };
     start(how, true, output, |started, output| {
-        if output.as_json {
-            output.json(&ready(started))
-        } else {
-            output.text(&ready_line(started))
-        }
+        greeting::say(started, output)
     })
 }
 
@@ -60,20 +58,7 @@ pub(super) fn start(
         Source::Text { .. } => "addresses are chosen with --http and --https",
     };
     let result = app::run(how, |started| {
-        if let Some(pending) = &started.pending {
-            output.remark(&standing_in(pending));
-        }
-        if warn && !started.warnings.is_empty() {
-            output.remark(started.warnings.render(Output::color()).trim_end());
-        }
-        for plugin in &started.plugins {
-            if let Some(reason) = &plugin.unavailable {
-                output.remark(&format!(
-                    "plugin {} waits for its document: {reason}; it is asked again",
-                    plugin.name
-                ));
-            }
-        }
+        greeting::remark(started, warn, output);
         // Whoever started us does not read: not a reason to end.
         let _ = announce(started, output);
     });
@@ -91,88 +76,6 @@ pub(super) fn start(
             Ok(Exit::Invalid)
         }
     }
-}
-
-/// What is refused, and what serves in its place.
-fn standing_in(pending: &Value) -> String {
-    let mut text = lines(&pending["text"]);
-    if let Some(to) = pending["rolled_back_to"].as_u64() {
-        let _ = write!(
-            text,
-            "\nTHE CONFIGURATION IS REFUSED: what generation {to} was serves, until the files are mended"
-        );
-    }
-    for wait in each(&pending["waiting"]) {
-        let _ = write!(text, "\n{}", waiting(wait));
-    }
-    for held in each(&pending["held"]) {
-        let (file, serves) = (word(&held["file"]), word(&held["serves"]));
-        let _ = write!(text, "\n{file} IS REFUSED: {serves} of it serves");
-    }
-    text.trim_start().to_owned()
-}
-
-/// The one line that says that it serves, and where.
-fn ready_line(started: &Started) -> String {
-    let nothing = started.plugins.is_empty();
-    let mut plugins = started.plugins.iter();
-    let waits = plugins.any(|plugin| plugin.unavailable.is_some());
-    let state = match (nothing, waits) {
-        (true, _) => "is not ready",
-        (false, true) => "has started and is not ready yet",
-        (false, false) => "is ready",
-    };
-    let mut line = format!("plugway {state}:");
-    let shown = |listener: &&Listening| listener.kind != ListenerKind::Admin;
-    for listener in started.listeners.iter().filter(shown) {
-        let scheme = if listener.kind == ListenerKind::Https {
-            "https"
-        } else {
-            "http"
-        };
-        let what = if listener.kind == ListenerKind::Metrics {
-            "/metrics"
-        } else {
-            ""
-        };
-        let _ = write!(line, " {scheme}://{}{what}", listener.address);
-    }
-    let plugins: Vec<String> = started
-        .plugins
-        .iter()
-        .map(|plugin| match plugin.unavailable {
-            None => format!("{} ({} operations)", plugin.name, plugin.operations),
-            Some(_) => format!("{} (waiting for its OpenAPI document)", plugin.name),
-        })
-        .collect();
-    let _ = writeln!(
-        line,
-        " · {} · admin unix:{}",
-        if nothing {
-            "there is no plugin, nothing is served".to_owned()
-        } else {
-            plugins.join(", ")
-        },
-        started.admin.display()
-    );
-    line
-}
-
-/// The same as an object.
-fn ready(started: &Started) -> Value {
-    json!({
-        "ready": !started.plugins.is_empty() && started.plugins.iter().all(|plugin| plugin.unavailable.is_none()),
-        "listeners": started.listeners.iter().map(|listener| json!({
-            "kind": listener.kind.name(), "address": listener.address.to_string(),
-        })).collect::<Vec<_>>(),
-        "plugins": started.plugins.iter().map(|plugin| json!({
-            "name": plugin.name,
-            "public_url": plugin.public_url,
-            "operations": plugin.operations,
-            "unavailable": plugin.unavailable,
-        })).collect::<Vec<_>>(),
-        "admin": format!("unix:{}", started.admin.display()),
-    })
 }
 
 /// The configuration that the arguments amount to, and how its document is looked for when the
@@ -300,15 +203,17 @@ fn declared(level: &str, hashes: &str) -> anyhow::Result<String> {
     let all: Vec<&str> = hashes.split(',').map(str::trim).collect();
     let is_hash = |text: &&str| text.len() == 64 && text.bytes().all(|b| b.is_ascii_hexdigit());
     // What is no hash may be the secret itself: it is not repeated.
-    ensure!(
-        all.iter().all(is_hash),
-        "PLUGWAY_TOKEN_SHA256 must be the SHA-256 of a token in 64 hexadecimal digits (`plugway token generate` gives both), or two with a comma between them"
-    );
-    ensure!(
-        all.len() <= 2,
-        "PLUGWAY_TOKEN_SHA256 has {} hashes: at most two may be valid at the same time, the new one and the one before",
-        all.len()
-    );
+    if !all.iter().all(is_hash) {
+        return Err(misuse(
+            "PLUGWAY_TOKEN_SHA256 must be the SHA-256 of a token in 64 hexadecimal digits (`plugway token generate` gives both), or two with a comma between them",
+        ));
+    }
+    if all.len() > 2 {
+        return Err(misuse(format!(
+            "PLUGWAY_TOKEN_SHA256 has {} hashes: at most two may be valid at the same time, the new one and the one before",
+            all.len()
+        )));
+    }
     let secrets: Vec<String> = all
         .iter()
         .map(|hash| format!("{{ sha256 = \"{}\" }}", hash.to_ascii_lowercase()))

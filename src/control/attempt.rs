@@ -232,6 +232,9 @@ impl<E: Edges> Control<E> {
             let refused = refused(Stage::Validate, problems, inputs.digest());
             return (included, Err(refused));
         };
+        if self.published().is_none() {
+            self.edges.log_as(config.log);
+        }
         if awaited {
             return (included, Err(Outcome::Waiting));
         }

@@ -42,6 +42,9 @@ pub trait Edges {
     /// Settings outside of the snapshot, and how TLS is spoken.
     fn configure(&self, limits: &Limits, log: Log, tls: Option<Arc<rustls::ServerConfig>>);
 
+    /// How what is said before anything is published is to be written.
+    fn log_as(&self, log: Log);
+
     /// Gets a document. The error is a sentence.
     fn fetch(&self, order: Order) -> Fetching;
 

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::config::{self, Require};
+use crate::config::{self, DocumentAccess, Require};
 
 /// Who gets through to the API of a plugin.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -17,10 +17,37 @@ pub struct Guard {
     require: String,
     /// Whether paths that are not published are forwarded.
     forwards_unpublished: bool,
+    /// The keys of [`WITHHELD`] by which it keeps something back. What an earlier plugway noted has none:
+    /// then nothing is known to have been kept back.
+    #[serde(default)]
+    withholds: Vec<String>,
     /// Its hosts and that of its `public_url`; none: what no other plugin has of the names that are
     /// every gateway's own ([`is_own`]).
     hosts: Vec<String>,
 }
+
+/// Something that a plugin keeps back beside its operations: the key, whether it does, and what it
+/// would do without.
+type Withheld = (&'static str, fn(&config::Plugin) -> bool, &'static str);
+
+/// All that there is.
+const WITHHELD: [Withheld; 3] = [
+    (
+        "documents",
+        |plugin| plugin.documents == DocumentAccess::Token,
+        "would show its documents to anyone, which it shows to holders of a token now",
+    ),
+    (
+        "openapi.similar_paths",
+        |plugin| !plugin.openapi.passes_similar,
+        "would forward paths that many servers take for another operation, which it refuses now",
+    ),
+    (
+        "headers.underscores",
+        |plugin| !plugin.headers.passes_underscores,
+        "would forward headers whose names have underscores, which it drops now",
+    ),
+];
 
 /// A plugin that lets in more than one of before.
 #[derive(Debug, PartialEq, Eq)]
@@ -38,10 +65,14 @@ impl Guard {
     pub(super) fn of(plugin: &config::Plugin) -> Self {
         let mut hosts = plugin.hosts.clone();
         hosts.extend(config::host_of(plugin).filter(|host| !plugin.hosts.contains(host)));
+        let withheld = WITHHELD
+            .iter()
+            .filter(|(_, withholds, _)| withholds(plugin));
         Self {
             name: plugin.name.clone(),
             require: plugin.auth.require.word().to_owned(),
             forwards_unpublished: plugin.openapi.forward_unpublished,
+            withholds: withheld.map(|(key, ..)| (*key).to_owned()).collect(),
             hosts,
         }
     }
@@ -76,6 +107,11 @@ impl Guard {
             },
             ..self.clone()
         })
+    }
+
+    /// Whether it keeps back what a key of [`WITHHELD`] is about.
+    fn withholds(&self, key: &str) -> bool {
+        self.withholds.iter().any(|known| known == key)
     }
 
     /// A word that nobody knows asks for as much as there is.
@@ -140,6 +176,11 @@ pub fn weaker(before: &[Guard], after: &[Guard]) -> Vec<Weaker> {
                 "would forward paths that it refuses now",
             );
         }
+        for (key, _, what) in WITHHELD {
+            if !guard.withholds(key) && known().any(|known| known.withholds(key)) {
+                found(key, what);
+            }
+        }
     }
     all
 }
@@ -166,6 +207,7 @@ mod tests {
             name: name.to_owned(),
             require: require.to_owned(),
             forwards_unpublished: false,
+            withholds: Vec::new(),
             hosts: hosts.iter().map(|host| (*host).to_owned()).collect(),
         }
     }

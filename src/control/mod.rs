@@ -23,6 +23,7 @@ mod mounts;
 mod orders;
 mod parts;
 mod platform;
+mod readiness;
 mod rehearse;
 mod remote;
 mod selftest;
@@ -37,7 +38,6 @@ mod words;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -160,6 +160,7 @@ pub struct Control<E: Edges> {
     warned_before: usize,
     refused: Option<Refused>,
     started: Timestamp,
+    readiness: readiness::Readiness,
     since: Timestamp,
     generation: u64,
     alive: Vec<Weak<Snapshot>>,
@@ -218,6 +219,7 @@ impl<E: Edges> Control<E> {
             warned_before: 0,
             refused: None,
             started: now,
+            readiness: readiness::Readiness::not_yet(now),
             since: now,
             generation: 0,
             alive: Vec::new(),
@@ -444,16 +446,6 @@ impl<E: Edges> Control<E> {
         for (_, stage) in self.hold(aside) {
             *self.reloads.entry(("refused", stage.word())).or_default() += 1;
         }
-    }
-
-    /// Whether there is a plugin, and every one can serve.
-    pub fn ready(&self) -> bool {
-        let known = self.knows_tokens() && !self.shared.starting.load(Ordering::Relaxed);
-        self.published.as_ref().is_some_and(|published| {
-            let plugins = &published.current().plugins;
-            let serves = plugins.iter().all(|plugin| plugin.unavailable.is_none());
-            known && serves && !plugins.is_empty()
-        })
     }
 
     /// Generations that something still holds.

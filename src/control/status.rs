@@ -34,6 +34,7 @@ pub(super) fn status<E: Edges>(control: &Control<E>) -> Value {
         "platform": super::Platform::read().to_json(),
         "started": moment(control.started),
         "ready": control.ready(),
+        "ready_since": moment(control.ready_since(Timestamp::now())),
         "config": config,
         "generation": {
             "number": control.generation,

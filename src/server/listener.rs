@@ -11,6 +11,7 @@ use std::time::Duration;
 use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
 
 pub use crate::config::ListenerKind as Kind;
+use crate::unwritable::advice;
 
 /// A bound socket that nobody accepts from yet.
 #[derive(Debug)]
@@ -38,14 +39,9 @@ pub struct BindError {
 
 fn hint(address: &str, error: &io::Error) -> String {
     if let Some(path) = address.strip_prefix("unix:") {
-        let folder = Path::new(path).parent().unwrap_or(Path::new("."));
-        return match error.kind() {
-            io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => format!(
-                " (the folder {} can not be written by this user: make it theirs, or choose another state.directory or listen.admin)",
-                folder.display()
-            ),
-            _ => String::new(),
-        };
+        return advice(Path::new(path), error).map_or(String::new(), |advice| {
+            format!(" ({advice} or listen.admin)")
+        });
     }
     let hint = match error.kind() {
         io::ErrorKind::AddrInUse => {
@@ -241,11 +237,11 @@ mod tests {
             let address = address.to_owned();
             BindError { address, source }.to_string()
         };
-        let unix = said("unix:/srv/state/admin.sock");
-        assert!(
-            unix.contains("the folder /srv/state can not be written"),
-            "{unix}"
-        );
+        let folder = tempfile::tempdir().unwrap();
+        let shown = folder.path().display();
+        let unix = said(&format!("unix:{shown}/admin.sock"));
+        let place = format!("the folder {shown} can not be written by uid");
+        assert!(unix.contains(&place), "{unix}");
         assert!(!unix.contains("1024"), "{unix}");
         assert!(said("0.0.0.0:443").contains("1024"));
     }

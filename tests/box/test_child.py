@@ -201,7 +201,7 @@ def test_one_that_the_system_does_not_start(scene):
 
 def test_no_take_over_with_a_program(scene):
     ran = run("serve", "--take-over", "--upstream", "http://127.0.0.1:1", "--require", "none", "--", "true", cwd=scene.folder)
-    assert ran.code == 1 and "--take-over" in ran.err
+    assert ran.code == 2 and "--take-over" in ran.err
 
 
 def test_its_environment_and_what_is_open_in_it(scene):
@@ -243,7 +243,7 @@ def test_what_is_no_hash_is_told_and_not_repeated(scene, hashes):
     value = hashes.format(secret=scene.service, hash=sha256(scene.service))
     ran = run("serve", "--upstream", "http://127.0.0.1:1", "--require", "service", "--http", "127.0.0.1:0",
               cwd=scene.folder, env={"PLUGWAY_TOKEN_SHA256": value})
-    assert ran.code == 1 and "PLUGWAY_TOKEN_SHA256" in ran.err
+    assert ran.code == 2 and "PLUGWAY_TOKEN_SHA256" in ran.err
     assert scene.service not in ran.out + ran.err
 
 

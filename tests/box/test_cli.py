@@ -134,7 +134,7 @@ def test_print(world):
     install = run("print", "install", "--config", "plugway.toml", cwd=world.folder)
     assert install.code == 0 and "https://todo.example.com/.well-known/ai-plugin.json" in install.out
     unknown = run("print", "manifest", "--config", "plugway.toml", "--plugin", "nobody", cwd=world.folder)
-    assert unknown.code == 1 and "todo" in unknown.err
+    assert unknown.code == 2 and "todo" in unknown.err
 
 
 def test_schema_describes_every_key(world):

@@ -7,6 +7,8 @@ import socket
 import subprocess
 import threading
 
+import pytest
+
 from behind import free_port, in_background
 from clients import refusal
 from materials import document, operation
@@ -119,3 +121,86 @@ def test_values_and_pictures_that_are_none(world):
     for words in ("the logo logo.png is no picture", 'the value of `format` is not one that operation listTodos takes: it is one of "json", "xml"',
                   "its type is integer"):
         assert words in ran.err, ran
+
+
+@pytest.mark.parametrize(("line", "said"), [
+    ("dev --openapi doc.json", "add --upstream URL"),
+    ("dev --auth none --http 0.0.0.0:0", "loopback addresses only"),
+    ("dev --write-config mine.toml", "add --upstream URL"),
+    ("dev --upstream localhost:8000", "takes a URL"),
+    ("serve --upstream http://me:pw@127.0.0.1:1 --require none", "upstream.credential"),
+    ("serve --upstream unix:/run/api.sock --require none", "--openapi FILE"),
+    ("serve --take-over --upstream http://127.0.0.1:1 --require none -- true", "--take-over"),
+    ("print manifest --config two.toml", "choose one with --plugin"),
+    ("print manifest --config two.toml --plugin nobody", "there is no plugin `nobody`"),
+    ("status --admin nonsense", "no admin address"),
+    ("status --admin 192.0.2.1:9091", "no loopback address"),
+    ("status --admin https://:9", "no admin address"),
+    ("status --admin 127.0.0.1:9091", "PLUGWAY_ADMIN_TOKEN"),
+    ("token generate --id nonsense", "pls_ab12cd34"),
+    ("token import secret --level service --name x --plugin p --scope s", "standard input"),
+    ("token import --level service --name x --plugin p --scope s", "say what to import"),
+])
+def test_wrong_usage(folder, line, said):
+    plugin = 'upstream.url = "http://127.0.0.1:1"\nauth.require = "none"\n'
+    (folder / "two.toml").write_text(f'listen.http = "127.0.0.1:0"\n[plugins.a]\nhosts = ["a.example"]\n{plugin}[plugins.b]\nhosts = ["b.example"]\n{plugin}')
+    ran = run(*line.split(), cwd=folder)
+    assert ran.code == 2 and said in ran.err, ran
+    as_json = run(*line.split()[:2], "--json", *line.split()[2:], cwd=folder)
+    assert as_json.code == 2, as_json
+
+
+def told(world, changes: dict, *more: str, until: str = "plugway is ready") -> tuple[list[dict], list[dict]]:
+    """What a start writes to both streams, until there is a line, as a log collector reads it."""
+    write(world.folder, world.base(changes))
+    process = subprocess.Popen([binary(), "serve", "--config", "plugway.toml", *more], cwd=world.folder, env=environment(),
+                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    try:
+        first = process.stdout.readline()
+        assert until in first, process.communicate(timeout=20)
+    finally:
+        process.terminate()
+        rest, errors = process.communicate(timeout=20)
+    assert process.returncode == 0, errors
+    return [json.loads(line) for line in (first + rest).splitlines()], [json.loads(line) for line in errors.splitlines()]
+
+
+UNTOLD = {"log": {"format": "json"}, "trusted_proxies": [], "listen": {"proxy_protocol": "optional"}}
+"""A configuration that is warned of."""
+
+
+def test_every_line_of_a_json_log_is_an_object(world):
+    for more in ((), ("--json",)):
+        [ready], said = told(world, UNTOLD, *more)
+        assert ready["message"] == "plugway is ready" and ready["ready"] is True and ready["time"], ready
+        assert {entry["kind"] for entry in ready["listeners"]} >= {"http"} and ready["plugins"][0]["name"] == "todo"
+        [warning] = [line for line in said if line.get("key") == "listen.proxy_protocol"]
+        assert warning["level"] == "WARN" and warning["file"] == "plugway.toml" and warning["line"] > 0, warning
+        assert "trusted_proxies" in warning["message"], warning
+
+
+def test_a_json_log_of_a_start_that_is_broken_or_waits(world):
+    (world.folder / "plugins").mkdir()
+    (world.folder / "plugins/two.toml").write_text("[plugins.two")
+    [ready], said = told(world, {"log": {"format": "json"}, "include": ["plugins/*.toml"]})
+    assert ready["ready"] is True
+    [refused] = [line for line in said if "IS REFUSED" in line["message"]]
+    assert refused["level"] == "ERROR" and "plugins/two.toml" in refused["message"], refused
+
+    waits = {"plugins": {"todo": {"upstream": {"url": f"http://127.0.0.1:{free_port()}"}}}}
+    [ready], said = told(world, waits | {"log": {"format": "json"}}, until="is not ready yet")
+    assert ready["ready"] is False and ready["plugins"][0]["unavailable"], ready
+    [line] = [line for line in said if "asked again" in line["message"]]
+    assert (line["level"], line["plugin"]) == ("WARN", "todo") and line["reason"], line
+
+
+def test_a_state_that_can_not_be_made(world):
+    """Who may not write it is told which folder, who they are, and what mends it (`unwritable`); here
+    with a reason that holds for root, too."""
+    (world.folder / "file").write_text("")
+    write(world.folder, world.base({"state": {"directory": "file/state"}}))
+    said = f"{world.folder.resolve()}/file is no folder: move that away, or choose another state.directory"
+    ran = run("serve", "--config", "plugway.toml", cwd=world.folder)
+    assert ran.code == 1 and f"{said} or listen.admin" in ran.err, ran
+    ran = run("token", "create", "--config", "plugway.toml", "--name", "x", "--level", "user", "--plugin", "todo", "--scope", "*", cwd=world.folder)
+    assert ran.code == 1 and said in ran.err, ran

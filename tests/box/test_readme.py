@@ -44,13 +44,15 @@ def test_the_tour_of_a_rotation_works_as_pasted(folder):
     try:
         assert process.stdout and process.stdout.readline()
         script = "set -e\n" + block[1].replace("curl", "curl --silent --show-error")
-        ran = subprocess.run(["sh", "-c", script], cwd=folder, env=env, capture_output=True, text=True, timeout=60)
-        assert ran.returncode == 0, ran
-        assert ran.stdout.count('"todos"') == 2, ran.stdout
-        assert "previous secret works" in ran.stdout and "last used" in ran.stdout
-        assert "HTTP/1.1 401" in ran.stdout and "replaced by another secret" in ran.stdout
-        assert "finish" in ran.stdout and "rotate" in ran.stdout
-        assert not re.search(r"pl[sua]_[0-9A-Za-z]{46}", ran.stdout + ran.stderr)
+        # Whoever has pasted it once pastes it again.
+        for _ in range(2):
+            ran = subprocess.run(["sh", "-c", script], cwd=folder, env=env, capture_output=True, text=True, timeout=60)
+            assert ran.returncode == 0, ran
+            assert ran.stdout.count('"todos"') == 2, ran.stdout
+            assert "previous secret works" in ran.stdout and "last used" in ran.stdout
+            assert "HTTP/1.1 401" in ran.stdout and "replaced by another secret" in ran.stdout
+            assert "finish" in ran.stdout and "rotate" in ran.stdout
+            assert not re.search(r"pl[sua]_[0-9A-Za-z]{46}", ran.stdout + ran.stderr)
     finally:
         process.terminate()
         process.communicate(timeout=20)

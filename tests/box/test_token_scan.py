@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import os
 from pathlib import Path
 
@@ -92,8 +93,24 @@ def test_what_can_not_be_read(folder: Path):
     ran = scan(folder, "missing", "there")
     assert ran.code == 1 and secret[:12] in ran.out and "missing: No such file" in ran.err
     (folder / "there").write_text("nothing")
-    assert scan(folder, "missing", "there").code == 1
+    assert scan(folder, "missing", "there").code == 3
+    assert scan(folder, "missing").code == 3
     assert scan(folder).code == 2
+
+
+def test_what_is_compressed(folder: Path):
+    """By what it holds, whatever its name is: not to have found anything in it is no answer."""
+    secret = token()
+    (folder / "logs").mkdir()
+    (folder / "logs/access.1").write_bytes(gzip.compress(secret.encode()))
+    ran = scan(folder, "logs")
+    assert ran.code == 3 and "logs/access.1: is compressed" in ran.err and "zcat" in ran.err, ran
+    assert scan(folder, "-", stdin=gzip.compress(b"x")).code == 3
+    (folder / "logs/plain.gz").write_text(secret)
+    ran = scan(folder, "logs", "--json")
+    assert ran.code == 1 and [hit["path"] for hit in ran.json] == ["logs/plain.gz"]
+    (folder / "short").write_bytes(b"\x1f\x8b")
+    assert scan(folder, "short").code == 0
 
 
 def test_names_move_no_cursor(folder: Path):

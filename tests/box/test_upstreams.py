@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 
@@ -50,6 +51,19 @@ def test_requests_are_spread_and_each_upstream_is_called_by_its_name(world, two,
     for upstream in two:
         assert {request.get("host") for request in upstream.requests} == {upstream.authority}
         assert standing(world, upstream) == {"url": upstream.url, "healthy": None, "failures": 0, "ejected": False, "ejected_for": None}
+
+
+def test_the_text_of_status_shows_each_of_them(world, two):
+    first, other = two
+    text = world.gateway.command("status").out
+    assert "2 upstreams" in text and all(f"  upstream {upstream.url}: in use\n" in text for upstream in two), text
+    status = world.gateway.status()
+    assert f"process {status['pid']} since {status['started']}, ready since {status['ready_since']}" in text, text
+    other.stop()
+    until_ejected(world, world.session(token=world.service), other)
+    text = world.gateway.command("status").out
+    assert re.search(rf"  upstream {re.escape(other.url)}: failed \d+ times in a row, left out for another [\d.]+ s\n", text), text
+    assert f"  upstream {first.url}: in use\n" in text, text
 
 
 def test_the_less_loaded_one_is_asked(world, two):

@@ -14,7 +14,11 @@ use crate::tokens::Scanner;
 /// Bytes that are read at a time.
 const PIECE: usize = 1 << 18;
 
-/// Looks through all of them. Exit 1 when there is a token, or something could not be read.
+/// How gzip begins: its two bytes, and the one method that there is.
+const GZIP: [u8; 3] = [0x1f, 0x8b, 8];
+
+/// Looks through all of them. Exit 1 when there is a token, else 3 when something could not be
+/// looked through: nobody knows then whether there is one.
 pub(super) fn run(paths: &[PathBuf], output: &mut Output) -> anyhow::Result<Exit> {
     let mut found = Vec::new();
     let (mut unread, mut skipped) = (false, 0_usize);
@@ -63,10 +67,10 @@ pub(super) fn run(paths: &[PathBuf], output: &mut Output) -> anyhow::Result<Exit
             "{skipped} symbolic links and special files inside of folders were not read"
         ));
     }
-    Ok(if found.is_empty() && !unread {
-        Exit::Done
-    } else {
-        Exit::Failed
+    Ok(match (found.is_empty(), unread) {
+        (false, _) => Exit::Failed,
+        (true, true) => Exit::Partly,
+        (true, false) => Exit::Done,
     })
 }
 
@@ -108,6 +112,18 @@ fn visit(
 fn through(path: &Path, mut from: impl Read, found: &mut Vec<Value>) -> io::Result<()> {
     let mut scanner = Scanner::default();
     let mut piece = vec![0; PIECE];
+    // However little a pipe gives at once.
+    let mut begin = Vec::new();
+    from.by_ref()
+        .take(GZIP.len() as u64)
+        .read_to_end(&mut begin)?;
+    if begin == GZIP {
+        // What is in it can not be seen from outside: to say that nothing was found would be wrong.
+        return Err(io::Error::other(
+            "is compressed (gzip) and was not looked through: `zcat FILE | plugway token scan -` does",
+        ));
+    }
+    let mut from = begin.as_slice().chain(from);
     loop {
         let got = match from.read(&mut piece) {
             Ok(0) => return Ok(()),

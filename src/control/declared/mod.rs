@@ -7,6 +7,7 @@
 //! secret perhaps is there twice, everything is read [from scratch](scratch), which tells what is
 //! wrong and where.
 
+mod namesakes;
 mod scratch;
 mod shelf;
 mod taken;
@@ -83,6 +84,7 @@ pub(super) struct Tokens {
     /// Since when one of them is empty.
     pub(super) emptied: Option<Emptied>,
     taken: Taken,
+    names: Taken,
 }
 
 /// A token file that held tokens is empty.
@@ -127,14 +129,18 @@ impl Tokens {
         now: Timestamp,
         problems: &mut Problems,
     ) -> Option<Next> {
-        if let Some(next) = self.by_blocks((config, rules), inputs, lists, now) {
-            return Some(next);
-        }
-        let files = scratch::read_files(config, rules, inputs, problems);
-        if problems.has_problems() {
-            return None;
-        }
-        Some(self.by_records(config, &files, lists, now))
+        let known = self.by_blocks((config, rules), inputs, lists, now);
+        let next = if let Some(next) = known {
+            next
+        } else {
+            let files = scratch::read_files(config, rules, inputs, problems);
+            if problems.has_problems() {
+                return None;
+            }
+            self.by_records(config, &files, lists, now)
+        };
+        namesakes::warn(&next.tokens, config, inputs, now, problems);
+        Some(next)
     }
 
     /// By what is new. `None`: something is wrong, or perhaps is.
@@ -294,12 +300,13 @@ struct Change<'a> {
     /// Whose entries stay, though their block does not.
     kept: HashSet<Arc<str>>,
     claims: Claims,
+    names: Claims,
     next: Next,
 }
 
 impl<'a> Change<'a> {
     fn new(before: &'a Tokens, stay: Blocks, lists: &'a ScopeLists) -> Self {
-        let mut claims = Claims::default();
+        let (mut claims, mut names) = (Claims::default(), Claims::default());
         let mut left = HashMap::new();
         for (digest, block) in &before.blocks {
             if stay.contains_key(digest) {
@@ -308,11 +315,15 @@ impl<'a> Change<'a> {
             for token in block.chunk_by(|(_, one), (_, two)| Arc::ptr_eq(&one.shared, &two.shared))
             {
                 claims.gone.extend(taken::of_entries(token));
-                left.extend(token.first().map(|(_, first)| (&*first.id, token)));
+                if let Some((_, first)) = token.first() {
+                    names.gone.push(taken::of_name(&first.name));
+                    left.insert(&*first.id, token);
+                }
             }
         }
         for known in before.declared.values() {
             claims.gone.extend(&known.claims);
+            names.gone.push(taken::of_name(&known.record.name));
         }
         let admin = before.admin.iter().copied();
         let tokens = Tokens {
@@ -332,6 +343,7 @@ impl<'a> Change<'a> {
             left,
             kept: HashSet::new(),
             claims,
+            names,
             next: Next {
                 tokens,
                 added: Vec::new(),
@@ -360,6 +372,7 @@ impl<'a> Change<'a> {
             Some(before) => rotate_declared(&before, &written, token.grace, now),
             None => written,
         };
+        self.names.new.push(taken::of_name(&record.name));
         let mut entries = Vec::new();
         self.settle(&record, &mut entries);
         let id = Arc::clone(&record.id);
@@ -374,6 +387,7 @@ impl<'a> Change<'a> {
     /// A token of a file.
     fn line(&mut self, record: &TokenRecord, into: &mut Vec<Entry>) {
         self.claims.new.extend(taken::of_record(record));
+        self.names.new.push(taken::of_name(&record.name));
         self.settle(record, into);
     }
 
@@ -416,6 +430,7 @@ impl<'a> Change<'a> {
             .extend(gone.flat_map(|(_, entries)| entries.iter().cloned()));
         let (taken, twice) = self.before.taken.change(self.claims);
         self.next.tokens.taken = taken;
+        self.next.tokens.names = self.before.names.change(self.names).0;
         (self.next, twice)
     }
 }

@@ -16,6 +16,8 @@ use redb::{
     ReadableDatabase, StorageError, TableDefinition, WriteTransaction,
 };
 
+use crate::unwritable::advice;
+
 /// Tokens by id, as lines of a token file.
 pub(super) const TOKENS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("tokens");
 /// Ids by the fingerprint of a secret, live or not.
@@ -170,11 +172,17 @@ impl Db {
         }
     }
 
+    /// What the system says, and what mends it.
+    fn explained(&self, error: &io::Error) -> String {
+        let advice = advice(&self.path, error).map(|advice| format!(" ({advice})"));
+        plain(error) + advice.as_deref().unwrap_or_default()
+    }
+
     fn opened(&mut self, create: bool) -> Result<Database, String> {
         if create && self.identity.is_none() && !self.exists() {
             self.make()?;
         }
-        let unopened = |error: io::Error| format!("can not be opened: {}", plain(&error));
+        let unopened = |error: io::Error| format!("can not be opened: {}", self.explained(&error));
         let file = OpenOptions::new().read(true).write(true).open(&self.path);
         let file = file.map_err(unopened)?;
         // One that is new is whole when it gets its name, see `make`.
@@ -207,7 +215,7 @@ impl Db {
     /// Makes an empty one under another name, which it gets when it is whole: an empty file in its
     /// place is damage, not a beginning. If somebody else was faster, theirs it is.
     fn make(&self) -> Result<(), String> {
-        let unmade = |error: io::Error| format!("can not be made: {}", plain(&error));
+        let unmade = |error: io::Error| format!("can not be made: {}", self.explained(&error));
         let directory = self.directory();
         if !directory.exists() {
             let made = fs::DirBuilder::new()

@@ -52,6 +52,42 @@ async fn a_start_with_less_guard_is_refused() {
 }
 
 #[tokio::test]
+async fn what_a_plugin_keeps_back_is_a_guard_as_well() {
+    for (key, strict, open) in [
+        ("documents", "token", "public"),
+        ("openapi.similar_paths", "refuse", "forward"),
+        ("headers.underscores", "drop", "pass"),
+    ] {
+        let mut scene = Scene::new("");
+        let write = |scene: &Scene, value: &str| {
+            scene.configure(FILE, "service", &format!("{key} = \"{value}\"\n"));
+        };
+        write(&scene, strict);
+        published(&scene.attempt(Trigger::Start).await);
+        write(&scene, open);
+        let outcome = scene.attempt(Trigger::File).await;
+        refused(&outcome, Stage::SelfTest, "the plugin would");
+        refused(&outcome, Stage::SelfTest, "plugway reload --weaker");
+        let Outcome::Refused(told) = &outcome else {
+            panic!("{outcome:?}")
+        };
+        let stopping = told.problems.stopping();
+        let keys: Vec<&str> = stopping.iter().map(|one| &*one.at.key).collect();
+        assert_eq!(keys, [format!("plugins.p.{key}")]);
+        // Neither at a restart.
+        scene.restart();
+        let outcome = scene.attempt(Trigger::Start).await;
+        refused(&outcome, Stage::SelfTest, "plugway serve --weaker");
+        scene.restart();
+        scene.control.starts(OnInvalid::Alone, true);
+        published(&scene.attempt(Trigger::Start).await);
+        // What is open may be closed.
+        write(&scene, strict);
+        published(&scene.attempt(Trigger::File).await);
+    }
+}
+
+#[tokio::test]
 async fn another_name_does_not_get_around_it() {
     let mut scene = Scene::new("");
     published(&scene.attempt(Trigger::Start).await);

@@ -88,6 +88,8 @@ impl Edges for FakeEdges {
 
     fn configure(&self, _limits: &Limits, _log: Log, _tls: Option<Arc<rustls::ServerConfig>>) {}
 
+    fn log_as(&self, _log: Log) {}
+
     fn fetch(&self, order: Order) -> Fetching {
         let found = self.0.borrow().documents.get(&order.path).cloned();
         Box::pin(async move {

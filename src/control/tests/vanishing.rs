@@ -1,5 +1,9 @@
 //! Folders that are gone, and a gateway of which nothing is left.
 
+use std::sync::atomic::Ordering;
+
+use jiff::Timestamp;
+
 use super::guards::{including, part};
 use super::*;
 
@@ -72,6 +76,21 @@ async fn without_a_plugin_it_is_not_ready_and_says_so() {
     scene.write("more/q.toml", &part(&scene, "q", "service"));
     published(&scene.attempt(Trigger::File).await);
     assert!(scene.control.ready());
+}
+
+#[tokio::test]
+async fn since_when_it_is_ready_or_not() {
+    let at = |minute: i64| Timestamp::from_second(4_000_000_000 + 60 * minute).unwrap();
+    let scene = scene().await;
+    assert_eq!(scene.control.ready_since(at(1)), at(1));
+    assert_eq!(scene.control.ready_since(at(2)), at(1));
+    let starting = &scene.control.shared.starting;
+    starting.store(true, Ordering::Relaxed);
+    assert_eq!(scene.control.ready_since(at(3)), at(3));
+    assert_eq!(scene.control.ready_since(at(4)), at(3));
+    let status = scene.control.status();
+    assert_eq!(status["ready"], false);
+    assert_eq!(status["ready_since"], super::super::status::moment(at(3)));
 }
 
 #[tokio::test]

@@ -1,0 +1,41 @@
+//! Whether the gateway is ready, and since when it is or is not.
+
+use std::cell::Cell;
+use std::sync::atomic::Ordering;
+
+use jiff::Timestamp;
+
+use super::{Control, Edges};
+
+/// What it was when it was last looked at, and since when.
+#[derive(Debug)]
+pub(super) struct Readiness(Cell<(bool, Timestamp)>);
+
+impl Readiness {
+    /// Of a process that starts.
+    pub(super) fn not_yet(now: Timestamp) -> Self {
+        Self(Cell::new((false, now)))
+    }
+}
+
+impl<E: Edges> Control<E> {
+    /// Whether there is a plugin, and every one can serve.
+    pub fn ready(&self) -> bool {
+        let known = self.knows_tokens() && !self.shared.starting.load(Ordering::Relaxed);
+        self.published.as_ref().is_some_and(|published| {
+            let plugins = &published.current().plugins;
+            let serves = plugins.iter().all(|plugin| plugin.unavailable.is_none());
+            known && serves && !plugins.is_empty()
+        })
+    }
+
+    /// Looks whether it is another than before; gives since when it is what it is. To be asked
+    /// after whatever may change it.
+    pub fn ready_since(&self, now: Timestamp) -> Timestamp {
+        let (before, since) = self.readiness.0.get();
+        let ready = self.ready();
+        let since = if ready == before { since } else { now };
+        self.readiness.0.set((ready, since));
+        since
+    }
+}
