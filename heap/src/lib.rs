@@ -1,8 +1,11 @@
 //! The allocator, when memory that is let go of returns to the system, and how memory is copied.
+//! And code that has been run and will hardly be again.
 //!
 //! A crate of its own, since plugway itself forbids `unsafe`: an allocator is nothing else, and an
 //! option of mimalloc can only be set by a foreign function.
 
+#[cfg(target_os = "linux")]
+mod code;
 #[cfg(all(
     target_arch = "x86_64",
     target_os = "linux",
@@ -10,6 +13,19 @@
     not(fuzzing)
 ))]
 mod copies;
+
+#[cfg(target_os = "linux")]
+pub use code::let_go_of_code;
+
+/// Elsewhere nothing is let go of.
+///
+/// # Errors
+///
+/// None.
+#[cfg(not(target_os = "linux"))]
+pub fn let_go_of_code() -> std::io::Result<usize> {
+    Ok(0)
+}
 
 use std::alloc::{GlobalAlloc, Layout};
 use std::ffi::{c_long, c_void};

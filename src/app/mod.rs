@@ -8,6 +8,7 @@ mod leaving;
 mod notify;
 mod program;
 mod rehearsal;
+mod rest;
 mod signals;
 mod trial;
 mod world;
@@ -42,6 +43,7 @@ use leaving::Leave;
 use notify::Notify;
 pub use program::BECOME;
 pub use rehearsal::rehearse;
+use rest::Rest;
 use signals::Signals;
 use world::World;
 
@@ -363,7 +365,7 @@ impl App {
         let mut waiting = Waiting::default();
         let mut told = None;
         let mut checks = upstream::Checks::default();
-        let mut checked = None;
+        let (mut checked, mut rest) = (None, Rest::default());
         let mut alive = self.notify.watchdog().map(tokio::time::interval);
         let leave = loop {
             self.greet(behind.as_mut());
@@ -376,6 +378,7 @@ impl App {
                 let plugins = snapshot.plugins.iter();
                 checks.follow(plugins.flat_map(|plugin| plugin.targets.all()));
                 checked = Some(snapshot.generation);
+                rest.begin();
             }
             // Only when it differs: whoever asks for the status a hundred times a second must not
             // keep a change from being noticed.
