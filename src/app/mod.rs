@@ -381,6 +381,7 @@ impl App {
             self.deliver_orders();
             let (due, tokens) = (self.control.due(), self.control.tokens_due());
             let desk = after(self.control.desk_due());
+            let save = after(self.control.save_due());
             let emptied = after(self.control.emptied_due());
             tokio::select! {
                 _ = signals.terminate.recv() => break Leave::Asked(Signal::TERM),
@@ -402,7 +403,7 @@ impl App {
                 () = until(due) => self.attempt(Trigger::Document, None, &mut waiting).await,
                 Some(command) = self.commands.recv() => self.answer(command, &mut waiting).await,
                 Some(tokens) = self.uses.recv() => self.note_uses(&tokens),
-                () = std::future::ready(()), if self.control.has_unsaved() => self.control.save(jiff::Timestamp::now()),
+                () = until(save) => self.control.save(jiff::Timestamp::now()),
                 Some(step) = self.steps.1.recv() => if self.step(step).await { break Leave::Succeeded },
                 () = tick(alive.as_mut()) => self.notify.alive(),
             }

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::PathBuf;
 
 use jiff::Timestamp;
+use rustls::RootCertStore;
 
 use super::attempt::hex;
 use super::documents::Standins;
@@ -154,4 +155,12 @@ pub(super) fn wants_roots(config: &Config) -> bool {
             || !plugin.openapi.reference_hosts.is_empty()
     };
     config.plugins.iter().any(plugin) || config.token_urls.iter().any(|entry| https(&entry.url))
+}
+
+/// The roots of the operating system; what can not be read is left out.
+pub fn system_roots() -> RootCertStore {
+    let mut roots = RootCertStore::empty();
+    let loaded = rustls_native_certs::load_native_certs();
+    roots.add_parsable_certificates(loaded.certs);
+    roots
 }

@@ -8,6 +8,7 @@ mod wider;
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::Timestamp;
 
@@ -41,7 +42,15 @@ pub(super) struct Rolled {
 pub(super) struct Unsaved {
     generation: Generation,
     contents: Contents,
+    since: Timestamp,
 }
+
+/// After the last swap, until what was published is written: who asked for it is told first, and who
+/// asks at once for more does not wait for the disk.
+const QUIET: Duration = Duration::from_millis(20);
+/// What is not written yet is not put off beyond this, or this many of them.
+const LONGEST: Duration = Duration::from_millis(200);
+const MOST_UNSAVED: usize = 16;
 
 impl<E: Edges> Control<E> {
     /// Where the files of the next attempt come from.
@@ -68,7 +77,9 @@ impl<E: Edges> Control<E> {
 
     /// Notes what the generation that serves now was made of.
     pub(super) fn remember(&mut self, snapshot: &Snapshot, inputs: &Inputs, aside: &Aside) {
-        self.save(Timestamp::now());
+        if self.unsaved.len() >= MOST_UNSAVED {
+            self.save(Timestamp::now());
+        }
         let mut contents = Contents::new();
         let mut files = Vec::new();
         for kept in inputs.kept() {
@@ -124,9 +135,10 @@ impl<E: Edges> Control<E> {
             waits: waits.map(|(path, _)| path.clone()).collect(),
         };
         self.record = Some(Arc::new(generation.clone()));
-        self.unsaved = Some(Unsaved {
+        self.unsaved.push(Unsaved {
             generation,
             contents,
+            since: Timestamp::now(),
         });
     }
 
@@ -136,10 +148,15 @@ impl<E: Edges> Control<E> {
         let Some(generation) = self.record.as_deref().cloned() else {
             return;
         };
-        let contents = self.unsaved.take().map(|unsaved| unsaved.contents);
-        self.unsaved = Some(Unsaved {
+        let same = |unsaved: &&mut Unsaved| unsaved.generation.number == generation.number;
+        if let Some(unsaved) = self.unsaved.last_mut().filter(same) {
+            unsaved.generation = generation;
+            return;
+        }
+        self.unsaved.push(Unsaved {
             generation,
-            contents: contents.unwrap_or_default(),
+            contents: Contents::new(),
+            since: Timestamp::now(),
         });
     }
 
@@ -167,22 +184,26 @@ impl<E: Edges> Control<E> {
         documents
     }
 
-    /// Whether something is to be [saved](Self::save).
-    pub fn has_unsaved(&self) -> bool {
-        self.unsaved.is_some() && !self.lent
+    /// When something is to be [saved](Self::save).
+    pub fn save_due(&self) -> Option<Timestamp> {
+        let (first, last) = (self.unsaved.first()?, self.unsaved.last()?);
+        let after = |unsaved: &Unsaved, pause| unsaved.since.saturating_add(pause).ok();
+        let due = after(last, QUIET).min(after(first, LONGEST));
+        due.filter(|_| !self.lent)
     }
 
-    /// Keeps the generation that serves, where there is a state database. That it can not be kept
-    /// is no reason not to serve. While a successor has the database it is put off.
+    /// Keeps the generations that were published, where there is a state database. That they can not
+    /// be kept is no reason not to serve. While a successor has the database it is put off.
     pub fn save(&mut self, now: Timestamp) {
-        if self.lent {
+        if self.lent || self.unsaved.is_empty() {
             return;
         }
-        let Some(unsaved) = self.unsaved.take() else {
-            return;
-        };
-        let kept = (&unsaved.generation, &unsaved.contents);
-        let saved = self.with_desk(|desk, scene| desk.keep(kept, None, scene, now));
+        let unsaved = std::mem::take(&mut self.unsaved);
+        let kept = unsaved.iter();
+        let kept: Vec<_> = kept
+            .map(|unsaved| (&unsaved.generation, &unsaved.contents))
+            .collect();
+        let saved = self.with_desk(|desk, scene| desk.keep(&kept, scene, now));
         let error = match saved {
             Ok(Ok(())) => {
                 self.unkept = false;
