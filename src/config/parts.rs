@@ -23,6 +23,8 @@ pub struct Part {
 pub struct Parts {
     /// What stands in for a file.
     pub kept: BTreeMap<PathBuf, Part>,
+    /// Those of them that are not what serves, since they have other secrets.
+    pub renewed: BTreeSet<PathBuf>,
     /// Files that nothing stands in for: it is as if they were not there.
     pub absent: BTreeSet<PathBuf>,
     /// Hashes of the texts that serve. They are read before all others: of two files that
@@ -69,11 +71,16 @@ impl Config {
 }
 
 impl Seen {
-    /// Takes what stands in for a file as if it had been read. What contradicts it is at fault.
-    pub(super) fn keep(part: &Part, reading: &mut Reading<'_>) {
+    /// Takes what stands in for a file as if it had been read. What contradicts it is at fault; with
+    /// secrets that are new, it is itself.
+    pub(super) fn keep(part: &Part, renewed: bool, reading: &mut Reading<'_>) {
+        fn blame<'a>(renewed: bool, other: &'a Place, own: &'a Place) -> (&'a Place, &'a Place) {
+            if renewed { (own, other) } else { (other, own) }
+        }
         for plugin in &part.plugins {
             let (name, at) = (&plugin.name, &plugin.at);
             if let Some(other) = reading.seen.plugins.get(name) {
+                let (other, at) = blame(renewed, other, at);
                 let message = format!("the plugin `{name}` is already defined at {at}");
                 reading.problems.add(other, message);
             } else {
@@ -82,6 +89,8 @@ impl Seen {
             for host in plugin.hosts.iter().cloned().chain(host_of(plugin)) {
                 match reading.seen.hosts.get(&host) {
                     Some((other, there)) if other != name => {
+                        let name = if renewed { other } else { name };
+                        let (there, at) = blame(renewed, there, at);
                         let message =
                             format!("the host already leads to the plugin `{name}`, see {at}");
                         let problem = reading.problems.add(there, message);
@@ -101,6 +110,7 @@ impl Seen {
         for token in &part.tokens {
             let (id, at) = (&token.id, &token.at);
             if let Some(other) = reading.seen.tokens.get(id) {
+                let (other, at) = blame(renewed, other, at);
                 let message = format!("the token `{id}` is already defined at {at}");
                 reading.problems.add(other, message);
             } else {
@@ -110,6 +120,8 @@ impl Seen {
                 if let Some((other, there)) = reading.seen.fingerprints.get(&secret.fingerprint)
                     && other != id
                 {
+                    let id = if renewed { other } else { id };
+                    let (there, at) = blame(renewed, there, at);
                     let message = format!("the token `{id}` has the same secret, see {at}");
                     let problem = reading.problems.add(there, message);
                     problem.help("every token has secrets of its own");

@@ -1,6 +1,6 @@
 //! One attempt: read → validate → compile → self-test → bind → publish.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -73,7 +73,7 @@ impl<E: Edges> Control<E> {
             return Looked::Doubtful;
         }
         let outcome = match found {
-            Ok(candidate) => self.serve(candidate, aside, &inputs),
+            Ok(candidate) => self.serve(candidate, &aside, Aside::new(), &inputs),
             Err(outcome) => {
                 if matches!(outcome, Outcome::Unchanged) {
                     if matches!(manner.trigger, Trigger::Command { .. }) {
@@ -91,8 +91,15 @@ impl<E: Edges> Control<E> {
         Looked::At(outcome)
     }
 
-    /// Binds what is new, and publishes.
-    pub(super) fn serve(&mut self, candidate: Candidate, aside: Aside, inputs: &Inputs) -> Outcome {
+    /// Binds what is new, and publishes. `aside` is not in it as it lies on disk; what is broken
+    /// `beside` it was not looked at.
+    pub(super) fn serve(
+        &mut self,
+        candidate: Candidate,
+        aside: &Aside,
+        beside: Aside,
+        inputs: &Inputs,
+    ) -> Outcome {
         let Candidate {
             snapshot,
             tokens,
@@ -122,12 +129,18 @@ impl<E: Edges> Control<E> {
             .collect();
         self.digest = digest;
         (self.texts, self.facts) = (texts, facts);
-        self.remember(&snapshot, inputs, &aside);
-        self.note_good(inputs, &aside);
+        let mut held = beside;
+        held.extend(
+            aside
+                .iter()
+                .map(|(path, held)| (path.clone(), held.clone())),
+        );
+        self.remember(&snapshot, inputs, (aside, &held));
+        self.note_good(inputs, aside);
         let new = problems.beside(&self.warnings);
         self.warned_before = problems.len() - new.len();
         self.warnings = problems;
-        self.note_held(aside);
+        self.note_held(held);
         Outcome::Published(new)
     }
 
@@ -153,9 +166,9 @@ impl<E: Edges> Control<E> {
         inputs: &mut Inputs,
     ) -> (Result<Candidate, Outcome>, Aside) {
         let mut aside = Aside::new();
-        let (mut round, mut renews) = (0, true);
+        let (mut round, mut old) = (0, BTreeSet::new());
         loop {
-            self.renew(&aside, renews);
+            self.renew(&aside, &old);
             let (included, found) = self.compile(manner, inputs, &aside);
             let refused = match &found {
                 Err(Outcome::Refused(refused)) => refused,
@@ -165,7 +178,7 @@ impl<E: Edges> Control<E> {
                         continue;
                     }
                     None if self.good.renews() => {
-                        renews = false;
+                        old.extend(self.good.doubted(&Problems::new()));
                         continue;
                     }
                     None => return (found, aside),
@@ -183,7 +196,7 @@ impl<E: Edges> Control<E> {
                 // What stands in is refused as well, for its new secrets: the old ones, then, so that
                 // they keep nobody else from changing.
                 None if self.good.renews() => {
-                    renews = false;
+                    old.extend(self.good.doubted(&refused.problems));
                     continue;
                 }
                 None => return (found, Aside::new()),
@@ -476,15 +489,6 @@ fn refused(stage: Stage, problems: Problems, digest: [u8; 32]) -> Outcome {
         since: Timestamp::now(),
         digest,
     })
-}
-
-/// Which documents are fetched again.
-pub(super) fn ask(trigger: Trigger) -> Ask {
-    match trigger {
-        Trigger::Start | Trigger::File => Ask::Missing,
-        Trigger::Document => Ask::Due,
-        Trigger::Command { .. } => Ask::All,
-    }
 }
 
 /// Hexadecimal, for people.

@@ -279,7 +279,7 @@ impl<E: Edges> Control<E> {
             hasty,
             idle: false,
         };
-        let mut looked = self.look(manner(attempt::ask(trigger), trigger == Trigger::File));
+        let mut looked = self.look(manner(Ask::from(trigger), trigger == Trigger::File));
         if matches!(looked, Looked::Doubtful) {
             // Perhaps it was half written: a second look before it is believed.
             tokio::time::sleep(SECOND_LOOK).await;

@@ -71,6 +71,9 @@ impl<E: Edges> Control<E> {
             match running.as_ref().filter(|_| held.serves) {
                 Some(running) => {
                     let renewed = self.good.renewed(path).map(|renewed| renewed.part.clone());
+                    parts
+                        .renewed
+                        .extend(renewed.is_some().then(|| path.clone()));
                     let part = renewed.unwrap_or_else(|| running.config.part(path));
                     parts.kept.insert(path.clone(), part);
                 }

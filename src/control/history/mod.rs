@@ -76,11 +76,53 @@ impl<E: Edges> Control<E> {
     }
 
     /// Notes what the generation that serves now was made of.
-    pub(super) fn remember(&mut self, snapshot: &Snapshot, inputs: &Inputs, aside: &Aside) {
+    pub(super) fn remember(
+        &mut self,
+        snapshot: &Snapshot,
+        inputs: &Inputs,
+        (aside, held): (&Aside, &Aside),
+    ) {
         if self.unsaved.len() >= MOST_UNSAVED {
             self.save(Timestamp::now());
         }
         let mut contents = Contents::new();
+        let files = self.files(inputs, aside, &mut contents);
+        let plugins = snapshot.plugins.iter();
+        let waits = held.iter().filter(|(_, held)| held.waits);
+        let generation = Generation {
+            number: snapshot.generation,
+            hash: snapshot.hash.clone(),
+            at: self.since,
+            cause: self.cause.0.to_owned(),
+            by: self.cause.1.clone(),
+            rolled_back_to: self.rolled.as_ref().map(|rolled| rolled.to),
+            disk: self
+                .rolled
+                .as_ref()
+                .filter(|rolled| rolled.asked)
+                .map(kept_disk),
+            texts: self.texts.keys().cloned().collect(),
+            files,
+            globs: matched(inputs, held),
+            documents: self.fetched(&mut contents),
+            plugins: plugins
+                .map(|plugin| (plugin.name.to_string(), plugin.operations.len()))
+                .collect(),
+            guards: self.guards_of(&snapshot.config, held),
+            held: held.keys().cloned().collect(),
+            waits: waits.map(|(path, _)| path.clone()).collect(),
+        };
+        self.record = Some(Arc::new(generation.clone()));
+        self.unsaved.push(Unsaved {
+            generation,
+            contents,
+            since: Timestamp::now(),
+        });
+    }
+
+    /// The files that it was made of. Of what is put aside those that serve are named, with the hashes
+    /// of the secrets of now.
+    fn files(&self, inputs: &Inputs, aside: &Aside, contents: &mut Contents) -> Vec<KeptFile> {
         let mut files = Vec::new();
         for kept in inputs.kept() {
             let (path, sha256) = (kept.path.to_owned(), Fingerprint(kept.digest));
@@ -103,43 +145,18 @@ impl<E: Edges> Control<E> {
         }
         let before = self.record.as_deref();
         for file in before.iter().flat_map(|before| &before.files) {
-            let held = |part: &PathBuf| aside.get(part).is_some_and(|held| held.serves);
+            let serves = |part: &PathBuf| aside.get(part).is_some_and(|held| held.serves);
             let there = || files.iter().any(|other| other.path == file.path);
-            if file.parts.iter().any(held) && !there() {
-                files.push(file.clone());
+            if file.parts.iter().any(serves) && !there() {
+                let renewed = |part: &PathBuf| self.good.renewed(part)?.reads.of(&file.path);
+                let renewed = file.parts.iter().find_map(renewed);
+                files.push(KeptFile {
+                    sha256: renewed.unwrap_or(file.sha256),
+                    ..file.clone()
+                });
             }
         }
-        let plugins = snapshot.plugins.iter();
-        let waits = aside.iter().filter(|(_, held)| held.waits);
-        let generation = Generation {
-            number: snapshot.generation,
-            hash: snapshot.hash.clone(),
-            at: self.since,
-            cause: self.cause.0.to_owned(),
-            by: self.cause.1.clone(),
-            rolled_back_to: self.rolled.as_ref().map(|rolled| rolled.to),
-            disk: self
-                .rolled
-                .as_ref()
-                .filter(|rolled| rolled.asked)
-                .map(kept_disk),
-            texts: self.texts.keys().cloned().collect(),
-            files,
-            globs: matched(inputs, aside),
-            documents: self.fetched(&mut contents),
-            plugins: plugins
-                .map(|plugin| (plugin.name.to_string(), plugin.operations.len()))
-                .collect(),
-            guards: self.guards_of(&snapshot.config, aside),
-            held: aside.keys().cloned().collect(),
-            waits: waits.map(|(path, _)| path.clone()).collect(),
-        };
-        self.record = Some(Arc::new(generation.clone()));
-        self.unsaved.push(Unsaved {
-            generation,
-            contents,
-            since: Timestamp::now(),
-        });
+        files
     }
 
     /// What is known of the generation that serves is another than when it was kept; its bytes are
