@@ -396,7 +396,7 @@ impl App {
                 () = until(desk) => self.control.desk_tick(jiff::Timestamp::now()),
                 () = until(tokens) => self.control.ask_for_tokens(false),
                 () = until(emptied) => {
-                    self.control.believes_emptied();
+                    self.control.believes_emptied(jiff::Timestamp::now());
                     self.attempt(Trigger::File, None, &mut waiting).await;
                 }
                 () = self.shared.clock.wanted() => self.control.ask_for_tokens(true),

@@ -80,8 +80,8 @@ pub(super) struct Tokens {
     aims: HashMap<Fingerprint, Arc<[Aim]>>,
     /// The files that hold tokens.
     pub(super) filled: BTreeSet<PathBuf>,
-    /// Since when one of them is empty.
-    pub(super) emptied: Option<Emptied>,
+    /// Since when some of them are empty, each by itself.
+    pub(super) emptied: BTreeMap<PathBuf, Emptied>,
     taken: Taken,
 }
 
