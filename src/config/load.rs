@@ -126,6 +126,7 @@ fn read_text(
 fn main(name: &Path, root: &Section<'_>, parts: &Parts, reading: &mut Reading<'_>) -> Config {
     let server = read::server(root, reading);
     let mut plugins = read::plugins(root, reading);
+    parts.stand_in(&mut plugins, reading);
     let mut tokens = read::tokens(root, reading);
     let files = included(name, root, parts, reading);
     for part in self::parts(&files, parts, reading) {

@@ -22,7 +22,7 @@ use crate::tokens::Fingerprint;
 /// What passed every step up to the listeners.
 pub(super) struct Candidate {
     pub(super) snapshot: Arc<Snapshot>,
-    tokens: declared::Next,
+    pub(super) tokens: declared::Next,
     pub(super) problems: Problems,
     digest: [u8; 32],
     /// Of the texts of the configuration, by path.
@@ -151,7 +151,8 @@ impl<E: Edges> Control<E> {
         inputs: &mut Inputs,
     ) -> (Result<Candidate, Outcome>, Aside) {
         self.begin_waits();
-        let found = self.rounds(manner, inputs);
+        let (found, aside) = self.rounds(manner, inputs);
+        let found = (self.unless_all_waits(found), aside);
         // One that waits for documents does not know what will be tested.
         if !matches!(found.0, Err(Outcome::Waiting)) {
             self.trials.end();
@@ -335,7 +336,7 @@ impl<E: Edges> Control<E> {
             tokens,
             problems,
             digest,
-            texts,
+            texts: self.texts_to_know(texts),
             facts,
         })
     }
@@ -357,6 +358,10 @@ impl<E: Edges> Control<E> {
             all.update(facts.digest);
         }
         all.update(self.documents.digest());
+        // What stands in for a plugin of the main file is not what is written there.
+        for name in &self.waits.apart {
+            all.update(Sha256::digest(name));
+        }
         all.finalize().into()
     }
 
@@ -370,13 +375,6 @@ impl<E: Edges> Control<E> {
     fn is_nothing(&self, candidate: &Candidate, aside: &Aside) -> bool {
         let plugins = &candidate.snapshot.config.plugins;
         self.published.is_none() && plugins.is_empty() && !aside.is_empty()
-    }
-
-    /// Whether an included file that serves is gone: perhaps it is being replaced.
-    fn vanished(&self, config: &Config) -> bool {
-        self.facts
-            .keys()
-            .any(|path| !config.included.contains(path))
     }
 
     /// The tokens that a configuration declares. `None`: there are problems.

@@ -267,6 +267,11 @@ impl Tokens {
 }
 
 impl Next {
+    /// Whether it changes nothing.
+    pub(super) fn is_nothing(&self) -> bool {
+        self.added.is_empty() && self.gone.is_empty()
+    }
+
     /// What the tokens of files are for.
     pub(super) fn aims(&self) -> impl Iterator<Item = &Aim> {
         self.tokens.aims.values().flat_map(|aims| aims.iter())
