@@ -427,6 +427,7 @@ impl<E: Edges> Control<E> {
 
     /// The swap. Nothing here can fail.
     fn publish(&mut self, snapshot: Arc<Snapshot>, tokens: declared::Next, added: Vec<E::Bound>) {
+        self.take_number(&snapshot);
         self.generation = snapshot.generation;
         self.kept.turn(&snapshot);
         self.since = Timestamp::now();

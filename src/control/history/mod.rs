@@ -64,14 +64,28 @@ impl<E: Edges> Control<E> {
     /// The number of what is published next. A start with the very bytes that served last goes on
     /// with their number.
     pub(super) fn next_number(&mut self, hash: &str, now: Timestamp) -> u64 {
+        let desk = self.desk.as_mut();
+        let told = desk.as_ref().map(|desk| desk.numbers.highest());
+        let told = told.unwrap_or_default();
         if self.published.is_some() {
-            return self.generation + 1;
+            // A successor may have taken numbers before it failed.
+            return self.generation.max(told.0) + 1;
         }
-        let newest = self.desk.as_mut().and_then(|desk| desk.newest(now));
-        match newest {
-            Some(newest) if newest.hash == hash => newest.number,
-            Some(newest) => newest.number + 1,
-            None => 1,
+        let newest = desk.and_then(|desk| desk.newest(now));
+        let kept = newest.map(|newest| (newest.number, newest.hash));
+        // Lost, restored, or behind a process that was killed: numbers do not go back with it.
+        let last = kept.filter(|kept| kept.0 >= told.0).unwrap_or(told);
+        if last.0 > 0 && last.1 == hash {
+            last.0
+        } else {
+            last.0 + 1
+        }
+    }
+
+    /// A number is taken, before anybody sees it.
+    pub(super) fn take_number(&mut self, snapshot: &Snapshot) {
+        if let Some(desk) = &mut self.desk {
+            desk.numbers.note(snapshot.generation, &snapshot.hash);
         }
     }
 
@@ -224,6 +238,11 @@ impl<E: Edges> Control<E> {
         let error = match saved {
             Ok(Ok(())) => {
                 self.unkept = false;
+                // The first time the directory is made with the database.
+                let newest = unsaved.last().map(|unsaved| &unsaved.generation);
+                if let Some((desk, newest)) = self.desk.as_mut().zip(newest) {
+                    desk.numbers.note(newest.number, &newest.hash);
+                }
                 return;
             }
             Ok(Err(error)) => error.to_string(),

@@ -19,14 +19,15 @@ use crate::control::guards::Guard;
 use crate::tokens::Fingerprint;
 
 /// Generations by number.
-const GENERATIONS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("generations");
+pub(super) const GENERATIONS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("generations");
 /// Contents by their SHA-256.
-const CONTENTS: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("contents");
+pub(super) const CONTENTS: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("contents");
 /// Fetched documents by plugin and source.
-const DOCUMENTS: TableDefinition<'_, (&str, &str), &[u8]> = TableDefinition::new("documents");
+pub(super) const DOCUMENTS: TableDefinition<'_, (&str, &str), &[u8]> =
+    TableDefinition::new("documents");
 
 /// Key of how many bytes the contents have.
-const HELD: &str = "content_bytes";
+pub(super) const HELD: &str = "content_bytes";
 /// Generations that are kept.
 const MOST: usize = 100;
 /// Beyond them, before the oldest go: forgetting takes a look at all.
@@ -346,7 +347,7 @@ fn parse(body: &[u8]) -> Outcome<Generation> {
 }
 
 /// A table; `None` in a database of before there were generations.
-fn there<T>(table: Result<T, TableError>) -> Outcome<Option<T>> {
+pub(super) fn there<T>(table: Result<T, TableError>) -> Outcome<Option<T>> {
     match table {
         Ok(table) => Ok(Some(table)),
         Err(TableError::TableDoesNotExist(_)) => Ok(None),
