@@ -59,6 +59,7 @@ impl App {
                 if flow == Flow::Backup {
                     self.collect_uses().await;
                     self.control.flush_uses(Timestamp::now());
+                    self.control.save(Timestamp::now());
                 }
                 let begun = self.permit().and_then(|permit| {
                     let view = self.view(who)?;

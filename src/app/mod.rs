@@ -391,6 +391,7 @@ impl App {
             let _ = self.control.ready_since(jiff::Timestamp::now());
             let (due, tokens) = (self.control.due(), self.control.tokens_due());
             let desk = after(self.control.desk_due());
+            let save = after(self.control.save_due());
             let emptied = after(self.control.emptied_due());
             tokio::select! {
                 _ = signals.terminate.recv() => break Leave::Asked(Signal::TERM),
@@ -405,14 +406,14 @@ impl App {
                 () = until(desk) => self.control.desk_tick(jiff::Timestamp::now()),
                 () = until(tokens) => self.control.ask_for_tokens(false),
                 () = until(emptied) => {
-                    self.control.believes_emptied();
+                    self.control.believes_emptied(jiff::Timestamp::now());
                     self.attempt(Trigger::File, None, &mut waiting).await;
                 }
                 () = self.shared.clock.wanted() => self.control.ask_for_tokens(true),
                 () = until(due) => self.attempt(Trigger::Document, None, &mut waiting).await,
                 Some(command) = self.commands.recv() => self.answer(command, &mut waiting).await,
                 Some(tokens) = self.uses.recv() => self.note_uses(&tokens),
-                () = std::future::ready(()), if self.control.has_unsaved() => self.control.save(jiff::Timestamp::now()),
+                () = until(save) => self.control.save(jiff::Timestamp::now()),
                 Some(step) = self.steps.1.recv() => if self.step(step).await { break Leave::Succeeded },
                 () = tick(alive.as_mut()) => self.notify.alive(),
             }

@@ -21,7 +21,7 @@ use crate::tokens::Flow;
 /// What to do with the state.
 #[derive(Debug, Subcommand)]
 pub(super) enum StateCommand {
-    /// Write tokens (hashes only), last uses and the audit into a file.
+    /// Write tokens (hashes only), last uses, the audit and the generations into a file.
     Backup(Named),
     /// Fill an empty state directory from such a file. No gateway may run on it.
     Restore(Named),
@@ -92,7 +92,7 @@ fn restore(asked: &Named, output: &mut Output) -> anyhow::Result<Exit> {
     let file = File::open(&asked.file)
         .with_context(|| format!("{} can not be read", asked.file.display()))?;
     let restored = control::restore(&directory, BufReader::new(file), Timestamp::now());
-    let (tokens, audit) = match restored {
+    let (tokens, audit, generations) = match restored {
         Ok(counts) => counts,
         Err(error) => {
             let conflict = matches!(error, control::BackupError::Occupied(_));
@@ -105,10 +105,12 @@ fn restore(asked: &Named, output: &mut Output) -> anyhow::Result<Exit> {
         }
     };
     if output.as_json {
-        output.json(&json!({ "directory": directory, "tokens": tokens, "audit": audit }))?;
+        output.json(&json!({
+            "directory": directory, "tokens": tokens, "audit": audit, "generations": generations,
+        }))?;
     } else {
         output.text(&format!(
-            "{}: {tokens} tokens, {audit} entries of the audit\n",
+            "{}: {tokens} tokens, {audit} entries of the audit, {generations} generations\n",
             directory.display()
         ))?;
     }

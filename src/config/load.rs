@@ -1,5 +1,6 @@
 //! A configuration from its files: the main one, then what `include` names.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -74,7 +75,41 @@ pub fn load_text(
     parts: &Parts,
     now: Timestamp,
 ) -> (Option<Config>, Problems) {
-    let name = name.as_ref();
+    let (config, problems) = read_text(name.as_ref(), text, inputs, parts, now);
+    (config.filter(|_| !problems.has_problems()), problems)
+}
+
+/// What included files give, but for those in which something is wrong. What is wrong elsewhere does
+/// not matter.
+pub fn load_parts(
+    path: &Path,
+    inputs: &mut dyn Inputs,
+    parts: &Parts,
+    now: Timestamp,
+) -> BTreeMap<PathBuf, Part> {
+    let text = inputs.file(path).ok();
+    let text = text.and_then(|bytes| String::from_utf8(bytes.to_vec()).ok());
+    let Some(text) = text else {
+        return BTreeMap::new();
+    };
+    let (config, problems) = read_text(path, &text, inputs, parts, now);
+    let stopping = problems.stopping();
+    let is_whole = |file: &&PathBuf| stopping.iter().all(|one| one.file() != Some(file));
+    let given = config.iter().flat_map(|config| {
+        let whole = config.included.iter().filter(is_whole);
+        whole.map(|file| (file.clone(), config.part(file)))
+    });
+    given.collect()
+}
+
+/// The configuration, also one in which something is wrong.
+fn read_text(
+    name: &Path,
+    text: &str,
+    inputs: &mut dyn Inputs,
+    parts: &Parts,
+    now: Timestamp,
+) -> (Option<Config>, Problems) {
     let mut reading = Reading {
         inputs,
         now,
@@ -84,14 +119,14 @@ pub fn load_text(
     let config = document(name, text, &keys::ROOT, &mut reading, |root, reading| {
         main(name, root, parts, reading)
     });
-    let problems = reading.problems;
-    (config.filter(|_| !problems.has_problems()), problems)
+    (config, reading.problems)
 }
 
 /// The main file, what it includes, and what only all of them together show.
 fn main(name: &Path, root: &Section<'_>, parts: &Parts, reading: &mut Reading<'_>) -> Config {
     let server = read::server(root, reading);
     let mut plugins = read::plugins(root, reading);
+    parts.stand_in(&mut plugins, reading);
     let mut tokens = read::tokens(root, reading);
     let files = included(name, root, parts, reading);
     for part in self::parts(&files, parts, reading) {
@@ -121,6 +156,10 @@ fn main(name: &Path, root: &Section<'_>, parts: &Parts, reading: &mut Reading<'_
 /// contradicts it is what has a problem.
 fn parts(files: &[(PathBuf, Text)], parts: &Parts, reading: &mut Reading<'_>) -> Vec<Part> {
     let rank = |path: &PathBuf, reading: &mut Reading<'_>| {
+        // Its secrets are new: who had them before is right.
+        if parts.renewed.contains(path) {
+            return 4;
+        }
         if parts.kept.contains_key(path) {
             return 0;
         }
@@ -142,7 +181,7 @@ fn parts(files: &[(PathBuf, Text)], parts: &Parts, reading: &mut Reading<'_>) ->
     for (_, index) in order {
         let (path, named) = &files[index];
         if let Some(part) = parts.kept.get(path) {
-            Seen::keep(part, reading);
+            Seen::keep(part, parts.renewed.contains(path), reading);
             given[index] = part.clone();
         } else if parts.absent.contains(path) {
             reading.seen.incomplete = true;

@@ -28,7 +28,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 pub use self::declared::NoSecret;
-pub use self::load::{load, load_text, masked, plugin_names};
+pub use self::load::{load, load_parts, load_text, masked, plugin_names};
 pub(crate) use self::mask::PRIVATE_KEY;
 pub(crate) use self::parts::host_of;
 pub use self::parts::{Part, Parts};

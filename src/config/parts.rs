@@ -23,8 +23,13 @@ pub struct Part {
 pub struct Parts {
     /// What stands in for a file.
     pub kept: BTreeMap<PathBuf, Part>,
+    /// Those of them that are not what serves, since they have other secrets.
+    pub renewed: BTreeSet<PathBuf>,
     /// Files that nothing stands in for: it is as if they were not there.
     pub absent: BTreeSet<PathBuf>,
+    /// Plugins of the main file that are not taken as they are written there, and what stands in for
+    /// each, if anything does.
+    pub apart: BTreeMap<String, Option<Plugin>>,
     /// Hashes of the texts that serve. They are read before all others: of two files that
     /// contradict each other the one that changed is at fault.
     pub known: BTreeMap<PathBuf, Fingerprint>,
@@ -68,32 +73,38 @@ impl Config {
     }
 }
 
+impl Parts {
+    /// Puts what stands in for plugins of the main file into their places.
+    pub(super) fn stand_in(&self, plugins: &mut Vec<Plugin>, reading: &mut Reading<'_>) {
+        for (name, kept) in &self.apart {
+            let Some(index) = plugins.iter().position(|plugin| plugin.name == *name) else {
+                continue;
+            };
+            if let Some(kept) = kept {
+                Seen::keep_hosts(kept, true, reading);
+                plugins[index] = kept.clone();
+            } else {
+                plugins.remove(index);
+                reading.seen.incomplete = true;
+            }
+        }
+    }
+}
+
 impl Seen {
-    /// Takes what stands in for a file as if it had been read. What contradicts it is at fault.
-    pub(super) fn keep(part: &Part, reading: &mut Reading<'_>) {
+    /// Takes what stands in for a file as if it had been read. What contradicts it is at fault; with
+    /// secrets that are new, it is itself.
+    pub(super) fn keep(part: &Part, renewed: bool, reading: &mut Reading<'_>) {
         for plugin in &part.plugins {
             let (name, at) = (&plugin.name, &plugin.at);
             if let Some(other) = reading.seen.plugins.get(name) {
+                let (other, at) = blame(renewed, other, at);
                 let message = format!("the plugin `{name}` is already defined at {at}");
                 reading.problems.add(other, message);
             } else {
                 reading.seen.plugins.insert(name.clone(), at.clone());
             }
-            for host in plugin.hosts.iter().cloned().chain(host_of(plugin)) {
-                match reading.seen.hosts.get(&host) {
-                    Some((other, there)) if other != name => {
-                        let message =
-                            format!("the host already leads to the plugin `{name}`, see {at}");
-                        let problem = reading.problems.add(there, message);
-                        problem.help("a host leads to one plugin");
-                    }
-                    Some(_) => {}
-                    None => {
-                        let claim = (name.clone(), at.clone());
-                        reading.seen.hosts.insert(host, claim);
-                    }
-                }
-            }
+            Self::keep_hosts(plugin, renewed, reading);
             if plugin.auth.require == Require::None {
                 reading.seen.unguarded.push(at.clone());
             }
@@ -101,6 +112,7 @@ impl Seen {
         for token in &part.tokens {
             let (id, at) = (&token.id, &token.at);
             if let Some(other) = reading.seen.tokens.get(id) {
+                let (other, at) = blame(renewed, other, at);
                 let message = format!("the token `{id}` is already defined at {at}");
                 reading.problems.add(other, message);
             } else {
@@ -110,6 +122,8 @@ impl Seen {
                 if let Some((other, there)) = reading.seen.fingerprints.get(&secret.fingerprint)
                     && other != id
                 {
+                    let id = if renewed { other } else { id };
+                    let (there, at) = blame(renewed, there, at);
                     let message = format!("the token `{id}` has the same secret, see {at}");
                     let problem = reading.problems.add(there, message);
                     problem.help("every token has secrets of its own");
@@ -120,6 +134,33 @@ impl Seen {
             }
         }
     }
+
+    /// The hosts of a plugin that stands in for something.
+    fn keep_hosts(plugin: &Plugin, renewed: bool, reading: &mut Reading<'_>) {
+        let (name, at) = (&plugin.name, &plugin.at);
+        for host in plugin.hosts.iter().cloned().chain(host_of(plugin)) {
+            match reading.seen.hosts.get(&host) {
+                Some((other, there)) if other != name => {
+                    let name = if renewed { other } else { name };
+                    let (there, at) = blame(renewed, there, at);
+                    let message =
+                        format!("the host already leads to the plugin `{name}`, see {at}");
+                    let problem = reading.problems.add(there, message);
+                    problem.help("a host leads to one plugin");
+                }
+                Some(_) => {}
+                None => {
+                    let claim = (name.clone(), at.clone());
+                    reading.seen.hosts.insert(host, claim);
+                }
+            }
+        }
+    }
+}
+
+/// Which of two places is at fault, and which is not.
+fn blame<'a>(renewed: bool, other: &'a Place, own: &'a Place) -> (&'a Place, &'a Place) {
+    if renewed { (own, other) } else { (other, own) }
 }
 
 /// The host of `public_url`.

@@ -1,6 +1,6 @@
 //! One attempt: read → validate → compile → self-test → bind → publish.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -22,7 +22,7 @@ use crate::tokens::Fingerprint;
 /// What passed every step up to the listeners.
 pub(super) struct Candidate {
     pub(super) snapshot: Arc<Snapshot>,
-    tokens: declared::Next,
+    pub(super) tokens: declared::Next,
     pub(super) problems: Problems,
     digest: [u8; 32],
     /// Of the texts of the configuration, by path.
@@ -73,7 +73,7 @@ impl<E: Edges> Control<E> {
             return Looked::Doubtful;
         }
         let outcome = match found {
-            Ok(candidate) => self.serve(candidate, aside, &inputs),
+            Ok(candidate) => self.serve(candidate, &aside, Aside::new(), &inputs),
             Err(outcome) => {
                 if matches!(outcome, Outcome::Unchanged) {
                     if matches!(manner.trigger, Trigger::Command { .. }) {
@@ -91,8 +91,15 @@ impl<E: Edges> Control<E> {
         Looked::At(outcome)
     }
 
-    /// Binds what is new, and publishes.
-    pub(super) fn serve(&mut self, candidate: Candidate, aside: Aside, inputs: &Inputs) -> Outcome {
+    /// Binds what is new, and publishes. `aside` is not in it as it lies on disk; what is broken
+    /// `beside` it was not looked at.
+    pub(super) fn serve(
+        &mut self,
+        candidate: Candidate,
+        aside: &Aside,
+        beside: Aside,
+        inputs: &Inputs,
+    ) -> Outcome {
         let Candidate {
             snapshot,
             tokens,
@@ -122,12 +129,18 @@ impl<E: Edges> Control<E> {
             .collect();
         self.digest = digest;
         (self.texts, self.facts) = (texts, facts);
-        self.remember(&snapshot, inputs, &aside);
-        self.note_good(inputs, &aside);
+        let mut held = beside;
+        held.extend(
+            aside
+                .iter()
+                .map(|(path, held)| (path.clone(), held.clone())),
+        );
+        self.remember(&snapshot, inputs, (aside, &held));
+        self.note_good(inputs, aside);
         let new = problems.beside(&self.warnings);
         self.warned_before = problems.len() - new.len();
         self.warnings = problems;
-        self.note_held(aside);
+        self.note_held(held);
         Outcome::Published(new)
     }
 
@@ -138,7 +151,8 @@ impl<E: Edges> Control<E> {
         inputs: &mut Inputs,
     ) -> (Result<Candidate, Outcome>, Aside) {
         self.begin_waits();
-        let found = self.rounds(manner, inputs);
+        let (found, aside) = self.rounds(manner, inputs);
+        let found = (self.unless_all_waits(found), aside);
         // One that waits for documents does not know what will be tested.
         if !matches!(found.0, Err(Outcome::Waiting)) {
             self.trials.end();
@@ -153,9 +167,9 @@ impl<E: Edges> Control<E> {
         inputs: &mut Inputs,
     ) -> (Result<Candidate, Outcome>, Aside) {
         let mut aside = Aside::new();
-        let (mut round, mut renews) = (0, true);
+        let (mut round, mut old) = (0, BTreeSet::new());
         loop {
-            self.renew(&aside, renews);
+            self.renew(&aside, &old);
             let (included, found) = self.compile(manner, inputs, &aside);
             let refused = match &found {
                 Err(Outcome::Refused(refused)) => refused,
@@ -165,7 +179,7 @@ impl<E: Edges> Control<E> {
                         continue;
                     }
                     None if self.good.renews() => {
-                        renews = false;
+                        old.extend(self.good.doubted(&Problems::new()));
                         continue;
                     }
                     None => return (found, aside),
@@ -183,7 +197,7 @@ impl<E: Edges> Control<E> {
                 // What stands in is refused as well, for its new secrets: the old ones, then, so that
                 // they keep nobody else from changing.
                 None if self.good.renews() => {
-                    renews = false;
+                    old.extend(self.good.doubted(&refused.problems));
                     continue;
                 }
                 None => return (found, Aside::new()),
@@ -221,7 +235,7 @@ impl<E: Edges> Control<E> {
             // Read, so that it is in the hash and watched; what it says is looked at below.
             let _ = inputs.lines(path);
         }
-        super::exposed::check(config.as_ref(), inputs, &mut problems);
+        super::exposed::check(config.as_ref(), inputs, &mut self.scanned, &mut problems);
         // Also what was refused is watched: that is where it will be mended.
         self.watched = inputs.watched();
         if config.as_ref().is_some_and(|one| one.plugins.is_empty()) {
@@ -325,7 +339,7 @@ impl<E: Edges> Control<E> {
             tokens,
             problems,
             digest,
-            texts,
+            texts: self.texts_to_know(texts),
             facts,
         })
     }
@@ -347,6 +361,10 @@ impl<E: Edges> Control<E> {
             all.update(facts.digest);
         }
         all.update(self.documents.digest());
+        // What stands in for a plugin of the main file is not what is written there.
+        for name in &self.waits.apart {
+            all.update(Sha256::digest(name));
+        }
         all.finalize().into()
     }
 
@@ -360,13 +378,6 @@ impl<E: Edges> Control<E> {
     fn is_nothing(&self, candidate: &Candidate, aside: &Aside) -> bool {
         let plugins = &candidate.snapshot.config.plugins;
         self.published.is_none() && plugins.is_empty() && !aside.is_empty()
-    }
-
-    /// Whether an included file that serves is gone: perhaps it is being replaced.
-    fn vanished(&self, config: &Config) -> bool {
-        self.facts
-            .keys()
-            .any(|path| !config.included.contains(path))
     }
 
     /// The tokens that a configuration declares. `None`: there are problems.
@@ -419,6 +430,7 @@ impl<E: Edges> Control<E> {
 
     /// The swap. Nothing here can fail.
     fn publish(&mut self, snapshot: Arc<Snapshot>, tokens: declared::Next, added: Vec<E::Bound>) {
+        self.take_number(&snapshot);
         self.generation = snapshot.generation;
         self.kept.turn(&snapshot);
         self.since = Timestamp::now();
@@ -479,15 +491,6 @@ fn refused(stage: Stage, problems: Problems, digest: [u8; 32]) -> Outcome {
         since: Timestamp::now(),
         digest,
     })
-}
-
-/// Which documents are fetched again.
-pub(super) fn ask(trigger: Trigger) -> Ask {
-    match trigger {
-        Trigger::Start | Trigger::File => Ask::Missing,
-        Trigger::Document => Ask::Due,
-        Trigger::Command { .. } => Ask::All,
-    }
 }
 
 /// Hexadecimal, for people.

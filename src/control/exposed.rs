@@ -1,20 +1,44 @@
 //! What must not be published, whoever wrote it into the configuration: `files`, logos and legal pages
 //! are read by anybody.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::Inputs;
 use crate::config::{Config, PRIVATE_KEY, Plugin, Reference, ServedFile};
 use crate::problems::{Place, Problems};
 use crate::tokens::Scanner;
 
+/// How a certificate begins.
+const CERTIFICATE: &[u8] = b"-----BEGIN CERTIFICATE-----";
+
 /// Folders whose files are no files: what they hold is about this process, or a device.
 const SYSTEM: [&str; 3] = ["/proc", "/sys", "/dev"];
 
+/// Why nobody may read what published files hold. Files that did not change share their bytes
+/// (`inputs::Seen`), by which they are known here: what is held can not be other bytes at the same
+/// place.
+#[derive(Debug, Default)]
+pub(super) struct Scanned(HashMap<*const u8, (Arc<[u8]>, Option<String>)>);
+
+impl Scanned {
+    /// Looks through what was not there the last time.
+    fn of(&mut self, bytes: &Arc<[u8]>) -> Option<String> {
+        let known = self.0.entry(bytes.as_ptr());
+        let known = known.or_insert_with(|| (Arc::clone(bytes), secret_in(bytes)));
+        known.1.clone()
+    }
+}
+
 /// Looks at every file that a plugin publishes as it is.
-pub(super) fn check(config: Option<&Config>, inputs: &Inputs, problems: &mut Problems) {
+pub(super) fn check(
+    config: Option<&Config>,
+    inputs: &Inputs,
+    scanned: &mut Scanned,
+    problems: &mut Problems,
+) {
     let Some(config) = config else { return };
     let published = || config.plugins.iter().flat_map(published);
     if published().next().is_none() {
@@ -23,8 +47,12 @@ pub(super) fn check(config: Option<&Config>, inputs: &Inputs, problems: &mut Pro
     let private = inputs.privates().chain(&config.token_files);
     let private: BTreeSet<PathBuf> = private.filter_map(|path| real(path)).collect();
     let state = real(&config.state_directory);
+    let files = published().map(|(_, _, file)| file.bytes.as_ptr());
+    let files: HashSet<*const u8> = files.collect();
+    scanned.0.retain(|bytes, _| files.contains(bytes));
     for (plugin, key, file) in published() {
-        let Some(why) = fault(file, &private, state.as_deref()) else {
+        let held = scanned.of(&file.bytes);
+        let Some(why) = fault(file, held, &private, state.as_deref()) else {
             continue;
         };
         let place = Place {
@@ -67,30 +95,66 @@ fn real(path: &Path) -> Option<PathBuf> {
     fs::canonicalize(path).ok()
 }
 
-/// Why a file is nobody else's to read.
-fn fault(file: &ServedFile, private: &BTreeSet<PathBuf>, state: Option<&Path>) -> Option<String> {
-    let path = real(&file.path).or_else(|| std::path::absolute(&file.path).ok());
-    let path = path.unwrap_or_else(|| file.path.clone());
-    let has = |what: &str| memchr::memmem::find(&file.bytes, what.as_bytes()).is_some();
+/// Why bytes are nobody else's to read, wherever they lie.
+fn secret_in(bytes: &[u8]) -> Option<String> {
+    if memchr::memmem::find(bytes, PRIVATE_KEY.as_bytes()).is_some() {
+        return Some("it holds a private key".to_owned());
+    }
     let mut held = None;
-    Scanner::default().feed(&file.bytes, |hit| {
+    Scanner::default().feed(bytes, |hit| {
         held.get_or_insert(hit);
     });
+    let hit = held?;
+    let (id, line, column) = (hit.id, hit.line, hit.column);
+    Some(format!(
+        "it holds the secret of token {id}, at {line}:{column}"
+    ))
+}
+
+/// Why a file is nobody else's to read; `held`: for the sake of its bytes.
+fn fault(
+    file: &ServedFile,
+    held: Option<String>,
+    private: &BTreeSet<PathBuf>,
+    state: Option<&Path>,
+) -> Option<String> {
+    let path = real(&file.path).or_else(|| std::path::absolute(&file.path).ok());
+    let path = path.unwrap_or_else(|| file.path.clone());
+    let certificate = || memchr::memmem::find(&file.bytes, CERTIFICATE).is_some();
     if let Some(system) = SYSTEM.into_iter().find(|system| path.starts_with(system)) {
         Some(format!("it is in {system}"))
     } else if state.is_some_and(|state| path.starts_with(state)) {
         Some("it is in the state directory".to_owned())
-    } else if has(PRIVATE_KEY) {
-        Some("it holds a private key".to_owned())
-    } else if let Some(hit) = held {
-        let (id, line, column) = (hit.id, hit.line, hit.column);
-        Some(format!(
-            "it holds the secret of token {id}, at {line}:{column}"
-        ))
+    } else if held.is_some() {
+        held
     // Certificates are shown in every handshake.
-    } else if private.contains(&path) && !has("-----BEGIN CERTIFICATE-----") {
+    } else if private.contains(&path) && !certificate() {
         Some("the configuration uses it as a secret, or as a file of tokens".to_owned())
     } else {
         None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tokens::{Level, generate_from_system};
+
+    #[test]
+    fn what_did_not_change_is_not_looked_through_again() {
+        let mut scanned = Scanned::default();
+        let bytes: Arc<[u8]> = b"nothing".as_slice().into();
+        assert_eq!(scanned.of(&bytes), None);
+        let known = scanned.0.get_mut(&bytes.as_ptr()).unwrap();
+        known.1 = Some("it was looked at before".to_owned());
+        let again = scanned.of(&Arc::clone(&bytes));
+        assert_eq!(again.as_deref(), Some("it was looked at before"));
+        let token = generate_from_system(Level::Service).unwrap();
+        let other: Arc<[u8]> = format!("key {}", token.expose()).into_bytes().into();
+        let found = scanned.of(&other).unwrap();
+        assert!(
+            found.contains(token.id()) && found.contains("1:5"),
+            "{found}"
+        );
     }
 }

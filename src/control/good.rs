@@ -1,19 +1,19 @@
 //! What served last, with the secrets of today: they and token files are rotated also while something
 //! on disk is broken.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use sha2::{Digest, Sha256};
 
 use super::attempt::{Candidate, Manner};
 use super::documents::Ask;
-use super::inputs::{self, Inputs, Instead, Seen};
+use super::inputs::{self, Inputs, Instead, Reads, Seen};
 use super::parts::{Aside, Facts};
 use super::{Control, Edges, Outcome, Source, Trigger};
-use crate::config::{self, Config, Part, Parts};
+use crate::config::{self, Part, Parts};
+use crate::problems::Problems;
 
 /// What the generation that serves was made of.
 #[derive(Debug, Default)]
@@ -24,12 +24,16 @@ pub(super) struct Good {
     files: Arc<Instead>,
     /// Hashes of the secrets that each included file asked for.
     secrets: BTreeMap<PathBuf, [u8; 32]>,
+    /// All that each of them asked for.
+    reads: BTreeMap<PathBuf, Reads>,
     /// The files of those secrets.
     watched: Vec<PathBuf>,
     /// What serves of files that are broken now, where a secret of theirs is another one since.
     renewed: BTreeMap<PathBuf, Renewed>,
     /// A candidate with what served and the secrets of now is looked at.
     looks_past: bool,
+    /// What of that was refused, as it was told.
+    refused: Option<[u8; 32]>,
 }
 
 /// What stands in for a broken file.
@@ -37,6 +41,8 @@ pub(super) struct Good {
 pub(super) struct Renewed {
     pub(super) part: Part,
     pub(super) facts: Facts,
+    /// What it was made of.
+    pub(super) reads: Reads,
     /// Hash of its secrets.
     secrets: [u8; 32],
 }
@@ -50,6 +56,18 @@ impl Good {
     /// Whether something stands in that is not what serves.
     pub(super) fn renews(&self) -> bool {
         !self.renewed.is_empty()
+    }
+
+    /// What stands in with secrets of which something is refused; all of it where nobody is named.
+    pub(super) fn doubted(&self, problems: &Problems) -> Vec<PathBuf> {
+        let problems = problems.stopping();
+        let is_named = |path: &&PathBuf| problems.iter().any(|one| one.file() == Some(path));
+        let named: Vec<PathBuf> = self.renewed.keys().filter(is_named).cloned().collect();
+        if named.is_empty() {
+            self.renewed.keys().cloned().collect()
+        } else {
+            named
+        }
     }
 
     /// To read after it.
@@ -98,13 +116,22 @@ impl<E: Edges> Control<E> {
         let globs = self.record.iter().flat_map(|record| &record.globs);
         let globs = globs.map(|(pattern, paths)| (pattern.clone(), paths.clone()));
         let globs = globs.collect();
-        let mut secrets = BTreeMap::new();
+        let (mut secrets, mut reads) = (BTreeMap::new(), BTreeMap::new());
         for path in self.facts.keys() {
-            let renewed = self.good.renewed(path).map(|renewed| renewed.secrets);
-            let known = renewed.or_else(|| self.good.secrets.get(path).copied());
-            let kept = known.filter(|_| aside.contains_key(path));
-            let digest = kept.unwrap_or_else(|| inputs.secrets_of_part(path));
-            secrets.insert(path.clone(), digest);
+            let renewed = self.good.renewed.get(path);
+            let renewed = renewed.map(|renewed| (renewed.secrets, renewed.reads.clone()));
+            let served = || {
+                let secrets = self.good.secrets.get(path)?;
+                Some((*secrets, self.good.reads.get(path)?.clone()))
+            };
+            let kept = renewed.or_else(served);
+            let kept = kept.filter(|_| aside.contains_key(path));
+            let (secret, read) = kept.unwrap_or_else(|| {
+                let read = inputs.reads_of_part(Some(path));
+                (inputs.secrets_of_part(path), read)
+            });
+            secrets.insert(path.clone(), secret);
+            reads.insert(path.clone(), read);
         }
         self.good = Good {
             seen: Arc::new(inputs.seen()),
@@ -114,36 +141,47 @@ impl<E: Edges> Control<E> {
                 is_all: true,
             }),
             secrets,
+            reads,
             watched,
             ..Good::default()
         };
     }
 
-    /// Looks whether what stands in for broken files has other secrets by now, if that `matters`.
-    pub(super) fn renew(&mut self, aside: &Aside, matters: bool) {
+    /// Looks whether what stands in for broken files has other secrets by now; `old` keep those that
+    /// they have.
+    pub(super) fn renew(&mut self, aside: &Aside, old: &BTreeSet<PathBuf>) {
         self.good.renewed.clear();
-        let serve = |path: &&PathBuf| aside.get(*path).is_some_and(|held| held.serves);
+        let serve = |path: &&PathBuf| {
+            !old.contains(*path) && aside.get(*path).is_some_and(|held| held.serves)
+        };
         let broken: Vec<PathBuf> = aside.keys().filter(serve).cloned().collect();
         let first = self.published.is_none() || self.rolled.is_some();
-        if broken.is_empty() || first || !matters {
+        if broken.is_empty() || first {
             return;
         }
-        let (Some(config), inputs) = self.as_it_was() else {
-            return;
-        };
+        let (mut parts, inputs) = self.as_it_was();
         for path in broken {
+            // One of which a secret can not be read goes on with those that it has.
+            let Some(part) = parts.remove(&path) else {
+                continue;
+            };
             let now = inputs.secrets_of_part(&path);
-            let Some(facts) = self.facts.get(&path) else {
+            let known = self.facts.get(&path).zip(self.good.reads.get(&path));
+            let Some((facts, reads)) = known else {
                 continue;
             };
             if self.good.secrets.get(&path) == Some(&now) {
                 continue;
             }
-            let digest = [facts.digest, now].concat();
-            let digest = Sha256::digest(digest).into();
+            // As it is known when it is mended, so that it is nothing new then.
+            let reads = reads.renewed(inputs.reads_of_part(Some(&path)));
             let renewed = Renewed {
-                part: config.part(&path),
-                facts: Facts { digest, ..*facts },
+                part,
+                facts: Facts {
+                    digest: reads.digest(),
+                    ..*facts
+                },
+                reads,
                 secrets: now,
             };
             self.good.renewed.insert(path, renewed);
@@ -155,21 +193,20 @@ impl<E: Edges> Control<E> {
         self.rolling || self.good.looks_past
     }
 
-    /// The configuration that serves, read again with the secrets of today.
-    fn as_it_was(&self) -> (Option<Config>, Inputs) {
+    /// The included files that serve, read again with the secrets of today.
+    fn as_it_was(&self) -> (BTreeMap<PathBuf, Part>, Inputs) {
         let mut inputs = Inputs::with(Arc::clone(&self.good.files));
         let parts = Parts {
             may_vanish: true,
             ..Parts::default()
         };
         let now = Timestamp::now();
-        let (config, problems) = match &self.source {
-            Source::File(path) => config::load(path, &mut inputs, &parts, now),
-            Source::Text { name, text, .. } => {
-                config::load_text(name, text, &mut inputs, &parts, now)
-            }
+        let parts = match &self.source {
+            Source::File(path) => config::load_parts(path, &mut inputs, &parts, now),
+            // It includes nothing.
+            Source::Text { .. } => BTreeMap::new(),
         };
-        (config.filter(|_| !problems.has_problems()), inputs)
+        (parts, inputs)
     }
 
     /// The main file on disk is refused: whether what serves has other secrets or token files by
@@ -186,23 +223,47 @@ impl<E: Edges> Control<E> {
         let (watched, waits) = (self.watched.clone(), std::mem::take(&mut self.waits));
         let (found, aside, inputs) = self.past();
         // Documents are those that serve: another one, of what is refused, is no part of this.
-        if let (Ok(candidate), true) = (found, self.documents.serve_still()) {
-            // What was broken beside it is still.
-            let mut held = self.held.clone();
-            held.extend(aside);
-            if let Outcome::Published(_) = self.serve(candidate, held, &inputs) {
-                tracing::info!(
-                    generation = self.generation,
-                    "the configuration on disk is refused; what served before goes on with the secrets and tokens of now"
-                );
+        let came = match found {
+            Ok(candidate) if self.documents.serve_still() => {
+                // What was broken beside it is still.
+                let beside = self.held.clone();
+                self.serve(candidate, &aside, beside, &inputs)
             }
+            Ok(_) => Outcome::Unchanged,
+            Err(outcome) => outcome,
+        };
+        if let Outcome::Published(_) = &came {
+            tracing::info!(
+                generation = self.generation,
+                "the configuration on disk is refused; what served before goes on with the secrets and tokens of now"
+            );
         }
+        self.tell_past(&came);
         let (files, folders) = std::mem::replace(&mut self.watched, watched);
         self.watched.0.extend(files);
         self.watched.1.extend(folders);
         self.waits = waits;
         self.documents.restore(documents);
         self.documents.give_orders(orders);
+    }
+
+    /// What serves was looked at with the secrets of now, beside a refusal: where that is refused as
+    /// well, it is told once.
+    pub(super) fn tell_past(&mut self, came: &Outcome) {
+        let refused = match came {
+            Outcome::Refused(refused) => Some(refused),
+            _ => None,
+        };
+        let before = std::mem::replace(&mut self.good.refused, refused.map(|one| one.digest));
+        let Some(refused) = refused.filter(|one| before != Some(one.digest)) else {
+            return;
+        };
+        tracing::error!(
+            stage = refused.stage.word(),
+            generation = self.generation,
+            problems = %refused.problems.stopping().render(false).trim_end(),
+            "what serves can not be renewed either: the secrets and tokens of now are refused, and it goes on with those that it has"
+        );
     }
 
     /// A candidate of what serves, with the secrets of now.

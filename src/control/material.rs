@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::PathBuf;
 
 use jiff::Timestamp;
+use rustls::RootCertStore;
 
 use super::attempt::hex;
 use super::documents::Standins;
@@ -27,7 +28,8 @@ impl<E: Edges> Control<E> {
         }
     }
 
-    /// What stands in for the documents of plugins whose file is broken: those that serve.
+    /// What stands in for the documents of plugins whose file is broken, or that stand apart: those that
+    /// serve.
     pub(super) fn standins(&self, aside: &Aside) -> Standins {
         let running = self.published.as_ref().map(|published| published.current());
         let Some(running) = running else {
@@ -35,7 +37,8 @@ impl<E: Edges> Control<E> {
         };
         let kept = |plugin: &&config::Plugin| {
             let file = plugin.at.file();
-            file.is_some_and(|file| aside.get(file).is_some_and(|held| held.serves))
+            let aside = file.is_some_and(|file| aside.get(file).is_some_and(|held| held.serves));
+            aside || self.waits.apart.contains(&plugin.name)
         };
         let kept: HashSet<&str> = running
             .config
@@ -83,6 +86,20 @@ impl<E: Edges> Control<E> {
         }
         texts
     }
+
+    /// Those that are known from now on. A main file of which a plugin stands apart is not: what is
+    /// written of that plugin is new when it is looked at.
+    pub(super) fn texts_to_know(
+        &self,
+        mut texts: BTreeMap<PathBuf, Fingerprint>,
+    ) -> BTreeMap<PathBuf, Fingerprint> {
+        if let (Source::File(path), false) = (&self.source, self.waits.apart.is_empty()) {
+            let known = self.texts.get(path);
+            texts.extend(known.map(|known| (path.clone(), *known)));
+        }
+        texts
+    }
+
     /// A plugin that serves goes on doing so until the document that replaces its own can be had.
     pub(super) fn check_documents(&self, config: &Config, problems: &mut Problems) {
         for (name, error) in self.documents.lost(&self.served()) {
@@ -154,4 +171,12 @@ pub(super) fn wants_roots(config: &Config) -> bool {
             || !plugin.openapi.reference_hosts.is_empty()
     };
     config.plugins.iter().any(plugin) || config.token_urls.iter().any(|entry| https(&entry.url))
+}
+
+/// The roots of the operating system; what can not be read is left out.
+pub fn system_roots() -> RootCertStore {
+    let mut roots = RootCertStore::empty();
+    let loaded = rustls_native_certs::load_native_certs();
+    roots.add_parsable_certificates(loaded.certs);
+    roots
 }

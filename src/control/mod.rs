@@ -51,6 +51,7 @@ pub use guards::{Guard, weaker};
 pub use hand::Proven;
 pub use history::Rolling;
 pub use inputs::Inputs;
+pub use material::system_roots;
 pub use platform::Platform;
 pub use rehearse::{Alone, Rehearsed};
 pub use watch::Watch;
@@ -102,6 +103,8 @@ pub struct Control<E: Edges> {
     roots: Arc<RootCertStore>,
     fly_app: Option<String>,
     documents: Library,
+    /// What published files were found to hold.
+    scanned: exposed::Scanned,
     /// Token files at URLs.
     remote: remote::Remote,
     /// Tests of a candidate that ask its upstreams.
@@ -140,7 +143,7 @@ pub struct Control<E: Edges> {
     cause: (&'static str, Option<String>),
     /// What is kept of the running generation, and what is to be.
     record: Option<Arc<state::Generation>>,
-    unsaved: Option<history::Unsaved>,
+    unsaved: Vec<history::Unsaved>,
     /// It was told that nothing can be kept.
     unkept: bool,
     on_invalid: OnInvalid,
@@ -186,6 +189,7 @@ impl<E: Edges> Control<E> {
             roots: Arc::new(RootCertStore::empty()),
             fly_app: Platform::read().app,
             documents: Library::default(),
+            scanned: exposed::Scanned::default(),
             remote: remote::Remote::default(),
             trials: selftest::Trials::default(),
             tokens: Tokens::default(),
@@ -206,7 +210,7 @@ impl<E: Edges> Control<E> {
             asker: None,
             cause: ("start", None),
             record: None,
-            unsaved: None,
+            unsaved: Vec::new(),
             unkept: false,
             on_invalid: OnInvalid::default(),
             weaker_on: None,
@@ -277,7 +281,7 @@ impl<E: Edges> Control<E> {
             hasty,
             idle: false,
         };
-        let mut looked = self.look(manner(attempt::ask(trigger), trigger == Trigger::File));
+        let mut looked = self.look(manner(Ask::from(trigger), trigger == Trigger::File));
         if matches!(looked, Looked::Doubtful) {
             // Perhaps it was half written: a second look before it is believed.
             tokio::time::sleep(SECOND_LOOK).await;
@@ -476,14 +480,6 @@ impl<E: Edges> Control<E> {
 const RELOAD: &str = "reload";
 /// Before a candidate with problems is reported, it is looked at once more.
 const SECOND_LOOK: Duration = Duration::from_millis(250);
-
-/// The roots of the operating system; what can not be read is left out.
-pub fn system_roots() -> RootCertStore {
-    let mut roots = RootCertStore::empty();
-    let loaded = rustls_native_certs::load_native_certs();
-    roots.add_parsable_certificates(loaded.certs);
-    roots
-}
 
 /// Where a configuration has its state and its admin socket.
 pub fn whereabouts(path: &Path) -> config::Whereabouts {

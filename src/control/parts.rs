@@ -67,10 +67,18 @@ impl<E: Edges> Control<E> {
             parts.suspect.extend(before.held.iter().cloned());
         }
         let running = self.published.as_ref().map(|published| published.current());
+        for name in &self.waits.apart {
+            let plugins = running.iter().flat_map(|running| &running.config.plugins);
+            let serves = plugins.into_iter().find(|plugin| plugin.name == *name);
+            parts.apart.insert(name.clone(), serves.cloned());
+        }
         for (path, held) in aside {
             match running.as_ref().filter(|_| held.serves) {
                 Some(running) => {
                     let renewed = self.good.renewed(path).map(|renewed| renewed.part.clone());
+                    parts
+                        .renewed
+                        .extend(renewed.is_some().then(|| path.clone()));
                     let part = renewed.unwrap_or_else(|| running.config.part(path));
                     parts.kept.insert(path.clone(), part);
                 }
@@ -160,6 +168,13 @@ impl<E: Edges> Control<E> {
             (path.clone(), held)
         };
         included.iter().filter(changed).map(held).collect()
+    }
+
+    /// Whether an included file that serves is gone: perhaps it is being replaced.
+    pub(super) fn vanished(&self, config: &Config) -> bool {
+        self.facts
+            .keys()
+            .any(|path| !config.included.contains(path))
     }
 
     /// Whether what stands aside was known to be broken before.

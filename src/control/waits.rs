@@ -1,16 +1,17 @@
 //! What a look waits for. An included file that waits is put aside like one that is broken: the
 //! others serve meanwhile, however long it takes.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::attempt::Manner;
+use super::attempt::{Candidate, Manner};
 use super::documents::Ask;
 use super::parts::{Aside, Held};
 use super::selftest::Bases;
-use super::{Control, Edges, Inputs, Stage};
+use super::{Control, Edges, Inputs, Outcome, Stage};
 use crate::config::{Config, Plugin};
 use crate::problems::Problems;
 use sha2::{Digest, Sha256};
@@ -20,6 +21,8 @@ use sha2::{Digest, Sha256};
 pub(super) struct Waits {
     now: Vec<Wait>,
     before: Vec<Wait>,
+    /// Plugins of the main file that wait while the rest of it is taken.
+    pub(super) apart: BTreeSet<String>,
     /// Whoever starts has waited long enough.
     pub(super) hurried: bool,
 }
@@ -27,17 +30,24 @@ pub(super) struct Waits {
 /// A plugin that waits.
 #[derive(Debug, Clone)]
 struct Wait {
-    /// `None`: what waits is no plugin's.
+    /// `None`: what waits is no plugin's, and all that changed waits with it.
     plugin: Option<String>,
-    /// The included file that it is in; `None`: the main file, and all that changed waits with it.
+    /// The included file that it is in; `None`: the main file.
     part: Option<PathBuf>,
     /// For what: a noun phrase.
     what: String,
+    /// Nothing serves yet of what is waited for; else it is only asked for again.
+    fresh: bool,
     since: Timestamp,
 }
 
 impl Waits {
-    pub(super) fn add(&mut self, plugin: Option<&str>, part: Option<PathBuf>, what: String) {
+    pub(super) fn add(
+        &mut self,
+        plugin: Option<&str>,
+        part: Option<PathBuf>,
+        (what, fresh): (String, bool),
+    ) {
         let same = |wait: &&Wait| {
             wait.plugin.as_deref() == plugin && wait.part == part && wait.what == what
         };
@@ -49,6 +59,7 @@ impl Waits {
             plugin: plugin.map(str::to_owned),
             part,
             what,
+            fresh,
             since: since.unwrap_or_else(Timestamp::now),
         });
     }
@@ -72,6 +83,7 @@ impl<E: Edges> Control<E> {
     /// A look begins.
     pub(super) fn begin_waits(&mut self) {
         self.waits.before = std::mem::take(&mut self.waits.now);
+        self.waits.apart.clear();
         self.documents.begin();
         self.trials.begin();
     }
@@ -88,10 +100,12 @@ impl<E: Edges> Control<E> {
             return false;
         }
         let awaited = self.documents.awaited(manner.ask == Ask::All);
+        let fresh = self.documents.awaited(false);
         for (name, source) in &awaited {
             let part = part_of(config, name);
             let what = format!("its OpenAPI document from {source}");
-            self.waits.add(Some(name), part, what);
+            let fresh = fresh.iter().any(|(fresh, _)| fresh == name);
+            self.waits.add(Some(name), part, (what, fresh));
         }
         !awaited.is_empty()
     }
@@ -100,20 +114,29 @@ impl<E: Edges> Control<E> {
     pub(super) fn wait_for_tests(&mut self, config: &Config, plugins: &[String]) {
         for name in plugins {
             let what = "the answers of its upstream to its tests".to_owned();
-            self.waits.add(Some(name), part_of(config, name), what);
+            self.waits
+                .add(Some(name), part_of(config, name), (what, true));
         }
     }
 
-    /// The included files that wait and are not put aside yet. `None`: the main file waits as well,
-    /// or nothing serves that the others could join.
+    /// The included files that wait and are not put aside yet. Plugins of the main file are noted with
+    /// what waits. `None`: all of it waits, or nothing serves that the others could join.
     pub(super) fn waiting_parts(&mut self, inputs: &Inputs, aside: &Aside) -> Option<Aside> {
         let first = self.published.is_none();
         if self.rolled.is_some() || (first && !self.waits.hurried) {
             return None;
         }
-        let mut more = Aside::new();
-        for wait in &self.waits.now {
-            let path = wait.part.clone()?;
+        let (mut more, mut alone) = (Aside::new(), false);
+        let Waits { now, apart, .. } = &mut self.waits;
+        for wait in now {
+            let Some(path) = wait.part.clone() else {
+                let plugin = wait.plugin.as_ref().filter(|_| wait.fresh && !first)?;
+                if apart.insert(plugin.clone()) {
+                    self.documents.set_apart(plugin);
+                    alone = true;
+                }
+                continue;
+            };
             if aside.contains_key(&path) {
                 continue;
             }
@@ -130,7 +153,29 @@ impl<E: Edges> Control<E> {
             };
             more.insert(path, held);
         }
-        (!more.is_empty()).then_some(more)
+        (alone || !more.is_empty()).then_some(more)
+    }
+
+    /// What came of a look in which plugins of the main file stand apart. Without them nothing may
+    /// have changed, or what did may be wrong without them: then all of it waits.
+    pub(super) fn unless_all_waits(
+        &self,
+        found: Result<Candidate, Outcome>,
+    ) -> Result<Candidate, Outcome> {
+        let published = self.published.as_ref();
+        let Some(published) = published.filter(|_| !self.waits.apart.is_empty()) else {
+            return found;
+        };
+        let is_nothing = |candidate: &Candidate| {
+            candidate.snapshot.config == published.current().config
+                && candidate.tokens.is_nothing()
+                && self.documents.serve_still()
+        };
+        match found {
+            Ok(candidate) if is_nothing(&candidate) => Err(Outcome::Waiting),
+            Err(Outcome::Refused(_)) => Err(Outcome::Waiting),
+            found => found,
+        }
     }
 
     /// What the answers to the tests of each plugin depend on.

@@ -498,3 +498,21 @@ def test_without_a_state_database_it_serves_all_the_same(world):
     assert refused.code == 1
     eventually(lambda: "generations are not kept" in world.gateway.stderr)
     assert run("check", "--config", "plugway.toml", cwd=world.folder).code == 0
+
+
+def test_a_backup_holds_what_can_be_rolled_back_to(world):
+    gateway = world.start()
+    says(world, "Two.")
+    assert gateway.command("state", "backup", "saved").code == 0
+    says(world, "Three.")
+    assert gateway.generation() == 3
+    gateway.stop()
+    (world.folder / "state" / "plugway.redb").unlink()
+    restored = run("state", "restore", "saved", "--config", "plugway.toml", "--json", cwd=world.folder)
+    assert restored.code == 0 and restored.json["generations"] == 2, restored
+    gateway = world.run("serve", "--config", "plugway.toml")
+    # The file beside the database knows the number, and that these are its bytes.
+    assert gateway.generation() == 3
+    assert {one["number"] for one in history(gateway)} == {1, 2, 3}
+    assert roll_back(gateway, "1").code == 0 and gateway.generation() == 4
+    assert description(world.session(token=world.service)) == "Manage your to-dos."

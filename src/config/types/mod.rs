@@ -23,7 +23,7 @@ use crate::problems::Place;
 use crate::tokens::TokenLimits;
 
 /// A validated configuration.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Config {
     /// The files that `include` names, each a part that can fail alone.
     pub included: Vec<PathBuf>,
@@ -79,7 +79,7 @@ impl ListenerKind {
 }
 
 /// Where to listen.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Listen {
     /// TLS listeners.
     pub https: Vec<SocketAddr>,
@@ -204,7 +204,7 @@ pub enum AccessLog {
 }
 
 /// `[tokens.KEY]`
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct DeclaredToken {
     /// The key, which is its id.
     pub id: String,
@@ -231,7 +231,7 @@ pub struct DeclaredToken {
 }
 
 /// One of a token's secrets.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct DeclaredSecret {
     /// SHA-256 of what the client presents.
     pub fingerprint: crate::tokens::Fingerprint,

@@ -81,8 +81,8 @@ pub(super) struct Tokens {
     aims: HashMap<Fingerprint, Arc<[Aim]>>,
     /// The files that hold tokens.
     pub(super) filled: BTreeSet<PathBuf>,
-    /// Since when one of them is empty.
-    pub(super) emptied: Option<Emptied>,
+    /// Since when some of them are empty, each by itself.
+    pub(super) emptied: BTreeMap<PathBuf, Emptied>,
     taken: Taken,
     names: Taken,
 }
@@ -273,6 +273,11 @@ impl Tokens {
 }
 
 impl Next {
+    /// Whether it changes nothing.
+    pub(super) fn is_nothing(&self) -> bool {
+        self.added.is_empty() && self.gone.is_empty()
+    }
+
     /// What the tokens of files are for.
     pub(super) fn aims(&self) -> impl Iterator<Item = &Aim> {
         self.tokens.aims.values().flat_map(|aims| aims.iter())

@@ -12,8 +12,8 @@ use crate::openapi::Value;
 use jiff::Timestamp;
 use rustls::RootCertStore;
 
-use super::Inputs;
 use super::edges::{Edges, Fetched};
+use super::{Inputs, Trigger};
 use crate::config::{self, Config, Inputs as _, OpenApiSource};
 use crate::problems::Place;
 use crate::snapshot::ApiDocument;
@@ -94,6 +94,16 @@ pub(super) enum Ask {
     Due,
     /// Everything that is not a file.
     All,
+}
+
+impl From<Trigger> for Ask {
+    fn from(trigger: Trigger) -> Self {
+        match trigger {
+            Trigger::Start | Trigger::File => Self::Missing,
+            Trigger::Document => Self::Due,
+            Trigger::Command { .. } => Self::All,
+        }
+    }
 }
 
 impl Library {

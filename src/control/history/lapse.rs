@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::control::attempt::{Candidate, Manner, whole};
+use crate::control::attempt::{Candidate, Looked, Manner, whole};
 use crate::control::inputs::Inputs;
 use crate::control::parts::Aside;
 use crate::control::{Control, Edges, Outcome, Trigger};
@@ -79,10 +79,13 @@ impl<E: Edges> Control<E> {
         tracing::debug!(to = rolled.to, "the rollback goes on");
         self.rolled = Some(rolled);
         // What comes of this is published beside the refusal, as it is without a rollback.
-        let _ = self.look(Manner {
+        let looked = self.look(Manner {
             hasty: false,
             ..manner
         });
+        if let Looked::At(came) = looked {
+            self.tell_past(&came);
+        }
         true
     }
 }

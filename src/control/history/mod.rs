@@ -8,6 +8,7 @@ mod wider;
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::Timestamp;
 
@@ -41,7 +42,15 @@ pub(super) struct Rolled {
 pub(super) struct Unsaved {
     generation: Generation,
     contents: Contents,
+    since: Timestamp,
 }
+
+/// After the last swap, until what was published is written: who asked for it is told first, and who
+/// asks at once for more does not wait for the disk.
+const QUIET: Duration = Duration::from_millis(20);
+/// What is not written yet is not put off beyond this, or this many of them.
+const LONGEST: Duration = Duration::from_millis(200);
+const MOST_UNSAVED: usize = 16;
 
 impl<E: Edges> Control<E> {
     /// Where the files of the next attempt come from.
@@ -55,21 +64,79 @@ impl<E: Edges> Control<E> {
     /// The number of what is published next. A start with the very bytes that served last goes on
     /// with their number.
     pub(super) fn next_number(&mut self, hash: &str, now: Timestamp) -> u64 {
+        let desk = self.desk.as_mut();
+        let told = desk.as_ref().map(|desk| desk.numbers.highest());
+        let told = told.unwrap_or_default();
         if self.published.is_some() {
-            return self.generation + 1;
+            // A successor may have taken numbers before it failed.
+            return self.generation.max(told.0) + 1;
         }
-        let newest = self.desk.as_mut().and_then(|desk| desk.newest(now));
-        match newest {
-            Some(newest) if newest.hash == hash => newest.number,
-            Some(newest) => newest.number + 1,
-            None => 1,
+        let newest = desk.and_then(|desk| desk.newest(now));
+        let kept = newest.map(|newest| (newest.number, newest.hash));
+        // Lost, restored, or behind a process that was killed: numbers do not go back with it.
+        let last = kept.filter(|kept| kept.0 >= told.0).unwrap_or(told);
+        if last.0 > 0 && last.1 == hash {
+            last.0
+        } else {
+            last.0 + 1
+        }
+    }
+
+    /// A number is taken, before anybody sees it.
+    pub(super) fn take_number(&mut self, snapshot: &Snapshot) {
+        if let Some(desk) = &mut self.desk {
+            desk.numbers.note(snapshot.generation, &snapshot.hash);
         }
     }
 
     /// Notes what the generation that serves now was made of.
-    pub(super) fn remember(&mut self, snapshot: &Snapshot, inputs: &Inputs, aside: &Aside) {
-        self.save(Timestamp::now());
+    pub(super) fn remember(
+        &mut self,
+        snapshot: &Snapshot,
+        inputs: &Inputs,
+        (aside, held): (&Aside, &Aside),
+    ) {
+        if self.unsaved.len() >= MOST_UNSAVED {
+            self.save(Timestamp::now());
+        }
         let mut contents = Contents::new();
+        let files = self.files(inputs, aside, &mut contents);
+        let plugins = snapshot.plugins.iter();
+        let waits = held.iter().filter(|(_, held)| held.waits);
+        let generation = Generation {
+            number: snapshot.generation,
+            hash: snapshot.hash.clone(),
+            at: self.since,
+            cause: self.cause.0.to_owned(),
+            by: self.cause.1.clone(),
+            rolled_back_to: self.rolled.as_ref().map(|rolled| rolled.to),
+            disk: self
+                .rolled
+                .as_ref()
+                .filter(|rolled| rolled.asked)
+                .map(kept_disk),
+            texts: self.texts.keys().cloned().collect(),
+            files,
+            globs: matched(inputs, held),
+            documents: self.fetched(&mut contents),
+            plugins: plugins
+                .map(|plugin| (plugin.name.to_string(), plugin.operations.len()))
+                .collect(),
+            guards: self.guards_of(&snapshot.config, held),
+            held: held.keys().cloned().collect(),
+            waits: waits.map(|(path, _)| path.clone()).collect(),
+        };
+        self.record = Some(Arc::new(generation.clone()));
+        self.unsaved.push(Unsaved {
+            generation,
+            contents,
+            since: Timestamp::now(),
+        });
+    }
+
+    /// The files that it was made of. Of what is put aside those that serve are named, with the hashes
+    /// of the secrets of now.
+    fn files(&self, inputs: &Inputs, aside: &Aside, contents: &mut Contents) -> Vec<KeptFile> {
         let mut files = Vec::new();
         for kept in inputs.kept() {
             let (path, sha256) = (kept.path.to_owned(), Fingerprint(kept.digest));
@@ -92,42 +159,18 @@ impl<E: Edges> Control<E> {
         }
         let before = self.record.as_deref();
         for file in before.iter().flat_map(|before| &before.files) {
-            let held = |part: &PathBuf| aside.get(part).is_some_and(|held| held.serves);
+            let serves = |part: &PathBuf| aside.get(part).is_some_and(|held| held.serves);
             let there = || files.iter().any(|other| other.path == file.path);
-            if file.parts.iter().any(held) && !there() {
-                files.push(file.clone());
+            if file.parts.iter().any(serves) && !there() {
+                let renewed = |part: &PathBuf| self.good.renewed(part)?.reads.of(&file.path);
+                let renewed = file.parts.iter().find_map(renewed);
+                files.push(KeptFile {
+                    sha256: renewed.unwrap_or(file.sha256),
+                    ..file.clone()
+                });
             }
         }
-        let plugins = snapshot.plugins.iter();
-        let waits = aside.iter().filter(|(_, held)| held.waits);
-        let generation = Generation {
-            number: snapshot.generation,
-            hash: snapshot.hash.clone(),
-            at: self.since,
-            cause: self.cause.0.to_owned(),
-            by: self.cause.1.clone(),
-            rolled_back_to: self.rolled.as_ref().map(|rolled| rolled.to),
-            disk: self
-                .rolled
-                .as_ref()
-                .filter(|rolled| rolled.asked)
-                .map(kept_disk),
-            texts: self.texts.keys().cloned().collect(),
-            files,
-            globs: matched(inputs, aside),
-            documents: self.fetched(&mut contents),
-            plugins: plugins
-                .map(|plugin| (plugin.name.to_string(), plugin.operations.len()))
-                .collect(),
-            guards: self.guards_of(&snapshot.config, aside),
-            held: aside.keys().cloned().collect(),
-            waits: waits.map(|(path, _)| path.clone()).collect(),
-        };
-        self.record = Some(Arc::new(generation.clone()));
-        self.unsaved = Some(Unsaved {
-            generation,
-            contents,
-        });
+        files
     }
 
     /// What is known of the generation that serves is another than when it was kept; its bytes are
@@ -136,10 +179,15 @@ impl<E: Edges> Control<E> {
         let Some(generation) = self.record.as_deref().cloned() else {
             return;
         };
-        let contents = self.unsaved.take().map(|unsaved| unsaved.contents);
-        self.unsaved = Some(Unsaved {
+        let same = |unsaved: &&mut Unsaved| unsaved.generation.number == generation.number;
+        if let Some(unsaved) = self.unsaved.last_mut().filter(same) {
+            unsaved.generation = generation;
+            return;
+        }
+        self.unsaved.push(Unsaved {
             generation,
-            contents: contents.unwrap_or_default(),
+            contents: Contents::new(),
+            since: Timestamp::now(),
         });
     }
 
@@ -167,25 +215,34 @@ impl<E: Edges> Control<E> {
         documents
     }
 
-    /// Whether something is to be [saved](Self::save).
-    pub fn has_unsaved(&self) -> bool {
-        self.unsaved.is_some() && !self.lent
+    /// When something is to be [saved](Self::save).
+    pub fn save_due(&self) -> Option<Timestamp> {
+        let (first, last) = (self.unsaved.first()?, self.unsaved.last()?);
+        let after = |unsaved: &Unsaved, pause| unsaved.since.saturating_add(pause).ok();
+        let due = after(last, QUIET).min(after(first, LONGEST));
+        due.filter(|_| !self.lent)
     }
 
-    /// Keeps the generation that serves, where there is a state database. That it can not be kept
-    /// is no reason not to serve. While a successor has the database it is put off.
+    /// Keeps the generations that were published, where there is a state database. That they can not
+    /// be kept is no reason not to serve. While a successor has the database it is put off.
     pub fn save(&mut self, now: Timestamp) {
-        if self.lent {
+        if self.lent || self.unsaved.is_empty() {
             return;
         }
-        let Some(unsaved) = self.unsaved.take() else {
-            return;
-        };
-        let kept = (&unsaved.generation, &unsaved.contents);
-        let saved = self.with_desk(|desk, scene| desk.keep(kept, None, scene, now));
+        let unsaved = std::mem::take(&mut self.unsaved);
+        let kept = unsaved.iter();
+        let kept: Vec<_> = kept
+            .map(|unsaved| (&unsaved.generation, &unsaved.contents))
+            .collect();
+        let saved = self.with_desk(|desk, scene| desk.keep(&kept, scene, now));
         let error = match saved {
             Ok(Ok(())) => {
                 self.unkept = false;
+                // The first time the directory is made with the database.
+                let newest = unsaved.last().map(|unsaved| &unsaved.generation);
+                if let Some((desk, newest)) = self.desk.as_mut().zip(newest) {
+                    desk.numbers.note(newest.number, &newest.hash);
+                }
                 return;
             }
             Ok(Err(error)) => error.to_string(),

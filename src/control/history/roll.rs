@@ -237,7 +237,10 @@ impl<E: Edges> Control<E> {
     }
 
     /// Every generation that is kept, the newest first.
-    pub(super) fn generations(&mut self, now: Timestamp) -> Result<Vec<Generation>, Fault> {
+    pub(in crate::control) fn generations(
+        &mut self,
+        now: Timestamp,
+    ) -> Result<Vec<Generation>, Fault> {
         Ok(self.with_desk(|desk, _| desk.generations(now))??)
     }
 

@@ -348,7 +348,8 @@ impl<E: Edges> Control<E> {
         }
         let awaited = self.remote.awaited(config);
         for url in &awaited {
-            self.waits.add(None, None, format!("the token file {url}"));
+            let what = format!("the token file {url}");
+            self.waits.add(None, None, (what, true));
         }
         !awaited.is_empty()
     }

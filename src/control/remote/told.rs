@@ -20,9 +20,12 @@ impl<E: Edges> Control<E> {
     /// What is asked of token files. Who asks for a reload means what they hold. What came from a
     /// URL was looked at before.
     pub(in crate::control) fn rules(&self, config: &Config, manner: Manner) -> Rules {
-        let emptied = self.tokens.emptied;
-        let stays = emptied.is_some_and(|emptied| believed(emptied.since) <= Timestamp::now());
-        let asked = stays || manner.idle || matches!(manner.trigger, Trigger::Command { .. });
+        let now = Timestamp::now();
+        let stays = |file: &Path| {
+            let emptied = self.tokens.emptied.get(file);
+            emptied.is_some_and(|emptied| believed(emptied.since) <= now)
+        };
+        let asked = manner.idle || matches!(manner.trigger, Trigger::Command { .. });
         let urls: BTreeSet<&Path> = config
             .token_urls
             .iter()
@@ -35,7 +38,7 @@ impl<E: Edges> Control<E> {
             } else {
                 let files = self.tokens.filled.iter();
                 files
-                    .filter(|file| !urls.contains(file.as_path()))
+                    .filter(|file| !urls.contains(file.as_path()) && !stays(file))
                     .cloned()
                     .collect()
             },
@@ -43,31 +46,34 @@ impl<E: Edges> Control<E> {
         }
     }
 
-    /// Notes since when a file that held tokens is empty.
+    /// Notes since when each file that held tokens is empty.
     pub(in crate::control) fn note_emptied(&mut self, inputs: &Inputs) {
-        let mut files = self.tokens.filled.iter();
-        let tokens = &mut self.tokens.emptied;
         let is_blank = |bytes: &[u8]| bytes.trim_ascii().is_empty();
-        if !files.any(|file| inputs.read_of(file).is_some_and(is_blank)) {
-            *tokens = None;
-        } else if tokens.is_none() {
-            *tokens = Some(Emptied {
+        let files = self.tokens.filled.iter();
+        let blank = files.filter(|file| inputs.read_of(file).is_some_and(is_blank));
+        let before = std::mem::take(&mut self.tokens.emptied);
+        let emptied = blank.map(|file| {
+            let known = before.get(file).copied();
+            let emptied = known.unwrap_or_else(|| Emptied {
                 since: Timestamp::now(),
                 looked: false,
             });
-        }
+            (file.clone(), emptied)
+        });
+        self.tokens.emptied = emptied.collect();
     }
 
-    /// When an empty token file is to be believed.
+    /// When an empty token file is to be believed: the one that is next.
     pub fn emptied_due(&self) -> Option<Timestamp> {
-        let emptied = self.tokens.emptied.filter(|emptied| !emptied.looked)?;
-        Some(believed(emptied.since))
+        let emptied = self.tokens.emptied.values();
+        let waiting = emptied.filter(|emptied| !emptied.looked);
+        waiting.map(|emptied| believed(emptied.since)).min()
     }
 
-    /// It is looked at for that, once.
-    pub fn believes_emptied(&mut self) {
-        if let Some(emptied) = &mut self.tokens.emptied {
-            emptied.looked = true;
+    /// Those that are due are looked at for that, once.
+    pub fn believes_emptied(&mut self, now: Timestamp) {
+        for emptied in self.tokens.emptied.values_mut() {
+            emptied.looked |= believed(emptied.since) <= now;
         }
     }
 

@@ -1,8 +1,9 @@
 //! A backup: all that the state database holds, as lines of text that any later plugway can read.
 //!
-//! The first line says what it is; then tokens (as lines of a token file), last uses, and the
-//! audit, byte by byte; the last line counts them and has the hash of all lines before, so that
-//! half a backup is never taken for a whole one. Secrets are in it by hash only.
+//! The first line says what it is; then tokens (as lines of a token file), last uses, the audit,
+//! byte by byte, and generations with what they were made of; the last line counts them and has the
+//! hash of all lines before, so that half a backup is never taken for a whole one. Secrets are in it
+//! by hash only.
 
 use std::io::BufRead;
 use std::path::Path;
@@ -18,12 +19,13 @@ use super::audit;
 use super::change::put;
 use super::db::{AUDIT, Db, Outcome, USES};
 use super::reader::{Reader, failed};
+use super::saved::{self, Restoring, Saved};
 use crate::tokens::{Fault, Fingerprint, Origin, Seen, parse_records};
 
-/// The form of what follows.
-const FORMAT: u32 = 1;
+/// The form of what follows. The first had no generations.
+const FORMAT: u32 = 2;
 /// Bytes of one line that are read at the most.
-const LONGEST: u64 = 1 << 20;
+const LONGEST: u64 = 4 << 20;
 
 /// One line.
 #[derive(Debug, Serialize, Deserialize)]
@@ -37,10 +39,14 @@ enum Line {
     Used(String, String),
     /// A number, and an entry as it is stored.
     Audit(u64, String),
+    /// What is kept of generations.
+    Kept(Saved),
     /// The last.
     End {
         tokens: u64,
         audit: u64,
+        #[serde(default)]
+        generations: u64,
         sha256: String,
     },
 }
@@ -93,7 +99,7 @@ impl Reader {
             },
             &mut hash,
         );
-        let (mut tokens, mut audit) = (0, 0);
+        let (mut tokens, mut audit, mut generations) = (0, 0, 0);
         self.each(|record| {
             line(&Line::Token(record.to_line()), &mut hash);
             tokens += 1;
@@ -111,7 +117,10 @@ impl Reader {
                     line(&Line::Audit(number.value(), body), &mut hash);
                     audit += 1;
                 }
-                Ok(())
+                saved::each(read, |saved| {
+                    generations += u64::from(matches!(saved, Saved::Generation(..)));
+                    line(&Line::Kept(saved), &mut hash);
+                })
             })();
             rest.map_err(failed)?;
         }
@@ -120,6 +129,7 @@ impl Reader {
             &Line::End {
                 tokens,
                 audit,
+                generations,
                 sha256,
             },
             &mut hash,
@@ -128,7 +138,8 @@ impl Reader {
     }
 }
 
-/// Fills an empty state directory from a backup: all of it or nothing.
+/// Fills an empty state directory from a backup: all of it or nothing. Gives how many tokens, entries
+/// of the audit and generations there were.
 ///
 /// # Errors
 /// It is no whole backup, or there is a database already.
@@ -136,7 +147,7 @@ pub fn restore(
     directory: &Path,
     backup: impl BufRead,
     now: Timestamp,
-) -> Result<(u64, u64), BackupError> {
+) -> Result<(u64, u64, u64), BackupError> {
     let place = Db::new(directory);
     let occupied = || BackupError::Occupied(directory.display().to_string());
     if place.exists() {
@@ -147,6 +158,7 @@ pub fn restore(
     db.open(true, now)?;
     let written = db.write(now, |write| {
         let (mut tokens, mut entries) = (0, 0);
+        let mut kept = Restoring::new(write);
         for line in &lines {
             match line {
                 Line::Token(text) => {
@@ -162,10 +174,11 @@ pub fn restore(
                     write.open_table(AUDIT)?.insert(*number, body.as_bytes())?;
                     entries += 1;
                 }
+                Line::Kept(saved) => kept.put(saved)?,
                 Line::PlugwayBackup { .. } | Line::End { .. } => {}
             }
         }
-        Ok((tokens, entries))
+        Ok((tokens, entries, kept.end()?))
     });
     let counts = match written {
         Ok(counts) => counts,
@@ -185,6 +198,7 @@ pub fn restore(
 /// What one line does not show: ids and secrets that are there twice, and the chain of the audit.
 /// Whoever can write a backup can write its hash as well.
 struct Told {
+    kept: saved::Told,
     seen: Seen,
     entries: u64,
     head: String,
@@ -193,6 +207,7 @@ struct Told {
 impl Told {
     fn new() -> Self {
         Self {
+            kept: saved::Told::default(),
             seen: Seen::default(),
             entries: 0,
             head: audit::beginning(),
@@ -223,7 +238,9 @@ impl Told {
                 self.head = audit::hash(body.as_bytes());
                 fault.map(|fault| format!("the chain of the audit is broken: {fault}"))
             }
-            Line::PlugwayBackup { .. } | Line::Used(..) | Line::End { .. } => None,
+            Line::Kept(saved) => self.kept.fault(saved),
+            Line::End { .. } => self.kept.end(),
+            Line::PlugwayBackup { .. } | Line::Used(..) => None,
         }
     }
 }
@@ -247,7 +264,9 @@ fn read(mut backup: impl BufRead) -> Result<Vec<Line>, BackupError> {
         let line: Line =
             serde_json::from_str(&text).map_err(|_| fault("is no line of a backup"))?;
         match &line {
-            Line::PlugwayBackup { format: FORMAT, .. } if number == 1 => {}
+            Line::PlugwayBackup {
+                format: 1..=FORMAT, ..
+            } if number == 1 => {}
             Line::PlugwayBackup { format, .. } if number == 1 => {
                 return Err(fault(&format!(
                     "the backup has format {format}, which this plugway does not know: use the one that wrote it, or a newer one"
@@ -258,6 +277,7 @@ fn read(mut backup: impl BufRead) -> Result<Vec<Line>, BackupError> {
             Line::End {
                 tokens,
                 audit,
+                generations,
                 sha256,
             } => {
                 let count = |wanted: fn(&Line) -> bool| {
@@ -265,16 +285,19 @@ fn read(mut backup: impl BufRead) -> Result<Vec<Line>, BackupError> {
                 };
                 let whole = *sha256 == Fingerprint(hash.finalize().into()).to_hex()
                     && *tokens == count(|line| matches!(line, Line::Token(_)))
-                    && *audit == count(|line| matches!(line, Line::Audit(..)));
-                return if whole {
-                    Ok(lines)
-                } else {
-                    Err(fault(
+                    && *audit == count(|line| matches!(line, Line::Audit(..)))
+                    && *generations
+                        == count(|line| matches!(line, Line::Kept(Saved::Generation(..))));
+                if !whole {
+                    return Err(fault(
                         "the hash does not fit: a line before is altered or missing",
-                    ))
-                };
+                    ));
+                }
+                return told
+                    .fault(&line, number)
+                    .map_or(Ok(lines), |reason| Err(fault(&reason)));
             }
-            Line::Token(_) | Line::Used(..) | Line::Audit(..) => {
+            Line::Token(_) | Line::Used(..) | Line::Audit(..) | Line::Kept(_) => {
                 if let Some(reason) = told.fault(&line, number) {
                     return Err(fault(&reason));
                 }

@@ -14,6 +14,7 @@ use super::change::Write;
 use super::db::{Db, Outcome, TOKENS};
 use super::ends::Ends;
 use super::find::shared_of;
+use super::numbers::Numbers;
 use super::reader::Reader;
 use super::{StoreError, load, uses};
 use crate::control::Shared;
@@ -47,6 +48,8 @@ pub(in crate::control) struct Desk {
     idle: HashMap<Arc<str>, Duration>,
     /// When tokens end.
     ends: Ends,
+    /// The numbers of generations.
+    pub(in crate::control) numbers: Numbers,
     /// Uses that are not written yet.
     pub(super) uses: uses::Pending,
     /// Nothing is known of uses before.
@@ -71,6 +74,7 @@ impl Desk {
             doubtful: HashMap::new(),
             idle: HashMap::new(),
             ends: Ends::default(),
+            numbers: Numbers::new(directory),
             uses: uses::Pending::new(now),
             begun: now,
             look: now,

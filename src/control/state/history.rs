@@ -12,23 +12,22 @@ use redb::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::Deed;
 use super::StoreError;
-use super::audit;
 use super::db::{Db, META, Outcome};
 use super::desk::{Desk, Scene};
 use crate::control::guards::Guard;
 use crate::tokens::Fingerprint;
 
 /// Generations by number.
-const GENERATIONS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("generations");
+pub(super) const GENERATIONS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("generations");
 /// Contents by their SHA-256.
-const CONTENTS: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("contents");
+pub(super) const CONTENTS: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("contents");
 /// Fetched documents by plugin and source.
-const DOCUMENTS: TableDefinition<'_, (&str, &str), &[u8]> = TableDefinition::new("documents");
+pub(super) const DOCUMENTS: TableDefinition<'_, (&str, &str), &[u8]> =
+    TableDefinition::new("documents");
 
 /// Key of how many bytes the contents have.
-const HELD: &str = "content_bytes";
+pub(super) const HELD: &str = "content_bytes";
 /// Generations that are kept.
 const MOST: usize = 100;
 /// Beyond them, before the oldest go: forgetting takes a look at all.
@@ -223,47 +222,50 @@ impl Desk {
             .collect()
     }
 
-    /// Keeps a generation, what it was made of, and an entry of the audit, all or nothing.
+    /// Keeps generations and what they were made of, all or nothing.
     ///
     /// # Errors
     /// The database can not be written.
     pub(in crate::control) fn keep(
         &mut self,
-        (generation, contents): (&Generation, &Contents),
-        deed: Option<&Deed<'_>>,
+        kept: &[(&Generation, &Contents)],
         scene: &Scene<'_>,
         now: Timestamp,
     ) -> Result<(), StoreError> {
         self.ready(true, scene, now)?;
         self.db.write(now, |write| {
-            let body = serde_json::to_vec(generation).unwrap_or_default();
-            write
-                .open_table(GENERATIONS)?
-                .insert(generation.number, &*body)?;
-            let (mut table, mut added) = (write.open_table(CONTENTS)?, 0);
-            for (hash, bytes) in contents {
-                if table.get(&hash.0[..])?.is_none() {
-                    table.insert(&hash.0[..], &**bytes)?;
-                    added += bytes.len() as u64;
-                }
-            }
-            drop(table);
-            let mut meta = write.open_table(META)?;
-            let held = meta.get(HELD)?.map_or(0, |bytes| bytes.value());
-            meta.insert(HELD, held + added)?;
-            drop(meta);
-            let mut table = write.open_table(DOCUMENTS)?;
-            for document in &generation.documents {
-                let body = serde_json::to_vec(document).unwrap_or_default();
-                table.insert((&*document.plugin, &*document.source), &*body)?;
-            }
-            drop(table);
-            if let Some(deed) = deed {
-                audit::append(write, deed, now)?;
+            for one in kept {
+                put(write, *one)?;
             }
             forget(write)
         })
     }
+}
+
+/// Writes a generation, and of what it was made what is not there yet.
+fn put(write: &WriteTransaction, (generation, contents): (&Generation, &Contents)) -> Outcome<()> {
+    let body = serde_json::to_vec(generation).unwrap_or_default();
+    write
+        .open_table(GENERATIONS)?
+        .insert(generation.number, &*body)?;
+    let (mut table, mut added) = (write.open_table(CONTENTS)?, 0);
+    for (hash, bytes) in contents {
+        if table.get(&hash.0[..])?.is_none() {
+            table.insert(&hash.0[..], &**bytes)?;
+            added += bytes.len() as u64;
+        }
+    }
+    drop(table);
+    let mut meta = write.open_table(META)?;
+    let held = meta.get(HELD)?.map_or(0, |bytes| bytes.value());
+    meta.insert(HELD, held + added)?;
+    drop(meta);
+    let mut table = write.open_table(DOCUMENTS)?;
+    for document in &generation.documents {
+        let body = serde_json::to_vec(document).unwrap_or_default();
+        table.insert((&*document.plugin, &*document.source), &*body)?;
+    }
+    Ok(())
 }
 
 /// Forgets the oldest generations beyond what is kept, and the contents that nothing is made of.
@@ -345,7 +347,7 @@ fn parse(body: &[u8]) -> Outcome<Generation> {
 }
 
 /// A table; `None` in a database of before there were generations.
-fn there<T>(table: Result<T, TableError>) -> Outcome<Option<T>> {
+pub(super) fn there<T>(table: Result<T, TableError>) -> Outcome<Option<T>> {
     match table {
         Ok(table) => Ok(Some(table)),
         Err(TableError::TableDoesNotExist(_)) => Ok(None),
@@ -411,7 +413,7 @@ mod tests {
         let text = |number: u64| format!("text of {number}");
         for number in 1..=last {
             let (one, contents) = generation(number, &[("a", &text(number)), ("b", "the same")]);
-            desk.keep((&one, &contents), None, &scene, now).unwrap();
+            desk.keep(&[(&one, &contents)], &scene, now).unwrap();
         }
         let kept = desk.generations(now).unwrap();
         assert_eq!(kept.len(), MOST);

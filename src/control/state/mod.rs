@@ -14,8 +14,10 @@ mod find;
 mod history;
 mod import;
 mod load;
+mod numbers;
 mod place;
 mod reader;
+mod saved;
 mod uses;
 mod view;
 

@@ -1,5 +1,6 @@
 //! Documents that change, go and come back.
 
+use super::guards::{including, part};
 use super::*;
 
 #[tokio::test]
@@ -113,4 +114,152 @@ async fn overlays_that_are_reordered_or_no_longer_named_change_the_document() {
         let plugin = Arc::clone(&scene.control.published().unwrap().current().plugins[0]);
         assert_eq!(plugin.title, title, "{overlays}");
     }
+}
+
+/// Another plugin in the main file, whose document is somewhere else.
+fn another(source: &str, require: &str) -> String {
+    format!(
+        "[plugins.q]\nhosts = [\"q.example\"]\nupstream.url = \"http://127.0.0.1:9\"\n\
+         openapi.source = \"{source}\"\nauth.require = \"{require}\"\n"
+    )
+}
+
+const FILE: &str = "\"file:FOLDER/openapi.json\"";
+
+fn described(text: &str, rest: &str) -> String {
+    format!("description = \"{text}\"\n{rest}")
+}
+
+fn description(scene: &Scene) -> String {
+    let running = scene.control.published().unwrap().current();
+    running.config.plugins[0].description.clone().unwrap()
+}
+
+/// Takes what was ordered as come.
+async fn deliver(scene: &mut Scene) -> Outcome {
+    for order in scene.control.take_orders() {
+        let delivery = order.await;
+        scene.control.delivered(delivery);
+    }
+    scene.control.resume(Trigger::Document)
+}
+
+#[tokio::test]
+async fn a_new_plugin_of_the_main_file_waits_alone() {
+    let mut scene = Scene::new(&described("one", ""));
+    published(&scene.attempt(Trigger::Start).await);
+    let token = "[tokens.t]\nlevel = \"service\"\nplugins = [\"q\"]\nscopes = [\"a\"]\n\
+                 sha256 = \"2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824\"\n";
+    scene.serves("/slow.json", DOCUMENT);
+    let with = |text: &str| described(text, &another("/slow.json", "service"));
+    // Alone it changes nothing that could be taken without it.
+    scene.configure(FILE, "service", &with("one"));
+    let outcome = scene.control.attempt(Trigger::File).await;
+    assert!(matches!(outcome, Outcome::Waiting), "{outcome:?}");
+    assert_eq!(
+        (scene.control.generation(), scene.plugins()),
+        (1, vec!["p".to_owned()])
+    );
+    // What else is written is.
+    scene.configure(FILE, "service", &with("two"));
+    published(&scene.control.attempt(Trigger::File).await);
+    assert_eq!(
+        (description(&scene), scene.plugins()),
+        ("two".to_owned(), vec!["p".to_owned()])
+    );
+    assert_eq!(scene.control.status()["waiting"][0]["plugin"], "q");
+    let outcome = scene.control.attempt(Trigger::File).await;
+    assert!(matches!(outcome, Outcome::Unchanged), "{outcome:?}");
+    assert!(scene.control.fetching());
+    // What can not be taken without it waits with it.
+    scene.configure(FILE, "service", &(with("three") + token));
+    let outcome = scene.control.attempt(Trigger::File).await;
+    let waits = matches!(outcome, Outcome::Waiting) || scene.control.waits();
+    assert!(waits, "{outcome:?}");
+    let outcome = deliver(&mut scene).await;
+    published(&outcome);
+    assert_eq!(
+        (description(&scene), scene.plugins()),
+        ("three".to_owned(), vec!["p".to_owned(), "q".to_owned()])
+    );
+    assert!(!scene.control.waits() && !scene.control.fetching() && scene.control.ready());
+    let outcome = scene.attempt(Trigger::File).await;
+    assert!(matches!(outcome, Outcome::Unchanged), "{outcome:?}");
+}
+
+#[tokio::test]
+async fn a_plugin_of_the_main_file_whose_document_moves_goes_on_alone_as_it_was() {
+    let mut scene = Scene::empty();
+    scene.write("openapi.json", DOCUMENT);
+    for path in ["/old.json", "/new.json"] {
+        scene.serves(path, DOCUMENT);
+    }
+    let with = |text: &str, source: &str| described(text, &another(source, "service"));
+    scene.configure(FILE, "service", &with("one", "/old.json"));
+    published(&scene.attempt(Trigger::Start).await);
+    scene.configure(FILE, "service", &with("two", "/new.json"));
+    published(&scene.control.attempt(Trigger::File).await);
+    assert_eq!(description(&scene), "two");
+    let source = |scene: &Scene| {
+        let status = scene.control.status();
+        status["plugins"][1]["document"]["source"].to_string()
+    };
+    assert!(source(&scene).contains("/old.json"));
+    // Its bytes are the same, and it is another all the same.
+    published(&deliver(&mut scene).await);
+    assert!(source(&scene).contains("/new.json") && !scene.control.waits());
+    // What does not come is refused, as without another change.
+    scene.configure(FILE, "service", &with("three", "/none.json"));
+    published(&scene.control.attempt(Trigger::File).await);
+    refused(
+        &deliver(&mut scene).await,
+        Stage::Compile,
+        "none.json can not be fetched",
+    );
+    assert_eq!(description(&scene), "three");
+    assert!(source(&scene).contains("/new.json"));
+}
+
+#[tokio::test]
+async fn a_plugin_of_the_main_file_that_waits_keeps_no_included_file_waiting() {
+    let mut scene = Scene::new("");
+    fs::create_dir(scene.path("more")).unwrap();
+    including(&scene, "more/*.toml");
+    scene.write("more/r.toml", &part(&scene, "r", "service"));
+    published(&scene.attempt(Trigger::Start).await);
+    scene.serves("/slow.json", DOCUMENT);
+    let main = fs::read_to_string(scene.path("p.toml")).unwrap();
+    scene.write("p.toml", &(main + &another("/slow.json", "service")));
+    let outcome = scene.control.attempt(Trigger::File).await;
+    assert!(matches!(outcome, Outcome::Waiting), "{outcome:?}");
+    scene.write("more/s.toml", &part(&scene, "s", "service"));
+    published(&scene.control.attempt(Trigger::File).await);
+    assert_eq!(scene.plugins(), ["p", "r", "s"]);
+    published(&deliver(&mut scene).await);
+    assert_eq!(scene.plugins(), ["p", "q", "r", "s"]);
+    assert!(scene.control.ready());
+}
+
+#[tokio::test]
+async fn a_document_that_stands_in_is_not_asked_for_meanwhile() {
+    let mut scene = Scene::empty();
+    scene.serves("/old.json", DOCUMENT);
+    scene.serves("/new.json", DOCUMENT);
+    scene.configure("\"/old.json\"", "service", "");
+    published(&scene.attempt(Trigger::Start).await);
+    scene.configure("\"/old.json\"", "service", &described("two", ""));
+    published(&scene.attempt(Trigger::File).await);
+    scene.control.save(jiff::Timestamp::now());
+    let rolling = crate::control::Rolling {
+        to: Some(1),
+        weaker: false,
+        by: "unix:test".into(),
+    };
+    let rolled = scene.control.roll_back(&rolling, jiff::Timestamp::now());
+    published(&rolled.unwrap());
+    scene.configure("\"/new.json\"", "service", &described("three", ""));
+    let outcome = scene.control.attempt(Trigger::File).await;
+    assert!(matches!(outcome, Outcome::Waiting), "{outcome:?}");
+    // What is due would look at what was rolled back to, and the edit be forgotten.
+    assert_eq!(scene.control.due(), None);
 }

@@ -4,6 +4,8 @@ mod documents;
 mod guards;
 mod lent;
 mod remote;
+mod renewal;
+mod saving;
 mod vanishing;
 mod wider;
 

@@ -130,6 +130,38 @@ async fn an_empty_body_is_being_written() {
     }
 }
 
+/// A token file became empty some seconds before it did.
+fn empty_for_longer(scene: &mut Scene, name: &str, seconds: i64) {
+    let path = scene.path(name);
+    let emptied = scene.control.tokens.emptied.get_mut(&path).unwrap();
+    emptied.since -= jiff::SignedDuration::from_secs(seconds);
+}
+
+#[tokio::test]
+async fn each_empty_token_file_is_believed_after_ten_seconds_of_its_own() {
+    let mut scene = Scene::new("");
+    let [one, two] = ["t.jsonl", "u.jsonl"].map(|name| scene.path(name).display().to_string());
+    scene.remote(&format!("token_files = [\"{one}\", \"{two}\"]\n"), "");
+    scene.write("t.jsonl", &line("pls_00000001", "one"));
+    scene.write("u.jsonl", &line("pls_00000002", "two"));
+    published(&scene.attempt(Trigger::Start).await);
+    scene.write("t.jsonl", "");
+    scene.attempt(Trigger::File).await;
+    empty_for_longer(&mut scene, "t.jsonl", 10);
+    scene.write("u.jsonl", "");
+    // The first is due. The second was emptied just now: nobody knows what comes.
+    scene.control.believes_emptied(jiff::Timestamp::now());
+    let outcome = scene.attempt(Trigger::File).await;
+    refused(&outcome, Stage::Validate, "u.jsonl:1");
+    assert!(scene.opens("two"));
+    assert!(scene.control.emptied_due() > Some(jiff::Timestamp::now()));
+    empty_for_longer(&mut scene, "u.jsonl", 10);
+    scene.control.believes_emptied(jiff::Timestamp::now());
+    published(&scene.attempt(Trigger::File).await);
+    assert!(!scene.opens("one") && !scene.opens("two"));
+    assert_eq!(scene.control.emptied_due(), None);
+}
+
 #[tokio::test]
 async fn an_empty_token_file_ends_nothing_until_somebody_asks_for_it() {
     let mut scene = Scene::new("");
@@ -146,13 +178,12 @@ async fn an_empty_token_file_ends_nothing_until_somebody_asks_for_it() {
     }
     // It stays so for ten seconds.
     assert!(scene.control.emptied_due() > Some(jiff::Timestamp::now()));
-    let emptied = scene.control.tokens.emptied.as_mut().unwrap();
-    emptied.since -= jiff::SignedDuration::from_secs(10);
+    empty_for_longer(&mut scene, "t.jsonl", 10);
     assert!(scene.control.emptied_due() <= Some(jiff::Timestamp::now()));
-    scene.control.believes_emptied();
+    scene.control.believes_emptied(jiff::Timestamp::now());
     assert_eq!(scene.control.emptied_due(), None);
     published(&scene.attempt(Trigger::File).await);
-    assert!(!scene.opens("one") && scene.control.tokens.emptied.is_none());
+    assert!(!scene.opens("one") && scene.control.tokens.emptied.is_empty());
     scene.write("t.jsonl", &line("pls_00000001", "one"));
     published(&scene.attempt(Trigger::File).await);
     // A comment says that there is nothing.

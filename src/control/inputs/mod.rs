@@ -1,22 +1,19 @@
 //! Everything that a configuration is made of, read once and remembered: what was read is what is
 //! hashed, and what is watched.
 
+mod read;
+
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
-use std::io::Read;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use rustix::fs::OFlags;
 use sha2::{Digest, Sha256};
 
 use crate::config;
-use crate::tokens::{Cut, Fingerprint, cut, declares};
-
-/// Bytes of one file that are read at the most.
-const LARGEST: u64 = 256 << 20;
+use crate::tokens::{Fingerprint, cut, declares};
+use read::{Content, FileRead, hash_variable, plain};
+pub(super) use read::{Lines, Reads, read_file};
 
 /// Reads from the file system and the environment, each thing once.
 #[derive(Debug, Default)]
@@ -99,25 +96,6 @@ impl OnDisk {
     }
 }
 
-/// A file, and what its bytes are known by: they may be many, and are hashed once.
-#[derive(Debug)]
-struct FileRead {
-    content: Result<Content, String>,
-    /// Of all bytes, or of the reason why there are none.
-    digest: [u8; 32],
-}
-
-/// What a file holds, in the form in which it was asked for first.
-#[derive(Debug)]
-enum Content {
-    Whole(Arc<[u8]>),
-    /// In blocks, which then have been hashed instead. A large file stays where it was read to.
-    Lines(Lines),
-}
-
-/// A file of lines: its bytes, and the blocks of them.
-pub(super) type Lines = (Bytes, Arc<[Cut]>);
-
 impl Inputs {
     /// With files of another generation in place of those on disk; private ones are never among
     /// them.
@@ -172,17 +150,21 @@ impl Inputs {
 
     /// SHA-256 over what a part of the configuration asked for: an included file, or the main one.
     pub(super) fn digest_of_part(&self, part: Option<&Path>) -> [u8; 32] {
-        let mut all = Sha256::new();
+        self.reads_of_part(part).digest()
+    }
+
+    /// What it asked for, with what was found.
+    pub(super) fn reads_of_part(&self, part: Option<&Path>) -> Reads {
         let asked = self.parts.get(&part.map(Path::to_owned));
-        for path in asked.iter().flat_map(|asked| &asked.files) {
-            if let Some(read) = self.files.get(path) {
-                read.hash_into(path, &mut all);
-            }
+        let files = asked.iter().flat_map(|asked| &asked.files);
+        let env = asked.iter().flat_map(|asked| &asked.env);
+        let read = |path: &PathBuf| Some((path.clone(), self.files.get(path)?.known_by()));
+        Reads {
+            files: files.filter_map(read).collect(),
+            env: env
+                .map(|name| (name.clone(), self.env.get(name).cloned().flatten()))
+                .collect(),
         }
-        for name in asked.iter().flat_map(|asked| &asked.env) {
-            hash_variable(name, self.env.get(name).and_then(Option::as_ref), &mut all);
-        }
-        all.finalize().into()
     }
 
     /// SHA-256 over the private files that an included file asked for.
@@ -329,13 +311,6 @@ impl Inputs {
     }
 }
 
-/// A variable of the environment, set or not.
-fn hash_variable(name: &str, value: Option<&String>, all: &mut Sha256) {
-    all.update([if value.is_some() { 4 } else { 5 }]);
-    all.update(Sha256::digest(name));
-    all.update(Sha256::digest(value.map_or("", String::as_str)));
-}
-
 impl config::Inputs for Inputs {
     fn file(&mut self, path: &Path) -> Result<Arc<[u8]>, String> {
         self.asked().files.insert(path.to_owned());
@@ -405,95 +380,4 @@ pub(super) fn matching(pattern: &str) -> Result<Vec<PathBuf>, String> {
     })?;
     paths.sort();
     Ok(paths)
-}
-
-/// A file's content. Refuses what is no file: a FIFO would never end.
-pub(super) fn read_file(path: &Path) -> Result<Vec<u8>, String> {
-    let mut options = fs::OpenOptions::new();
-    // What is opened is what is looked at: a FIFO in its place would be waited for.
-    options
-        .read(true)
-        .custom_flags(OFlags::NONBLOCK.bits().cast_signed());
-    let file = options.open(path).map_err(|error| plain(&error))?;
-    let kind = file.metadata().map_err(|error| plain(&error))?;
-    if !kind.is_file() {
-        return Err("it is not a file".to_owned());
-    }
-    // It may have another length by now.
-    let length = usize::try_from(kind.len().min(LARGEST)).unwrap_or(0);
-    let mut bytes = Vec::with_capacity(length);
-    file.take(LARGEST + 1)
-        .read_to_end(&mut bytes)
-        .map_err(|error| plain(&error))?;
-    if bytes.len() as u64 > LARGEST {
-        return Err(format!("it is larger than {} MiB", LARGEST >> 20));
-    }
-    Ok(bytes)
-}
-
-impl FileRead {
-    /// Its name, whether it could be read, and what it holds.
-    fn hash_into(&self, path: &Path, all: &mut Sha256) {
-        all.update([if self.content.is_ok() { 1 } else { 2 }]);
-        all.update(Sha256::digest(path.as_os_str().as_encoded_bytes()));
-        all.update(self.digest);
-    }
-
-    /// What was read before.
-    fn held(bytes: &Arc<[u8]>) -> Self {
-        Self {
-            digest: Sha256::digest(bytes).into(),
-            content: Ok(Content::Whole(Arc::clone(bytes))),
-        }
-    }
-
-    /// What was read now. `seen`: what was there before, and its hash.
-    fn whole(content: Result<Vec<u8>, String>, seen: Option<&(Arc<[u8]>, [u8; 32])>) -> Self {
-        if let (Ok(bytes), Some((before, digest))) = (&content, seen)
-            && bytes[..] == before[..]
-        {
-            return Self {
-                content: Ok(Content::Whole(Arc::clone(before))),
-                digest: *digest,
-            };
-        }
-        let digest = match &content {
-            Ok(bytes) => Sha256::digest(bytes).into(),
-            Err(reason) => Sha256::digest(reason).into(),
-        };
-        Self {
-            content: content.map(|bytes| Content::Whole(bytes.into())),
-            digest,
-        }
-    }
-
-    fn lines(content: Result<Vec<u8>, String>) -> Self {
-        match content {
-            Ok(bytes) => Self::of_lines(bytes.into()),
-            Err(_) => Self::whole(content, None),
-        }
-    }
-
-    fn of_lines(bytes: Bytes) -> Self {
-        let blocks = cut(&bytes);
-        let mut all = Sha256::new();
-        // The bytes that are in no block are a mark of fixed length.
-        all.update([u8::from(
-            blocks.iter().map(|block| block.range.len()).sum::<usize>() < bytes.len(),
-        )]);
-        for block in &blocks {
-            all.update(block.digest.0);
-        }
-        Self {
-            digest: all.finalize().into(),
-            content: Ok(Content::Lines((bytes, blocks.into()))),
-        }
-    }
-}
-
-/// Without Rust's `(os error 2)`.
-fn plain(error: &std::io::Error) -> String {
-    let text = error.to_string();
-    text.find(" (os error")
-        .map_or(text.clone(), |at| text[..at].to_owned())
 }
