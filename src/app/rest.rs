@@ -1,4 +1,4 @@
-//! What is let go of when a change is over.
+//! What is let go of when nothing is done.
 
 use std::time::Duration;
 
@@ -6,8 +6,12 @@ use tokio::task::AbortHandle;
 
 /// How long it has been since the last change. Those that follow each other run the same code.
 const QUIET: Duration = Duration::from_secs(2);
+/// How long nobody has asked for anything.
+const IDLE: Duration = Duration::from_secs(10);
+/// Pages that came back meanwhile: for fewer it is not worth it.
+const FEW: u64 = 64;
 
-/// Lets go of the code that starts and changes run, and requests do not: two thirds of what an idle
+/// Lets go of the code that starts, changes and requests have run: two thirds of what an idle
 /// gateway would be resident with.
 #[derive(Debug, Default)]
 pub(super) struct Rest(Option<AbortHandle>);
@@ -17,8 +21,16 @@ impl Rest {
     pub(super) fn begin(&mut self) {
         let task = tokio::task::spawn_local(async {
             tokio::time::sleep(QUIET).await;
-            if let Err(error) = plugway_heap::let_go_of_code() {
-                tracing::debug!(%error, "code that is not needed any more stays resident");
+            let_go();
+            let (mut seen, mut rested) = (Usage::now(), Usage::now());
+            loop {
+                tokio::time::sleep(IDLE).await;
+                let now = Usage::now();
+                if now.is_idle_since(seen) && now.faults > rested.faults + FEW {
+                    let_go();
+                    rested = Usage::now();
+                }
+                seen = now;
             }
         });
         if let Some(before) = self.0.replace(task.abort_handle()) {
@@ -31,6 +43,73 @@ impl Drop for Rest {
     fn drop(&mut self) {
         if let Some(task) = &self.0 {
             task.abort();
+        }
+    }
+}
+
+fn let_go() {
+    if let Err(error) = plugway_heap::let_go_of_code() {
+        tracing::debug!(%error, "code that is not needed stays resident");
+    }
+}
+
+/// What the process has used so far (`proc_pid_stat(5)`).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Usage {
+    /// Pages that were made resident without a read from the disk.
+    faults: u64,
+    /// Of the processor's time, 10 ms each.
+    ticks: u64,
+}
+
+impl Usage {
+    /// Nothing where there is no such file: no code is let go of there either.
+    fn now() -> Self {
+        let line = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+        Self::read(&line).unwrap_or_default()
+    }
+
+    fn read(line: &str) -> Option<Self> {
+        // The name, in brackets, may have spaces and brackets in it.
+        let fields: Vec<&str> = line.rsplit_once(')')?.1.split_ascii_whitespace().collect();
+        let number = |at: usize| fields.get(at)?.parse::<u64>().ok();
+        Some(Self {
+            faults: number(7)?,
+            ticks: number(11)? + number(12)?,
+        })
+    }
+
+    /// Whether hardly anything was done since.
+    fn is_idle_since(self, before: Self) -> bool {
+        self.ticks <= before.ticks + 1
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_used_is_read_off_the_line() {
+        let line = "42 (a) b) S 1 42 42 0 -1 4194560 1234 0 5 0 17 25 0 0 20 0 5 0 9 1 2";
+        let used = Usage::read(line);
+        assert_eq!(
+            used,
+            Some(Usage {
+                faults: 1234,
+                ticks: 42
+            })
+        );
+        assert_eq!(Usage::read("42 (a) S 1"), None);
+        assert_eq!(Usage::read(""), None);
+    }
+
+    #[test]
+    fn who_does_something_is_not_idle() {
+        let at = |ticks| Usage { faults: 0, ticks };
+        assert!(at(8).is_idle_since(at(7)) && !at(9).is_idle_since(at(7)));
+        if cfg!(target_os = "linux") {
+            assert!(Usage::now().faults > 0);
         }
     }
 }
