@@ -10,6 +10,7 @@ use super::running::{each, lines, waiting, word};
 use crate::app::Started;
 use crate::config::{ListenerKind, LogFormat};
 use crate::control::Listening;
+use crate::counted::counted;
 use crate::problems::Problem;
 use crate::tokens::without_tokens;
 
@@ -132,7 +133,11 @@ fn ready_line(started: &Started) -> String {
         .plugins
         .iter()
         .map(|plugin| match plugin.unavailable {
-            None => format!("{} ({} operations)", plugin.name, plugin.operations),
+            None => format!(
+                "{} ({})",
+                plugin.name,
+                counted(plugin.operations, "operation", "operations")
+            ),
             Some(_) => format!("{} (waiting for its OpenAPI document)", plugin.name),
         })
         .collect();

@@ -16,6 +16,7 @@ use super::output::Output;
 use super::token::reach::Reach;
 use super::token::refused;
 use crate::control;
+use crate::counted::counted;
 use crate::tokens::Flow;
 
 /// What to do with the state.
@@ -74,7 +75,7 @@ fn backup(asked: &Named, output: &mut Output) -> anyhow::Result<Exit> {
     if output.as_json {
         output.json(&json!({ "file": asked.file, "bytes": bytes, "lines": lines }))?;
     } else {
-        output.text(&format!("{shown}: {bytes} bytes\n"))?;
+        output.text(&format!("{shown}: {}\n", counted(bytes, "byte", "bytes")))?;
     }
     Ok(Exit::Done)
 }
@@ -108,8 +109,10 @@ fn restore(asked: &Named, output: &mut Output) -> anyhow::Result<Exit> {
         output.json(&json!({ "directory": directory, "tokens": tokens, "audit": audit }))?;
     } else {
         output.text(&format!(
-            "{}: {tokens} tokens, {audit} entries of the audit\n",
-            directory.display()
+            "{}: {}, {} of the audit\n",
+            directory.display(),
+            counted(tokens, "token", "tokens"),
+            counted(audit, "entry", "entries")
         ))?;
     }
     Ok(Exit::Done)
