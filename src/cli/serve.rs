@@ -7,8 +7,9 @@ use serde_json::{Value, json};
 
 use super::args::{Invalid, Serve};
 use super::output::Output;
-use super::{Exit, dev, discover, greeting, misuse, program};
+use super::{Exit, dev, discover, greeting, misuse, program, understood};
 use crate::app::{self, Search, Start, StartError, Started};
+use crate::config;
 use crate::control::{OnInvalid, Source};
 use crate::snapshot;
 
@@ -19,7 +20,17 @@ pub(super) fn run(serve: &Serve, output: &mut Output) -> anyhow::Result<Exit> {
         ));
     }
     let upstream = serve.upstream.as_deref().unwrap_or_default();
-    let plain = plain_address(serve, &Environment::read());
+    let from = Environment::read();
+    let addresses = [
+        ("--http", serve.http.as_ref()),
+        ("--https", serve.https.as_ref()),
+    ];
+    understood(&addresses, config::is_address)?;
+    understood(&[("--drain", serve.drain.as_ref())], config::is_duration)?;
+    if serve.upstream.is_some() && serve.http.is_none() {
+        understood(&[("$PORT", from.port.as_ref())], is_port)?;
+    }
+    let plain = plain_address(serve, &from);
     let own = [&plain, &serve.https].into_iter().flatten();
     if let Some(error) = leads_back(upstream, own.map(String::as_str)) {
         output.error(&error);
@@ -157,6 +168,11 @@ pub(super) fn leads_back<'a>(
     Some(anyhow!(
         "--upstream {upstream} is the gateway itself, which listens on {address}: give the API's address, or another one to the gateway with --http or --https"
     ))
+}
+
+fn is_port(text: &str) -> Result<(), String> {
+    let wrong = |_| "is no port: set it to a number up to 65535, or give --http".to_owned();
+    text.parse::<u16>().map(|_| ()).map_err(wrong)
 }
 
 fn configuration(
