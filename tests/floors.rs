@@ -190,6 +190,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "snapshot",
             "todo",
             "tokens",
+            "unwritable",
             "upstream",
         ],
     ),

@@ -14,6 +14,7 @@ use sha2::{Digest, Sha256};
 
 use crate::config;
 use crate::tokens::{Cut, Fingerprint, cut, declares};
+use crate::unwritable::unread;
 
 /// Bytes of one file that are read at the most.
 const LARGEST: u64 = 256 << 20;
@@ -414,7 +415,7 @@ pub(super) fn read_file(path: &Path) -> Result<Vec<u8>, String> {
     options
         .read(true)
         .custom_flags(OFlags::NONBLOCK.bits().cast_signed());
-    let file = options.open(path).map_err(|error| plain(&error))?;
+    let file = options.open(path).map_err(|error| unread(path, &error))?;
     let kind = file.metadata().map_err(|error| plain(&error))?;
     if !kind.is_file() {
         return Err("it is not a file".to_owned());
