@@ -382,15 +382,16 @@ impl<E: Edges> Control<E> {
         let rules = self.rules(config, manner);
         let read = (config, &rules);
         let tokens = self.tokens.next(read, inputs, lists, now, problems)?;
-        self.is_free(&tokens, config, now, problems)
+        self.is_free(&tokens, (config, inputs), now, problems)
             .then_some(tokens)
     }
 
-    /// Whether no declared token has the id or the secret of one that commands made.
+    /// Whether no declared token has the id or the secret of one that commands made. That one has the
+    /// name of another is a warning.
     fn is_free(
         &mut self,
         tokens: &declared::Next,
-        config: &Config,
+        (config, inputs): (&Config, &mut Inputs),
         now: Timestamp,
         problems: &mut Problems,
     ) -> bool {
@@ -414,6 +415,9 @@ impl<E: Edges> Control<E> {
                 .add(&place(&id), message)
                 .help("give this one another id, or leave it out here");
         }
+        let desk = self.desk.as_mut();
+        let stored = desk.map(|desk| desk.namesakes(tokens, now));
+        tokens.warn_of_namesakes(config, inputs, &stored.unwrap_or_default(), now, problems);
         !problems.has_problems()
     }
 
