@@ -184,6 +184,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "control",
             "counted",
             "documents",
+            "log",
             "openapi",
             "problems",
             "server",

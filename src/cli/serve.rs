@@ -7,10 +7,11 @@ use serde_json::{Value, json};
 
 use super::args::{Invalid, Serve};
 use super::output::Output;
-use super::{Exit, dev, discover, greeting, misuse, program, understood};
+use super::{Exit, dev, discover, exit_of, greeting, misuse, program, understood};
 use crate::app::{self, Search, Start, StartError, Started};
 use crate::config;
 use crate::control::{OnInvalid, Source};
+use crate::log;
 use crate::snapshot;
 
 pub(super) fn run(serve: &Serve, output: &mut Output) -> anyhow::Result<Exit> {
@@ -76,17 +77,28 @@ pub(super) fn start(
     match result {
         Ok(None) => Ok(Exit::Done),
         Ok(Some(code)) => Ok(Exit::Program(code)),
-        Err(StartError::Bind(reasons)) => Err(anyhow!("{reasons}; {chosen}")),
-        Err(StartError::Other(error)) => Err(error),
+        Err(StartError::Bind(reasons)) => stopped(anyhow!("{reasons}; {chosen}"), output),
+        Err(StartError::Other(error)) => stopped(error, output),
         Err(StartError::Configuration(problems)) => {
             if output.as_json {
                 output.json(&json!({ "error": "the configuration is refused", "problems": problems.stopping().to_json() }))?;
+            } else if log::is_of_objects() {
+                greeting::log_problems(&problems.stopping());
             } else {
                 output.remark(problems.stopping().render(Output::color()).trim_end());
             }
             Ok(Exit::Invalid)
         }
     }
+}
+
+/// What stops a start, in a log of objects as one of them.
+fn stopped(error: anyhow::Error, output: &Output) -> anyhow::Result<Exit> {
+    if output.as_json || !log::is_of_objects() {
+        return Err(error);
+    }
+    greeting::log_error(&error);
+    Ok(exit_of(&error))
 }
 
 /// The configuration that the arguments amount to, and how its document is looked for when the

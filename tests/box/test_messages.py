@@ -195,6 +195,23 @@ def test_a_json_log_of_a_start_that_is_broken_or_waits(world):
     assert (line["level"], line["plugin"]) == ("WARN", "todo") and line["reason"], line
 
 
+def test_a_json_log_of_a_start_that_fails(world):
+    """Whoever collects the log reads nothing else, and this is the line that matters."""
+    def said(code: int, config: dict) -> list[dict]:
+        write(world.folder, world.base({"log": {"format": "json"}} | config))
+        ran = run("serve", "--config", "plugway.toml", cwd=world.folder)
+        assert (ran.code, ran.out) == (code, ""), ran
+        return [json.loads(line) for line in ran.err.splitlines()]
+
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        *_, last = said(1, {"listen": {"http": address}})
+    assert last["level"] == "ERROR" and f"can not listen on {address}" in last["message"] and "[listen]" in last["message"], last
+    failing = {"request": "GET /todos", "as": "anonymous", "expect": 200}
+    *_, last = said(4, {"plugins": {"todo": {"tests": [failing]}}})
+    assert last["level"] == "ERROR" and last["file"] == "plugway.toml" and last["line"] > 0 and "200" in last["message"], last
+
+
 def test_a_file_that_may_not_be_read(world):
     """A key belongs to root, and the gateway runs as somebody else: who it is and what mends it is told. Here it is root
     without its privilege over the files of others, so that the folder stays readable."""
