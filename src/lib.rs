@@ -12,6 +12,7 @@ pub mod cli;
 pub mod config;
 mod congestion;
 pub mod control;
+mod counted;
 pub mod documents;
 pub mod gateway;
 pub mod headers;

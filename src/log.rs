@@ -19,6 +19,9 @@ use crate::lines::Lines;
 /// Whether lines are for people; before a configuration says so, as `auto` would have it.
 static AS_TEXT: AtomicBool = AtomicBool::new(true);
 
+/// Whether a configuration says that every line is an object.
+static OBJECTS: AtomicBool = AtomicBool::new(false);
+
 /// How long a thread that panics waits until that is written.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
@@ -59,8 +62,14 @@ pub fn start() -> Rc<dyn Fn(Log)> {
             LogFormat::Auto => std::io::stderr().is_terminal(),
         };
         AS_TEXT.store(text, Relaxed);
+        OBJECTS.store(log.format == LogFormat::Json, Relaxed);
         let _ = handle.modify(|filter| *filter = targets(log.level));
     })
+}
+
+/// Whether a configuration was read that says of every line that it is to be an object.
+pub(crate) fn is_of_objects() -> bool {
+    OBJECTS.load(Relaxed)
 }
 
 /// Where lines are objects, a panic is one as well.

@@ -11,6 +11,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
 
 use crate::auth::AuthFailure;
 use crate::body::BodyFault;
+use crate::counted::counted;
 use crate::headers::RequestFault;
 use crate::tokens::Exceeded;
 
@@ -76,7 +77,7 @@ pub enum Rejection {
     #[error("the API is being started; repeat the request in a few seconds")]
     UpstreamStarts,
     /// It did not answer in time.
-    #[error("the API did not answer within {seconds} seconds")]
+    #[error("the API did not answer within {}", counted(*seconds, "second", "seconds"))]
     UpstreamTimeout {
         /// `upstream.timeout`, seconds.
         seconds: u64,

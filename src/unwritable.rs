@@ -1,7 +1,8 @@
-//! What is said to whoever starts plugway where it may not write its state: which folder or file,
-//! who it runs as, and what mends it.
+//! What is said to whoever starts plugway where it may not write its state, or not read what it is
+//! told to: which folder or file, who it runs as, and what mends it.
 
 use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 /// Why a file can not be made or opened, beside what the system says; `None` where that is all.
@@ -43,6 +44,33 @@ fn advice_for(uid: u32, file: &Path, kind: io::ErrorKind) -> Option<String> {
     Some(format!("{what}, or choose another state.directory"))
 }
 
+/// Why a file can not be read, and what mends that if it is a matter of rights. It does not repeat the path: that may come from a
+/// reference, and whoever names the file knows whether it can be shown.
+pub(crate) fn unread(file: &Path, error: &io::Error) -> String {
+    let text = error.to_string();
+    let (said, _) = text.split_once(" (os error").unwrap_or((&text, ""));
+    let advice = reading(file, error).map_or(String::new(), |mend| format!(" ({mend})"));
+    said.to_owned() + &advice
+}
+
+fn reading(file: &Path, error: &io::Error) -> Option<String> {
+    let uid = rustix::process::geteuid().as_raw();
+    (error.kind() == io::ErrorKind::PermissionDenied).then(|| reading_for(uid, file))
+}
+
+fn reading_for(uid: u32, file: &Path) -> String {
+    // Links are followed: the folder of what they lead to may be the one that is closed.
+    match file.metadata() {
+        Ok(found) if found.uid() == uid => {
+            format!("it is that of uid {uid}, who may not read it: `chmod u+r` it")
+        }
+        Ok(_) => format!("uid {uid} may not read it: `chown {uid}` it, or let its group read it"),
+        Err(_) => format!(
+            "uid {uid} may not enter its folder, one above, or that of what it is a link to: `chmod +x` that one"
+        ),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::fs;
@@ -81,5 +109,33 @@ mod tests {
         let said = told("new", io::ErrorKind::ReadOnlyFilesystem);
         assert!(said.contains("mount a volume"), "{said}");
         assert_eq!(told("new", io::ErrorKind::AddrInUse), "");
+    }
+
+    #[test]
+    fn what_can_not_be_read_is_told_with_who_it_is_and_not_with_its_path() {
+        let base = tempfile::tempdir().unwrap();
+        let key = base.path().join("key");
+        fs::write(&key, "").unwrap();
+        let owner = key.metadata().unwrap().uid();
+        let other = owner + 1;
+        let said = reading_for(other, &key);
+        let start = format!("uid {other} may not read it: `chown {other}`");
+        assert!(said.starts_with(&start), "{said}");
+        assert!(reading_for(owner, &key).ends_with("`chmod u+r` it"));
+        // As it looks when a folder on the way is closed.
+        let hidden = reading_for(7, &base.path().join("closed/key"));
+        assert!(
+            hidden.starts_with("uid 7 may not enter its folder"),
+            "{hidden}"
+        );
+        assert!(!(said + &hidden).contains("key"));
+        let denied = io::Error::from_raw_os_error(13);
+        let said = unread(&key, &denied);
+        assert!(
+            said.starts_with("Permission denied (it is that of uid "),
+            "{said}"
+        );
+        let missing = unread(&key, &io::Error::from_raw_os_error(2));
+        assert_eq!(missing, "No such file or directory");
     }
 }

@@ -10,6 +10,7 @@ use super::args::Gateway;
 use super::output::{Output, on_one_line};
 use super::token::reach::Reach;
 use super::token::{answer, refused};
+use crate::counted::counted;
 use crate::tokens::{Fault, Flow, Look, Order};
 
 /// What to do with the audit.
@@ -83,9 +84,10 @@ pub(super) fn run(command: AuditCommand, output: &mut Output) -> anyhow::Result<
                 .as_ref()
                 .is_ok_and(|verdict| verdict["whole"] == true);
             let exit = answer(verdict, output, |verdict, output| {
-                let (entries, head) = (&verdict["entries"], word(verdict, "head"));
+                let (entries, head) = (verdict["entries"].as_u64(), word(verdict, "head"));
+                let entries = counted(entries.unwrap_or_default(), "entry", "entries");
                 match verdict["fault"].as_str() {
-                    None => output.text(&format!("whole: {entries} entries, head {head}\n")),
+                    None => output.text(&format!("whole: {entries}, head {head}\n")),
                     Some(fault) => output.text(&format!("not whole: {fault}\n")),
                 }
             })?;

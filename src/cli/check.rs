@@ -13,6 +13,7 @@ use super::output::{Output, on_one_line};
 use crate::app;
 use crate::config::Test;
 use crate::control::{Alone, Platform, Rehearsed, Source};
+use crate::counted::counted;
 use crate::openapi::lint::Profile;
 use crate::openapi::{Action, Finding};
 use crate::problems::{Problem, Problems, Severity};
@@ -118,13 +119,13 @@ impl<'a> Findings<'a> {
     fn strict(&self) -> Vec<String> {
         let mut all = Vec::new();
         if let count @ 1.. = self.warnings() {
-            all.push(number(count, "warning"));
+            all.push(counted(count, "warning", "warnings"));
         }
         let breaches = Count::of_all(&self.lint);
         if breaches.is_any() {
             let count = breaches.errors + breaches.warnings;
-            let breaches = if count == 1 { "breach" } else { "breaches" };
-            all.push(format!("{count} {breaches} of profiles"));
+            let breaches = counted(count, "breach", "breaches");
+            all.push(format!("{breaches} of profiles"));
         }
         for plugin in &self.plugins {
             let skipped = plugin.report.iter();
@@ -132,7 +133,7 @@ impl<'a> Findings<'a> {
                 .filter(|line| line.action == Action::Skipped)
                 .count()
             {
-                let what = number(count, "skipped item");
+                let what = counted(count, "skipped item", "skipped items");
                 all.push(format!("{what} of the document of {}", plugin.name));
             }
         }
@@ -184,9 +185,9 @@ impl<'a> Findings<'a> {
                 format!(" (document not available: {})", on_one_line(reason))
             });
             output.text(&format!(
-                "plugin {}: {} operations{state}{}{}\n",
+                "plugin {}: {}{state}{}{}\n",
                 plugin.name,
-                plugin.operations.len(),
+                counted(plugin.operations.len(), "operation", "operations"),
                 plugin.counted(),
                 self.tests[index]
             ))?;
@@ -203,8 +204,8 @@ impl<'a> Findings<'a> {
         output.text(&format!(
             "{}: {}, {}{lint}{}\n",
             self.verdict(&check.config),
-            number(self.count, "problem"),
-            number(self.warnings(), "warning"),
+            counted(self.count, "problem", "problems"),
+            counted(self.warnings(), "warning", "warnings"),
             self.fate(&check.config)
         ))
     }
@@ -287,17 +288,17 @@ impl fmt::Display for Tests {
             left_out,
         } = *self;
         if passed > 0 {
-            write!(f, "; {} passed", number(passed, "test"))?;
+            write!(f, "; {} passed", counted(passed, "test", "tests"))?;
         }
         if upstream > 0 {
-            let tests = number(upstream, "test");
+            let tests = counted(upstream, "test", "tests");
             write!(
                 f,
                 "; {tests} not run (upstream = true: `plugway reload` runs them)"
             )?;
         }
         if left_out > 0 {
-            write!(f, "; {} not run", number(left_out, "test"))?;
+            write!(f, "; {} not run", counted(left_out, "test", "tests"))?;
         }
         Ok(())
     }
@@ -394,10 +395,4 @@ fn kind(finding: &Finding) -> (Action, String) {
     let unquoted = message.split('`').step_by(2).collect::<Vec<_>>().join("`");
     let words = unquoted.chars().filter(|c| !c.is_ascii_digit()).collect();
     (finding.action, words)
-}
-
-/// `1 problem`, `2 problems`
-fn number(count: usize, what: &str) -> String {
-    let s = if count == 1 { "" } else { "s" };
-    format!("{count} {what}{s}")
 }

@@ -22,6 +22,7 @@ use super::args::Gateway;
 use super::misuse;
 use crate::control;
 use crate::snapshot;
+use crate::unwritable::unread;
 
 /// How long an answer may take: a reload fetches documents.
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -166,7 +167,9 @@ fn secured(text: &str, ca: Option<&Path>) -> anyhow::Result<Way> {
     let name = ServerName::try_from(host.clone()).map_err(|_| wrong())?;
     let roots = match ca {
         Some(path) => {
-            let pem = std::fs::read(path).with_context(|| path.display().to_string())?;
+            let pem = std::fs::read(path)
+                .map_err(|error| anyhow::Error::msg(unread(path, &error)))
+                .with_context(|| path.display().to_string())?;
             let roots = snapshot::roots_of(&pem).map_err(anyhow::Error::msg);
             roots.with_context(|| path.display().to_string())?
         }

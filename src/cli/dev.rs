@@ -12,11 +12,12 @@ use super::args::{Dev, Level};
 use super::client::{self, Address};
 use super::output::Output;
 use super::serve::{self, leads_back, quoted};
-use super::{Exit, discover, misuse, program};
+use super::{Exit, discover, misuse, program, understood};
 use crate::app::{Start, Started};
-use crate::config::ListenerKind;
+use crate::config::{self, ListenerKind};
 use crate::control::devcerts::{self, DevTokens};
 use crate::control::{OnInvalid, Source};
+use crate::counted::counted;
 use crate::tokens::{self, Fingerprint};
 use crate::{server, todo};
 
@@ -29,6 +30,8 @@ pub(super) fn run(dev: &Dev, output: &mut Output) -> anyhow::Result<Exit> {
     if dev.auth == Level::None {
         only_loopback(dev)?;
     }
+    let addresses = [("--http", Some(&dev.http)), ("--https", Some(&dev.https))];
+    understood(&addresses, config::is_address)?;
     describes_something(dev)?;
     if let Some((error, exit)) = in_the_way(dev) {
         output.error(&error);
@@ -357,9 +360,9 @@ fn welcome(dev: &Dev, started: &Started, tokens: &DevTokens) -> String {
     };
     let _ = writeln!(
         text,
-        "{}: {} operations published{}, require = {}",
+        "{}: {} published{}, require = {}",
         plugin.title,
-        plugin.operations,
+        counted(plugin.operations, "operation", "operations"),
         plugin.report,
         dev.auth.word()
     );

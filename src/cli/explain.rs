@@ -10,6 +10,7 @@ use super::args::Gateway;
 use super::output::{Output, on_one_line};
 use super::token::answer;
 use super::token::reach::Reach;
+use crate::counted::counted;
 use crate::tokens::{Look, Question};
 
 #[derive(Debug, Args)]
@@ -119,7 +120,8 @@ fn describe_callers(answer: &Value, text: &mut String) {
         _ if total == 0 => writeln!(text, "no token may"),
         _ => writeln!(
             text,
-            "{total} tokens may: {}{}",
+            "{} may: {}{}",
+            counted(total, "token", "tokens"),
             callers.join(", "),
             if total > callers.len() as u64 {
                 ", …"
@@ -128,4 +130,26 @@ fn describe_callers(answer: &Value, text: &mut String) {
             }
         ),
     };
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn one_token_is_no_tokens() {
+        let told = |total: u64| {
+            let callers = json!([{ "id": "alice", "name": "Alice" }]);
+            let mut text = String::new();
+            describe_callers(
+                &json!({ "callers": callers, "callers_total": total }),
+                &mut text,
+            );
+            text
+        };
+        assert_eq!(told(1), "1 token may: alice \"Alice\"\n");
+        assert_eq!(told(2), "2 tokens may: alice \"Alice\", …\n");
+    }
 }

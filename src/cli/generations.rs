@@ -8,6 +8,7 @@ use super::args::{Diff, Gateway, Rollback};
 use super::output::Output;
 use super::running::{change, each, lines, not_done, word};
 use super::{Exit, client};
+use crate::counted::counted;
 
 /// Takes up a generation of before.
 pub(super) fn roll_back(rollback: &Rollback, output: &mut Output) -> anyhow::Result<Exit> {
@@ -150,10 +151,7 @@ fn changes(diff: &Value) -> String {
 
 /// What would not serve of one side, and why.
 fn refusals(side: &str, refused: &Value, held: &Value, text: &mut String) {
-    let problems = |of: &Value| match each(&of["problems"]).count() {
-        1 => "1 problem".to_owned(),
-        count => format!("{count} problems"),
-    };
+    let problems = |of: &Value| counted(each(&of["problems"]).count(), "problem", "problems");
     if !refused.is_null() {
         let _ = writeln!(
             text,

@@ -1,6 +1,7 @@
 //! What is said when it has started: where it serves, what it was warned of, and what is refused.
 
 use std::fmt::Write as _;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -10,8 +11,13 @@ use super::running::{each, lines, waiting, word};
 use crate::app::Started;
 use crate::config::{ListenerKind, LogFormat};
 use crate::control::Listening;
-use crate::problems::Problem;
+use crate::counted::counted;
+use crate::log;
+use crate::problems::{Problem, Problems};
 use crate::tokens::without_tokens;
+
+/// How long whoever reads the log is waited for, by a process that ends.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// Says that it serves: a line for people or an object, and in a log of objects one on one line.
 pub(super) fn say(started: &Started, output: &mut Output) -> anyhow::Result<()> {
@@ -28,7 +34,7 @@ pub(super) fn say(started: &Started, output: &mut Output) -> anyhow::Result<()> 
 /// whoever collects them reads nothing else. Warnings of the configuration if `warn`.
 pub(super) fn remark(started: &Started, warn: bool, output: &mut Output) {
     if started.format == LogFormat::Json {
-        log(started, warn);
+        log_remarks(started, warn);
         return;
     }
     if let Some(pending) = &started.pending {
@@ -48,7 +54,7 @@ pub(super) fn remark(started: &Started, warn: bool, output: &mut Output) {
 }
 
 /// [`remark`] in the log.
-fn log(started: &Started, warn: bool) {
+fn log_remarks(started: &Started, warn: bool) {
     if let Some(pending) = &started.pending {
         tracing::error!("{}", without_tokens(&standing_in(pending)));
     }
@@ -81,6 +87,31 @@ fn log_warning(warning: &Problem) {
         "{}",
         without_tokens(&warning.message)
     );
+}
+
+/// What stops a start, each with the place where it is.
+pub(super) fn log_problems(problems: &Problems) {
+    for problem in problems {
+        let (line, column) = problem.at.position().unzip();
+        let file = problem.at.file().map(|path| path.display().to_string());
+        let help = problem.help.as_deref().map(without_tokens);
+        tracing::error!(
+            key = problem.at.key,
+            file,
+            line,
+            column,
+            help = help.as_deref(),
+            "{}",
+            without_tokens(&problem.message)
+        );
+    }
+    log::flush(LAST_WORDS);
+}
+
+/// The same of what is no fault of a configuration.
+pub(super) fn log_error(error: &anyhow::Error) {
+    tracing::error!("{}", without_tokens(&format!("{error:#}")));
+    log::flush(LAST_WORDS);
 }
 
 /// [`ready`] as the first line of a log, beside access lines.
@@ -132,7 +163,11 @@ fn ready_line(started: &Started) -> String {
         .plugins
         .iter()
         .map(|plugin| match plugin.unavailable {
-            None => format!("{} ({} operations)", plugin.name, plugin.operations),
+            None => format!(
+                "{} ({})",
+                plugin.name,
+                counted(plugin.operations, "operation", "operations")
+            ),
             Some(_) => format!("{} (waiting for its OpenAPI document)", plugin.name),
         })
         .collect();

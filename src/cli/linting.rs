@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use super::output::{Output, on_one_line};
 use super::served::{document, origin};
+use crate::counted::counted;
 use crate::documents::MANIFEST;
 use crate::openapi;
 use crate::openapi::lint::{self, Breach, Linted, Profile, Severity};
@@ -61,7 +62,12 @@ impl Count {
 /// As people read it.
 impl std::fmt::Display for Count {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{} errors, {} warnings", self.errors, self.warnings)
+        write!(
+            f,
+            "{}, {}",
+            counted(self.errors, "error", "errors"),
+            counted(self.warnings, "warning", "warnings")
+        )
     }
 }
 

@@ -76,6 +76,20 @@ fn misuse(sentence: impl Into<String>) -> anyhow::Error {
     Misuse(sentence.into()).into()
 }
 
+/// The values of options that have no type of their own, so that wrong ones are told by the option
+/// and not by a place in a configuration that nobody wrote.
+fn understood(
+    options: &[(&str, Option<&String>)],
+    is_good: impl Fn(&str) -> Result<(), String>,
+) -> anyhow::Result<()> {
+    for (option, text) in options {
+        if let Some(text) = text {
+            is_good(text).map_err(|why| misuse(format!("{option} `{text}` {why}")))?;
+        }
+    }
+    Ok(())
+}
+
 /// What a command ends with that could not be carried out.
 fn exit_of(error: &anyhow::Error) -> Exit {
     if error.is::<Misuse>() {

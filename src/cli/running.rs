@@ -7,6 +7,7 @@ use serde_json::Value;
 use super::args::{Gateway, Reload};
 use super::output::{Output, on_one_line};
 use super::{Exit, client};
+use crate::counted::counted;
 
 /// `plugway reload`: returns when the new generation serves, or has been refused.
 pub(super) fn reload(reload: &Reload, output: &mut Output) -> anyhow::Result<Exit> {
@@ -81,9 +82,9 @@ fn say(result: &str, outcome: &Value, output: &mut Output) -> anyhow::Result<()>
         output.remark(warning.trim_end());
     }
     if let Some(count) = outcome["warnings_as_before"].as_u64().filter(|n| *n > 0) {
-        let plural = if count == 1 { "" } else { "s" };
+        let warnings = counted(count, "warning", "warnings");
         output.remark(&format!(
-            "{count} warning{plural} as before: `plugway status` shows them"
+            "{warnings} as before: `plugway status` shows them"
         ));
     }
     Ok(())
@@ -259,7 +260,8 @@ fn health_of(upstream: &Value) -> String {
 
 fn describe_plugin(plugin: &Value, text: &mut String) {
     let (name, require) = (word(&plugin["name"]), word(&plugin["require"]));
-    let count = &plugin["operations"];
+    let count = plugin["operations"].as_u64().unwrap_or_default();
+    let operations = counted(count, "operation", "operations");
     let upstreams: Vec<&Value> = each(&plugin["upstreams"]).collect();
     let upstream = match upstreams.as_slice() {
         [one] => format!("upstream {}", word(&one["url"])),
@@ -267,7 +269,7 @@ fn describe_plugin(plugin: &Value, text: &mut String) {
     };
     let _ = writeln!(
         text,
-        "plugin {name}: {count} operations, require = {require}, {upstream}"
+        "plugin {name}: {operations}, require = {require}, {upstream}"
     );
     for upstream in &upstreams {
         let state = health_of(upstream);

@@ -7,9 +7,11 @@ use serde_json::{Value, json};
 
 use super::args::{Invalid, Serve};
 use super::output::Output;
-use super::{Exit, dev, discover, greeting, misuse, program};
+use super::{Exit, dev, discover, exit_of, greeting, misuse, program, understood};
 use crate::app::{self, Search, Start, StartError, Started};
+use crate::config;
 use crate::control::{OnInvalid, Source};
+use crate::log;
 use crate::snapshot;
 
 pub(super) fn run(serve: &Serve, output: &mut Output) -> anyhow::Result<Exit> {
@@ -19,7 +21,17 @@ pub(super) fn run(serve: &Serve, output: &mut Output) -> anyhow::Result<Exit> {
         ));
     }
     let upstream = serve.upstream.as_deref().unwrap_or_default();
-    let plain = plain_address(serve, &Environment::read());
+    let from = Environment::read();
+    let addresses = [
+        ("--http", serve.http.as_ref()),
+        ("--https", serve.https.as_ref()),
+    ];
+    understood(&addresses, config::is_address)?;
+    understood(&[("--drain", serve.drain.as_ref())], config::is_duration)?;
+    if serve.upstream.is_some() && serve.http.is_none() {
+        understood(&[("$PORT", from.port.as_ref())], is_port)?;
+    }
+    let plain = plain_address(serve, &from);
     let own = [&plain, &serve.https].into_iter().flatten();
     if let Some(error) = leads_back(upstream, own.map(String::as_str)) {
         output.error(&error);
@@ -65,17 +77,28 @@ pub(super) fn start(
     match result {
         Ok(None) => Ok(Exit::Done),
         Ok(Some(code)) => Ok(Exit::Program(code)),
-        Err(StartError::Bind(reasons)) => Err(anyhow!("{reasons}; {chosen}")),
-        Err(StartError::Other(error)) => Err(error),
+        Err(StartError::Bind(reasons)) => stopped(anyhow!("{reasons}; {chosen}"), output),
+        Err(StartError::Other(error)) => stopped(error, output),
         Err(StartError::Configuration(problems)) => {
             if output.as_json {
                 output.json(&json!({ "error": "the configuration is refused", "problems": problems.stopping().to_json() }))?;
+            } else if log::is_of_objects() {
+                greeting::log_problems(&problems.stopping());
             } else {
                 output.remark(problems.stopping().render(Output::color()).trim_end());
             }
             Ok(Exit::Invalid)
         }
     }
+}
+
+/// What stops a start, in a log of objects as one of them.
+fn stopped(error: anyhow::Error, output: &Output) -> anyhow::Result<Exit> {
+    if output.as_json || !log::is_of_objects() {
+        return Err(error);
+    }
+    greeting::log_error(&error);
+    Ok(exit_of(&error))
 }
 
 /// The configuration that the arguments amount to, and how its document is looked for when the
@@ -157,6 +180,11 @@ pub(super) fn leads_back<'a>(
     Some(anyhow!(
         "--upstream {upstream} is the gateway itself, which listens on {address}: give the API's address, or another one to the gateway with --http or --https"
     ))
+}
+
+fn is_port(text: &str) -> Result<(), String> {
+    let wrong = |_| "is no port: set it to a number up to 65535, or give --http".to_owned();
+    text.parse::<u16>().map(|_| ()).map_err(wrong)
 }
 
 fn configuration(

@@ -16,6 +16,7 @@ use super::output::Output;
 use super::token::reach::Reach;
 use super::token::refused;
 use crate::control;
+use crate::counted::counted;
 use crate::tokens::Flow;
 
 /// What to do with the state.
@@ -74,7 +75,7 @@ fn backup(asked: &Named, output: &mut Output) -> anyhow::Result<Exit> {
     if output.as_json {
         output.json(&json!({ "file": asked.file, "bytes": bytes, "lines": lines }))?;
     } else {
-        output.text(&format!("{shown}: {bytes} bytes\n"))?;
+        output.text(&format!("{shown}: {}\n", counted(bytes, "byte", "bytes")))?;
     }
     Ok(Exit::Done)
 }
@@ -110,8 +111,11 @@ fn restore(asked: &Named, output: &mut Output) -> anyhow::Result<Exit> {
         }))?;
     } else {
         output.text(&format!(
-            "{}: {tokens} tokens, {audit} entries of the audit, {generations} generations\n",
-            directory.display()
+            "{}: {}, {} of the audit, {}\n",
+            directory.display(),
+            counted(tokens, "token", "tokens"),
+            counted(audit, "entry", "entries"),
+            counted(generations, "generation", "generations")
         ))?;
     }
     Ok(Exit::Done)

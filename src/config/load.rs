@@ -12,6 +12,7 @@ use super::keys::{self, Table};
 use super::parts::{Part, Parts};
 use super::section::{Reading, Section, Seen};
 use super::{Config, Inputs, check, mask, read};
+use crate::counted::counted;
 use crate::problems::{Place, Problems, Source};
 use crate::tokens::Fingerprint;
 
@@ -257,8 +258,8 @@ fn none_matches(text: &Text, parts: &Parts, reading: &mut Reading<'_>) {
         reading.problems.warn(&text.at, message);
         return;
     };
-    let s = if *count == 1 { "" } else { "s" };
-    let message = format!("`{pattern}` matches no file any more: {count} file{s} of it served");
+    let files = counted(*count, "file", "files");
+    let message = format!("`{pattern}` matches no file any more: {files} of it served");
     if parts.may_vanish {
         reading.problems.warn(&text.at, message);
     } else {

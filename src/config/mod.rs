@@ -44,6 +44,24 @@ pub use self::types::{
 pub use self::whereabouts::{Whereabouts, whereabouts};
 pub use crate::tokens::{Rate, Selector, SelectorError};
 
+/// Whether a text of the command line is an address to listen on; else what is wrong and what mends
+/// it, to be read on from the text.
+pub(crate) fn is_address(text: &str) -> Result<(), String> {
+    values::addresses(text).map(|_| ()).map_err(mended)
+}
+
+/// The same of a length of time.
+pub(crate) fn is_duration(text: &str) -> Result<(), String> {
+    values::duration(text).map(|_| ()).map_err(mended)
+}
+
+fn mended(fault: values::Fault) -> String {
+    match fault.help {
+        Some(help) => format!("{}: {help}", fault.what),
+        None => fault.what,
+    }
+}
+
 /// Where text comes from while a configuration is read. Everything that is asked for here
 /// goes into the hash of the generation and is watched.
 pub trait Inputs {

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use super::declared;
+use crate::counted::plural;
 use crate::openapi;
 use crate::problems::{Place, Problems, closest};
 use crate::snapshot::Snapshot;
@@ -66,7 +67,10 @@ pub(super) fn check(tokens: &declared::Next, snapshot: &Snapshot, problems: &mut
         problems.warn(&place, format!("token {id} names {what}"));
     }
     if more > 0 {
-        let message = format!("tokens of files name {more} more things that are not there");
+        let message = format!(
+            "tokens of files name {more} more {} not there",
+            plural(more, "thing that is", "things that are")
+        );
         problems.warn(&place, message);
     }
 }

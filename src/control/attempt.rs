@@ -11,9 +11,7 @@ use super::documents::Ask;
 use super::material;
 use super::parts::{Aside, Facts};
 use super::selftest::Tested;
-use super::{
-    Control, Edges, Inputs, OnInvalid, Outcome, Refused, Source, Stage, Trigger, declared,
-};
+use super::{Control, Edges, Inputs, Outcome, Refused, Source, Stage, Trigger, declared};
 use crate::config::{self, Config};
 use crate::problems::{Place, Problems};
 use crate::snapshot::{Published, Snapshot};
@@ -368,18 +366,6 @@ impl<E: Edges> Control<E> {
         all.finalize().into()
     }
 
-    /// Whether what is broken fails alone. A start is not one where nothing at all would serve.
-    fn fails_alone(&self) -> bool {
-        let first = self.published.is_none();
-        self.rolled.is_none() && !(first && self.on_invalid == OnInvalid::Fail)
-    }
-
-    /// Whether a start would serve nothing, since all that there is is broken.
-    fn is_nothing(&self, candidate: &Candidate, aside: &Aside) -> bool {
-        let plugins = &candidate.snapshot.config.plugins;
-        self.published.is_none() && plugins.is_empty() && !aside.is_empty()
-    }
-
     /// The tokens that a configuration declares. `None`: there are problems.
     fn declared(
         &mut self,
@@ -393,15 +379,16 @@ impl<E: Edges> Control<E> {
         let rules = self.rules(config, manner);
         let read = (config, &rules);
         let tokens = self.tokens.next(read, inputs, lists, now, problems)?;
-        self.is_free(&tokens, config, now, problems)
+        self.is_free(&tokens, (config, inputs), now, problems)
             .then_some(tokens)
     }
 
-    /// Whether no declared token has the id or the secret of one that commands made.
+    /// Whether no declared token has the id or the secret of one that commands made. That one has the
+    /// name of another is a warning.
     fn is_free(
         &mut self,
         tokens: &declared::Next,
-        config: &Config,
+        (config, inputs): (&Config, &mut Inputs),
         now: Timestamp,
         problems: &mut Problems,
     ) -> bool {
@@ -425,6 +412,9 @@ impl<E: Edges> Control<E> {
                 .add(&place(&id), message)
                 .help("give this one another id, or leave it out here");
         }
+        let desk = self.desk.as_mut();
+        let stored = desk.map(|desk| desk.namesakes(tokens, now));
+        tokens.warn_of_namesakes(config, inputs, &stored.unwrap_or_default(), now, problems);
         !problems.has_problems()
     }
 

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 
-use super::attempt::Manner;
-use super::{Control, Edges, Inputs, Refused, Stage, Trigger};
+use super::attempt::{Candidate, Manner};
+use super::{Control, Edges, Inputs, OnInvalid, Refused, Stage, Trigger};
 use crate::config::{Config, Parts};
 use crate::problems::{Place, Problems, Severity};
 use crate::tokens::Fingerprint;
@@ -42,6 +42,18 @@ pub(super) struct Held {
 pub(super) type Aside = BTreeMap<PathBuf, Held>;
 
 impl<E: Edges> Control<E> {
+    /// Whether what is broken fails alone. A start is not one where nothing at all would serve.
+    pub(super) fn fails_alone(&self) -> bool {
+        let first = self.published.is_none();
+        self.rolled.is_none() && !(first && self.on_invalid == OnInvalid::Fail)
+    }
+
+    /// Whether a start would serve nothing, since all that there is is broken.
+    pub(super) fn is_nothing(&self, candidate: &Candidate, aside: &Aside) -> bool {
+        let plugins = &candidate.snapshot.config.plugins;
+        self.published.is_none() && plugins.is_empty() && !aside.is_empty()
+    }
+
     /// What stands in for files that are broken, and what is known of the others.
     pub(super) fn parts(&self, aside: &Aside, manner: Manner) -> Parts {
         let known = self.facts.iter();

@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
+use crate::counted::plural;
 use crate::openapi::{Map, Value};
 
 use super::identify::{self, Subject};
@@ -309,7 +310,7 @@ fn shorten(report: &mut Vec<Finding>) {
         report.push(Finding::new(
             "#",
             Action::Noted,
-            format!("and {more} more findings"),
+            format!("and {more} more {}", plural(more, "finding", "findings")),
         ));
     }
 }

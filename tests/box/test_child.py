@@ -247,6 +247,20 @@ def test_what_is_no_hash_is_told_and_not_repeated(scene, hashes):
     assert scene.service not in ran.out + ran.err
 
 
+@pytest.mark.parametrize(("option", "value", "port"), [
+    ("--http", "nonsense", None), ("--https", "localhost", None), ("--http", "127.0.0.1:70000", None), ("--https", "", None),
+    ("--drain", "soon", None), ("$PORT", "http", "http"),
+])
+def test_an_option_that_is_not_understood_is_named(folder, option, value, port):
+    """Nobody wrote the configuration that it would be a fault of."""
+    upstream = ["--upstream", "http://127.0.0.1:1", "--require", "none", "--openapi", "./api.json"]
+    ran = run("serve", *upstream, *([] if port else [option, value]), cwd=folder, env={"PORT": port} if port else {})
+    assert ran.code == 2 and f"{option} `{value}` is no" in ran.err and ": " in ran.err and "<command line>" not in ran.err, ran
+    if option.startswith("--http"):
+        ran = run("dev", option, value, cwd=folder)
+        assert ran.code == 2 and f"{option} `{value}` is not an address to listen on: write an IP address" in ran.err, ran
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="a process namespace wants root")
 def test_the_first_process_reaps_orphans(scene):
     """As process 1 of a container: what loses its parent becomes ours, and is no zombie for long."""

@@ -67,9 +67,9 @@ def test_a_breach_is_told_with_place_limit_actual_and_mend(world):
 
     lax = check(world, "--profile", "actions")
     assert lax.code == 0, "an error of a client is no fault of the configuration"
-    for part in ("actions: 1 errors, 0 warnings", *(breach[key] for key in FIELDS - {"profile"})):
+    for part in ("actions: 1 error, 0 warnings", *(breach[key] for key in FIELDS - {"profile"})):
         assert part in lax.out, part
-    assert "0 problems, 0 warnings; of its documents: 1 errors, 0 warnings" in lax.out
+    assert "0 problems, 0 warnings; of its documents: 1 error, 0 warnings" in lax.out
     assert check(world, "--profile", "actions", "--strict").code == 4
     assert check(world, "--strict").code == 0, "who asks for no profile is told of none"
 

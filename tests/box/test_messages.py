@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
 import subprocess
 import threading
@@ -192,6 +193,55 @@ def test_a_json_log_of_a_start_that_is_broken_or_waits(world):
     assert ready["ready"] is False and ready["plugins"][0]["unavailable"], ready
     [line] = [line for line in said if "asked again" in line["message"]]
     assert (line["level"], line["plugin"]) == ("WARN", "todo") and line["reason"], line
+
+
+def test_a_json_log_of_a_start_that_fails(world):
+    """Whoever collects the log reads nothing else, and this is the line that matters."""
+    def said(code: int, config: dict) -> list[dict]:
+        write(world.folder, world.base({"log": {"format": "json"}} | config))
+        ran = run("serve", "--config", "plugway.toml", cwd=world.folder)
+        assert (ran.code, ran.out) == (code, ""), ran
+        return [json.loads(line) for line in ran.err.splitlines()]
+
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        *_, last = said(1, {"listen": {"http": address}})
+    assert last["level"] == "ERROR" and f"can not listen on {address}" in last["message"] and "[listen]" in last["message"], last
+    failing = {"request": "GET /todos", "as": "anonymous", "expect": 200}
+    *_, last = said(4, {"plugins": {"todo": {"tests": [failing]}}})
+    assert last["level"] == "ERROR" and last["file"] == "plugway.toml" and last["line"] > 0 and "200" in last["message"], last
+
+
+def test_a_file_that_may_not_be_read(world):
+    """A key belongs to root, and the gateway runs as somebody else: who it is and what mends it is told. Here it is root
+    without its privilege over the files of others, so that the folder stays readable."""
+    write(world.folder, world.base({"listen": {"https": "127.0.0.1:0"}, "tls": {"certificate": "open.pem", "key": "mine/tls.key"}}))
+    (world.folder / "mine").mkdir()
+    for name in ("open.pem", "mine/tls.key"):
+        (world.folder / name).write_text("")
+
+    uid = os.geteuid()
+
+    def told(closed: str) -> str:
+        path = world.folder / closed
+        mode = path.stat().st_mode
+        path.chmod(0)
+        less = []
+        if uid == 0:
+            os.chown(path, 1, 1)
+            less = ["setpriv", "--bounding-set=-dac_override,-dac_read_search"]
+        command = [*less, binary(), "check", "--config", "plugway.toml"]
+        ran = subprocess.run(command, cwd=world.folder, env=environment(), capture_output=True, text=True, check=False)
+        path.chmod(mode)
+        os.chown(path, uid, -1)
+        assert ran.returncode == 4, ran
+        return ran.stderr
+
+    said = told("mine/tls.key")
+    mend = f"uid {uid} may not read it: `chown {uid}` it" if uid == 0 else f"it is that of uid {uid}, who may not read it: `chmod u+r`"
+    assert f"can not read the file `mine/tls.key`: Permission denied ({mend}" in said, said
+    said = told("mine")
+    assert f"can not read the file `mine/tls.key`: Permission denied (uid {uid} may not enter its folder" in said, said
 
 
 def test_a_state_that_can_not_be_made(world):

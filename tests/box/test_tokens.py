@@ -112,7 +112,7 @@ WRONG = [
     (("--not-before", "2030-01-02", "--expires", "2030-01-01"), "expires"), (("--rate", "10"), "rate"), (("--rate", "0/s"), "rate"),
     (("--quota", "many/day"), "quota"), (("--concurrency", "0"), "concurrency"), (("--network", "10.0.0.0/99"), "networks"),
     (("--note", ""), "note"), (("--note", "a\nb"), "note"), (("--note", "n" * 1025), "note"), (("--name", ""), "name"),
-    (("--name", "n" * 129), "name"), (("--plugin", "no plugin!"), "plugins"), (("--scope", "tag:"), "scopes"), (("--scope", "GET todos"), "scopes"),
+    (("--name", "n" * 129), "name"), (("--name", "x "), "name"), (("--name", " x"), "name"), (("--plugin", "no plugin!"), "plugins"), (("--scope", "tag:"), "scopes"), (("--scope", "GET todos"), "scopes"),
     (("--sha256", "abc"), "sha256"), (("--sha256", "0" * 64, "--id", "pls_short"), "id"), (("--sha256", "0" * 64, "--id", "plu_ab12cd34"), "id"),
 ]
 
@@ -184,6 +184,9 @@ def test_a_name_is_that_of_one_token(desk: Desk):
         refused(desk.token(*arguments, "--json", stdin=stdin), 5, '"code": "conflict"', one.id)
     lines = "\n".join(line.replace("twin", "both").replace(digest, sha256(token())) for _ in range(2))
     refused(desk.token("import", "--jsonl", "-", stdin=lines), 5, "of the import have the same name", "both")
+    # At the end of a header a space is nothing: the API would be told the same of both.
+    refused(desk.token("set", two.id, "--name", "twin "), 2, "name: ", "X-Plugway-Principal")
+    refused(desk.token("import", "--jsonl", "-", stdin=line.replace("twin", " twin")), 2, "name: ", "X-Plugway-Principal")
     assert len(desk.export()) == 2
 
     given = ("create", "--name", "given", *PUBLIC, "--sha256", digest)

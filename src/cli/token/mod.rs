@@ -20,6 +20,7 @@ use super::output::Output;
 use crate::tokens::{
     Fault, FieldFault, Fingerprint, Flow, Order, generate_from_system, regenerate_from_system,
 };
+use crate::unwritable::unread;
 pub(super) use args::TokenCommand;
 use reach::Reach;
 
@@ -219,7 +220,8 @@ fn text_of(path: &Path) -> anyhow::Result<String> {
         std::io::stdin().lock().read_to_string(&mut text)?;
         return Ok(text);
     }
-    std::fs::read_to_string(path).map_err(|error| anyhow::anyhow!("{}: {error}", path.display()))
+    std::fs::read_to_string(path)
+        .map_err(|error| anyhow::anyhow!("{}: {}", path.display(), unread(path, &error)))
 }
 
 /// Gives an order, prints the secret if there is one, and says what became of it.

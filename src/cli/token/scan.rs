@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use super::super::Exit;
 use super::super::output::{Output, on_one_line};
+use crate::counted::{counted, plural};
 use crate::tokens::Scanner;
 
 /// Bytes that are read at a time.
@@ -64,7 +65,13 @@ pub(super) fn run(paths: &[PathBuf], output: &mut Output) -> anyhow::Result<Exit
     }
     if skipped > 0 {
         output.remark(&format!(
-            "{skipped} symbolic links and special files inside of folders were not read"
+            "{} inside of folders {} not read",
+            counted(
+                skipped,
+                "symbolic link or special file",
+                "symbolic links and special files"
+            ),
+            plural(skipped, "was", "were")
         ));
     }
     Ok(match (found.is_empty(), unread) {

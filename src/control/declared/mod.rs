@@ -139,7 +139,6 @@ impl Tokens {
             }
             self.by_records(config, &files, lists, now)
         };
-        namesakes::warn(&next.tokens, config, inputs, now, problems);
         Some(next)
     }
 

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::config::{Config, Inputs as _};
+use crate::counted::plural;
 use crate::problems::{Place, Problems, Source};
 use crate::tokens::{Level, Origin, Seen, TokenRecord, parse_file};
 
@@ -79,14 +80,15 @@ fn read_file(
         let place = line_place(path, fault.line, fault.column);
         problems.add(&place, fault.message.clone());
     }
-    if faults.len() > LISTED {
+    let more = faults.len().saturating_sub(LISTED);
+    if more > 0 {
         let place = Place::named("token_files");
         problems.add(
             &place,
             format!(
-                "{} has {} more problems",
+                "{} has {more} more {}",
                 path.display(),
-                faults.len() - LISTED
+                plural(more, "problem", "problems")
             ),
         );
     }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use sha2::{Digest, Sha256};
 
 use crate::config::{Config, OpenApiSource, ServedFile, Spanned};
+use crate::counted::plural;
 use crate::openapi::{self, Action, Bundler, Finding, Overlay, Prepared, ReadLimits};
 use crate::problems::Place;
 
@@ -146,7 +147,10 @@ fn read(bytes: &[u8], location: &str, report: &mut Vec<Finding>) -> Result<opena
         report.push(Finding {
             pointer: format!("{location}#"),
             action: Action::Simplified,
-            message: format!("and {more} more keys stand twice"),
+            message: format!(
+                "and {more} more {} twice",
+                plural(more, "key stands", "keys stand")
+            ),
         });
     }
     Ok(document.value)

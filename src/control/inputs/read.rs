@@ -12,6 +12,7 @@ use rustix::fs::OFlags;
 use sha2::{Digest, Sha256};
 
 use crate::tokens::{Cut, Fingerprint, cut};
+use crate::unwritable::unread;
 
 /// Bytes of one file that are read at the most.
 const LARGEST: u64 = 256 << 20;
@@ -91,7 +92,7 @@ pub(in crate::control) fn read_file(path: &Path) -> Result<Vec<u8>, String> {
     options
         .read(true)
         .custom_flags(OFlags::NONBLOCK.bits().cast_signed());
-    let file = options.open(path).map_err(|error| plain(&error))?;
+    let file = options.open(path).map_err(|error| unread(path, &error))?;
     let kind = file.metadata().map_err(|error| plain(&error))?;
     if !kind.is_file() {
         return Err("it is not a file".to_owned());

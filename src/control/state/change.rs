@@ -238,6 +238,15 @@ impl Write<'_> {
     /// one caller for another.
     pub(super) fn check_name(&mut self, record: &TokenRecord) -> Result<(), Fault> {
         let name = &record.name;
+        // The ends of a header's value are cut off on the way.
+        if name.trim_matches(' ') != &**name {
+            return Err(Fault::Invalid(vec![FieldFault {
+                field: "name",
+                message: format!(
+                    "{name:?} begins or ends with a space, which the API would not be told (X-Plugway-Principal): leave that out"
+                ),
+            }]));
+        }
         let other = self.desk.namesake(name, &record.id, self.scene, self.now)?;
         let Some(other) = other else {
             return Ok(());

@@ -11,6 +11,7 @@ use super::audit::{self, Deed};
 use super::change::{Write, put};
 use super::find::has_ended;
 use super::view::{self, Source};
+use crate::counted::plural;
 use crate::tokens::{
     Done, Fault, FieldFault, Fingerprint, Making, Seen, State, TokenRecord, foreign_id,
     is_public_id, parse_file,
@@ -32,7 +33,7 @@ impl Write<'_> {
                 .map_or(String::new(), |column| format!(", column {column}"));
             let rest = match problems.len() - 1 {
                 0 => String::new(),
-                more => format!(" (and {more} more problems)"),
+                more => format!(" (and {more} more {})", plural(more, "problem", "problems")),
             };
             let message = format!("line {}{column}: {}{rest}", first.line, first.message);
             return Err(Fault::Invalid(vec![FieldFault {

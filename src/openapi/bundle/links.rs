@@ -3,6 +3,7 @@
 
 use std::collections::{HashMap, HashSet};
 
+use crate::counted::plural;
 use crate::openapi::{Text, Value};
 
 use super::super::{Action, Finding};
@@ -371,7 +372,10 @@ impl Links {
             report.push(Finding::new(
                 "#",
                 Action::Noted,
-                format!("and {more} more references to what can not be had"),
+                format!(
+                    "and {more} more {} to what can not be had",
+                    plural(more, "reference", "references")
+                ),
             ));
         }
         report

@@ -147,10 +147,14 @@ impl Report {
             if count == 0 {
                 continue;
             }
+            let told = match count {
+                1 => "is 1 more breach".to_owned(),
+                count => format!("are {count} more breaches"),
+            };
             let fault = Fault {
                 rule: "more",
                 severity,
-                message: format!("there are {count} more breaches of this kind than can be told"),
+                message: format!("there {told} of this kind than can be told"),
                 limit: format!("{ROOM} bytes of breaches"),
                 actual: format!("{count} more"),
                 help: "mend those that are told, and check again".to_owned(),

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashSet};
 use std::mem::discriminant;
 
+use crate::counted::plural;
 use crate::openapi::Value;
 
 use super::super::read::MAX_DEPTH;
@@ -168,7 +169,8 @@ impl Run {
         }
         if refused >= MAX_LINES {
             let more = refused - MAX_LINES + 1;
-            let message = format!("{more} more places can not be merged with it either");
+            let places = plural(more, "place", "places");
+            let message = format!("{more} more {places} can not be merged with it either");
             say(Done::Skipped, message);
         }
         Ok(())

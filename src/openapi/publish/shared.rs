@@ -6,6 +6,7 @@
 
 use std::collections::HashMap;
 
+use crate::counted::{counted, plural};
 use crate::openapi::{Map, Value, json};
 
 use super::super::Api;
@@ -112,8 +113,10 @@ impl<'d> Renderer<'d> {
         let count = uses.filter(|at| self.sharing.has(at)).count();
         if count > 0 {
             let message = format!(
-                "{count} parameters and bodies are published once and referred to, which some \
-                 clients do not follow: written out, they would be too large"
+                "{} published once and referred to, which some clients do not follow: written \
+                 out, {} would be too large",
+                counted(count, "parameter or body is", "parameters and bodies are"),
+                plural(count, "it", "they")
             );
             self.note_at("#/components", Action::Noted, message);
         }

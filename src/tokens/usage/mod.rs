@@ -10,6 +10,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::{Rate, TokenLimits, TokenShared};
+use crate::counted::counted;
 
 /// What was used. Kept over every change of the record: another limit holds for what was used
 /// under the one before.
@@ -58,29 +59,24 @@ impl Exceeded {
 /// The `detail` of the answer: what was used, and what to do.
 impl fmt::Display for Exceeded {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let seconds = match self.retry_after() {
-            1 => "1 second".to_owned(),
-            more => format!("{more} seconds"),
-        };
+        let seconds = counted(self.retry_after(), "second", "seconds");
         match self {
             Self::Concurrency(most) => write!(
                 f,
-                "the token has {most} {} under way, the most that it may have at the same time; \
+                "the token has {} under way, the most that it may have at the same time; \
                  repeat the request when one of them has ended",
-                plural(most.get())
+                counted(most.get(), "request", "requests")
             ),
             Self::Rate { rate, .. } => write!(
                 f,
-                "the token may make {} {} in {}, and made them; repeat the request after {seconds}",
-                rate.count,
-                plural(rate.count.get()),
+                "the token may make {} in {}, and made them; repeat the request after {seconds}",
+                counted(rate.count.get(), "request", "requests"),
                 period_words(*rate).0,
             ),
             Self::Quota { quota, .. } => write!(
                 f,
-                "the token may make {} {} {}, and made them; the quota begins anew in {seconds}",
-                quota.count,
-                plural(quota.count.get()),
+                "the token may make {} {}, and made them; the quota begins anew in {seconds}",
+                counted(quota.count.get(), "request", "requests"),
                 period_words(*quota).1,
             ),
         }
@@ -88,11 +84,6 @@ impl fmt::Display for Exceeded {
 }
 
 impl std::error::Error for Exceeded {}
-
-/// The noun for so many.
-const fn plural(count: u32) -> &'static str {
-    if count == 1 { "request" } else { "requests" }
-}
 
 /// A period as a length of time, and as one of the clock.
 const fn period_words(rate: Rate) -> (&'static str, &'static str) {

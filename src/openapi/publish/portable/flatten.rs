@@ -4,6 +4,7 @@
 //! so the size is bounded, and what is smallest is copied first: nothing depends on the order of
 //! the document. What has a discriminator stays what its heirs refer to.
 
+use crate::counted::{counted, plural};
 use crate::openapi::{Map, Text, Value};
 
 use super::super::super::size::weight;
@@ -72,8 +73,10 @@ pub(in super::super) fn flatten(document: &mut Value, target: Target, report: &m
     }
     if left_out > 0 {
         let message = format!(
-            "{left_out} references in `allOf` stay, which some clients do not follow: written \
-             out, they would be too large"
+            "{} in `allOf` {}, which some clients do not follow: written out, {} would be too large",
+            counted(left_out, "reference", "references"),
+            plural(left_out, "stays", "stay"),
+            plural(left_out, "it", "they")
         );
         report.push(Finding::new("#/components/schemas", Action::Noted, message));
     }

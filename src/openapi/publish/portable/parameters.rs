@@ -1,6 +1,7 @@
 //! Parameters whose type every client can tell. Name, place, style, and whether they are required
 //! stay as they are.
 
+use crate::counted::{counted, plural};
 use crate::openapi::{Map, Value, json};
 
 use super::super::super::{cut, pointer};
@@ -59,8 +60,9 @@ pub(in super::super) fn make_plain(
     }
     if pass.nulls > 0 {
         let message = format!(
-            "{} parameters allow null, which can not be sent, and are published without it",
-            pass.nulls
+            "{} null, which can not be sent, and {} published without it",
+            counted(pass.nulls, "parameter allows", "parameters allow"),
+            plural(pass.nulls, "is", "are")
         );
         visit::note(pass.report, Finding::new("#/paths", Action::Noted, message));
     }

@@ -4,6 +4,7 @@
 
 use std::collections::{HashMap, HashSet};
 
+use crate::counted::{counted, plural};
 use crate::openapi::{Map, Value};
 
 use super::super::{Action, Finding};
@@ -48,9 +49,13 @@ pub(in super::super) fn keep_unique(document: &mut Value, report: &mut Vec<Findi
     });
     if !dropped.is_empty() {
         let message = format!(
-            "{} titles of schemas are not published as titles: tools that name types after them \
-             would name two alike",
-            dropped.len()
+            "{}: tools that name types after {} would name two alike",
+            counted(
+                dropped.len(),
+                "title of a schema is not published as a title",
+                "titles of schemas are not published as titles"
+            ),
+            plural(dropped.len(), "it", "them")
         );
         visit::note(report, Finding::new("#", Action::Noted, message));
     }
