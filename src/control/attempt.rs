@@ -379,16 +379,15 @@ impl<E: Edges> Control<E> {
         let rules = self.rules(config, manner);
         let read = (config, &rules);
         let tokens = self.tokens.next(read, inputs, lists, now, problems)?;
-        self.is_free(&tokens, (config, inputs), now, problems)
+        self.is_free(&tokens, config, now, problems)
             .then_some(tokens)
     }
 
-    /// Whether no declared token has the id or the secret of one that commands made. That one has the
-    /// name of another is a warning.
+    /// Whether no declared token has the id or the secret of one that commands made.
     fn is_free(
         &mut self,
         tokens: &declared::Next,
-        (config, inputs): (&Config, &mut Inputs),
+        config: &Config,
         now: Timestamp,
         problems: &mut Problems,
     ) -> bool {
@@ -412,9 +411,6 @@ impl<E: Edges> Control<E> {
                 .add(&place(&id), message)
                 .help("give this one another id, or leave it out here");
         }
-        let desk = self.desk.as_mut();
-        let stored = desk.map(|desk| desk.namesakes(tokens, now));
-        tokens.warn_of_namesakes(config, inputs, &stored.unwrap_or_default(), now, problems);
         !problems.has_problems()
     }
 

@@ -139,6 +139,7 @@ impl Tokens {
             }
             self.by_records(config, &files, lists, now)
         };
+        namesakes::warn(&next.tokens, config, inputs, now, problems);
         Some(next)
     }
 

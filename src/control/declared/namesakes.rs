@@ -13,44 +13,40 @@ use crate::tokens::{Seen, State, Token, parse_file};
 
 use super::super::Inputs;
 use super::scratch::line_place;
-use super::shelf::firsts;
+use super::shelf::of_tokens;
 use super::{Tokens, taken};
 
 /// Names that are told. Their lines are looked for in files of perhaps a million.
 const TOLD: usize = 5;
 
-/// Warns of names that several tokens bear which are good for something; `stored`: names with the
-/// ids of such tokens that commands made.
+/// Warns of names that several tokens bear which are good for something.
 pub(super) fn warn(
     tokens: &Tokens,
-    (config, stored): (&Config, &[(String, String)]),
+    config: &Config,
     inputs: &mut Inputs,
     now: Timestamp,
     problems: &mut Problems,
 ) {
     let twice = tokens.names.twice();
-    if twice.is_empty() && stored.is_empty() {
+    if twice.is_empty() {
         return;
     }
-    let is_stored = |name: &str| stored.iter().any(|(of, _)| of == name);
-    let is_twice = |name: &str| twice.binary_search(&taken::of_name(name)).is_ok();
+    let declared = tokens.declared.values().map(|known| &*known.entries);
+    let of_files = tokens.blocks.values().flat_map(|block| of_tokens(block));
     let mut names: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
-    for token in firsts(tokens) {
-        let perhaps = is_twice(&token.name) || is_stored(&token.name);
-        if perhaps && is_live(token, now) {
+    for (_, token) in declared.chain(of_files).filter_map(<[_]>::first) {
+        if twice.binary_search(&taken::of_name(&token.name)).is_ok() && is_live(token, now) {
             names.entry(&token.name).or_default().push(&token.id);
         }
     }
-    let names = names
-        .into_iter()
-        .filter(|(name, ids)| ids.len() > 1 || is_stored(name));
+    let names = names.into_iter().filter(|(_, ids)| ids.len() > 1);
     for (name, mut ids) in names.take(TOLD) {
         ids.sort_unstable();
         let places = places(name, &ids, config, inputs);
-        let kept = stored.iter().filter(|(of, _)| of == name);
-        let kept = kept.map(|(_, id)| format!("{id} (the state database)"));
-        let written = places.iter().map(|(id, place)| format!("{id} ({place})"));
-        let which: Vec<String> = kept.chain(written).collect();
+        let which: Vec<String> = places
+            .iter()
+            .map(|(id, place)| format!("{id} ({place})"))
+            .collect();
         let Some((_, last)) = places.last() else {
             continue;
         };

@@ -3,12 +3,7 @@
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
-use jiff::Timestamp;
-
-use super::super::Inputs;
-use super::{Entry, Next, Tokens, namesakes, taken};
-use crate::config::Config;
-use crate::problems::Problems;
+use super::{Entry, Next, Tokens, taken};
 use crate::tokens::{ScopeLists, State, Token, TokenRecord, TokenShared, TokenTable, record_of};
 
 /// All of them at one moment, to be gone through elsewhere: there may be a million.
@@ -164,33 +159,6 @@ impl Next {
         self.added.iter().map(|(_, token)| &*token.id)
     }
 
-    /// How many names there are.
-    pub(in crate::control) fn name_count(&self) -> usize {
-        self.tokens.names.count()
-    }
-
-    /// Whether a token perhaps has this name.
-    pub(in crate::control) fn has_name(&self, name: &str) -> bool {
-        self.tokens.names.perhaps(taken::of_name(name))
-    }
-
-    /// The names of all.
-    pub(in crate::control) fn names(&self) -> impl Iterator<Item = &str> {
-        firsts(&self.tokens).map(|token| &*token.name)
-    }
-
-    /// Warns of names that several tokens have; `stored`: names with the ids of stored tokens.
-    pub(in crate::control) fn warn_of_namesakes(
-        &self,
-        config: &Config,
-        inputs: &mut Inputs,
-        stored: &[(String, String)],
-        now: Timestamp,
-        problems: &mut Problems,
-    ) {
-        namesakes::warn(&self.tokens, (config, stored), inputs, now, problems);
-    }
-
     /// What becomes of which token.
     pub(in crate::control) fn changes(&self, lists: &ScopeLists) -> Changes {
         let mut by_id: BTreeMap<&str, [Vec<Entry>; 2]> = BTreeMap::new();
@@ -232,14 +200,6 @@ impl Next {
         });
         clashes.collect()
     }
-}
-
-/// Each token once.
-pub(super) fn firsts(tokens: &Tokens) -> impl Iterator<Item = &Token> {
-    let declared = tokens.declared.values().map(|known| &*known.entries);
-    let of_files = tokens.blocks.values().flat_map(|block| of_tokens(block));
-    let entries = declared.chain(of_files).filter_map(<[_]>::first);
-    entries.map(|(_, token)| &**token)
 }
 
 /// The entries of each token of a block.

@@ -24,11 +24,6 @@ impl Taken {
         self.0.binary_search(&number).is_ok()
     }
 
-    /// How many there are.
-    pub(super) fn count(&self) -> usize {
-        self.0.len()
-    }
-
     /// What is there more than once.
     pub(super) fn twice(&self) -> Vec<u64> {
         let pairs = self.0.windows(2).filter(|pair| pair[0] == pair[1]);

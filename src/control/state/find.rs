@@ -1,16 +1,13 @@
 //! Finds tokens: by id, by name, by secret.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use redb::{MultimapValue, ReadableMultimapTable as _, ReadableTableMetadata as _};
 
 use super::db::{NAMES, Outcome, SECRETS, TOKENS};
 use super::desk::{Desk, Scene};
 use super::view::Source;
 use super::{StoreError, load};
-use crate::control::declared::Next;
 use crate::tokens::{Fault, Fingerprint, State, TokenRecord, TokenShared, Who, parse};
 
 /// A token as it was found.
@@ -171,52 +168,6 @@ impl Desk {
         ids.next().map(str::to_owned)
     }
 
-    /// Stored tokens that are good for something and perhaps have the name of a declared one: names
-    /// with ids, some of them where there are many. While the database can not be read: none.
-    pub(in crate::control) fn namesakes(
-        &mut self,
-        declared: &Next,
-        now: Timestamp,
-    ) -> Vec<(String, String)> {
-        if !self.db.is_open() || declared.name_count() == 0 {
-            return Vec::new();
-        }
-        let Ok(read) = self.db.read(now) else {
-            return Vec::new();
-        };
-        let found: Outcome<Vec<(String, String)>> = (|| {
-            let table = read.open_multimap_table(NAMES)?;
-            let mut found = Vec::new();
-            let mut take = |name: &str, ids: MultimapValue<'_, &'static str>| {
-                for id in ids {
-                    let id = id?.value().to_owned();
-                    if load::one(&read, &id)?.is_some_and(|record| !has_ended(&record, now)) {
-                        found.push((name.to_owned(), id));
-                    }
-                }
-                Outcome::Ok(found.len() >= NAMESAKES)
-            };
-            // Either side may have a million: the shorter one is gone through.
-            if table.len()? < declared.name_count() as u64 {
-                for entry in table.iter()? {
-                    let (name, ids) = entry?;
-                    if declared.has_name(name.value()) && take(name.value(), ids)? {
-                        break;
-                    }
-                }
-            } else {
-                let names: BTreeSet<&str> = declared.names().collect();
-                for name in names {
-                    if take(name, table.get(name)?)? {
-                        break;
-                    }
-                }
-            }
-            Ok(found)
-        })();
-        self.db.checked(found, now).unwrap_or_default()
-    }
-
     /// Whether an id is taken.
     pub(super) fn is_taken(
         &mut self,
@@ -232,9 +183,6 @@ impl Desk {
         self.db.checked(there, now)
     }
 }
-
-/// Stored tokens with names of declared ones that are looked up; five names of them are told.
-const NAMESAKES: usize = 50;
 
 /// Whether a token is good for nothing any more, and its name free: it is revoked, or has expired.
 pub(super) fn has_ended(record: &TokenRecord, now: Timestamp) -> bool {
