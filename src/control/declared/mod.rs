@@ -7,7 +7,6 @@
 //! secret perhaps is there twice, everything is read [from scratch](scratch), which tells what is
 //! wrong and where.
 
-mod namesakes;
 mod scratch;
 mod shelf;
 mod taken;
@@ -84,7 +83,6 @@ pub(super) struct Tokens {
     /// Since when some of them are empty, each by itself.
     pub(super) emptied: BTreeMap<PathBuf, Emptied>,
     taken: Taken,
-    names: Taken,
 }
 
 /// A token file that held tokens is empty.
@@ -129,18 +127,14 @@ impl Tokens {
         now: Timestamp,
         problems: &mut Problems,
     ) -> Option<Next> {
-        let known = self.by_blocks((config, rules), inputs, lists, now);
-        let next = if let Some(next) = known {
-            next
-        } else {
-            let files = scratch::read_files(config, rules, inputs, problems);
-            if problems.has_problems() {
-                return None;
-            }
-            self.by_records(config, &files, lists, now)
-        };
-        namesakes::warn(&next.tokens, config, inputs, now, problems);
-        Some(next)
+        if let Some(next) = self.by_blocks((config, rules), inputs, lists, now) {
+            return Some(next);
+        }
+        let files = scratch::read_files(config, rules, inputs, problems);
+        if problems.has_problems() {
+            return None;
+        }
+        Some(self.by_records(config, &files, lists, now))
     }
 
     /// By what is new. `None`: something is wrong, or perhaps is.
@@ -305,13 +299,12 @@ struct Change<'a> {
     /// Whose entries stay, though their block does not.
     kept: HashSet<Arc<str>>,
     claims: Claims,
-    names: Claims,
     next: Next,
 }
 
 impl<'a> Change<'a> {
     fn new(before: &'a Tokens, stay: Blocks, lists: &'a ScopeLists) -> Self {
-        let (mut claims, mut names) = (Claims::default(), Claims::default());
+        let mut claims = Claims::default();
         let mut left = HashMap::new();
         for (digest, block) in &before.blocks {
             if stay.contains_key(digest) {
@@ -320,15 +313,11 @@ impl<'a> Change<'a> {
             for token in block.chunk_by(|(_, one), (_, two)| Arc::ptr_eq(&one.shared, &two.shared))
             {
                 claims.gone.extend(taken::of_entries(token));
-                if let Some((_, first)) = token.first() {
-                    names.gone.push(taken::of_name(&first.name));
-                    left.insert(&*first.id, token);
-                }
+                left.extend(token.first().map(|(_, first)| (&*first.id, token)));
             }
         }
         for known in before.declared.values() {
             claims.gone.extend(&known.claims);
-            names.gone.push(taken::of_name(&known.record.name));
         }
         let admin = before.admin.iter().copied();
         let tokens = Tokens {
@@ -348,7 +337,6 @@ impl<'a> Change<'a> {
             left,
             kept: HashSet::new(),
             claims,
-            names,
             next: Next {
                 tokens,
                 added: Vec::new(),
@@ -377,7 +365,6 @@ impl<'a> Change<'a> {
             Some(before) => rotate_declared(&before, &written, token.grace, now),
             None => written,
         };
-        self.names.new.push(taken::of_name(&record.name));
         let mut entries = Vec::new();
         self.settle(&record, &mut entries);
         let id = Arc::clone(&record.id);
@@ -392,7 +379,6 @@ impl<'a> Change<'a> {
     /// A token of a file.
     fn line(&mut self, record: &TokenRecord, into: &mut Vec<Entry>) {
         self.claims.new.extend(taken::of_record(record));
-        self.names.new.push(taken::of_name(&record.name));
         self.settle(record, into);
     }
 
@@ -435,7 +421,6 @@ impl<'a> Change<'a> {
             .extend(gone.flat_map(|(_, entries)| entries.iter().cloned()));
         let (taken, twice) = self.before.taken.change(self.claims);
         self.next.tokens.taken = taken;
-        self.next.tokens.names = self.before.names.change(self.names).0;
         (self.next, twice)
     }
 }

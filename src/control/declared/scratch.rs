@@ -113,7 +113,7 @@ fn refuse_admins(path: &Path, bytes: &[u8], records: &[TokenRecord], problems: &
 
 /// A place in a token file. Only its line is kept, and without its content: it may hold a hash
 /// that belongs in no report.
-pub(super) fn line_place(path: &Path, line: usize, column: Option<usize>) -> Place {
+fn line_place(path: &Path, line: usize, column: Option<usize>) -> Place {
     let text = "\n".repeat(line.saturating_sub(1)) + &" ".repeat(column.unwrap_or(1));
     let start = text.len().saturating_sub(1);
     Place {

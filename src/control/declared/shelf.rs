@@ -96,9 +96,6 @@ impl Tokens {
         name: &str,
         lists: &ScopeLists,
     ) -> Vec<(TokenRecord, Arc<TokenShared>)> {
-        if !self.names.perhaps(taken::of_name(name)) {
-            return Vec::new();
-        }
         let declared = self.declared.values().map(|known| known.entries.as_slice());
         let of_files = self.blocks.values().flat_map(|block| of_tokens(block));
         let named = declared.chain(of_files).filter(|entries| {
@@ -203,7 +200,7 @@ impl Next {
 }
 
 /// The entries of each token of a block.
-pub(super) fn of_tokens(block: &[Entry]) -> impl Iterator<Item = &[Entry]> {
+fn of_tokens(block: &[Entry]) -> impl Iterator<Item = &[Entry]> {
     block.chunk_by(|(_, one), (_, two)| Arc::ptr_eq(&one.shared, &two.shared))
 }
 

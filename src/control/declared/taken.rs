@@ -24,14 +24,6 @@ impl Taken {
         self.0.binary_search(&number).is_ok()
     }
 
-    /// What is there more than once.
-    pub(super) fn twice(&self) -> Vec<u64> {
-        let pairs = self.0.windows(2).filter(|pair| pair[0] == pair[1]);
-        let mut twice: Vec<u64> = pairs.map(|pair| pair[0]).collect();
-        twice.dedup();
-        twice
-    }
-
     /// After a change. Whether something new is perhaps taken already.
     pub(super) fn change(&self, claims: Claims) -> (Self, bool) {
         let Claims { mut new, mut gone } = claims;
@@ -76,11 +68,6 @@ pub(super) fn of_id(id: &str) -> u64 {
     hasher.finish()
 }
 
-/// Of a name. Those are counted by themselves, since one may be there twice.
-pub(super) fn of_name(name: &str) -> u64 {
-    of_id(name)
-}
-
 /// A digest is as good a number as any.
 fn of_secret(fingerprint: Fingerprint) -> u64 {
     fingerprint.prefix()
@@ -119,10 +106,6 @@ mod tests {
                 let mut sorted = list.clone();
                 sorted.sort_unstable();
                 prop_assert_eq!(&*taken.0, &sorted);
-                let often = |number: &u64| list.iter().filter(|known| *known == number).count() > 1;
-                sorted.dedup();
-                sorted.retain(often);
-                prop_assert_eq!(taken.twice(), sorted);
             }
         }
     }

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::audit::{self, Deed};
 use super::db::{NAMES, Outcome, SECRETS, TOKENS};
 use super::desk::{Desk, Scene, reveal};
-use super::find::{Found, has_ended};
+use super::find::Found;
 use super::view::{self, Source};
 use super::{place, uses};
 use crate::tokens::{
@@ -75,7 +75,6 @@ impl Write<'_> {
             by: Arc::clone(&self.who.by),
         }));
         check_size(&record)?;
-        self.check_name(&record)?;
         self.commit("create", None, &record)?;
         Ok(self.done(&record, secret.as_ref()))
     }
@@ -141,9 +140,6 @@ impl Write<'_> {
         }
         if next == found.record {
             return Ok(self.unchanged(&found));
-        }
-        if next.name != found.record.name || has_ended(&found.record, self.now) {
-            self.check_name(&next)?;
         }
         self.commit("set", Some(&found.record), &next)?;
         Ok(self.done(&next, None))
@@ -232,37 +228,6 @@ impl Write<'_> {
         };
         self.commit(action, Some(&found.record), &next)?;
         Ok(self.done(&next, None))
-    }
-
-    /// Whether its name is its own: the API is told that (`X-Plugway-Principal`), and must not take
-    /// one caller for another.
-    pub(super) fn check_name(&mut self, record: &TokenRecord) -> Result<(), Fault> {
-        let name = &record.name;
-        // The ends of a header's value are cut off on the way.
-        if name.trim_matches(' ') != &**name {
-            return Err(Fault::Invalid(vec![FieldFault {
-                field: "name",
-                message: format!(
-                    "{name:?} begins or ends with a space, which the API would not be told (X-Plugway-Principal): leave that out"
-                ),
-            }]));
-        }
-        let other = self.desk.namesake(name, &record.id, self.scene, self.now)?;
-        let Some(other) = other else {
-            return Ok(());
-        };
-        // Who is bound to some plugins learns of no other token than theirs.
-        let sentence = if self.who.has(&other.plugins) {
-            let id = other.id;
-            format!(
-                "the name {name:?} is that of token {id} already, and the API is told the name (X-Plugway-Principal): choose another one; `plugway token rotate {id}` gives that one another secret, `plugway token revoke {id} --reason TEXT` sets the name free"
-            )
-        } else {
-            format!(
-                "the name {name:?} is that of a token of other plugins already: choose another one"
-            )
-        };
-        Err(Fault::Conflict(sentence))
     }
 
     /// Why somebody revokes: shown to everybody who may list tokens.

@@ -56,9 +56,9 @@ impl Desk {
                 .filter(theirs)
                 .filter(|found| *found.record.id != *key),
         );
-        // One that has ended does not stand in the way of the one that took its place.
+        // One that was revoked does not stand in the way of the one that took its place.
         if named.len() > 1 {
-            let ended = |found: &Found| has_ended(&found.record, now);
+            let ended = |found: &Found| matches!(found.record.state, State::Revoked { .. });
             if named.iter().any(|found| !ended(found)) {
                 named.retain(|found| !ended(found));
             }
@@ -97,26 +97,6 @@ impl Desk {
             record,
             source: Source::State,
         }))
-    }
-
-    /// Another token of this name, of those that are good for something.
-    pub(super) fn namesake(
-        &mut self,
-        name: &str,
-        own: &str,
-        scene: &Scene<'_>,
-        now: Timestamp,
-    ) -> Result<Option<TokenRecord>, Fault> {
-        let other = |record: &TokenRecord| *record.id != *own && !has_ended(record, now);
-        for id in self.ids_of_name(name, now)? {
-            let found = self.by_id(&id, scene, now)?.map(|found| found.record);
-            if let Some(record) = found.filter(other) {
-                return Ok(Some(record));
-            }
-        }
-        let declared = scene.declared.named(name, &scene.shared.scopes);
-        let mut declared = declared.into_iter().map(|(record, _)| record);
-        Ok(declared.find(other))
     }
 
     fn ids_of_name(&mut self, name: &str, now: Timestamp) -> Result<Vec<String>, StoreError> {
@@ -182,12 +162,6 @@ impl Desk {
         let there: Outcome<bool> = (|| Ok(read.open_table(TOKENS)?.get(id)?.is_some()))();
         self.db.checked(there, now)
     }
-}
-
-/// Whether a token is good for nothing any more, and its name free: it is revoked, or has expired.
-pub(super) fn has_ended(record: &TokenRecord, now: Timestamp) -> bool {
-    let revoked = matches!(record.state, State::Revoked { .. });
-    revoked || record.expires.is_some_and(|end| end <= now)
 }
 
 /// What a record's entries in the table share.

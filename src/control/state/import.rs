@@ -1,15 +1,12 @@
 //! Takes tokens that another state database, or a file, has.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
-use jiff::Timestamp;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use super::audit::{self, Deed};
 use super::change::{Write, put};
-use super::find::has_ended;
 use super::view::{self, Source};
 use crate::counted::plural;
 use crate::tokens::{
@@ -53,7 +50,6 @@ impl Write<'_> {
             }
             changes.extend(self.imported(record, replace)?);
         }
-        check_names(changes.iter().map(|(_, after)| after), self.now)?;
         let replaced = changes
             .iter()
             .filter(|(before, _)| before.is_some())
@@ -143,10 +139,6 @@ impl Write<'_> {
                 "token {id} is revoked here, and stays so: take its line out of the import"
             )));
         }
-        let had = |before: &TokenRecord| before.name == record.name && !has_ended(before, self.now);
-        if !before.as_ref().is_some_and(had) && !has_ended(&record, self.now) {
-            self.check_name(&record)?;
-        }
         for (slot, secret) in record.secrets() {
             let holder = self
                 .desk
@@ -213,21 +205,4 @@ impl Write<'_> {
         tracing::info!(action = "import", tokens = changes.len(), by = %self.who.by, audit = head, "tokens imported");
         Ok(())
     }
-}
-
-/// Whether each has a name of its own among those that are imported with it.
-fn check_names<'a>(
-    records: impl Iterator<Item = &'a TokenRecord>,
-    now: Timestamp,
-) -> Result<(), Fault> {
-    let mut ids = HashMap::new();
-    for record in records.filter(|record| !has_ended(record, now)) {
-        if let Some(other) = ids.insert(&record.name, &record.id) {
-            let (id, name) = (&record.id, &record.name);
-            return Err(Fault::Conflict(format!(
-                "tokens {other} and {id} of the import have the same name {name:?}, and the API is told the name (X-Plugway-Principal): give one of them another one"
-            )));
-        }
-    }
-    Ok(())
 }
