@@ -96,6 +96,12 @@ class World:
         """The same, with changes to the plugin only."""
         return self.start({"plugins": {"todo": changes}}, env)
 
+    def weaker(self, changes: dict) -> Gateway:
+        """The same, where the plugin lets in more than before."""
+        self.config = self.base({"plugins": {"todo": changes}})
+        plugway.write(self.folder, self.config)
+        return self.run("serve", "--config", "plugway.toml", "--weaker")
+
     def run(self, *arguments: str, env: dict[str, str] | None = None, cwd: Path | None = None) -> Gateway:
         gateway = Gateway(cwd or self.folder, [*arguments, "--json"], env)
         gateway.secrets |= {self.service, self.user}

@@ -289,8 +289,8 @@ def test_the_command_line_over_tcp(world: World):
     refused(run("audit", "list"), 1, "403", "all plugins")
     refused(run("token", "list", secret=token("admin")), 1, "401", "not known")
     refused(run("token", "create", "--name", "x", "--level", "user", "--plugin", "*", "--scope", "*"), 1, "not for all of these plugins")
-    refused(plugway.run("token", "list", "--admin", f"{host}:{port}", cwd=world.folder), 1, "PLUGWAY_ADMIN_TOKEN")
-    refused(plugway.run("token", "list", "--admin", "nowhere", cwd=world.folder), 1, "no admin address")
+    refused(plugway.run("token", "list", "--admin", f"{host}:{port}", cwd=world.folder), 2, "PLUGWAY_ADMIN_TOKEN")
+    refused(plugway.run("token", "list", "--admin", "nowhere", cwd=world.folder), 2, "no admin address")
 
 
 def test_the_admin_of_a_plugin(world: World, tcp):
@@ -349,7 +349,7 @@ def test_a_public_address_speaks_tls(world: World):
     refused(run("status"), 1, "certificate")
     refused(run("status", "--admin-ca", str(ca), env={"PLUGWAY_ADMIN_TOKEN": token("admin")}), 1, "401")
     refused(run("status", "--admin-ca", str(world.folder / "none.pem")), 1, "none.pem")
-    refused(run("status", to=f"192.0.2.1:{port}"), 1, "write https://")
+    refused(run("status", to=f"192.0.2.1:{port}"), 2, "write https://")
     # Not in the clear, and nobody who says nothing keeps others out.
     with create_connection(("127.0.0.1", port), 10), create_connection(("127.0.0.1", port), 10) as clear:
         clear.sendall(b"GET /status HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer " + made.secret.encode() + b"\r\n\r\n")

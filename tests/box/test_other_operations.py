@@ -29,7 +29,7 @@ def test_names_with_underscores(world):
     seen = world.upstream.last
     assert seen.get("x-custom") == "2" and "internal" not in seen.raw_head.decode() and not seen.all("x_custom")
     world.gateway.stop()
-    world.plugin({"headers": {"underscores": "pass"}})
+    world.weaker({"headers": {"underscores": "pass"}})
     assert ask(world, "GET /todos", *fields)[0] == 200
     seen = world.upstream.last
     assert seen.get("x_custom") == "1" and "internal" not in seen.raw_head.decode()
@@ -53,7 +53,7 @@ def test_case_and_endings(world, new_upstream):
     assert client.request("PUT", "/users/EXPORT").status_code == 200
     client.close()
     world.gateway.stop()
-    world.plugin({"upstream": {"url": url}, "openapi": {"exclude": ["export"], "similar_paths": "forward"}})
+    world.weaker({"upstream": {"url": url}, "openapi": {"exclude": ["export"], "similar_paths": "forward"}})
     assert world.session(token=world.service).get("/users/EXPORT").status_code == 200
 
 

@@ -111,7 +111,7 @@ WRONG = [
     (("--not-before", "2030-01-02", "--expires", "2030-01-01"), "expires"), (("--rate", "10"), "rate"), (("--rate", "0/s"), "rate"),
     (("--quota", "many/day"), "quota"), (("--concurrency", "0"), "concurrency"), (("--network", "10.0.0.0/99"), "networks"),
     (("--note", ""), "note"), (("--note", "a\nb"), "note"), (("--note", "n" * 1025), "note"), (("--name", ""), "name"),
-    (("--name", "n" * 129), "name"), (("--name", "x "), "name"), (("--name", " x"), "name"), (("--plugin", "no plugin!"), "plugins"), (("--scope", "tag:"), "scopes"), (("--scope", "GET todos"), "scopes"),
+    (("--name", "n" * 129), "name"), (("--plugin", "no plugin!"), "plugins"), (("--scope", "tag:"), "scopes"), (("--scope", "GET todos"), "scopes"),
     (("--sha256", "abc"), "sha256"), (("--sha256", "0" * 64, "--id", "pls_short"), "id"), (("--sha256", "0" * 64, "--id", "plu_ab12cd34"), "id"),
 ]
 

@@ -440,6 +440,7 @@ def test_abrupt_ends_free_both_sides(world: World, tls: bool, who: str):
     with closing(ask(world, path="/todos", more=b"")) as other:  # so that all that is opened once is open
         other.head()
     eventually(lambda: open_connections(world) == 0)
+    eventually((world.folder / "state/generation").exists)  # written behind the first generation, with the database
     before = descriptors(world)
     for _ in range(5):
         told.clear()
