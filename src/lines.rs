@@ -13,6 +13,8 @@ use std::time::Duration;
 const WAITING: usize = 16 << 10;
 /// Bytes that are written in one call.
 const BATCH: usize = 64 << 10;
+/// How long lines gather. At 50,000 a second these are a hundred.
+const PAUSE: Duration = Duration::from_millis(2);
 
 /// Where lines are handed over. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -81,30 +83,43 @@ impl Write for Lines {
     }
 }
 
-/// Writes what has gathered in one call.
+/// Writes what has gathered. Where nothing had, it waits a little before it looks: woken for each
+/// line, this thread would take more of a processor than the requests that they are about.
 fn write(waiting: &Receiver<Item>, mut out: impl Write) {
     let mut buffer = Vec::new();
     while let Ok(first) = waiting.recv() {
-        let mut flushed = Vec::new();
-        let mut next = Some(first);
-        while let Some(item) = next {
-            match item {
-                Item::Text(text) => buffer.extend_from_slice(&text),
-                Item::Flush(done) => flushed.push(done),
-            }
-            next = if buffer.len() < BATCH {
-                waiting.try_recv().ok()
-            } else {
-                None
-            };
+        if matches!(first, Item::Text(_)) {
+            std::thread::sleep(PAUSE);
         }
-        // When nobody reads any more, nothing can be done about it here.
-        let _ = out.write_all(&buffer).and_then(|()| out.flush());
-        buffer.clear();
-        for done in flushed {
-            let _ = done.try_send(());
+        let mut next = Some(first);
+        while next.is_some() {
+            next = write_batch(next, waiting, &mut buffer, &mut out);
         }
     }
+}
+
+/// Writes what is there in one call. Gives what comes next, if that is there too.
+fn write_batch(
+    mut next: Option<Item>,
+    waiting: &Receiver<Item>,
+    buffer: &mut Vec<u8>,
+    out: &mut impl Write,
+) -> Option<Item> {
+    let mut flushed = Vec::new();
+    while let Some(item) = next.take_if(|_| buffer.len() < BATCH) {
+        match item {
+            Item::Text(text) => buffer.extend_from_slice(&text),
+            Item::Flush(done) => flushed.push(done),
+        }
+        next = waiting.try_recv().ok();
+    }
+    // When nobody reads any more, nothing can be done about it here.
+    let _ = out.write_all(buffer).and_then(|()| out.flush());
+    buffer.clear();
+    for done in flushed {
+        let _ = done.try_send(());
+    }
+    next
 }
 
 #[cfg(test)]
@@ -126,6 +141,42 @@ mod tests {
         fn flush(&mut self) -> std::io::Result<()> {
             Ok(())
         }
+    }
+
+    /// Notes what is written in each call.
+    struct Noted(mpsc::Sender<Vec<u8>>);
+
+    impl Write for Noted {
+        fn write(&mut self, text: &[u8]) -> std::io::Result<usize> {
+            let _ = self.0.send(text.to_vec());
+            Ok(text.len())
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn what_is_there_is_written_in_few_calls_and_in_order() {
+        let line = |number: u32| format!("{number:063}\n").into_bytes();
+        let (queue, waiting) = sync_channel(WAITING);
+        let (done, written) = sync_channel(1);
+        let count = 3 * u32::try_from(BATCH / 64).unwrap() + 5;
+        for number in 0..count {
+            queue.send(Item::Text(line(number))).unwrap();
+        }
+        queue.send(Item::Flush(done)).unwrap();
+        queue.send(Item::Text(line(count))).unwrap();
+        drop(queue);
+        let (noted, calls) = mpsc::channel();
+        write(&waiting, Noted(noted));
+        written.try_recv().unwrap();
+        let calls: Vec<Vec<u8>> = calls.iter().collect();
+        let lengths: Vec<usize> = calls.iter().map(Vec::len).collect();
+        assert_eq!(lengths, [BATCH, BATCH, BATCH, 6 * 64]);
+        let all: Vec<u8> = (0..=count).flat_map(line).collect();
+        assert!(calls.concat() == all);
     }
 
     #[test]
