@@ -22,7 +22,7 @@ static AS_TEXT: AtomicBool = AtomicBool::new(true);
 /// Whether a configuration says that every line is an object.
 static OBJECTS: AtomicBool = AtomicBool::new(false);
 
-/// How long a thread that panics waits until that is written.
+/// How long whoever ends waits until what it said is written.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
 type Handle = reload::Handle<Targets, Registry>;
@@ -87,7 +87,7 @@ fn log_panics() {
         let backtrace = traced.then(|| tracing::field::display(&backtrace));
         tracing::error!(at, backtrace, "panicked: {message}");
         // It may be the last that this process says.
-        flush(LAST_WORDS);
+        flush();
     }));
 }
 
@@ -107,10 +107,10 @@ fn writer() -> Box<dyn std::io::Write> {
     }
 }
 
-/// Waits until what was said so far has been written, no longer than `patience`.
-pub fn flush(patience: Duration) {
+/// Waits until what was said so far has been written, no longer than a second.
+pub fn flush() {
     if let Some(lines) = lines() {
-        lines.flush(patience);
+        lines.flush(LAST_WORDS);
     }
 }
 

@@ -4,7 +4,6 @@
 //! A crate of its own, since plugway itself forbids `unsafe`: an allocator is nothing else, and an
 //! option of mimalloc can only be set by a foreign function.
 
-#[cfg(target_os = "linux")]
 mod code;
 #[cfg(all(
     target_arch = "x86_64",
@@ -14,19 +13,6 @@ mod code;
 ))]
 mod copies;
 
-#[cfg(target_os = "linux")]
-pub use code::let_go_of_code;
-
-/// Elsewhere nothing is let go of.
-///
-/// # Errors
-///
-/// None.
-#[cfg(not(target_os = "linux"))]
-pub fn let_go_of_code() -> std::io::Result<usize> {
-    Ok(0)
-}
-
 use std::alloc::{GlobalAlloc, Layout};
 use std::ffi::{c_long, c_void};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -35,6 +21,8 @@ use libmimalloc_sys::{
     mi_free, mi_malloc, mi_malloc_aligned, mi_option_get, mi_option_set, mi_option_t, mi_realloc,
     mi_realloc_aligned, mi_zalloc, mi_zalloc_aligned,
 };
+
+pub use code::let_go_of_code;
 
 /// mimalloc for all that is allocated. What its crate offers asks for an alignment each time, which
 /// takes longer and is hardly ever needed: a request allocates dozens of times, and nearly always

@@ -53,7 +53,7 @@ impl App {
                 }
             }
         };
-        crate::log::flush(Duration::from_secs(1));
+        crate::log::flush();
         code
     }
 

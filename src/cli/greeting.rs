@@ -1,7 +1,6 @@
 //! What is said when it has started: where it serves, what it was warned of, and what is refused.
 
 use std::fmt::Write as _;
-use std::time::Duration;
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -16,8 +15,24 @@ use crate::log;
 use crate::problems::{Problem, Problems};
 use crate::tokens::without_tokens;
 
-/// How long whoever reads the log is waited for, by a process that ends.
-const LAST_WORDS: Duration = Duration::from_secs(1);
+/// Logs a problem of the configuration with the place where it is, at the level that is named.
+macro_rules! log_problem {
+    ($level:ident, $problem:expr) => {{
+        let problem: &Problem = $problem;
+        let (line, column) = problem.at.position().unzip();
+        let file = problem.at.file().map(|path| path.display().to_string());
+        let help = problem.help.as_deref().map(without_tokens);
+        tracing::$level!(
+            key = problem.at.key,
+            file,
+            line,
+            column,
+            help = help.as_deref(),
+            "{}",
+            without_tokens(&problem.message)
+        );
+    }};
+}
 
 /// Says that it serves: a line for people or an object, and in a log of objects one on one line.
 pub(super) fn say(started: &Started, output: &mut Output) -> anyhow::Result<()> {
@@ -59,7 +74,7 @@ fn log_remarks(started: &Started, warn: bool) {
         tracing::error!("{}", without_tokens(&standing_in(pending)));
     }
     for warning in started.warnings.iter().filter(|_| warn) {
-        log_warning(warning);
+        log_problem!(warn, warning);
     }
     for plugin in &started.plugins {
         if let Some(reason) = &plugin.unavailable {
@@ -73,45 +88,18 @@ fn log_remarks(started: &Started, warn: bool) {
     }
 }
 
-/// One warning of the configuration, with the place where it is.
-fn log_warning(warning: &Problem) {
-    let (line, column) = warning.at.position().unzip();
-    let file = warning.at.file().map(|path| path.display().to_string());
-    let help = warning.help.as_deref().map(without_tokens);
-    tracing::warn!(
-        key = warning.at.key,
-        file,
-        line,
-        column,
-        help = help.as_deref(),
-        "{}",
-        without_tokens(&warning.message)
-    );
-}
-
-/// What stops a start, each with the place where it is.
+/// What stops a start.
 pub(super) fn log_problems(problems: &Problems) {
     for problem in problems {
-        let (line, column) = problem.at.position().unzip();
-        let file = problem.at.file().map(|path| path.display().to_string());
-        let help = problem.help.as_deref().map(without_tokens);
-        tracing::error!(
-            key = problem.at.key,
-            file,
-            line,
-            column,
-            help = help.as_deref(),
-            "{}",
-            without_tokens(&problem.message)
-        );
+        log_problem!(error, problem);
     }
-    log::flush(LAST_WORDS);
+    log::flush();
 }
 
 /// The same of what is no fault of a configuration.
 pub(super) fn log_error(error: &anyhow::Error) {
     tracing::error!("{}", without_tokens(&format!("{error:#}")));
-    log::flush(LAST_WORDS);
+    log::flush();
 }
 
 /// [`ready`] as the first line of a log, beside access lines.

@@ -8,6 +8,7 @@ import queue
 import signal
 import socket
 import threading
+from pathlib import Path
 
 import pytest
 
@@ -21,6 +22,20 @@ MANIFEST = "/.well-known/ai-plugin.json"
 
 def description(client) -> str:
     return client.get(MANIFEST).json()["description_for_human"]
+
+
+def test_what_a_start_has_run_does_not_stay_resident(world):
+    world.start()
+    client = world.session(token=world.service)
+
+    def resident() -> float:
+        """Of the most that it ever was."""
+        status = Path(f"/proc/{world.gateway.process.pid}/status").read_text()
+        fields = {line.split(":")[0]: line.split()[1] for line in status.splitlines() if line.startswith("Vm")}
+        return int(fields["VmRSS"]) / int(fields["VmHWM"])
+
+    eventually(lambda: resident() < 0.7)
+    assert client.get("/todos").status_code == 200
 
 
 # --- what can change ---

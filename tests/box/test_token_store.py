@@ -365,6 +365,21 @@ def test_a_backup_that_is_none(world: World, saved):
     assert desk("state", "restore", "saved").code == 0
 
 
+def test_a_backup_of_before_there_were_generations_in_it(world: World, saved):
+    desk, lines = saved
+    first, *rest, last = lines
+    body = [first.replace('"format":2', '"format":1'), *(line for line in rest if not line.startswith('{"kept"'))]
+    end = json.loads(last)["end"]
+    del end["generations"]
+    end["sha256"] = hashlib.sha256("".join(body).encode()).hexdigest()
+    assert body[0] != first
+    (world.folder / "old").write_text("".join([*body, json.dumps({"end": end}) + "\n"]))
+    done = desk("state", "restore", "old", "--json")
+    assert done.code == 0 and (done.json["tokens"], done.json["audit"], done.json["generations"]) == (end["tokens"], end["audit"], 0)
+    assert end["tokens"] == 3 and len(desk.export()) == 3
+    assert desk("audit", "verify").code == 0
+
+
 def test_a_backup_that_can_not_be_written(world: World):
     desk = stored(world)
     desk.create()

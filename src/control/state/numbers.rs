@@ -14,6 +14,10 @@ use crate::control::inputs::read_file;
 /// Its name in the state directory.
 const FILE: &str = "generation";
 
+/// The highest number that is believed, of a file or a backup that somebody may have written by hand:
+/// more of them can not have been, and readers of JSON know no larger one exactly.
+pub(super) const MOST: u64 = 1 << 53;
+
 /// The file, open or not.
 #[derive(Debug)]
 pub(in crate::control) struct Numbers {
@@ -36,7 +40,7 @@ impl Numbers {
         let text = String::from_utf8(text).unwrap_or_default();
         let known = text.trim().split_once(' ');
         let known = known.and_then(|(number, hash)| Some((number.parse().ok()?, hash.to_owned())));
-        known.unwrap_or_default()
+        known.filter(|known| known.0 <= MOST).unwrap_or_default()
     }
 
     /// A generation has it. That it can not be written is no reason not to serve. It is there for
@@ -102,6 +106,9 @@ mod tests {
         assert_eq!(numbers.highest().0, 5);
         // What is no number is none.
         fs::write(path.join(FILE), "nonsense ".repeat(20)).unwrap();
+        assert_eq!(numbers.highest().0, 0);
+        // So is one that nothing could follow on.
+        fs::write(path.join(FILE), format!("{} {}\n", u64::MAX, hash(1))).unwrap();
         assert_eq!(numbers.highest().0, 0);
         numbers.note(6, &hash(6));
         assert_eq!(Numbers::new(&path).highest(), (6, hash(6)));

@@ -185,6 +185,13 @@ async fn a_backup_whose_generations_are_not_what_they_say_is_refused() {
     let mut other = owned();
     other[first] = other[first].replace("generation\":[1", "generation\":[0");
     assert!(told(other).unwrap_err().contains("generation 0"));
+    // Nothing could follow on it.
+    let last = at("\"generation\":[2");
+    let mut far = owned();
+    far[last] = far[last].replace("[2,", "[18446744073709551615,");
+    far[last] = far[last].replace("\\\"number\\\":2", "\\\"number\\\":18446744073709551615");
+    assert_eq!(far[last].matches("18446744073709551615").count(), 2);
+    assert!(told(far).unwrap_err().contains("18446744073709551615"));
     let mut altered = owned();
     altered[content] = altered[content].replacen(",\"", ",\"AAAA", 1);
     assert!(told(altered).unwrap_err().contains("is not whole"));

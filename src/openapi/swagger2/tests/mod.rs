@@ -10,14 +10,12 @@ use super::convert;
 use crate::openapi::origins::Converted;
 
 /// A document with one operation, `POST /a`.
-fn document(operation: Value, more: Value) -> Value {
+fn document(operation: Value, mut more: Value) -> Value {
     let mut document = json!({ "swagger": "2.0", "info": { "title": "T", "version": "1" } });
     document["paths"]["/a"]["post"] = operation;
-    let (Value::Object(document), Value::Object(more)) = (&mut document, more) else {
-        panic!("not an object");
-    };
-    document.extend(more);
-    Value::Object(std::mem::take(document))
+    let more = std::mem::take(more.as_object_mut().unwrap());
+    document.as_object_mut().unwrap().extend(more);
+    document
 }
 
 /// What `POST /a` becomes.
