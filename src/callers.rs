@@ -5,20 +5,29 @@ use std::sync::Arc;
 
 use http::HeaderValue;
 
-use crate::telemetry::{Caller, Labels, TokenId};
+use crate::telemetry::{Caller, Labels, Named, TokenId};
 use crate::tokens::{Level, Token};
 
 /// What a record tells of a token. Made anew for every request, since it allocates nothing: among
 /// a million tokens what is kept of the last few thousand helps nobody.
-pub fn caller(token: &Token, labels: &Labels) -> Caller {
+pub fn caller(token: &Arc<Token>, labels: &Labels) -> Caller {
     // One series for each person would grow without end.
     let counted = token.level == Level::Service;
     let number = || labels.token(&token.id).number();
     Caller {
-        token: Some(Arc::clone(&token.id)),
-        name: Some(Arc::clone(&token.name)),
+        token: Arc::<Token>::clone(token),
         level: token.level.as_str(),
         series: counted.then(|| TokenId::of_number(token.shared.number(number))),
+    }
+}
+
+impl Named for Token {
+    fn id(&self) -> &str {
+        &self.id
+    }
+
+    fn name(&self) -> &str {
+        &self.name
     }
 }
 

@@ -18,8 +18,8 @@ use std::ffi::{c_long, c_void};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use libmimalloc_sys::{
-    mi_free, mi_malloc, mi_malloc_aligned, mi_option_get, mi_option_set, mi_option_t, mi_realloc,
-    mi_realloc_aligned, mi_zalloc, mi_zalloc_aligned,
+    mi_collect, mi_free, mi_malloc, mi_malloc_aligned, mi_option_get, mi_option_set, mi_option_t,
+    mi_realloc, mi_realloc_aligned, mi_zalloc, mi_zalloc_aligned,
 };
 
 pub use code::let_go_of_code;
@@ -78,6 +78,14 @@ unsafe impl GlobalAlloc for Heap {
             }
         }
     }
+}
+
+/// Gives memory back to the system that this thread has let go of. It is kept for what the thread will
+/// ask for next, and returns only when the thread asks: one that waits keeps it.
+#[expect(unsafe_code, reason = "a foreign function")]
+pub fn let_go_of_free() {
+    // SAFETY: mimalloc allows it at any time, from any thread, for what this thread has.
+    unsafe { mi_collect(true) }
 }
 
 /// `mi_option_purge_delay` of mimalloc 2: milliseconds for which free pages are kept; 0: none.

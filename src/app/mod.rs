@@ -378,7 +378,7 @@ impl App {
                 let plugins = snapshot.plugins.iter();
                 checks.follow(plugins.flat_map(|plugin| plugin.targets.all()));
                 checked = Some(snapshot.generation);
-                rest.begin();
+                rest.begin(self.control.edges().resting());
             }
             // Only when it differs: whoever asks for the status a hundred times a second must not
             // keep a change from being noticed.

@@ -4,6 +4,9 @@ use std::time::Duration;
 
 use tokio::task::AbortHandle;
 
+use crate::server::Resting;
+use crate::telemetry::Counters;
+
 /// How long it has been since the last change. Those that follow each other run the same code.
 const QUIET: Duration = Duration::from_secs(2);
 /// How long nobody has asked for anything.
@@ -11,23 +14,27 @@ const IDLE: Duration = Duration::from_secs(10);
 /// Pages that came back meanwhile: for fewer it is not worth it.
 const FEW: u64 = 64;
 
-/// Lets go of the code that starts, changes and requests have run: two thirds of what an idle
-/// gateway would be resident with.
+/// Lets go of the code that starts, changes and requests have run, and of memory that is free: most of
+/// what an idle gateway would be resident with.
 #[derive(Debug, Default)]
 pub(super) struct Rest(Option<AbortHandle>);
 
 impl Rest {
     /// A change is over. To be called in the control thread.
-    pub(super) fn begin(&mut self) {
-        let task = tokio::task::spawn_local(async {
+    pub(super) fn begin(&mut self, workers: Option<Resting<Counters>>) {
+        let task = tokio::task::spawn_local(async move {
             tokio::time::sleep(QUIET).await;
-            let_go();
+            let_go_of_code();
             let (mut seen, mut rested) = (Usage::now(), Usage::now());
             loop {
                 tokio::time::sleep(IDLE).await;
                 let now = Usage::now();
                 if now.is_idle_since(seen) && now.faults > rested.faults + FEW {
-                    let_go();
+                    if let Some(workers) = &workers {
+                        workers.let_go().await;
+                    }
+                    plugway_heap::let_go_of_free();
+                    let_go_of_code();
                     rested = Usage::now();
                 }
                 seen = now;
@@ -47,7 +54,7 @@ impl Drop for Rest {
     }
 }
 
-fn let_go() {
+fn let_go_of_code() {
     if let Err(error) = plugway_heap::let_go_of_code() {
         tracing::debug!(%error, "code that is not needed stays resident");
     }

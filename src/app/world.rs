@@ -15,7 +15,7 @@ use crate::admin;
 use crate::config::{Limits, ListenerKind, Log, Rate};
 use crate::control::{Edges, Fetched, Fetching, Listening, Order, Shared, Trial, Tried, Trying};
 use crate::network::Network;
-use crate::server::{self, Handed, ListenerId, Passed, UnixName, Workers};
+use crate::server::{self, Handed, ListenerId, Passed, Resting, UnixName, Workers};
 use crate::telemetry::Counters;
 use crate::tokens::{Fingerprint, Level, Status, Who};
 use crate::upstream;
@@ -125,6 +125,10 @@ impl World {
             .connections
             .min(self.descriptors.saturating_sub(OTHER_DESCRIPTORS) / 2)
             .max(1)
+    }
+
+    pub(super) fn resting(&self) -> Option<Resting<Counters>> {
+        self.workers.as_ref().map(Workers::resting)
     }
 
     pub(super) async fn reports(&self) -> Vec<Counters> {

@@ -39,7 +39,7 @@ pub use handed::{Handed, Passed};
 pub use listener::{BindError, Bound, Kind, UnixName, bind, bind_unix};
 pub use pass::Channel;
 pub use streams::Cut;
-pub use worker::{ListenerId, Workers};
+pub use worker::{ListenerId, Resting, Workers};
 
 use crate::body::Incoming;
 use crate::config::{Limits, ProxyProtocol};

@@ -50,6 +50,8 @@ enum Command<R> {
     Serve(Accepted<R>),
     /// Tell what was counted.
     Report(oneshot::Sender<R>),
+    /// Let go of memory that is free.
+    LetGo(oneshot::Sender<()>),
     /// End: no further connection comes; those that are open have until the token is cancelled.
     Drain(oneshot::Sender<()>),
 }
@@ -225,6 +227,11 @@ impl<R: Send + 'static> Workers<R> {
         reports
     }
 
+    /// How they are told to rest, also by who does not hold them.
+    pub fn resting(&self) -> Resting<R> {
+        Resting(Arc::clone(&self.shared))
+    }
+
     /// Stops to accept and waits for what is under way, no longer than `deadline`. True when all
     /// of it ended by itself.
     pub async fn drain(self, deadline: Duration) -> bool {
@@ -254,6 +261,27 @@ impl<R: Send + 'static> Workers<R> {
         })
         .await;
         clean
+    }
+}
+
+/// For when nothing is done.
+pub struct Resting<R>(Arc<Shared<R>>);
+
+impl<R> std::fmt::Debug for Resting<R> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Resting").finish_non_exhaustive()
+    }
+}
+
+impl<R> Resting<R> {
+    /// Has each worker give back the memory that it holds and does not use. Returns when they have.
+    pub async fn let_go(&self) {
+        for post in &self.0.posts {
+            let (done, gone) = oneshot::channel();
+            let _ = post.commands.send(Command::LetGo(done));
+            // Its worker may have ended.
+            let _ = gone.await;
+        }
     }
 }
 
@@ -289,6 +317,10 @@ impl<H: Handler> Worker<H> {
                         }
                     }
                     Some(Command::Report(answer)) => drop(answer.send(self.handler.report())),
+                    Some(Command::LetGo(done)) => {
+                        plugway_heap::let_go_of_free();
+                        let _ = done.send(());
+                    }
                     Some(Command::Drain(done)) => drained.push(done),
                     Some(Command::Listen(listener, socket)) => {
                         loops.set(loops.get() + 1);

@@ -16,4 +16,4 @@ mod record;
 pub use counters::Counters;
 pub use exposition::{Gauges, MEDIA_TYPE, encode};
 pub use labels::{Labels, ListenerId, PluginId, SeriesId, TokenId};
-pub use record::{Caller, Outcome, Record, Target};
+pub use record::{Caller, Named, Outcome, Record, Target};

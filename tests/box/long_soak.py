@@ -5,7 +5,8 @@ The load (`soak.py`) runs in twelve stretches with a rest after each. At a rest 
 closed, so that what the gateway holds then it holds for nothing. Decided by:
 
 - no fault: every answer is right, or refused as it had to be, or ended by the client or by a change;
-- at each rest the descriptors are back at their number from before the load, and one generation lives;
+- at each rest the descriptors are back at their number from before the load, one generation lives, and memory that
+  is not used was given back;
 - memory of its own (at rests, and the highest under load) and threads are flat: the first four stretches warm up,
   and the highest of the last four is not above the highest of the four before by more than a tenth."""
 
@@ -90,8 +91,8 @@ class Figures:
 
     def now(self) -> dict[str, int]:
         fields = dict(line.split(":", 1) for line in Path(f"/proc/{self.pid}/status").read_text().splitlines())
-        # Its own: what is mapped of files is let go of when nothing is done, and comes again (src/app/rest.rs).
-        return {"memory": int(fields["RssAnon"].split()[0]), "threads": int(fields["Threads"]), "descriptors": descriptors_of(self.pid)}
+        # What is its own, and what is mapped of files: that is let go of when nothing is done, and comes again.
+        return {"memory": kib(fields["RssAnon"]), "mapped": kib(fields["RssFile"]), "threads": int(fields["Threads"]), "descriptors": descriptors_of(self.pid)}
 
     def _watch(self) -> None:
         while not self.end.wait(0.5):
@@ -182,6 +183,10 @@ def line(secret: str, name: str) -> dict:
     return {"name": name, "level": "service", "plugins": ["*"], "scopes": ["*"], "sha256": materials.sha256(secret)}
 
 
+def kib(field: str) -> int:
+    return int(field.split()[0])
+
+
 def total(page: str, family: str, **labels: str) -> float:
     families = {each.name: each for each in text_string_to_metric_families(page)}
     samples = families[family].samples if family in families else []
@@ -232,7 +237,9 @@ def test_soak(world):
                 faults += counted["faults"]
                 for kind, outcomes in counted["counts"].items():
                     counts[kind] = counts.get(kind, Counter()) + Counter(outcomes)
-                rest = eventually(lambda: at_rest(gateway) and settled(figures, before), 60)
+                eventually(lambda: at_rest(gateway), 60)
+                # Nothing is asked of it meanwhile: it would not be idle.
+                rest = eventually(lambda: settled(figures, before, highest), 60)
                 rows.append((highest, rest))
                 print(row(stretch + 1, highest, rest, gateway.status()["generation"]["alive"]), flush=True)
             page = httpx.get("http://{}:{}/metrics".format(*gateway.address("metrics")), timeout=20).text
@@ -255,10 +262,12 @@ def at_rest(gateway: Quiet) -> bool:
     return gateway.status()["generation"]["alive"] == 1 and connections_of(gateway.process.pid) == 0
 
 
-def settled(figures: Figures, before: dict[str, int]) -> dict[str, int]:
-    """The figures, when the descriptors are what they were."""
+def settled(figures: Figures, before: dict[str, int], highest: Counter) -> dict[str, int]:
+    """The figures, when the descriptors are what they were, and the gateway has noticed that nothing is done any more:
+    then it gives back what memory it does not use, and the code that was run, which shows (src/app/rest.rs)."""
     now = figures.now()
     assert now["descriptors"] == before["descriptors"], f"{now['descriptors']} descriptors instead of {before['descriptors']}"
+    assert now["mapped"] < highest["mapped"] / 2, f"{now['mapped']} KiB mapped, of {highest['mapped']} under load"
     return now
 
 

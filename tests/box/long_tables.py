@@ -95,10 +95,10 @@ auth = {{ require = "service" }}
         """CPU µs per request."""
         return self.costs()[0]
 
-    def costs(self) -> tuple[float, float]:
+    def costs(self, seconds: float = SECONDS) -> tuple[float, float]:
         """CPU µs per request: of the whole gateway, and of the threads that requests are served by."""
         before = measure.cpu(self.pid), serving(self.pid)
-        done = self.load(SECONDS)
+        done = self.load(seconds)
         return (measure.cpu(self.pid) - before[0]) / done * 1e6, (serving(self.pid) - before[1]) / done * 1e6
 
 

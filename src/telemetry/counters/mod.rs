@@ -14,7 +14,7 @@ pub struct Counters {
     /// By [`PluginId`].
     pub(super) plugins: Vec<PluginCounters>,
     /// By [`TokenId`]: answers by slot and class.
-    pub(super) tokens: Vec<Tally<(&'static str, StatusClass)>>,
+    pub(super) tokens: Vec<Answers>,
     /// By [`ListenerId`].
     pub(super) listeners: Vec<Connections>,
     /// What is under way, by kind: a copy for the page has them, counted when it is made.
@@ -71,7 +71,7 @@ impl Counters {
         plugin.request_bytes += record.request_bytes;
         plugin.response_bytes += record.response_bytes;
         if let Some(TokenId(token)) = record.caller.as_ref().and_then(|caller| caller.series) {
-            at(&mut self.tokens, token).add((record.slot.unwrap_or("current"), class), 1);
+            at(&mut self.tokens, token).add(record.slot.unwrap_or(SLOTS[0]), class);
         }
         if let Some(reason) = record.outcome.reason() {
             self.streams_cut.add(reason, 1);
@@ -120,7 +120,7 @@ impl Counters {
     pub fn merge(&mut self, other: &Self) {
         merge(&mut self.operations, &other.operations, Tally::merge);
         merge(&mut self.plugins, &other.plugins, PluginCounters::merge);
-        merge(&mut self.tokens, &other.tokens, Tally::merge);
+        merge(&mut self.tokens, &other.tokens, Answers::merge);
         merge(&mut self.listeners, &other.listeners, |ours, theirs| {
             ours.opened += theirs.opened;
             ours.closed += theirs.closed;
@@ -160,6 +160,15 @@ pub(super) enum StatusClass {
 }
 
 impl StatusClass {
+    /// All of them, each at its own number.
+    const ALL: [Self; 5] = [
+        Self::Informational,
+        Self::Success,
+        Self::Redirection,
+        Self::ClientError,
+        Self::ServerError,
+    ];
+
     /// Of a status.
     fn of(status: u16) -> Self {
         match status {
@@ -180,6 +189,41 @@ impl StatusClass {
             Self::ClientError => "4xx",
             Self::ServerError => "5xx",
         }
+    }
+}
+
+/// Which of a token's secrets: the one that is presented unless something else is said, first.
+const SLOTS: [&str; 2] = ["current", "previous"];
+
+/// Answers to a token, by slot and class. All in one place, unlike a [`Tally`]: there may be a million
+/// of them, and none is in a cache.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Answers([[u64; StatusClass::ALL.len()]; SLOTS.len()]);
+
+impl Answers {
+    /// One more.
+    fn add(&mut self, slot: &str, class: StatusClass) {
+        self.0[usize::from(slot == SLOTS[1])][class as usize] += 1;
+    }
+
+    /// Adds what another worker has counted.
+    fn merge(&mut self, other: &Self) {
+        let ours = self.0.as_flattened_mut().iter_mut();
+        for (ours, theirs) in ours.zip(other.0.as_flattened()) {
+            *ours += theirs;
+        }
+    }
+
+    /// Slots, classes and counts, without those that there were none of.
+    pub(super) fn iter(&self) -> impl Iterator<Item = ((&'static str, StatusClass), u64)> {
+        let slots = SLOTS.into_iter().zip(&self.0);
+        let all = slots.flat_map(|(slot, counts)| {
+            StatusClass::ALL
+                .into_iter()
+                .zip(counts)
+                .map(move |(class, count)| ((slot, class), *count))
+        });
+        all.filter(|(_, count)| *count > 0)
     }
 }
 

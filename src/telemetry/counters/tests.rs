@@ -1,5 +1,7 @@
 //! Counting and merging.
 
+use std::sync::Arc;
+
 use http::{HeaderValue, Method, StatusCode, Version};
 use jiff::Timestamp;
 use proptest::prelude::*;
@@ -84,8 +86,7 @@ fn record(
     let operation = format!("op{operation}");
     record.target = Some(labels.target(&format!("plugin{plugin}"), Some(&operation), Some("/x")));
     record.caller = service.then(|| Caller {
-        token: Some("pls_1".into()),
-        name: Some("chatgpt".into()),
+        token: Arc::new(("pls_1".to_owned(), "chatgpt".to_owned())),
         level: "service",
         series: Some(labels.token("pls_1")),
     });

@@ -1,6 +1,7 @@
 //! The facts of one request, and the line that tells them.
 
 use std::borrow::Cow;
+use std::fmt;
 use std::io::Write as _;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -16,7 +17,7 @@ use super::labels::{SeriesId, TokenId};
 ///
 /// Made when the request head is there, filled on its way, written and counted once. Filling it
 /// allocates nothing: what comes from the configuration or the token table is shared
-/// ([`Target`], the texts of a [`Caller`]), the rest is static or small.
+/// ([`Target`], the token of a [`Caller`]), the rest is static or small.
 #[derive(Debug, Clone)]
 pub struct Record {
     /// When the request head was there.
@@ -76,15 +77,23 @@ pub struct Target {
 /// A principal.
 #[derive(Debug, Clone)]
 pub struct Caller {
-    /// The token's id, never the token.
-    pub token: Option<Arc<str>>,
-    /// The token's name.
-    pub name: Option<Arc<str>>,
-    /// `service`, `user`, `admin`, `anonymous` or `upstream`.
+    /// The token, of which nothing is known here but what it is called.
+    pub token: Arc<dyn Named>,
+    /// `service`, `user` or `admin`.
     pub level: &'static str,
     /// What counters know the token by, when it is a service token: one for each person would grow
     /// without end.
     pub series: Option<TokenId>,
+}
+
+/// What has an id and a name. They are asked for when a line is written: a record that had them
+/// would touch both texts for each request, and among a million tokens neither is in a cache.
+pub trait Named: fmt::Debug + Send + Sync {
+    /// What it is known by, never the secret.
+    fn id(&self) -> &str;
+
+    /// For people.
+    fn name(&self) -> &str;
 }
 
 /// How the body of a response ended.
@@ -162,8 +171,8 @@ impl Record {
             "operation",
             target.and_then(|t| t.operation.as_deref()),
         );
-        text(out, "token", caller.and_then(|c| c.token.as_deref()));
-        text(out, "principal", caller.and_then(|c| c.name.as_deref()));
+        text(out, "token", caller.map(|c| c.token.id()));
+        text(out, "principal", caller.map(|c| c.token.name()));
         text(out, "level", caller.map(|c| c.level));
         text(out, "slot", self.slot);
         let _ = write!(out, ",\"status\":{}", self.status());
@@ -214,8 +223,7 @@ impl Record {
             }
         }
         if let Some(caller) = self.caller.as_ref() {
-            let who = caller.name.as_deref().or(caller.token.as_deref());
-            let _ = write!(out, " {}:{}", caller.level, word(who.unwrap_or("-")));
+            let _ = write!(out, " {}:{}", caller.level, word(caller.token.name()));
         }
         if let Some(code) = self.code {
             let _ = write!(out, " {}", word(code));

@@ -9,10 +9,19 @@ use super::super::Labels;
 use super::*;
 
 /// A token that is called so.
-fn caller(text: &str, level: &'static str) -> Caller {
+impl Named for (String, String) {
+    fn id(&self) -> &str {
+        &self.0
+    }
+
+    fn name(&self) -> &str {
+        &self.1
+    }
+}
+
+fn caller(id: &str, name: &str, level: &'static str) -> Caller {
     Caller {
-        token: Some(text.into()),
-        name: Some(text.into()),
+        token: Arc::new((id.to_owned(), name.to_owned())),
         level,
         series: None,
     }
@@ -24,10 +33,7 @@ fn full() -> Record {
     let mut record = bare("GET");
     record.tls = true;
     record.target = Some(labels.target("todo", Some("getTodo"), Some("/todos/{id}")));
-    record.caller = Some(Caller {
-        name: Some("chatgpt".into()),
-        ..caller("pls_ab12cd34", "service")
-    });
+    record.caller = Some(caller("pls_ab12cd34", "chatgpt", "service"));
     record.slot = Some("previous");
     record.status = Some(StatusCode::OK);
     record.upstream_status = Some(StatusCode::OK);
@@ -132,7 +138,7 @@ fn names_cannot_forge_a_line() {
     let mut record = full();
     record.method = Method::from_bytes(b"G|'`~!#$%&*+-.^_").unwrap();
     record.target = Some(labels.target(hostile, Some(hostile), Some(hostile)));
-    record.caller = Some(caller(hostile, "service"));
+    record.caller = Some(caller(hostile, hostile, "service"));
     record.request_id = HeaderValue::from_bytes(b"\"},{\"\xff\xc2\x9b").unwrap();
     check_one_line(&record);
     let read: Value = serde_json::from_str(&json(&record)).unwrap();
@@ -175,7 +181,7 @@ proptest! {
         let labels = Labels::new();
         let mut record = full();
         record.target = Some(labels.target(&name, Some(&name), Some(&name)));
-        record.caller = Some(caller(&name, "user"));
+        record.caller = Some(caller(&name, &name, "user"));
         record.request_id = HeaderValue::from_bytes(&id).unwrap();
         check_one_line(&record);
     }
