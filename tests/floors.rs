@@ -77,6 +77,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "body",
             "config",
             "congestion",
+            "headers",
             "http1",
             "layers",
             "network",

@@ -27,8 +27,8 @@ use crate::access;
 use crate::admin;
 use crate::config::LogFormat;
 use crate::control::{
-    Control, Delivery, Edges, Listening, OnInvalid, Outcome, Platform, Shared, Source, Stage,
-    Trigger, Watch,
+    Control, Delivery, Edges, Foresight, Listening, OnInvalid, Outcome, Platform, Shared, Source,
+    Stage, Trigger, Watch,
 };
 use crate::gateway::Gateway;
 use crate::problems::Problems;
@@ -200,7 +200,7 @@ struct App {
     long: Arc<Semaphore>,
     access: access::Writer,
     /// Until there is somebody to wait for it.
-    watch: Option<Watch>,
+    watch: Foresight,
 }
 
 impl App {
@@ -234,13 +234,11 @@ impl App {
             failed_auth: Arc::default(),
             tls: Arc::default(),
         };
-        let mut watch = Watch::new();
-        if let Source::File(path) = &start.source {
-            watch.early(path);
-        }
+        let watch = foresight(&start.source);
         let mut control =
             Control::new(start.source, world, Arc::clone(&shared)).map_err(anyhow::Error::msg)?;
         control.starts(start.on_invalid, start.weaker);
+        control.foresees(watch.clone());
         // Before `app`: when this start fails, the state is given up before the predecessor knows.
         let mut predecessor = None;
         let mut app = Self {
@@ -256,7 +254,7 @@ impl App {
             uses,
             long: Arc::new(Semaphore::new(LONG)),
             access,
-            watch: Some(watch),
+            watch,
         };
         if start.take_over {
             predecessor = app.succeed(start.weaker).await?;
@@ -360,7 +358,7 @@ impl App {
     /// Control's loop, until a signal or the end of the program, whose exit code it gives; then
     /// the drain.
     async fn run(mut self, mut signals: Signals, mut behind: Option<Behind<'_>>) -> Option<u8> {
-        let watch = std::mem::take(&mut self.watch).unwrap_or_else(Watch::new);
+        let watch = self.watch.take().unwrap_or_else(Watch::new);
         let (watched, mut changes) = watching(watch);
         let mut waiting = Waiting::default();
         let mut told = None;
@@ -421,6 +419,15 @@ impl App {
         let program = behind.map(|behind| behind.program);
         Box::pin(self.leave(leave, signals, program)).await
     }
+}
+
+/// Watches before anything is read.
+fn foresight(source: &Source) -> Foresight {
+    let mut watch = Watch::new();
+    if let Source::File(path) = source {
+        watch.early(path);
+    }
+    Foresight::of(watch)
 }
 
 /// The files and folders that matter.

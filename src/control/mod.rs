@@ -54,7 +54,7 @@ pub use inputs::Inputs;
 pub use material::system_roots;
 pub use platform::Platform;
 pub use rehearse::{Alone, Rehearsed};
-pub use watch::Watch;
+pub use watch::{Foresight, Watch};
 pub use words::{Delivering, Delivery, OnInvalid, Outcome, Refused, Side, Stage, Trigger};
 
 use crate::config;
@@ -125,6 +125,8 @@ pub struct Control<E: Edges> {
     good: good::Good,
     /// Of its included files.
     facts: BTreeMap<PathBuf, parts::Facts>,
+    /// Who is told of what is read, before, as long as nothing serves.
+    foresight: Foresight,
     /// Included files that are broken.
     held: parts::Aside,
     /// What the last look waits for.
@@ -201,6 +203,7 @@ impl<E: Edges> Control<E> {
             texts: BTreeMap::new(),
             good: good::Good::default(),
             facts: BTreeMap::new(),
+            foresight: Foresight::default(),
             held: BTreeMap::new(),
             waits: waits::Waits::default(),
             on_disk: inputs::OnDisk::default(),
@@ -239,6 +242,11 @@ impl<E: Edges> Control<E> {
     pub fn starts(&mut self, on_invalid: OnInvalid, weaker: bool) {
         self.on_invalid = on_invalid;
         self.weaker = weaker;
+    }
+
+    /// Who is told of what is about to be read.
+    pub fn foresees(&mut self, foresight: Foresight) {
+        self.foresight = foresight;
     }
 
     /// The number of the generation that serves; 0 before the first.

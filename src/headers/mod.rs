@@ -35,6 +35,7 @@ pub use framing::{FramingError, framing};
 pub use location::{Rewrite, rewrite_location};
 pub(crate) use names::are_twins;
 pub use outbound::{Credential, Identity, Outbound, Policy, hops, outbound, outbound_lines};
+pub(crate) use request::number;
 pub use request::{RequestFault, check_connection, check_request};
 pub use response::{ResponseContext, is_fly_replay_body, response};
 pub use rules::{RuleFault, Rules};

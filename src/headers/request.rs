@@ -167,7 +167,7 @@ pub fn check_connection(
 }
 
 /// `1*DIGIT` that fits (RFC 9110 §8.6).
-pub(super) fn number(digits: &[u8]) -> Option<u64> {
+pub(crate) fn number(digits: &[u8]) -> Option<u64> {
     let digits_only = !digits.is_empty() && digits.iter().all(u8::is_ascii_digit);
     let text = std::str::from_utf8(digits).ok().filter(|_| digits_only)?;
     text.parse().ok()

@@ -57,7 +57,9 @@ impl<E: Edges> Control<E> {
     pub(super) fn inputs(&self) -> Inputs {
         match &self.rolled {
             Some(rolled) => Inputs::with(Arc::clone(&rolled.instead)),
-            None => Inputs::default().after(self.good.seen()),
+            None => Inputs::default()
+                .after(self.good.seen())
+                .foreseen_by(&self.foresight),
         }
     }
 

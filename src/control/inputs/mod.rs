@@ -10,6 +10,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
 
+use super::watch::Foresight;
 use crate::config;
 use crate::tokens::{Fingerprint, cut, declares};
 use read::{Content, FileRead, hash_variable, plain};
@@ -25,6 +26,8 @@ pub struct Inputs {
     instead: Arc<Instead>,
     /// What the generation that serves was made of.
     seen: Arc<Seen>,
+    /// Who is to know of what is read before it is.
+    foresight: Foresight,
     /// The included file that is being read, or the main one.
     part: Option<PathBuf>,
     /// What each of them asked for.
@@ -110,6 +113,12 @@ impl Inputs {
     pub(super) fn after(self, seen: &Arc<Seen>) -> Self {
         let seen = Arc::clone(seen);
         Self { seen, ..self }
+    }
+
+    /// Whatever is read is told of before.
+    pub(super) fn foreseen_by(self, foresight: &Foresight) -> Self {
+        let foresight = foresight.clone();
+        Self { foresight, ..self }
     }
 
     /// What was read, for those that read again; nothing that is private.
@@ -204,10 +213,11 @@ impl Inputs {
     pub(super) fn lines(&mut self, path: &Path) -> Result<Lines, String> {
         self.private.insert(path.to_owned());
         self.asked().files.insert(path.to_owned());
-        let read = self
-            .files
-            .entry(path.to_owned())
-            .or_insert_with(|| FileRead::lines(read_file(path)));
+        let foresight = &self.foresight;
+        let read = self.files.entry(path.to_owned()).or_insert_with(|| {
+            foresight.file(path);
+            FileRead::lines(read_file(path))
+        });
         match &read.content {
             Ok(Content::Lines(lines)) => Ok(lines.clone()),
             // It is something else as well, and hashed as that.
@@ -323,7 +333,10 @@ impl config::Inputs for Inputs {
             None if self.instead.is_all && public && path.exists() => {
                 FileRead::whole(Err("it was not there before".to_owned()), None)
             }
-            None => FileRead::whole(read_file(path), self.seen.0.get(path)),
+            None => {
+                self.foresight.file(path);
+                FileRead::whole(read_file(path), self.seen.0.get(path))
+            }
         };
         let read = self.files.entry(path.to_owned());
         match &read.or_insert_with(content).content {
@@ -343,9 +356,11 @@ impl config::Inputs for Inputs {
     }
 
     fn glob(&mut self, pattern: &str) -> Result<Vec<PathBuf>, String> {
-        let paths = match self.instead.globs.get(pattern) {
-            Some(paths) => paths.clone(),
-            None => matching(pattern)?,
+        let paths = if let Some(paths) = self.instead.globs.get(pattern) {
+            paths.clone()
+        } else {
+            self.foresight.folder(&folder_of(pattern));
+            matching(pattern)?
         };
         self.globs.insert(pattern.to_owned(), paths.clone());
         Ok(paths)

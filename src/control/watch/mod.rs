@@ -13,11 +13,13 @@ mod pace;
 mod tests;
 mod ways;
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
@@ -54,6 +56,37 @@ pub struct Watch {
     pace: Pace,
 }
 
+/// A watch until it is known which files matter. It is told what is about to be read: what is watched
+/// before need not be read a second time.
+#[derive(Debug, Clone, Default)]
+pub struct Foresight(Rc<RefCell<Option<Watch>>>);
+
+impl Foresight {
+    /// Of a watch that began [early](Watch::early).
+    pub fn of(watch: Watch) -> Self {
+        Self(Rc::new(RefCell::new(Some(watch))))
+    }
+
+    /// A file is about to be read.
+    pub(super) fn file(&self, path: &Path) {
+        if let Some(watch) = &mut *self.0.borrow_mut() {
+            watch.foresee([absolute(path)].iter(), std::iter::empty());
+        }
+    }
+
+    /// What is in a folder is about to be listed.
+    pub(super) fn folder(&self, path: &Path) {
+        if let Some(watch) = &mut *self.0.borrow_mut() {
+            watch.foresee(std::iter::empty(), [absolute(path)].iter());
+        }
+    }
+
+    /// It is known.
+    pub fn take(&self) -> Option<Watch> {
+        self.0.take()
+    }
+}
+
 /// Shared with the thread that events come from.
 type Early = Arc<Mutex<Option<Vec<notify::Event>>>>;
 
@@ -82,6 +115,11 @@ impl Look {
             changed: (data.ctime(), data.ctime_nsec()),
         })
     }
+}
+
+fn identity(path: &Path) -> Identity {
+    let data = fs::metadata(path).ok()?;
+    Some((data.dev(), data.ino()))
 }
 
 impl Watch {
@@ -138,6 +176,21 @@ impl Watch {
         self.since = SystemTime::now();
         self.files = BTreeSet::from([absolute(file)]);
         self.follow();
+    }
+
+    /// Before one of these is read, as long as it is not known which files matter.
+    fn foresee<'a>(
+        &mut self,
+        files: impl Iterator<Item = &'a PathBuf>,
+        folders: impl Iterator<Item = &'a PathBuf>,
+    ) {
+        // Where a link changed before it was watched, its folder is new when this is over.
+        for folder in Ways::to(files, folders).folders {
+            if !self.folders.contains_key(&folder) {
+                self.folders.insert(folder.clone(), identity(&folder));
+                self.ask_for(&folder);
+            }
+        }
     }
 
     /// From now on these files and folders matter. What was not watched before is reported as
@@ -210,11 +263,8 @@ impl Watch {
     }
 
     fn watch(&mut self, folders: &BTreeSet<PathBuf>) {
-        let identity = |path: &PathBuf| {
-            let data = fs::metadata(path).ok();
-            (path.clone(), data.map(|data| (data.dev(), data.ino())))
-        };
-        let now: BTreeMap<PathBuf, Identity> = folders.iter().map(identity).collect();
+        let known = |path: &PathBuf| (path.clone(), identity(path));
+        let now: BTreeMap<PathBuf, Identity> = folders.iter().map(known).collect();
         let before = std::mem::replace(&mut self.folders, now);
         let Some(watcher) = &mut self.watcher else {
             return;
@@ -225,17 +275,25 @@ impl Watch {
                 let _ = watcher.unwatch(&folder);
             }
         }
-        for folder in self.folders.keys() {
-            match watcher.watch(folder, RecursiveMode::NonRecursive) {
-                Ok(()) => {
-                    self.unwatched.remove(folder);
-                }
-                // It is gone again.
-                Err(_) if !folder.exists() => {}
-                Err(error) => {
-                    if self.unwatched.insert(folder.clone()) {
-                        tracing::warn!(folder = %folder.display(), %error, "can not be watched; it is looked at every few seconds");
-                    }
+        for folder in folders {
+            self.ask_for(folder);
+        }
+    }
+
+    /// Asks for the events of a folder.
+    fn ask_for(&mut self, folder: &Path) {
+        let Some(watcher) = &mut self.watcher else {
+            return;
+        };
+        match watcher.watch(folder, RecursiveMode::NonRecursive) {
+            Ok(()) => {
+                self.unwatched.remove(folder);
+            }
+            // It is gone again.
+            Err(_) if !folder.exists() => {}
+            Err(error) => {
+                if self.unwatched.insert(folder.to_owned()) {
+                    tracing::warn!(folder = %folder.display(), %error, "can not be watched; it is looked at every few seconds");
                 }
             }
         }

@@ -58,6 +58,50 @@ async fn before_it_is_known_what_matters() {
     }
 }
 
+/// What lies elsewhere is not read twice either, if it was told of before it was read the first time.
+#[tokio::test]
+async fn what_is_foreseen() {
+    for (foreseen, changes, dirty) in [
+        (true, false, false),
+        (true, true, true),
+        (false, false, true),
+    ] {
+        let folders = [(); 4].map(|()| tempfile::tempdir().unwrap());
+        let [main, key, linked, open] = folders.each_ref().map(tempfile::TempDir::path);
+        let (main, key, link) = (main.join("a.toml"), key.join("b"), key.join("c"));
+        fs::write(&main, "").unwrap();
+        fs::write(&key, "").unwrap();
+        fs::write(linked.join("c"), "").unwrap();
+        symlink(linked.join("c"), &link).unwrap();
+        let mut watch = Watch::new();
+        watch.early(&main);
+        let foresight = Foresight::of(watch);
+        if foreseen {
+            foresight.file(&key);
+            foresight.file(&link);
+            foresight.folder(open);
+        }
+        if changes {
+            fs::write(linked.join("c"), "x").unwrap();
+        }
+        let mut watch = foresight.take().unwrap();
+        let told = |watch: &Watch| {
+            let early = watch.early.lock().unwrap();
+            let of = |event: &notify::Event| event.paths.iter().any(|path| path.ends_with("c"));
+            early.as_ref().unwrap().iter().any(of)
+        };
+        while changes && !told(&watch) {
+            tokio::task::yield_now().await;
+        }
+        watch.set(
+            [&*main, &key, &link].into_iter(),
+            [open.to_owned()].into_iter(),
+        );
+        assert_eq!(watch.pace.due().is_some(), dirty, "{foreseen} {changes}");
+        foresight.file(&main); // nobody is there any more
+    }
+}
+
 #[tokio::test]
 async fn a_log_that_grows_and_is_rotated_beside_the_files() {
     let folder = tempfile::tempdir().unwrap();

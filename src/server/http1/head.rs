@@ -6,6 +6,7 @@ use bytes::{Buf, Bytes};
 use http::{HeaderName, HeaderValue, Method, Request, StatusCode, Uri, Version, header};
 
 use super::spare;
+use crate::headers::number;
 use crate::http1::{Chunks, Left, options};
 use crate::server::h2frames::PREFACE;
 
@@ -178,7 +179,7 @@ impl Body {
     fn note(&mut self, name: &HeaderName, value: &HeaderValue) -> Result<Note, Malformed> {
         match *name {
             header::CONTENT_LENGTH => {
-                let length = number(value).ok_or(Malformed::Length)?;
+                let length = number(value.as_bytes()).ok_or(Malformed::Length)?;
                 match self.length.replace(length) {
                     Some(before) if before == length => return Ok(Note::Said),
                     Some(_) => return Err(Malformed::Length),
@@ -218,12 +219,4 @@ impl Body {
             (None, Some(length)) => Ok(Left::Length(length)),
         }
     }
-}
-
-/// `1*DIGIT` that fits (RFC 9110 §8.6).
-fn number(value: &HeaderValue) -> Option<u64> {
-    let digits = value.as_bytes();
-    let digits_only = !digits.is_empty() && digits.iter().all(u8::is_ascii_digit);
-    let text = std::str::from_utf8(digits).ok().filter(|_| digits_only)?;
-    text.parse().ok()
 }
