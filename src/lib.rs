@@ -14,6 +14,8 @@ mod congestion;
 pub mod control;
 mod counted;
 pub mod documents;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 pub mod gateway;
 pub mod headers;
 pub mod held;

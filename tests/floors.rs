@@ -196,6 +196,26 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "upstream",
         ],
     ),
+    // what the fuzzer is offered
+    (
+        "fuzzing",
+        &[
+            "auth",
+            "body",
+            "config",
+            "headers",
+            "http1",
+            "openapi",
+            "outbound",
+            "problems",
+            "route",
+            "server",
+            "snapshot",
+            "telemetry",
+            "tokens",
+            "upstream",
+        ],
+    ),
     ("lib", &[]),
     ("main", &["cli"]),
 ];

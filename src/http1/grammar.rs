@@ -4,6 +4,8 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
 
+use super::harness::{ONE_BY_ONE, pieces};
+
 type Text = BoxedStrategy<Vec<u8>>;
 
 /// One of these, the first mostly.
@@ -409,7 +411,7 @@ pub(crate) fn requests() -> impl Strategy<Value = Vec<u8>> {
 #[derive(Debug, Clone)]
 pub(crate) enum Cuts {
     At(Vec<Index>),
-    /// The first hundreds of them come one by one.
+    /// The first [`ONE_BY_ONE`] of them come one by one.
     Everywhere,
 }
 
@@ -423,19 +425,12 @@ pub(crate) fn cuts() -> impl Strategy<Value = Cuts> {
 
 impl Cuts {
     pub(crate) fn pieces<'b>(&self, bytes: &'b [u8]) -> Vec<&'b [u8]> {
-        let mut at: Vec<_> = match self {
-            Self::At(cuts) => cuts.iter().map(|cut| cut.index(bytes.len() + 1)).collect(),
-            Self::Everywhere => (0..bytes.len().min(300)).collect(),
-        };
-        at.sort_unstable();
-        let mut pieces = Vec::new();
-        let mut rest = 0;
-        for cut in at {
-            pieces.push(&bytes[rest..cut]);
-            rest = cut;
-        }
-        pieces.push(&bytes[rest..]);
-        pieces.retain(|piece| !piece.is_empty());
-        pieces
+        pieces(
+            bytes,
+            match self {
+                Self::At(cuts) => cuts.iter().map(|cut| cut.index(bytes.len() + 1)).collect(),
+                Self::Everywhere => (0..bytes.len().min(ONE_BY_ONE)).collect(),
+            },
+        )
     }
 }

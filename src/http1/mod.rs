@@ -4,6 +4,8 @@
 mod chunks;
 #[cfg(test)]
 pub(crate) mod grammar;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod harness;
 mod inflow;
 mod lines;
 mod outflow;

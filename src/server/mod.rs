@@ -36,6 +36,8 @@ use tokio_util::sync::CancellationToken;
 
 pub use connection::serve_within;
 pub use handed::{Handed, Passed};
+#[cfg(any(test, fuzzing))]
+pub(crate) use http1::differential::check as differential;
 pub use listener::{BindError, Bound, Kind, UnixName, bind, bind_unix};
 pub use pass::Channel;
 pub use streams::Cut;

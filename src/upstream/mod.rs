@@ -40,6 +40,8 @@ pub use checks::{Checks, answers};
 pub use connect::{ConnectError, Target};
 pub use fetch::{FetchError, Fetched, fetch};
 pub use http1::Fault;
+#[cfg(any(test, fuzzing))]
+pub(crate) use http1::{differential::check as differential, written};
 pub use outgoing::Outgoing;
 pub use response::{ResponseBody, ResponseFault};
 pub use switch::{Answer, Switched};

@@ -1,111 +1,40 @@
-"""Bytes of any kind as OpenAPI documents, grown from the real ones: no panic, no hang, bounded
-memory. `tests/long fuzz [SECONDS]`; needs a nightly compiler."""
+"""Bytes of any kind, grown from what is usual and from what is odd: no panic, no hang, bounded memory,
+and what each target of `fuzz/fuzz_targets` says must hold. `tests/long fuzz [SECONDS] [TARGET]`; needs a
+nightly compiler."""
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
-import yaml
+from fuzz_seeds import LONGEST, ROOT, SEEDS
 
-ROOT = Path(__file__).resolve().parents[2]
-SPECS = ROOT / "tests" / "specs"
 FUZZ = ROOT / "fuzz"
 TOOLS = ROOT / "tests" / ".env" / "cargo"
-TARGET = "document"
-# Longest input; mutation of longer ones is slow.
-LONGEST = 16 * 1024
-# Operations cut out of one document.
-OPERATIONS = 24
-METHODS = ("get", "put", "post", "delete", "patch", "head", "options", "trace", "query")
 
 
-class Text(yaml.SafeLoader):
-    """Reads dates and times as text, as plugway does."""
+class Target(NamedTuple):
+    """How one is run."""
+
+    dictionary: str
+    longest: int
 
 
-Text.yaml_implicit_resolvers = {
-    sign: [(tag, pattern) for tag, pattern in resolvers if not tag.endswith((":timestamp", ":merge", ":value"))]
-    for sign, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+TARGETS = {
+    "document": Target("openapi", LONGEST),
+    "requests": Target("http", 4096),
+    "responses": Target("http", 4096),
+    "targets": Target("http", 2048),
+    "config": Target("config", LONGEST),
+    "tokens": Target("tokens", 4096),
 }
-
-
-def references(value: object) -> Iterator[str]:
-    """Every local `$ref` in it."""
-    if isinstance(value, dict):
-        reference = value.get("$ref")
-        if isinstance(reference, str) and reference.startswith("#/"):
-            yield reference
-        for inner in value.values():
-            yield from references(inner)
-    elif isinstance(value, list):
-        for inner in value:
-            yield from references(inner)
-
-
-def resolve(document: object, reference: str) -> object:
-    """What it points to; None: nothing."""
-    place = document
-    for part in reference[2:].split("/"):
-        part = part.replace("~1", "/").replace("~0", "~")
-        place = place.get(part) if isinstance(place, dict) else None
-    return place
-
-
-def cut(document: dict, path: str, method: str) -> dict:
-    """The document with one operation and what it refers to, as far as there is room."""
-    item = document["paths"][path]
-    kept = {name: value for name, value in item.items() if name not in METHODS or name == method}
-    small = {name: document[name] for name in ("openapi", "swagger", "info", "servers", "basePath", "security") if name in document}
-    small["paths"] = {path: kept}
-    queue, seen = list(references(kept)), set()
-    while queue and len(json.dumps(small, default=str)) < LONGEST // 2:
-        reference = queue.pop(0)
-        if reference in seen or (value := resolve(document, reference)) is None:
-            continue
-        seen.add(reference)
-        parts = [part.replace("~1", "/").replace("~0", "~") for part in reference[2:].split("/")]
-        place = small
-        for part in parts[:-1]:
-            place = place.setdefault(part, {})
-        place[parts[-1]] = value
-        queue.extend(references(value))
-    return small
-
-
-def seeds(folder: Path) -> int:
-    """Writes what mutation begins with: small documents whole, operations of large ones."""
-    folder.mkdir(parents=True, exist_ok=True)
-    count = 0
-
-    def keep(name: str, content: bytes) -> None:
-        nonlocal count
-        if len(content) <= LONGEST:
-            (folder / re.sub(r"[^A-Za-z0-9.]+", "-", name)).write_bytes(content)
-            count += 1
-
-    for file in sorted(SPECS.rglob("*")):
-        if file.suffix not in (".json", ".yaml", ".yml") or "metaschemas" in file.parts or file.name == "ai-plugin.json":
-            continue
-        keep(str(file.relative_to(SPECS)), file.read_bytes())
-        document = yaml.load(file.read_text(), Text) if file.suffix != ".json" else json.loads(file.read_text())
-        places = [
-            (path, method)
-            for path, item in (document.get("paths") or {}).items() if isinstance(item, dict)
-            for method in METHODS if method in item
-        ]
-        step = max(1, len(places) // OPERATIONS)
-        for number, (path, method) in enumerate(places[::step]):
-            small = cut(document, path, method)
-            text = json.dumps(small, default=str) if number % 2 else yaml.safe_dump(small, sort_keys=False, width=1000)
-            keep(f"{file.name}-{number}", text.encode())
-    return count
+# Seconds that each of all has, and one that is named.
+EACH, NAMED = 60, 300
 
 
 def cargo_fuzz() -> str:
@@ -118,16 +47,26 @@ def cargo_fuzz() -> str:
     return str(program)
 
 
-def main() -> int:
-    seconds = int(sys.argv[1]) if len(sys.argv) > 1 else 300
-    corpus, seeded = FUZZ / "corpus" / TARGET, FUZZ / "corpus" / "seeds"
+def seeds(target: str, folder: Path) -> int:
+    """Writes what mutation begins with."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    for name, content in SEEDS[target]():
+        if len(content) <= TARGETS[target].longest:
+            (folder / re.sub(r"[^A-Za-z0-9.]+", "-", name)).write_bytes(content)
+    return len(list(folder.iterdir()))
+
+
+def fuzz(target: str, seconds: int) -> bool:
+    """Runs a target; whether it found nothing."""
+    corpus, seeded = FUZZ / "corpus" / target, FUZZ / "corpus" / "seeds" / target
     corpus.mkdir(parents=True, exist_ok=True)
-    shutil.rmtree(seeded, ignore_errors=True)
-    print(f"{seeds(seeded)} seeds", flush=True)
+    print(f"{target}: {seeds(target, seeded)} seeds", flush=True)
+    how = TARGETS[target]
     # No unsafe code is in the gateway, so that the address sanitizer would only slow it down.
-    command = [cargo_fuzz(), "run", "--sanitizer", "none", TARGET, str(corpus), str(seeded), "--",
-               f"-max_total_time={seconds}", f"-max_len={LONGEST}", "-timeout=5", "-rss_limit_mb=1024",
-               f"-dict={FUZZ / 'openapi.dict'}", "-print_final_stats=1", "-verbosity=1"]
+    command = [cargo_fuzz(), "run", "--sanitizer", "none", target, str(corpus), str(seeded), "--",
+               f"-max_total_time={seconds}", f"-max_len={how.longest}", "-timeout=5", "-rss_limit_mb=1024",
+               f"-dict={FUZZ / how.dictionary}.dict", "-print_final_stats=1", "-verbosity=1"]
     environment = os.environ | {"RUSTUP_TOOLCHAIN": os.environ.get("FUZZ_TOOLCHAIN", "nightly")}
     run = subprocess.Popen(command, cwd=FUZZ, env=environment, stderr=subprocess.PIPE, text=True, errors="replace")
     last, reports = "", []
@@ -138,10 +77,24 @@ def main() -> int:
             reports.append(line)
     code = run.wait()
     print("".join(reports[-400:] if code else [line for line in reports if line.startswith("stat::")]), end="")
-    print(f"last state: {last}")
+    print(f"last state: {last}", flush=True)
     if code:
-        print("a finding is in fuzz/artifacts; reproduce it with the command above, and make it a unit test")
-    return 1 if code else 0
+        print(f"a finding is in fuzz/artifacts/{target}; reproduce it with the command above, and make it a unit test")
+    return code == 0
+
+
+def main() -> int:
+    given = sys.argv[1:]
+    names = [word for word in given if not word.isdecimal()]
+    seconds = [int(word) for word in given if word.isdecimal()]
+    if len(names) > 1 or len(seconds) > 1 or any(name not in TARGETS for name in names):
+        print(f"usage: tests/long fuzz [SECONDS] [TARGET], with TARGET one of: {' '.join(TARGETS)}", file=sys.stderr)
+        return 2
+    each = seconds[0] if seconds else NAMED if names else EACH
+    found = [target for target in names or TARGETS if not fuzz(target, each)]
+    if found:
+        print(f"findings of: {', '.join(found)}")
+    return 1 if found else 0
 
 
 if __name__ == "__main__":

@@ -189,7 +189,10 @@ impl Body {
             header::TRANSFER_ENCODING => {
                 let last = value.as_bytes().rsplit(|byte| *byte == b',').next();
                 let last = last.unwrap_or_default().trim_ascii();
-                self.is_chunked = Some(last.eq_ignore_ascii_case(b"chunked"));
+                // What has other characters than those of ASCII is no list of codings at all
+                // (RFC 9112 §7): who knows what others read there.
+                self.is_chunked =
+                    Some(last.eq_ignore_ascii_case(b"chunked") && value.to_str().is_ok());
             }
             header::CONNECTION => options(value, &mut self.connection),
             header::EXPECT => {

@@ -5,6 +5,8 @@
 //! body of a response is written as it comes. A connection that waits for a request holds no buffer.
 
 mod answer;
+#[cfg(any(test, fuzzing))]
+pub(super) mod differential;
 mod head;
 mod spare;
 #[cfg(test)]

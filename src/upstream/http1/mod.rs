@@ -5,6 +5,8 @@
 //! waits for the response reads it. Only what is left of a request whose response has begun is
 //! sent by a task of its own, since nobody may be asking for the response meanwhile.
 
+#[cfg(any(test, fuzzing))]
+pub(super) mod differential;
 mod download;
 mod head;
 mod sending;
@@ -75,6 +77,14 @@ impl From<Broken> for Fault {
             Broken::Chunks(reason) => Self::Chunks(reason),
         }
     }
+}
+
+/// The head of a request, as it is written.
+#[cfg(any(test, fuzzing))]
+pub(crate) fn written(outgoing: &Outgoing) -> Vec<u8> {
+    let mut out = Vec::new();
+    head::write(outgoing, &mut out);
+    out
 }
 
 /// A connection, held by who may send a request on it and by the response that comes from it.

@@ -40,6 +40,7 @@ fn what_is_no_head_is_refused_at_once() {
         "POST / HTTP/1.1\r\ncontent-length: 18446744073709551616\r\n\r\n",
         "POST / HTTP/1.1\r\ntransfer-encoding: chunked, gzip\r\n\r\n",
         "POST / HTTP/1.1\r\ntransfer-encoding: chunked\r\ntransfer-encoding: x\r\n\r\n",
+        "POST / HTTP/1.1\r\ntransfer-encoding: \u{e9}, chunked\r\n\r\n",
         "POST / HTTP/1.0\r\ntransfer-encoding: chunked\r\n\r\n",
         // Not even a line: it is not waited for one.
         "\x16\x03\x01\x02",

@@ -1,7 +1,7 @@
 //! The codec over real sockets: what these tests write is what a client sends.
 
 mod bodies;
-mod differential;
+mod differences;
 mod exchange;
 mod heads;
 mod idle;
@@ -14,26 +14,10 @@ use http::{Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
-use tokio::task::{JoinHandle, LocalSet, spawn_local, yield_now};
+use tokio::task::{JoinHandle, spawn_local, yield_now};
 
 use super::*;
-
-/// Runs a test on a runtime like a worker's.
-fn run<T>(test: impl Future<Output = T>) -> T {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .unwrap();
-    LocalSet::new().block_on(&runtime, test)
-}
-
-/// Lets everything happen that can happen by now: each turn looks at all sockets, and runs what
-/// they woke.
-async fn settle() {
-    for _ in 0..16 {
-        yield_now().await;
-    }
-}
+use crate::http1::harness::{run, settle};
 
 type Served = Result<Option<Switched<UnixStream>>, Fault>;
 

@@ -1,7 +1,7 @@
 //! The codec over real sockets: what these tests write is what an upstream sends.
 
 mod bodies;
-mod differential;
+mod differences;
 mod exchange;
 mod heads;
 mod idle;
@@ -19,60 +19,21 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 use tokio::sync::oneshot;
-use tokio::task::{LocalSet, spawn_local, yield_now};
+use tokio::task::{spawn_local, yield_now};
 
+use super::differential::{bare, outgoing, pair};
 use super::*;
 use crate::body::RequestBody;
-use crate::upstream::stream::Stream;
+use crate::http1::harness::{run, settle};
 
 const GET: &str = "GET / HTTP/1.1\r\nhost: upstream\r\n\r\n";
-
-/// Runs a test on a runtime like a worker's.
-fn run<T>(test: impl Future<Output = T>) -> T {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .unwrap();
-    LocalSet::new().block_on(&runtime, test)
-}
-
-/// A connection, and the upstream's end of it.
-fn pair() -> (Connection, UnixStream) {
-    let (ours, theirs) = UnixStream::pair().unwrap();
-    (
-        Connection::new(Transport::Plain(Stream::Unix(ours))),
-        theirs,
-    )
-}
-
-/// A request without a host.
-fn bare<B>(method: &Method, body: B) -> Request<B> {
-    Request::builder()
-        .method(method)
-        .uri("/")
-        .body(body)
-        .unwrap()
-}
 
 fn request(method: &Method, body: RequestBody) -> Box<Outgoing> {
     outgoing(bare(method, body))
 }
 
-fn outgoing(request: Request<RequestBody>) -> Box<Outgoing> {
-    let host = HeaderValue::from_static("upstream");
-    Box::new(Outgoing::new(request, Some(host)))
-}
-
 fn get() -> Box<Outgoing> {
     request(&Method::GET, RequestBody::none())
-}
-
-/// Lets everything happen that can happen by now: each turn looks at all sockets, and runs what
-/// they woke.
-async fn settle() {
-    for _ in 0..16 {
-        yield_now().await;
-    }
 }
 
 /// Reads a request head.

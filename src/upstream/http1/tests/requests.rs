@@ -5,7 +5,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
 
-use super::differential::cases;
+use super::differences::cases;
 use super::*;
 use crate::http1::grammar::{Cuts, cuts};
 

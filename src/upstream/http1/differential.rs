@@ -1,21 +1,20 @@
-//! What is read of a response, against what hyper's client reads of the same bytes.
-//!
-//! `PROPTEST_CASES=200000 cargo test differential` looks longer.
+//! What is read of a response, against what hyper's client reads of the same bytes: property tests
+//! and the fuzzer make them.
 
-use http::{HeaderMap, StatusCode, Version};
-use proptest::prelude::*;
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Version};
+use http_body_util::BodyExt;
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::UnixStream;
+use tokio::task::{spawn_local, yield_now};
 
-use super::*;
-use crate::http1::grammar::{Cuts, cuts, responses};
-
-/// Unless the environment says how many.
-pub(super) fn cases(usually: u32) -> ProptestConfig {
-    let mut config = ProptestConfig::default();
-    if std::env::var_os("PROPTEST_CASES").is_none() {
-        config.cases = usually;
-    }
-    config
-}
+use super::{Connection, head};
+use crate::body::RequestBody;
+use crate::http1::harness::{run, settle};
+use crate::upstream::Outgoing;
+use crate::upstream::stream::Stream;
+use crate::upstream::transport::Transport;
 
 /// What a client makes of what it was sent.
 #[derive(Debug, Default, Clone, PartialEq)]
@@ -59,12 +58,43 @@ impl Seen {
         while let Some(frame) = body.frame().await {
             match frame.map(http_body::Frame::into_data) {
                 Ok(Ok(data)) => seen.body.extend_from_slice(&data),
-                Ok(Err(frame)) => seen.trailers = frame.into_trailers().unwrap(),
+                Ok(Err(frame)) => seen.trailers = frame.into_trailers().unwrap_or_default(),
                 Err(error) => return (seen, error.to_string()),
             }
         }
         seen.whole = true;
         (seen, String::new())
+    }
+}
+
+/// A connection, and the upstream's end of it.
+pub(super) fn pair() -> (Connection, UnixStream) {
+    let (ours, theirs) = UnixStream::pair().expect("two sockets");
+    (
+        Connection::new(Transport::Plain(Stream::Unix(ours))),
+        theirs,
+    )
+}
+
+/// A request without a host.
+pub(super) fn bare<B>(method: &Method, body: B) -> Request<B> {
+    let mut request = Request::new(body);
+    *request.method_mut() = method.clone();
+    request
+}
+
+/// The same as it is sent.
+pub(super) fn outgoing(request: Request<RequestBody>) -> Box<Outgoing> {
+    let host = HeaderValue::from_static("upstream");
+    Box::new(Outgoing::new(request, Some(host)))
+}
+
+/// Waits for a request without a body.
+async fn asked(upstream: &mut UnixStream) {
+    let mut seen = Vec::with_capacity(512);
+    while !seen.ends_with(b"\r\n\r\n") {
+        let read = upstream.read_buf(&mut seen).await;
+        assert!(read.expect("a request") > 0, "{}", seen.escape_ascii());
     }
 }
 
@@ -77,7 +107,7 @@ async fn sent<T: 'static>(
     free: impl FnOnce(&T) -> bool,
 ) -> (Seen, T) {
     let exchange = spawn_local(exchange);
-    read_head(&mut upstream).await;
+    asked(&mut upstream).await;
     for piece in pieces {
         // Who has seen enough reads no more: what else comes has to come all the same.
         if exchange.is_finished() {
@@ -91,13 +121,13 @@ async fn sent<T: 'static>(
     }
     settle().await;
     if exchange.is_finished() {
-        let (mut seen, rest) = exchange.await.unwrap();
+        let (mut seen, rest) = exchange.await.expect("nothing panics");
         // What was refused is dropped, and with it the connection.
         seen.free = seen.head.is_some() && free(&rest);
         return (seen, rest);
     }
     drop(upstream);
-    exchange.await.unwrap()
+    exchange.await.expect("nothing panics")
 }
 
 /// What ours sees, and why it ended.
@@ -105,7 +135,7 @@ async fn ours(method: &Method, pieces: &[&[u8]]) -> (Seen, String) {
     let (connection, upstream) = pair();
     let answer = connection
         .clone()
-        .send(request(method, RequestBody::none()));
+        .send(outgoing(bare(method, RequestBody::none())));
     let exchange = async move {
         match answer.await {
             Ok(response) => Seen::of(response).await,
@@ -120,18 +150,18 @@ async fn ours(method: &Method, pieces: &[&[u8]]) -> (Seen, String) {
 
 /// What hyper sees.
 async fn hypers(method: &Method, pieces: &[&[u8]]) -> Seen {
-    let (io, upstream) = UnixStream::pair().unwrap();
+    let (io, upstream) = UnixStream::pair().expect("two sockets");
     let (mut sender, connection) = hyper::client::conn::http1::Builder::new()
         .max_headers(head::FIELDS)
         .handshake(TokioIo::new(io))
         .await
-        .unwrap();
+        .expect("nothing is asked before a request");
     let connection = spawn_local(connection);
-    let mut asked = bare(method, String::new());
-    asked
+    let mut request = bare(method, String::new());
+    request
         .headers_mut()
         .insert("host", HeaderValue::from_static("upstream"));
-    let answer = sender.send_request(asked);
+    let answer = sender.send_request(request);
     let exchange = async move {
         match answer.await {
             Ok(response) => (Seen::of(response).await.0, sender),
@@ -182,29 +212,17 @@ fn is_meant(ours: &Seen, why: &str, theirs: &Seen, bytes: &[u8]) -> bool {
     false
 }
 
-proptest! {
-    #![proptest_config(cases(3000))]
-
-    #[test]
-    fn differential_of_responses(
-        bytes in responses(),
-        cuts in cuts(),
-        method in prop_oneof![5 => Just(Method::GET), 1 => Just(Method::HEAD), 1 => Just(Method::POST)],
-    ) {
-        check(&method, &bytes, &cuts)?;
-    }
-}
-
-fn check(method: &Method, bytes: &[u8], cuts: &Cuts) -> Result<(), TestCaseError> {
-    let pieces = cuts.pieces(bytes);
+/// Whether both read the same, or differ as they are meant to; else what each read.
+pub(crate) fn check(method: &Method, bytes: &[u8], pieces: &[&[u8]]) -> Result<(), String> {
     let ((ours, why), theirs) = run(async {
-        let ours = ours(method, &pieces).await;
-        (ours, hypers(method, &pieces).await)
+        let ours = ours(method, pieces).await;
+        (ours, hypers(method, pieces).await)
     });
-    prop_assert!(
-        ours == theirs || is_meant(&ours, &why, &theirs, bytes),
-        "{method} {}\n{why}\nours: {ours:?}\nhyper's: {theirs:?}",
-        bytes.escape_ascii(),
-    );
-    Ok(())
+    if ours == theirs || is_meant(&ours, &why, &theirs, bytes) {
+        return Ok(());
+    }
+    let text = bytes.escape_ascii();
+    Err(format!(
+        "{method} {text}\n{why}\nours: {ours:?}\nhyper's: {theirs:?}"
+    ))
 }
