@@ -1,9 +1,13 @@
-//! Accepting: what is queued, and what can go wrong.
+//! Accepting: what is queued, what can go wrong, and that what was accepted is told of.
 
 use std::net::SocketAddr;
+use std::rc::Rc;
 use std::task::Poll;
 
 use tokio::net::TcpStream;
+
+use super::Handler;
+use super::worker::ListenerId;
 
 /// All connections that are queued in a socket, which nobody waits at any more. The runtime is not
 /// asked, since it may not know of those that came this very moment.
@@ -55,6 +59,28 @@ pub(super) fn is_connection_fault(error: &std::io::Error) -> bool {
         error.kind(),
         ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted | WouldBlock
     )
+}
+
+/// Tells the handler of a connection's begin and end, also when it ends by a panic.
+pub(super) struct Counted<H: Handler> {
+    handler: Rc<H>,
+    listener: ListenerId,
+}
+
+impl<H: Handler> Counted<H> {
+    pub(super) fn begin(handler: &Rc<H>, listener: ListenerId) -> Self {
+        handler.connection(listener, true);
+        Self {
+            handler: Rc::clone(handler),
+            listener,
+        }
+    }
+}
+
+impl<H: Handler> Drop for Counted<H> {
+    fn drop(&mut self) {
+        self.handler.connection(self.listener, false);
+    }
 }
 
 #[cfg(test)]

@@ -18,7 +18,7 @@ use tokio::sync::{Notify, oneshot};
 use tokio::task::LocalSet;
 use tokio_util::sync::CancellationToken;
 
-use super::accept::{at_once, is_connection_fault, queued, spare};
+use super::accept::{Counted, at_once, is_connection_fault, queued, spare};
 use super::connection;
 use super::drain::Drain;
 use super::linger::{Lingering, Socket, linger};
@@ -459,28 +459,6 @@ impl<H: Handler> Worker<H> {
             drop(counted);
         });
         let _ = task.set(spawned.abort_handle());
-    }
-}
-
-/// Tells the handler of a connection's begin and end, also when it ends by a panic.
-struct Counted<H: Handler> {
-    handler: Rc<H>,
-    listener: ListenerId,
-}
-
-impl<H: Handler> Counted<H> {
-    fn begin(handler: &Rc<H>, listener: ListenerId) -> Self {
-        handler.connection(listener, true);
-        Self {
-            handler: Rc::clone(handler),
-            listener,
-        }
-    }
-}
-
-impl<H: Handler> Drop for Counted<H> {
-    fn drop(&mut self) {
-        self.handler.connection(self.listener, false);
     }
 }
 
