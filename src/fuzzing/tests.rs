@@ -18,6 +18,7 @@ fn messages_are_messages_from_their_first_byte() {
 fn messages_are_read_as_hyper_reads_them() {
     for request in [
         "\r\n\r\nQ/\x07",
+        "\rPRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0",
         "GET / HTTP/1.1\r\nHost: a\r\n\r\n\0",
         "PUT / HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n\r\n\x07",
     ] {
@@ -74,6 +75,7 @@ fn configurations_are_told_of_with_their_places() {
         "",
         "listen.http = 1\n\0",
         "include = ['*.toml']\n\0[plugins.a]\nupstream.url = '${env:X}'\nauth.require = 'any'\n",
+        "include = ['${env:X}.toml']\n",
         "[plugins.a]\nhosts = ['ä'] x",
         "description = \"\"\"",
         "\u{feff}tokens = 'x'",

@@ -15,6 +15,7 @@ use tokio::task::{JoinHandle, spawn_local, yield_now};
 use super::serve;
 use crate::config::Limits;
 use crate::http1::harness::{run, settle};
+use crate::server::h2frames::PREFACE;
 
 /// A request as who serves it sees it.
 #[derive(Debug, Clone, PartialEq)]
@@ -149,6 +150,16 @@ fn ends_in_no_head(bytes: &[u8]) -> bool {
     begun.is_some_and(|begun| head.parse(begun).is_err())
 }
 
+/// Whether HTTP/2 begins behind line ends of which one is a carriage return alone.
+fn is_late_preface(bytes: &[u8]) -> bool {
+    memchr::memmem::find_iter(bytes, PREFACE).any(|at| {
+        let is_end = |byte: &&u8| matches!(byte, b'\r' | b'\n');
+        let ends = bytes[..at].iter().rev().take_while(is_end).count();
+        let mut ends = bytes[at - ends..=at].windows(2);
+        ends.any(|pair| pair[0] == b'\r' && pair[1] != b'\n')
+    })
+}
+
 /// Whether it is one of the differences that are meant.
 fn is_meant(ours: &Talk, theirs: &Talk, bytes: &[u8]) -> bool {
     // hyper reads no line of Connection that has other characters than those of ASCII.
@@ -166,6 +177,11 @@ fn is_meant(ours: &Talk, theirs: &Talk, bytes: &[u8]) -> bool {
     }
     // What can be no head is refused here with its first bytes, also behind an empty line.
     if refused && ours.closed && !theirs.closed && ours.requests == theirs.requests {
+        return ours.statuses.strip_suffix(&[400]) == Some(&theirs.statuses);
+    }
+    // Both close on the preface of HTTP/2; behind a carriage return alone, which is no empty line
+    // (RFC 9112 §2.2), it is no preface here, and so there is an answer first.
+    if ours.closed && theirs.closed && ours.requests == theirs.requests && is_late_preface(bytes) {
         return ours.statuses.strip_suffix(&[400]) == Some(&theirs.statuses);
     }
     // A head in pieces is looked at when it may be whole, here and there; hyper takes the empty
