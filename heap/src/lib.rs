@@ -202,6 +202,41 @@ mod tests {
         }
     }
 
+    /// What this thread let go of stays with it until it is told.
+    #[test]
+    #[cfg(target_os = "linux")]
+    #[expect(unsafe_code, reason = "what an allocator is asked by")]
+    fn what_is_free_goes_back() {
+        const BLOCK: usize = 64 << 10;
+        fn resident() -> usize {
+            let status = std::fs::read_to_string("/proc/self/status").unwrap();
+            let line = status
+                .lines()
+                .find_map(|line| line.strip_prefix("RssAnon:"));
+            let kib = line.unwrap().split_whitespace().next().unwrap();
+            kib.parse::<usize>().unwrap() << 10
+        }
+        let layout = Layout::from_size_align(BLOCK, 8).unwrap();
+        let blocks: Vec<_> = (0..1024)
+            .map(|_| {
+                // SAFETY: the block is used within its size, and freed once below.
+                unsafe {
+                    let block = Heap.alloc(layout);
+                    std::ptr::write_bytes(block, 7, BLOCK);
+                    block
+                }
+            })
+            .collect();
+        let held = resident();
+        for block in blocks {
+            // SAFETY: it was given with this layout.
+            unsafe { Heap.dealloc(block, layout) }
+        }
+        let_go_of_free();
+        let left = resident();
+        assert!(held > left + 512 * BLOCK, "{left} bytes of {held}");
+    }
+
     /// One test, since the option is one for all threads.
     #[test]
     fn it_is_as_before_when_the_last_one_ends() {

@@ -6,6 +6,15 @@ use proptest::sample::{Index, select};
 
 use super::harness::{ONE_BY_ONE, pieces};
 
+/// How many cases are tried, unless the environment says so.
+pub(crate) fn cases(usually: u32) -> ProptestConfig {
+    let mut config = ProptestConfig::default();
+    if std::env::var_os("PROPTEST_CASES").is_none() {
+        config.cases = usually;
+    }
+    config
+}
+
 type Text = BoxedStrategy<Vec<u8>>;
 
 /// One of these, the first mostly.

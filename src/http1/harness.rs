@@ -42,7 +42,6 @@ pub(crate) fn pieces(bytes: &[u8], mut cuts: Vec<usize>) -> Vec<&[u8]> {
 pub(crate) const ONE_BY_ONE: usize = 300;
 
 /// What the fuzzer made: a message, how it is cut, and five bits for whatever else is to be chosen.
-#[cfg(any(test, fuzzing))]
 #[derive(Debug)]
 pub(crate) struct Made<'m> {
     pub(crate) bytes: &'m [u8],
@@ -50,7 +49,6 @@ pub(crate) struct Made<'m> {
     pub(crate) choice: u8,
 }
 
-#[cfg(any(test, fuzzing))]
 impl<'m> Made<'m> {
     /// The choices stand behind the message, so that a message is a message from its first byte:
     /// two bytes for each cut, and one for their number and the rest.

@@ -28,6 +28,13 @@ Seed = tuple[str, bytes]
 WHOLE, TWO, BYTES = b"\0", b"\x0b\x00\x01", b"\x07"
 
 
+def cut_each(texts: list[str]) -> Iterator[Seed]:
+    """Good messages, each in every way."""
+    for number, text in enumerate(texts):
+        for cuts in (WHOLE, TWO, BYTES):
+            yield f"good-{number}-{cuts.hex()}", text.encode() + cuts
+
+
 class Text(yaml.SafeLoader):
     """Reads dates and times as text, as plugway does."""
 
@@ -128,9 +135,7 @@ def requests() -> Iterator[Seed]:
         "\r\nOPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n\r\nCONNECT a:80 HTTP/1.1\r\nHost: a\r\n\r\n",
         "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
     ]
-    for number, text in enumerate(good):
-        for cut in (WHOLE, TWO, BYTES):
-            yield f"good-{number}-{cut.hex()}", text.encode() + cut
+    yield from cut_each(good)
     for number, texts in enumerate(odd(test_hostile_http1)):
         texts = [encoded(text) for text in texts]
         request = b"".join(texts)
@@ -155,9 +160,8 @@ def responses() -> Iterator[Seed]:
         "HTTP/1.1 101 Switching\r\nUpgrade: websocket\r\nConnection: upgrade\r\n\r\nx",
         "HTTP/1.0 200 OK\r\nConnection: keep-alive\r\nContent-Length: 0\r\n\r\n",
     ]
+    yield from cut_each(good)
     for number, text in enumerate(good):
-        for cut in (WHOLE, TWO, BYTES):
-            yield f"good-{number}-{cut.hex()}", text.encode() + cut
         # To a HEAD, and to a POST.
         yield f"good-{number}-head", text.encode() + b"\x08"
         yield f"good-{number}-post", text.encode() + b"\x10"

@@ -268,6 +268,7 @@ def settled(figures: Figures, before: dict[str, int], highest: Counter) -> dict[
     now = figures.now()
     assert now["descriptors"] == before["descriptors"], f"{now['descriptors']} descriptors instead of {before['descriptors']}"
     assert now["mapped"] < highest["mapped"] / 2, f"{now['mapped']} KiB mapped, of {highest['mapped']} under load"
+    assert now["memory"] < highest["memory"] * 0.85, f"{now['memory']} KiB of its own, of {highest['memory']} under load"
     return now
 
 

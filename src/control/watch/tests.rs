@@ -4,6 +4,8 @@ use std::io::Write as _;
 use std::os::unix::fs::symlink;
 
 use super::*;
+use crate::config::Inputs as _;
+use crate::control::Inputs;
 
 /// Watches these, and has looked at them once.
 async fn watching(files: &[&Path], open: &[&Path]) -> Watch {
@@ -58,7 +60,7 @@ async fn before_it_is_known_what_matters() {
     }
 }
 
-/// What lies elsewhere is not read twice either, if it was told of before it was read the first time.
+/// What lies elsewhere is not read twice either: who reads it tells of it before.
 #[tokio::test]
 async fn what_is_foreseen() {
     for (foreseen, changes, dirty) in [
@@ -76,11 +78,13 @@ async fn what_is_foreseen() {
         let mut watch = Watch::new();
         watch.early(&main);
         let foresight = Foresight::of(watch);
+        let mut inputs = Inputs::default();
         if foreseen {
-            foresight.file(&key);
-            foresight.file(&link);
-            foresight.folder(open);
+            inputs = inputs.foreseen_by(&foresight);
         }
+        inputs.file(&key).unwrap();
+        inputs.lines(&link).unwrap();
+        inputs.glob(&format!("{}/*", open.display())).unwrap();
         if changes {
             fs::write(linked.join("c"), "x").unwrap();
         }
@@ -98,7 +102,7 @@ async fn what_is_foreseen() {
             [open.to_owned()].into_iter(),
         );
         assert_eq!(watch.pace.due().is_some(), dirty, "{foreseen} {changes}");
-        foresight.file(&main); // nobody is there any more
+        inputs.file(&main).unwrap(); // nobody is there any more
     }
 }
 

@@ -160,7 +160,7 @@ pub(super) enum StatusClass {
 }
 
 impl StatusClass {
-    /// All of them, each at its own number.
+    /// All of them, each at its own number (see [`Answers`]).
     const ALL: [Self; 5] = [
         Self::Informational,
         Self::Success,

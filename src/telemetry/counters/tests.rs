@@ -154,6 +154,8 @@ fn a_class_for_each_status() {
     ] {
         assert_eq!(StatusClass::of(status).as_str(), class);
     }
+    let numbers = StatusClass::ALL.map(|class| class as usize);
+    assert_eq!(numbers, [0, 1, 2, 3, 4], "where they are counted");
 }
 
 #[test]

@@ -89,13 +89,13 @@ pub(super) fn outgoing(request: Request<RequestBody>) -> Box<Outgoing> {
     Box::new(Outgoing::new(request, Some(host)))
 }
 
-/// Waits for a request without a body.
-async fn asked(upstream: &mut UnixStream) {
-    let mut seen = Vec::with_capacity(512);
+/// Reads a request head, and nothing behind it.
+pub(super) async fn read_head(upstream: &mut UnixStream) -> String {
+    let mut seen = Vec::new();
     while !seen.ends_with(b"\r\n\r\n") {
-        let read = upstream.read_buf(&mut seen).await;
-        assert!(read.expect("a request") > 0, "{}", seen.escape_ascii());
+        seen.push(upstream.read_u8().await.expect("a request"));
     }
+    String::from_utf8(seen).expect("it is ASCII")
 }
 
 /// Reads a request, sends this in these pieces, and closes when nothing more happens. `free` is
@@ -107,7 +107,7 @@ async fn sent<T: 'static>(
     free: impl FnOnce(&T) -> bool,
 ) -> (Seen, T) {
     let exchange = spawn_local(exchange);
-    asked(&mut upstream).await;
+    read_head(&mut upstream).await;
     for piece in pieces {
         // Who has seen enough reads no more: what else comes has to come all the same.
         if exchange.is_finished() {

@@ -5,16 +5,7 @@
 use proptest::prelude::*;
 
 use super::super::differential::check;
-use crate::http1::grammar::{cuts, requests};
-
-/// Unless the environment says how many.
-fn cases(usually: u32) -> ProptestConfig {
-    let mut config = ProptestConfig::default();
-    if std::env::var_os("PROPTEST_CASES").is_none() {
-        config.cases = usually;
-    }
-    config
-}
+use crate::http1::grammar::{cases, cuts, requests};
 
 proptest! {
     #![proptest_config(cases(3000))]

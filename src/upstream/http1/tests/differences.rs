@@ -6,16 +6,7 @@ use http::Method;
 use proptest::prelude::*;
 
 use super::super::differential::check;
-use crate::http1::grammar::{cuts, responses};
-
-/// Unless the environment says how many.
-pub(super) fn cases(usually: u32) -> ProptestConfig {
-    let mut config = ProptestConfig::default();
-    if std::env::var_os("PROPTEST_CASES").is_none() {
-        config.cases = usually;
-    }
-    config
-}
+use crate::http1::grammar::{cases, cuts, responses};
 
 proptest! {
     #![proptest_config(cases(3000))]

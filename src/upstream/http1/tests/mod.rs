@@ -21,7 +21,7 @@ use tokio::net::UnixStream;
 use tokio::sync::oneshot;
 use tokio::task::{spawn_local, yield_now};
 
-use super::differential::{bare, outgoing, pair};
+use super::differential::{bare, outgoing, pair, read_head};
 use super::*;
 use crate::body::RequestBody;
 use crate::http1::harness::{run, settle};
@@ -34,15 +34,6 @@ fn request(method: &Method, body: RequestBody) -> Box<Outgoing> {
 
 fn get() -> Box<Outgoing> {
     request(&Method::GET, RequestBody::none())
-}
-
-/// Reads a request head.
-async fn read_head(upstream: &mut UnixStream) -> String {
-    let mut seen = Vec::new();
-    while !seen.ends_with(b"\r\n\r\n") {
-        seen.push(upstream.read_u8().await.unwrap());
-    }
-    String::from_utf8(seen).unwrap()
 }
 
 /// An exchange of which the upstream sends this, and goes on listening.

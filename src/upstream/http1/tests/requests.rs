@@ -5,9 +5,8 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
 
-use super::differences::cases;
 use super::*;
-use crate::http1::grammar::{Cuts, cuts};
+use crate::http1::grammar::{Cuts, cases, cuts};
 
 /// A request's body, as the client sends it.
 #[derive(Debug, Clone)]
