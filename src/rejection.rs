@@ -94,6 +94,9 @@ pub enum Rejection {
     /// Its answer is longer than `limits.response_chars`.
     #[error(transparent)]
     ResponseTooLarge(Box<Excess>),
+    /// The process has as many connections to upstreams as it may.
+    #[error("the gateway has too many requests under way")]
+    Overloaded,
     /// A connection that is not taken: `limits.connections_per_network`.
     #[error("your network has too many connections open")]
     TooManyConnections,
@@ -192,7 +195,9 @@ impl Rejection {
             Self::Body(BodyFault::TooLarge { .. }) => {
                 (StatusCode::PAYLOAD_TOO_LARGE, "body_too_large")
             }
-            Self::Body(BodyFault::Crowded) => (StatusCode::SERVICE_UNAVAILABLE, "overloaded"),
+            Self::Body(BodyFault::Crowded) | Self::Overloaded => {
+                (StatusCode::SERVICE_UNAVAILABLE, "overloaded")
+            }
             Self::Body(BodyFault::TooSlow) => (StatusCode::REQUEST_TIMEOUT, "request_timeout"),
             Self::DocumentUnavailable => (StatusCode::SERVICE_UNAVAILABLE, "document_unavailable"),
             Self::UpstreamUnreachable => (StatusCode::BAD_GATEWAY, "upstream_unreachable"),
@@ -265,7 +270,10 @@ impl Rejection {
             Self::DocumentUnavailable | Self::StoreUnavailable => {
                 headers.insert(header::RETRY_AFTER, HeaderValue::from(RETRY_OURS));
             }
-            Self::Body(BodyFault::Crowded) | Self::TooManyConnections | Self::UpstreamStarts => {
+            Self::Body(BodyFault::Crowded)
+            | Self::Overloaded
+            | Self::TooManyConnections
+            | Self::UpstreamStarts => {
                 headers.insert(header::RETRY_AFTER, HeaderValue::from(1));
             }
             _ => {}

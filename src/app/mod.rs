@@ -3,6 +3,7 @@
 mod answers;
 mod attempts;
 mod behind;
+mod capacity;
 mod handover;
 mod leaving;
 mod notify;
@@ -229,6 +230,7 @@ impl App {
             commands: sender,
             log,
             descriptors: usize::try_from(descriptors).unwrap_or(usize::MAX),
+            room: upstream::Room::endless(),
             stop: stop.clone(),
             shared: Arc::clone(&shared),
             failed_auth: Arc::default(),
@@ -308,10 +310,18 @@ impl App {
             .config
             .workers
             .unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
-        let limit = self.control.edges().connections(&current.config.limits);
+        let edges = self.control.edges();
+        let capacity = edges.capacity(&current.config.limits);
+        let limits = (capacity.connections, capacity.per_network);
         let (shared, access) = (Arc::clone(&self.shared), self.access.clone());
-        let workers = Workers::start(count, limit, move |_| {
-            Gateway::new(&published, Arc::clone(&shared), access.clone())
+        let room = edges.room.clone();
+        let workers = Workers::start(count, limits, move |_| {
+            Gateway::new(
+                &published,
+                Arc::clone(&shared),
+                access.clone(),
+                room.clone(),
+            )
         });
         Ok(workers.context("the workers")?)
     }

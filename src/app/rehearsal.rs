@@ -12,6 +12,7 @@ use super::world::World;
 use crate::access;
 use crate::control::{Control, Rehearsed, Shared, Source};
 use crate::server::Handed;
+use crate::upstream::Room;
 
 /// Reads, proves, compiles and tests as a start would, and starts nothing: for `check` and `print`.
 pub fn rehearse(source: Source) -> anyhow::Result<Rehearsed> {
@@ -34,6 +35,7 @@ pub fn rehearse(source: Source) -> anyhow::Result<Rehearsed> {
             commands,
             log: Rc::new(|_| {}),
             descriptors: usize::MAX,
+            room: Room::endless(),
             stop: CancellationToken::new(),
             shared: Arc::clone(&shared),
             failed_auth: Arc::default(),

@@ -9,19 +9,20 @@ use std::time::{Duration, Instant};
 
 use tokio_util::sync::CancellationToken;
 
+use super::capacity::Capacity;
 use super::trial;
 use crate::access;
 use crate::admin;
 use crate::config::{Limits, ListenerKind, Log, Rate};
-use crate::control::{Edges, Fetched, Fetching, Listening, Order, Shared, Trial, Tried, Trying};
+use crate::control::{
+    Connections, Edges, Fetched, Fetching, Listening, Order, Shared, Trial, Tried, Trying,
+};
 use crate::network::Network;
 use crate::server::{self, Handed, ListenerId, Passed, Resting, UnixName, Workers};
 use crate::telemetry::Counters;
 use crate::tokens::{Fingerprint, Level, Status, Who};
 use crate::upstream;
 
-/// Descriptors that are not for connections: listeners, files, the admin socket, a reserve.
-const OTHER_DESCRIPTORS: usize = 128;
 /// How long a worker may take to tell what it counted.
 const REPORT: Duration = Duration::from_millis(500);
 
@@ -45,6 +46,8 @@ pub(super) struct World {
     pub(super) commands: admin::Commands,
     pub(super) log: Rc<dyn Fn(Log)>,
     pub(super) descriptors: usize,
+    /// Of the connections to upstreams.
+    pub(super) room: upstream::Room,
     pub(super) stop: CancellationToken,
     pub(super) shared: Arc<Shared>,
     /// How the admin API speaks TLS.
@@ -118,13 +121,9 @@ impl World {
         passed.collect()
     }
 
-    /// `limits.connections`, as far as the process may open descriptors: two for each, since
-    /// each may need one to the upstream.
-    pub(super) fn connections(&self, limits: &Limits) -> usize {
-        limits
-            .connections
-            .min(self.descriptors.saturating_sub(OTHER_DESCRIPTORS) / 2)
-            .max(1)
+    /// How many connections there may be with these limits.
+    pub(super) fn capacity(&self, limits: &Limits) -> Capacity {
+        Capacity::of(self.descriptors, limits)
     }
 
     pub(super) fn resting(&self) -> Option<Resting<Counters>> {
@@ -267,8 +266,22 @@ impl Edges for World {
         (self.log)(log);
         self.access.configure(log);
         *locked(&self.failed_auth) = limits.failed_auth;
+        let capacity = self.capacity(limits);
+        if let Some(complaint) = capacity.complaint(self.descriptors, limits) {
+            tracing::warn!("{complaint}");
+        }
+        self.room.resize(capacity.upstream);
         if let Some(workers) = &self.workers {
-            workers.limit_connections(self.connections(limits));
+            workers.limit_connections(capacity.connections, capacity.per_network);
+        }
+    }
+
+    fn connections(&self, limits: &Limits) -> Connections {
+        let capacity = self.capacity(limits);
+        Connections {
+            most: capacity.connections,
+            per_network: capacity.per_network,
+            upstream: self.room.taken(),
         }
     }
 

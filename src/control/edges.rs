@@ -42,6 +42,9 @@ pub trait Edges {
     /// Settings outside of the snapshot, and how TLS is spoken.
     fn configure(&self, limits: &Limits, log: Log, tls: Option<Arc<rustls::ServerConfig>>);
 
+    /// How many connections there may be with these limits, and how many there are.
+    fn connections(&self, limits: &Limits) -> Connections;
+
     /// How what is said before anything is published is to be written.
     fn log_as(&self, log: Log);
 
@@ -54,6 +57,17 @@ pub trait Edges {
 
     /// The same, with what the upstream answers. They are sent at once, some at a time.
     fn try_upstream(&self, trial: Trial) -> Trying;
+}
+
+/// Connections of the data path, as far as the process may open descriptors.
+#[derive(Debug, Clone, Copy)]
+pub struct Connections {
+    /// From clients there may be so many.
+    pub most: usize,
+    /// And from one network so many.
+    pub per_network: usize,
+    /// To upstreams there are so many, and may be so many.
+    pub upstream: (usize, usize),
 }
 
 /// Requests to a candidate that does not serve yet.

@@ -46,7 +46,7 @@ use rustls::RootCertStore;
 use rustls::server::ProducesTickets;
 use serde_json::Value;
 
-pub use edges::{Edges, Fetched, Fetching, Listening, Order, Trial, Tried, Trying};
+pub use edges::{Connections, Edges, Fetched, Fetching, Listening, Order, Trial, Tried, Trying};
 pub use guards::{Guard, weaker};
 pub use hand::Proven;
 pub use history::Rolling;

@@ -18,10 +18,9 @@ pub(super) fn status<E: Edges>(control: &Control<E>) -> Value {
         .published
         .as_ref()
         .map(|published| published.current());
-    let config = match &control.source {
-        Source::File(path) => absolute(path),
-        Source::Text { name, .. } => name.clone(),
-    };
+    let connections = snapshot
+        .as_ref()
+        .map(|snapshot| control.edges.connections(&snapshot.limits));
     let (files, _) = control.watched();
     let plugins: Vec<Value> = snapshot
         .iter()
@@ -35,7 +34,7 @@ pub(super) fn status<E: Edges>(control: &Control<E>) -> Value {
         "started": moment(control.started),
         "ready": control.ready(),
         "ready_since": moment(control.ready_since(Timestamp::now())),
-        "config": config,
+        "config": config(&control.source),
         "generation": {
             "number": control.generation,
             "hash": snapshot.as_ref().map(|snapshot| snapshot.hash.clone()),
@@ -54,7 +53,10 @@ pub(super) fn status<E: Edges>(control: &Control<E>) -> Value {
             "configured": listening.asked.to_string(),
             "connections": listening.connections,
         })).collect::<Vec<_>>(),
-        "connections_limit": snapshot.as_ref().map(|snapshot| snapshot.limits.connections),
+        "connections_limit": connections.map(|connections| connections.most),
+        "connections_per_network_limit": connections.map(|connections| connections.per_network),
+        "upstream_connections": connections.map(|connections| connections.upstream.0),
+        "upstream_connections_limit": connections.map(|connections| connections.upstream.1),
         "plugins": plugins,
         "tokens": control.shared.tokens.len(),
         "state_error": control.state_error(),
@@ -69,6 +71,13 @@ pub(super) fn status<E: Edges>(control: &Control<E>) -> Value {
             "result": result, "stage": stage, "count": count,
         })).collect::<Vec<_>>(),
     })
+}
+
+fn config(source: &Source) -> String {
+    match source {
+        Source::File(path) => absolute(path),
+        Source::Text { name, .. } => name.clone(),
+    }
 }
 
 fn plugin<E: Edges>(control: &Control<E>, plugin: &Plugin) -> Value {

@@ -35,7 +35,7 @@ use crate::snapshot::{Plugin, Published, Snapshot, View};
 use crate::streams::{Kind, Stream, Streams};
 use crate::telemetry::{Counters, Record};
 use crate::tunnel;
-use crate::upstream::{Answer, UpstreamError, Upstreams};
+use crate::upstream::{Answer, Room, UpstreamError, Upstreams};
 use admission::enter;
 use bodies::{bounded, is_read};
 use guard::guard;
@@ -57,11 +57,16 @@ pub struct Gateway {
 
 impl Gateway {
     /// For one worker.
-    pub fn new(published: &Published, shared: Arc<Shared>, access: access::Writer) -> Self {
+    pub fn new(
+        published: &Published,
+        shared: Arc<Shared>,
+        access: access::Writer,
+        room: Room,
+    ) -> Self {
         Self {
             view: View::new(published),
             shared,
-            upstreams: Rc::new(Upstreams::default()),
+            upstreams: Rc::new(Upstreams::within(room)),
             ledger: Rc::new(Ledger {
                 counters: RefCell::default(),
                 access,
@@ -82,7 +87,7 @@ impl Gateway {
     ) -> Self {
         Self {
             held,
-            ..Self::new(published, shared, access::Writer::off())
+            ..Self::new(published, shared, access::Writer::off(), Room::endless())
         }
     }
 
@@ -459,6 +464,7 @@ fn upstream_failed(
         UpstreamError::NoUpgrade => return Rejection::NoUpgrade,
         UpstreamError::Unreachable(_) if starting => ("connect", Rejection::UpstreamStarts),
         UpstreamError::Unreachable(_) => ("connect", Rejection::UpstreamUnreachable),
+        UpstreamError::Crowded => ("crowded", Rejection::Overloaded),
         UpstreamError::TimedOut(limit) => (
             "timeout",
             Rejection::UpstreamTimeout {

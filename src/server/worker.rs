@@ -103,8 +103,9 @@ impl<R: Send + 'static> std::fmt::Debug for Workers<R> {
 }
 
 impl<R: Send + 'static> Workers<R> {
-    /// Starts `count` threads. `make` is called on each, with its number.
-    pub fn start<H, F>(count: usize, connections: usize, make: F) -> std::io::Result<Self>
+    /// Starts `count` threads, for so many connections and so many of one network. `make` is called
+    /// on each, with its number.
+    pub fn start<H, F>(count: usize, limits: (usize, usize), make: F) -> std::io::Result<Self>
     where
         H: Handler<Report = R>,
         F: Fn(usize) -> H + Send + Clone + 'static,
@@ -125,8 +126,8 @@ impl<R: Send + 'static> Workers<R> {
         let shared = Arc::new(Shared {
             posts,
             open: AtomicUsize::new(0),
-            limit: AtomicUsize::new(connections),
-            networks: Arc::default(),
+            limit: AtomicUsize::new(limits.0),
+            networks: Arc::new(Networks::new(limits.1)),
             drain: Drain::default(),
             abort: CancellationToken::new(),
         });
@@ -200,9 +201,11 @@ impl<R: Send + 'static> Workers<R> {
         self.shared.posts.len()
     }
 
-    /// Sets `limits.connections`.
-    pub fn limit_connections(&self, connections: usize) {
+    /// Sets how many connections there may be, and how many of one network whatever
+    /// [`Limits::connections_per_network`](crate::config::Limits::connections_per_network) says.
+    pub fn limit_connections(&self, connections: usize, per_network: usize) {
         self.shared.limit.store(connections, Relaxed);
+        self.shared.networks.resize(per_network);
     }
 
     /// What each worker has counted; a worker that is too busy to answer in time is left out.

@@ -12,7 +12,7 @@ use hashbrown::HashMap;
 use http::Response;
 use tokio::time::Instant;
 
-use super::connect::{Connected, Speak, connect};
+use super::connect::{Connected, Speak};
 use super::{Channel, ConnectError, Outgoing, ResponseBody, UpstreamError, Upstreams};
 use crate::snapshot::{Admission, Target, Targets};
 
@@ -169,9 +169,7 @@ impl Upstreams {
         let only = targets.first();
         if targets.all().len() == 1 {
             let channel = self.own(only).await;
-            return channel
-                .map(|channel| (channel, only))
-                .map_err(UpstreamError::Unreachable);
+            return Ok((channel?, only));
         }
         let mut tried = 0;
         loop {
@@ -185,6 +183,7 @@ impl Upstreams {
                     address(outgoing, target);
                     return Ok((channel, target));
                 }
+                Err(error) if error.is_crowded() => return Err(error.into()),
                 Err(error) => UpstreamError::Unreachable(error),
             };
             failed(target, chosen.trial, &error);
@@ -198,7 +197,7 @@ impl Upstreams {
 impl Upstreams {
     /// A new connection of HTTP/1.1.
     async fn own(&self, target: &Target) -> Result<Channel, ConnectError> {
-        match connect(target, &self.names, Speak::Http1).await? {
+        match self.connection(target, Speak::Http1).await? {
             Connected::Http1(channel) => Ok(channel),
             // It chose what it was not offered, or `target` was not asked.
             Connected::Http2(_) => Err(ConnectError::NotHttp1),

@@ -19,6 +19,7 @@ pub use crate::snapshot::Target;
 use super::http1::Connection;
 use super::http2::Shared;
 use super::names::Names;
+use super::room::{Place, Room};
 use super::socket::Socket;
 use super::stream::Stream;
 use super::transport::Transport;
@@ -59,9 +60,23 @@ pub enum ConnectError {
     /// It speaks nothing else, where HTTP/1.1 is wanted.
     #[error("it does not speak HTTP/1.1")]
     NotHttp1,
+    /// There are as many connections as the process may have. Nothing was tried.
+    #[error("there are too many connections to upstreams")]
+    Crowded,
     /// One that others wait for as well.
     #[error("{0}")]
     Shared(Arc<ConnectError>),
+}
+
+impl ConnectError {
+    /// Whether there was no room for it here, which says nothing of the upstream.
+    pub(super) fn is_crowded(&self) -> bool {
+        match self {
+            Self::Crowded => true,
+            Self::Shared(error) => error.is_crowded(),
+            _ => false,
+        }
+    }
 }
 
 /// What may be spoken on a new connection.
@@ -82,21 +97,25 @@ pub(super) enum Connected {
     Http2(Rc<Shared>),
 }
 
-/// Dials, within `target.connect`.
+/// Dials, within `target.connect` and where there is room.
 pub(super) async fn connect(
     target: &Target,
     names: &Names,
+    room: &Room,
     speak: Speak,
 ) -> Result<Connected, ConnectError> {
     let deadline = Instant::now() + target.connect;
     let late = |_| ConnectError::TimedOut(target.connect);
     let stream = async {
         match &target.socket {
-            Some(path) => UnixStream::connect(path)
-                .await
-                .map(Stream::Unix)
-                .map_err(ConnectError::Connect),
-            None => tcp(target, names).await.map(Stream::Tcp),
+            Some(path) => {
+                let place = room.take().ok_or(ConnectError::Crowded)?;
+                let stream = UnixStream::connect(path).await;
+                stream
+                    .map(|stream| Stream::Unix(stream, place))
+                    .map_err(ConnectError::Connect)
+            }
+            None => tcp(target, names, room).await,
         }
     };
     let stream = timeout_at(deadline, stream).await.map_err(|_| {
@@ -104,7 +123,7 @@ pub(super) async fn connect(
         ConnectError::TimedOut(target.connect)
     })??;
     let peer = match &stream {
-        Stream::Tcp(tcp) if target.host.parse::<IpAddr>().is_err() => tcp.peer_addr().ok(),
+        Stream::Tcp(tcp, _) if target.host.parse::<IpAddr>().is_err() => tcp.peer_addr().ok(),
         _ => None,
     };
     let connected = async {
@@ -139,35 +158,56 @@ pub(super) async fn connect(
 }
 
 /// Connects to one of the addresses.
-async fn tcp(target: &Target, names: &Names) -> Result<TcpStream, ConnectError> {
+async fn tcp(target: &Target, names: &Names, room: &Room) -> Result<Stream, ConnectError> {
+    // Before a name is looked up, which takes descriptors too.
+    let place = room.take().ok_or(ConnectError::Crowded)?;
     let addresses = names.addresses(target).await?;
     let connected = match *addresses {
-        [address] => TcpStream::connect(address)
-            .await
-            .map_err(ConnectError::Connect),
-        _ => first_of(&addresses).await,
+        [address] => attempt(address, place).await,
+        _ => first_of(&addresses, place, room).await,
     };
-    let stream = connected.inspect_err(|_| names.doubt(target, Instant::now()))?;
+    let (stream, place) = connected.inspect_err(|_| names.doubt(target, Instant::now()))?;
     prepare(&stream).map_err(ConnectError::Connect)?;
-    Ok(stream)
+    Ok(Stream::Tcp(stream, place))
+}
+
+async fn attempt(address: SocketAddr, place: Place) -> Result<(TcpStream, Place), ConnectError> {
+    let stream = TcpStream::connect(address).await;
+    stream
+        .map(|stream| (stream, place))
+        .map_err(ConnectError::Connect)
 }
 
 /// Tries one address after the other, the next when one fails or takes its time (RFC 8305, with
-/// the system's order); the first connection is taken.
-async fn first_of(addresses: &[SocketAddr]) -> Result<TcpStream, ConnectError> {
+/// the system's order); the first connection is taken. The first attempt has the place, another
+/// one needs another.
+async fn first_of(
+    addresses: &[SocketAddr],
+    place: Place,
+    room: &Room,
+) -> Result<(TcpStream, Place), ConnectError> {
     let mut waiting = addresses.iter();
     let mut attempts = JoinSet::new();
     let mut result = Err(ConnectError::NoAddress);
+    let mut place = Some(place);
     loop {
-        match waiting.next() {
-            Some(address) => drop(attempts.spawn_local(TcpStream::connect(*address))),
-            None if attempts.is_empty() => return result,
-            None => {}
+        if waiting.len() > 0
+            && let Some(place) = place.take().or_else(|| room.take())
+            && let Some(address) = waiting.next()
+        {
+            drop(attempts.spawn_local(attempt(*address, place)));
+        } else if attempts.is_empty() {
+            let crowded = waiting.len() > 0;
+            return if crowded {
+                Err(ConnectError::Crowded)
+            } else {
+                result
+            };
         }
         tokio::select! {
             Some(attempt) = attempts.join_next() => match attempt {
-                Ok(Ok(stream)) => return Ok(stream),
-                Ok(Err(error)) => result = Err(ConnectError::Connect(error)),
+                Ok(Ok(connected)) => return Ok(connected),
+                Ok(Err(error)) => result = Err(error),
                 Err(_) => {}
             },
             () = sleep(NEXT), if waiting.len() > 0 => {}
@@ -214,10 +254,20 @@ mod tests {
         drop(refusing);
         tokio::task::LocalSet::new()
             .run_until(async {
-                let stream = first_of(&[first, first, second]).await.unwrap();
+                let room = Room::endless();
+                let place = || room.take().unwrap();
+                let all = [first, first, second];
+                let (stream, held) = first_of(&all, place(), &room).await.unwrap();
                 assert_eq!(stream.peer_addr().unwrap(), second);
-                let refused = first_of(&[first, first]).await;
+                let refused = first_of(&[first, first], place(), &room).await;
                 assert!(matches!(refused, Err(ConnectError::Connect(_))));
+                assert_eq!(room.taken().0, 1);
+                drop(held);
+                assert_eq!(room.taken().0, 0);
+                // One at a time, where there is room for no more.
+                room.resize(1);
+                let (stream, _held) = first_of(&all, place(), &room).await.unwrap();
+                assert_eq!(stream.peer_addr().unwrap(), second);
             })
             .await;
     }

@@ -16,6 +16,7 @@ use super::http1::Download;
 use super::http2::{self, Stream};
 use super::names::Names;
 use super::peers::{Dial, Outcome, Search};
+use super::room::Room;
 use super::{Channel, CodecError, ConnectError, Outgoing, Target, Upstreams};
 use crate::alarm::Alarm;
 
@@ -87,7 +88,7 @@ impl From<Connected> for Line {
 impl Line {
     /// A connection for one request, which no pool knows.
     pub(super) async fn alone(target: &Target) -> Result<Self, ConnectError> {
-        let connected = connect(target, &Names::default(), Speak::Any).await;
+        let connected = connect(target, &Names::default(), &Room::endless(), Speak::Any).await;
         connected.map(Self::from)
     }
 
@@ -193,17 +194,32 @@ impl Upstreams {
                 return Ok(Line::Stream(stream));
             }
         }
-        let connected = connect(target, &self.names, Speak::Any).await?;
+        let connected = self.connection(target, Speak::Any).await?;
         if let Connected::Http2(shared) = &connected {
             self.peers.add(&target.key, shared);
         }
         Ok(connected.into())
     }
 
+    /// A new connection; one that is idle makes room for it, if there is no other.
+    pub(super) async fn connection(
+        &self,
+        target: &Target,
+        speak: Speak,
+    ) -> Result<Connected, ConnectError> {
+        loop {
+            let connected = connect(target, &self.names, &self.room, speak).await;
+            match connected {
+                Err(error) if error.is_crowded() && self.make_room() => {}
+                connected => return connected,
+            }
+        }
+    }
+
     /// Makes a connection for all that wait for it. In a task of its own, since each of them may
     /// leave.
     async fn dial(&self, target: &Target, dial: &Dial) {
-        match connect(target, &self.names, Speak::Any).await {
+        match self.connection(target, Speak::Any).await {
             Ok(Connected::Http2(shared)) => {
                 self.peers.add(&target.key, &shared);
                 dial.share(&shared);

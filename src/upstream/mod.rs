@@ -16,6 +16,7 @@ mod names;
 mod outgoing;
 mod peers;
 mod response;
+mod room;
 mod socket;
 mod stream;
 mod switch;
@@ -44,6 +45,7 @@ pub use http1::Fault;
 pub(crate) use http1::{differential::check as differential, written};
 pub use outgoing::Outgoing;
 pub use response::{ResponseBody, ResponseFault};
+pub use room::Room;
 pub use switch::{Answer, Switched};
 
 use crate::alarm::Alarm;
@@ -66,6 +68,10 @@ pub enum UpstreamError {
     /// Not a byte was sent.
     #[error("the upstream can not be reached: {0}")]
     Unreachable(#[source] ConnectError),
+    /// Not a byte was sent, and nothing was tried: the process has as many connections to upstreams
+    /// as it may.
+    #[error("there are too many connections to upstreams")]
+    Crowded,
     /// No response head in time.
     #[error("the upstream did not answer within {} s", .0.as_secs_f32())]
     TimedOut(Duration),
@@ -129,6 +135,7 @@ pub struct Upstreams {
     peers: Peers,
     balance: Balance,
     names: Rc<Names>,
+    room: Room,
 }
 
 #[derive(Debug)]
@@ -160,7 +167,25 @@ struct Failed {
     refused: bool,
 }
 
+impl From<ConnectError> for UpstreamError {
+    fn from(error: ConnectError) -> Self {
+        if error.is_crowded() {
+            Self::Crowded
+        } else {
+            Self::Unreachable(error)
+        }
+    }
+}
+
 impl Upstreams {
+    /// With as many connections as there is room for.
+    pub fn within(room: Room) -> Self {
+        Self {
+            room,
+            ..Self::default()
+        }
+    }
+
     /// Sends a request and waits for the head of the response.
     ///
     /// A request that was not sent at all (its pooled connection had been closed) is sent again on
@@ -182,10 +207,12 @@ impl Upstreams {
             let line = match self.line(target).await {
                 Ok(line) => line,
                 Err(error) => {
+                    // Another target is no way out where there is no room.
+                    let crowded = error.is_crowded();
                     return Err(Undone {
-                        error: UpstreamError::Unreachable(error),
-                        unsent: Some(outgoing),
-                        connection_failed: true,
+                        error: error.into(),
+                        unsent: (!crowded).then_some(outgoing),
+                        connection_failed: !crowded,
                     });
                 }
             };
@@ -241,7 +268,8 @@ impl Upstreams {
     }
 
     fn give_back(&self, key: &Arc<str>, mut channel: Channel) {
-        if !channel.connection.is_free() {
+        // What is kept here no other worker has.
+        if !channel.connection.is_free() || self.room.is_tight() {
             return;
         }
         channel.connection.shed();
@@ -258,15 +286,32 @@ impl Upstreams {
         }
     }
 
-    /// Closes what has been idle for too long. Called once a second.
+    /// Closes the connection that has been idle for longest, of any upstream. False if there is none.
+    fn make_room(&self) -> bool {
+        let mut idle = self.idle.borrow_mut();
+        let lists = idle.values_mut().filter(|list| !list.is_empty());
+        let oldest = lists.min_by_key(|list| list.first().map(|idle| idle.since));
+        oldest.is_some_and(|list| {
+            drop(list.remove(0));
+            true
+        })
+    }
+
+    /// Closes what has been idle for too long, or at all where there is hardly room. Called once a
+    /// second.
     pub fn tick(&self) {
+        let time = if self.room.is_tight() {
+            Duration::ZERO
+        } else {
+            IDLE
+        };
         self.idle.borrow_mut().retain(|_, list| {
             list.retain(|idle| {
-                idle.since.elapsed() < IDLE && idle.channel.connection.seems_quiet()
+                idle.since.elapsed() < time && idle.channel.connection.seems_quiet()
             });
             !list.is_empty()
         });
-        self.peers.tick();
+        self.peers.tick(time);
         self.balance.tick();
         self.names.tick();
     }

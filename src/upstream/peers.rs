@@ -4,6 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::Notify;
 
@@ -123,10 +124,10 @@ impl Peers {
         self.known.borrow_mut().remove(key);
     }
 
-    /// Closes what has been idle for too long. Called once a second.
-    pub(super) fn tick(&self) {
+    /// Closes what has been idle for so long. Called once a second.
+    pub(super) fn tick(&self, time: Duration) {
         self.known.borrow_mut().retain(|_, peer| {
-            let lasts = |it: &Rc<Shared>| !it.is_over() && !it.is_idle(IDLE);
+            let lasts = |it: &Rc<Shared>| !it.is_over() && !it.is_idle(time);
             peer.connections.retain(lasts);
             if let Some(dial) = &peer.dial
                 && dial.outcome.borrow().is_some()

@@ -1,4 +1,4 @@
-//! A connected socket of either kind.
+//! A connected socket of either kind, with its place among those that there may be.
 
 use std::io;
 use std::mem::MaybeUninit;
@@ -10,19 +10,21 @@ use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 
+use super::room::Place;
+
 /// TCP, or a unix socket.
 #[derive(Debug)]
 pub(super) enum Stream {
-    Tcp(TcpStream),
-    Unix(UnixStream),
+    Tcp(TcpStream, #[expect(dead_code, reason = "held")] Place),
+    Unix(UnixStream, #[expect(dead_code, reason = "held")] Place),
 }
 
 /// Hands a call on to the socket that it is.
 macro_rules! either {
     ($stream:expr, $inner:ident => $call:expr) => {
         match $stream.get_mut() {
-            Stream::Tcp($inner) => $call,
-            Stream::Unix($inner) => $call,
+            Stream::Tcp($inner, _) => $call,
+            Stream::Unix($inner, _) => $call,
         }
     };
 }
@@ -41,8 +43,8 @@ impl Stream {
     /// Ready when the runtime knows of something to read, or of the end.
     pub(super) fn poll_read_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self {
-            Self::Tcp(stream) => stream.poll_read_ready(cx),
-            Self::Unix(stream) => stream.poll_read_ready(cx),
+            Self::Tcp(stream, _) => stream.poll_read_ready(cx),
+            Self::Unix(stream, _) => stream.poll_read_ready(cx),
         }
     }
 }
@@ -50,8 +52,8 @@ impl Stream {
 impl AsFd for Stream {
     fn as_fd(&self) -> BorrowedFd<'_> {
         match self {
-            Self::Tcp(stream) => stream.as_fd(),
-            Self::Unix(stream) => stream.as_fd(),
+            Self::Tcp(stream, _) => stream.as_fd(),
+            Self::Unix(stream, _) => stream.as_fd(),
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::mpsc::{Receiver, Sender, channel};
 
 use bytes::Bytes;
@@ -71,14 +72,9 @@ fn upstream(after: fn(&mut TcpStream)) -> (u16, Sender<()>, Receiver<()>) {
 async fn post(upstreams: &Rc<Upstreams>, target: &Target) -> Result<Bytes, UpstreamError> {
     let request = Request::post("/").body(RequestBody::none()).unwrap();
     let outgoing = Outgoing::new(request, Some(HeaderValue::from_static("test")));
-    let response = upstreams
-        .send(
-            &Targets::new(vec![target.clone()]).unwrap(),
-            Box::new(outgoing),
-            |_| None,
-        )
-        .await?
-        .0;
+    let targets = Targets::new(vec![target.clone()]).unwrap();
+    let sent = upstreams.send(&targets, Box::new(outgoing), |_| None);
+    let response = Box::pin(sent).await?.0;
     Ok(response.into_body().collect().await.unwrap().to_bytes())
 }
 
@@ -109,4 +105,64 @@ fn bytes_that_nobody_asked_for() {
 #[test]
 fn an_end_that_was_not_announced() {
     check(|stream| stream.shutdown(std::net::Shutdown::Both).unwrap());
+}
+
+/// An upstream that answers each request on every connection, and how many connections it has.
+fn answering() -> (u16, Arc<AtomicUsize>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let made = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&made);
+    std::thread::spawn(move || {
+        while let Ok((mut stream, _)) = listener.accept() {
+            count.fetch_add(1, Relaxed);
+            std::thread::spawn(move || {
+                loop {
+                    read_head(&mut stream);
+                    if stream.write_all(MINE.as_bytes()).is_err() {
+                        return;
+                    }
+                }
+            });
+        }
+    });
+    (port, made)
+}
+
+#[tokio::test]
+async fn what_is_idle_makes_room_and_what_is_not_does_not() {
+    let (one, other) = (answering(), answering());
+    let named = |key: &str, port| Target {
+        key: key.into(),
+        ..target(port)
+    };
+    let (first, second) = (named("one", one.0), named("other", other.0));
+    LocalSet::new()
+        .run_until(async {
+            let room = Room::new(2);
+            let upstreams = Rc::new(Upstreams::within(room.clone()));
+            assert_eq!(post(&upstreams, &first).await.unwrap(), "mine");
+            assert_eq!(room.taken(), (1, 2), "it is kept");
+            let names = Names::default();
+            let busy = connect::connect(&second, &names, &room, connect::Speak::Any);
+            let busy = Box::pin(busy).await.unwrap();
+            assert_eq!(room.taken(), (2, 2));
+            assert_eq!(post(&upstreams, &second).await.unwrap(), "mine");
+            // The one that was idle was closed for it, and where it is tight none is kept.
+            assert_eq!(room.taken(), (1, 2));
+            assert_eq!(post(&upstreams, &first).await.unwrap(), "mine");
+            assert_eq!((one.1.load(Relaxed), other.1.load(Relaxed)), (2, 2));
+
+            // Nothing is idle: nothing is tried, and the upstream is not to blame.
+            room.resize(1);
+            let refused = post(&upstreams, &first).await;
+            assert!(
+                matches!(refused, Err(UpstreamError::Crowded)),
+                "{refused:?}"
+            );
+            assert_eq!(one.1.load(Relaxed), 2);
+            drop(busy);
+            assert_eq!(post(&upstreams, &first).await.unwrap(), "mine");
+        })
+        .await;
 }

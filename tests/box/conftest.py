@@ -76,6 +76,7 @@ class World:
         self.service, self.user = service, user
         self.gateways: list[Gateway] = []
         self.config: dict = {}
+        self.kind = Gateway
         certificates.issue(folder / "certs")
         upstream.secrets |= {service, user}
 
@@ -103,7 +104,7 @@ class World:
         return self.run("serve", "--config", "plugway.toml", "--weaker")
 
     def run(self, *arguments: str, env: dict[str, str] | None = None, cwd: Path | None = None) -> Gateway:
-        gateway = Gateway(cwd or self.folder, [*arguments, "--json"], env)
+        gateway = self.kind(cwd or self.folder, [*arguments, "--json"], env)
         gateway.secrets |= {self.service, self.user}
         self.gateways.append(gateway)
         self.upstream.forget()

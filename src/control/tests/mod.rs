@@ -21,8 +21,8 @@ use std::time::Instant;
 use tempfile::TempDir;
 
 use super::{
-    Control, Edges, Fetched, Fetching, Listening, Order, Outcome, Shared, Source, Stage, Trial,
-    Tried, Trigger, Trying,
+    Connections, Control, Edges, Fetched, Fetching, Listening, Order, Outcome, Shared, Source,
+    Stage, Trial, Tried, Trigger, Trying,
 };
 use crate::config::{Limits, ListenerKind, Log};
 use crate::tokens::Fingerprint;
@@ -89,6 +89,14 @@ impl Edges for FakeEdges {
     }
 
     fn configure(&self, _limits: &Limits, _log: Log, _tls: Option<Arc<rustls::ServerConfig>>) {}
+
+    fn connections(&self, limits: &Limits) -> Connections {
+        Connections {
+            most: limits.connections,
+            per_network: limits.connections_per_network,
+            upstream: (0, 1),
+        }
+    }
 
     fn log_as(&self, _log: Log) {}
 

@@ -13,6 +13,7 @@ use super::{Connection, head};
 use crate::body::RequestBody;
 use crate::http1::harness::{run, settle};
 use crate::upstream::Outgoing;
+use crate::upstream::room::Room;
 use crate::upstream::stream::Stream;
 use crate::upstream::transport::Transport;
 
@@ -70,8 +71,9 @@ impl Seen {
 /// A connection, and the upstream's end of it.
 pub(super) fn pair() -> (Connection, UnixStream) {
     let (ours, theirs) = UnixStream::pair().expect("two sockets");
+    let place = Room::endless().take().expect("room");
     (
-        Connection::new(Transport::Plain(Stream::Unix(ours))),
+        Connection::new(Transport::Plain(Stream::Unix(ours, place))),
         theirs,
     )
 }
