@@ -1,13 +1,10 @@
 //! Code that is not needed any more, though it was run.
 
-use std::ffi::{c_int, c_void};
+use std::ffi::c_int;
 use std::io;
 use std::path::Path;
 
-#[expect(unsafe_code, reason = "a foreign function")]
-unsafe extern "C" {
-    fn madvise(start: *mut c_void, length: usize, advice: c_int) -> c_int;
-}
+use crate::advice::advise;
 
 /// `MADV_DONTNEED` of Linux.
 const DONTNEED: c_int = 4;
@@ -31,10 +28,9 @@ pub fn let_go_of_code() -> io::Result<usize> {
             continue;
         };
         // SAFETY: nobody ever writes there, so that what comes back is what was there.
-        #[expect(unsafe_code, reason = "a foreign function")]
-        let done = unsafe { madvise(std::ptr::without_provenance_mut(start), length, DONTNEED) };
-        if done != 0 {
-            return Err(io::Error::last_os_error());
+        #[expect(unsafe_code, reason = "pages are taken away")]
+        unsafe {
+            advise(start, length, DONTNEED)?;
         }
         let_go += length;
     }

@@ -4,6 +4,7 @@
 //! A crate of its own, since plugway itself forbids `unsafe`: an allocator is nothing else, and an
 //! option of mimalloc can only be set by a foreign function.
 
+mod advice;
 mod code;
 #[cfg(all(
     target_arch = "x86_64",
@@ -12,6 +13,7 @@ mod code;
     not(fuzzing)
 ))]
 mod copies;
+mod pages;
 
 use std::alloc::{GlobalAlloc, Layout};
 use std::ffi::{c_long, c_void};
@@ -23,6 +25,7 @@ use libmimalloc_sys::{
 };
 
 pub use code::let_go_of_code;
+pub use pages::Pages;
 
 /// mimalloc for all that is allocated. What its crate offers asks for an alignment each time, which
 /// takes longer and is hardly ever needed: a request allocates dozens of times, and nearly always

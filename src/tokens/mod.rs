@@ -57,7 +57,7 @@ pub use request::{CreateRequest, Draft, FieldFault, RotateRequest, SetRequest};
 pub use scan::{Hit, Scanner};
 pub use scopes::{Call, CompiledScopes, ScopeList, ScopeListId, ScopeLists};
 pub use selector::{Selector, SelectorError};
-pub use table::{Applied, TokenTable};
+pub use table::{Applied, TokenTable, expect_tokens};
 pub use token::{Ended, Plugins, Slot, State, Status, Token, TokenShared};
 pub use usage::{Exceeded, Place};
 

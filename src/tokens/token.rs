@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU32, AtomicU64, Ordering};
 
+use ecow::EcoString;
 use jiff::Timestamp;
 use jiff::tz::Offset;
 
@@ -19,8 +20,9 @@ use crate::network::Network;
 pub struct Token {
     /// Public id, such as `pls_ab12cd34`; what logs, lists and metrics name.
     pub id: Arc<str>,
-    /// For people.
-    pub name: Arc<str>,
+    /// For people. In here if it is short, since it goes to the API with each request: elsewhere it
+    /// would be a miss of the cache for each among a million.
+    pub name: EcoString,
     /// What it is for.
     pub level: Level,
     /// Where it is valid.

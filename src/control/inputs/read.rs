@@ -11,11 +11,13 @@ use bytes::Bytes;
 use rustix::fs::OFlags;
 use sha2::{Digest, Sha256};
 
-use crate::tokens::{Cut, Fingerprint, cut};
+use crate::tokens::{Cut, Fingerprint, cut, expect_tokens};
 use crate::unwritable::unread;
 
 /// Bytes of one file that are read at the most.
 const LARGEST: u64 = 256 << 20;
+/// Bytes that a token has in a file, about.
+const TOKEN: usize = 200;
 
 /// A file, and what its bytes are known by: they may be many, and are hashed once.
 #[derive(Debug)]
@@ -158,6 +160,7 @@ impl FileRead {
     }
 
     pub(super) fn of_lines(bytes: Bytes) -> Self {
+        expect_tokens(bytes.len() / TOKEN);
         let blocks = cut(&bytes);
         let mut all = Sha256::new();
         // The bytes that are in no block are a mark of fixed length.

@@ -4,14 +4,14 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use redb::{ReadTransaction, ReadableTable, StorageError};
+use redb::{ReadTransaction, ReadableTable, ReadableTableMetadata, StorageError};
 
 use super::db::{Outcome, TOKENS};
 use super::desk::Scene;
 use super::ends::Ends;
 use super::find::shared_of;
 use super::uses;
-use crate::tokens::{State, TokenRecord, TokenShared, entries, parse_records};
+use crate::tokens::{State, TokenRecord, TokenShared, entries, expect_tokens, parse_records};
 
 /// Records that are read at a time.
 const BATCH: usize = 4096;
@@ -22,6 +22,7 @@ type Loaded = (HashMap<Arc<str>, Duration>, Ends);
 /// Puts all that is stored into the table.
 pub(super) fn all(read: &ReadTransaction, scene: &Scene<'_>) -> Outcome<Loaded> {
     let (mut idle, mut ends) = (HashMap::new(), Ends::default());
+    expect_tokens(usize::try_from(read.open_table(TOKENS)?.len()?).unwrap_or(usize::MAX));
     let uses = uses::stored(read)?;
     each(read, |record| {
         // In the table already where the database was given up and came back.

@@ -119,7 +119,7 @@ pub fn entries(
         .map(|(slot, secret)| {
             let token = Token {
                 id: Arc::clone(&record.id),
-                name: Arc::clone(&record.name),
+                name: (&*record.name).into(),
                 level: record.level,
                 plugins: record.plugins.clone(),
                 scopes,
@@ -183,7 +183,7 @@ pub fn record_of(entries: &[(Fingerprint, Arc<Token>)], lists: &ScopeLists) -> O
     let (_, token) = entries.first()?;
     Some(TokenRecord {
         id: Arc::clone(&token.id),
-        name: Arc::clone(&token.name),
+        name: token.name.as_str().into(),
         level: token.level,
         plugins: token.plugins.clone(),
         scopes: lists.get(token.scopes)?,

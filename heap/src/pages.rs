@@ -1,0 +1,130 @@
+//! Of which size the pages of memory are.
+//!
+//! A process that holds little wants small ones: of large ones (2 MiB) it would hold a dozen that
+//! are hardly used. One that looks through a table of hundreds of MiB wants large ones: with small
+//! ones each look misses the processor's cache of addresses too, which on a virtual machine takes
+//! longer than the memory.
+
+use std::ffi::c_int;
+use std::io;
+
+use crate::advice::advise;
+
+/// Sizes of pages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pages {
+    /// As small as there are.
+    Small,
+    /// Large ones, where the system has them: for what is taken from now on, and in time for what
+    /// was taken before.
+    Large,
+}
+
+impl Pages {
+    /// The advice of `madvise(2)` on Linux.
+    const fn advice(self) -> c_int {
+        match self {
+            Self::Large => 14,
+            Self::Small => 15,
+        }
+    }
+
+    /// Asks the system for such pages in what mimalloc has reserved and gives out now. Bytes of
+    /// addresses that it was asked for; none where there are no such pages.
+    ///
+    /// # Errors
+    ///
+    /// Of `/proc`, and of `madvise(2)`.
+    pub fn prefer(self) -> io::Result<usize> {
+        if cfg!(not(target_os = "linux")) {
+            return Ok(0);
+        }
+        let maps = std::fs::read_to_string("/proc/self/maps")?;
+        // Of what it gives out at this moment.
+        let block = Box::new([0_u8; 256]);
+        let address = std::ptr::from_ref(&*block).addr();
+        let Some((start, length)) = maps.lines().find_map(|line| around(line, address)) else {
+            return Ok(0);
+        };
+        // SAFETY: what is read there stays what it was.
+        #[expect(unsafe_code, reason = "only pages of another size")]
+        unsafe {
+            advise(start, length, self.advice())?;
+        }
+        Ok(length)
+    }
+}
+
+/// Where a line of `/proc/PID/maps` is about memory without a file that has `address` in it: start
+/// and length in bytes.
+fn around(line: &str, address: usize) -> Option<(usize, usize)> {
+    let mut fields = line.split_ascii_whitespace();
+    let (range, access) = (fields.next()?, fields.next()?);
+    let is_anonymous = fields.nth(2)? == "0" && fields.next().is_none();
+    let (start, end) = range.split_once('-')?;
+    let start = usize::from_str_radix(start, 16).ok()?;
+    let end = usize::from_str_radix(end, 16).ok()?;
+    let is_it = access == "rw-p" && is_anonymous && (start..end).contains(&address);
+    is_it.then(|| (start, end - start))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_memory_without_a_file_is_meant() {
+        let it = Some((0x1000, 0x2000));
+        for (line, address, expected) in [
+            ("1000-3000 rw-p 00000000 00:00 0 ", 0x1000, it),
+            ("1000-3000 rw-p 00000000 00:00 0", 0x2fff, it),
+            ("1000-3000 rw-p 00000000 00:00 0", 0x3000, None),
+            ("1000-3000 rw-p 00000000 00:00 0", 0xfff, None),
+            ("1000-3000 r--p 00000000 00:00 0", 0x1000, None),
+            ("1000-3000 rw-s 00000000 00:00 0", 0x1000, None),
+            ("1000-3000 rw-p 00000000 fe:00 1008   /a", 0x1000, None),
+            ("1000-3000 rw-p 00000000 00:00 0   [heap]", 0x1000, None),
+            ("3000-1000 rw-p 00000000 00:00 0", 0x2000, None),
+            ("", 0, None),
+        ] {
+            assert_eq!(around(line, address), expected, "{line}");
+        }
+    }
+
+    /// The flags that the system has of the mapping that holds `address`.
+    #[cfg(target_os = "linux")]
+    fn flags(address: usize) -> String {
+        let all = std::fs::read_to_string("/proc/self/smaps").unwrap();
+        let mut lines = all.lines();
+        lines.find(|line| around(line, address).is_some()).unwrap();
+        lines
+            .find(|line| line.starts_with("VmFlags"))
+            .unwrap()
+            .to_owned()
+    }
+
+    #[test]
+    #[cfg(all(target_os = "linux", not(miri)))]
+    fn the_system_knows_what_is_preferred() {
+        #[global_allocator]
+        static HEAP: crate::Heap = crate::Heap;
+
+        let block = vec![7_u8; 4096];
+        let address = block.as_ptr().addr();
+        let has_them = std::path::Path::new("/sys/kernel/mm/transparent_hugepage").exists();
+        for (pages, flag) in [(Pages::Large, " hg"), (Pages::Small, " nh")] {
+            match pages.prefer() {
+                Ok(length) => {
+                    assert!(length >= 2 << 20, "{length} bytes");
+                    assert!(
+                        flags(address).contains(flag),
+                        "{pages:?}: {}",
+                        flags(address)
+                    );
+                }
+                Err(error) => assert!(!has_them, "{error}"),
+            }
+        }
+        assert!(block.iter().all(|byte| *byte == 7));
+    }
+}
