@@ -60,13 +60,16 @@ fn outcome(router: &Router, request: &str) -> String {
         None => (target, None),
     };
     match router.find(&method.parse().unwrap(), path, query) {
-        Ok(found) if found.head_of_get => {
-            format!("{} {} for GET", found.operation, found.upstream_path)
+        Ok(found) => {
+            let get = if found.head_of_get { " for GET" } else { "" };
+            let others = found.others.iter();
+            let others: String = others.map(|one| format!(" or {}", one.operation)).collect();
+            let (operation, path) = (found.operation, &found.upstream_path);
+            format!("{operation} {path}{get}{others}")
         }
-        Ok(found) => format!("{} {}", found.operation, found.upstream_path),
         Err(Miss::NotFound) => "not found".to_owned(),
         Err(Miss::MethodNotAllowed { allow }) => format!("allow {allow}"),
-        Err(Miss::Ambiguous(_)) => "ambiguous".to_owned(),
+        Err(Miss::Ambiguous(_) | Miss::Another(_)) => "ambiguous".to_owned(),
     }
 }
 
