@@ -118,16 +118,21 @@ fn verdict(
         Call::Unpublished => None,
     };
     match doubt {
-        Some(other) => Err((
-            "ambiguous_path",
-            format!(
-                "{}, where the two are not let in alike",
-                told(plugin, other)
-            ),
-        )),
+        Some(other) => {
+            let covered = permits(Call::Operation(other.operation)).is_ok();
+            let why = if covered {
+                UNLIKE
+            } else {
+                "which its scopes do not cover"
+            };
+            Err(("ambiguous_path", format!("{}, {why}", told(plugin, other))))
+        }
         None => Ok(()),
     }
 }
+
+/// Why one may not be called as the other.
+const UNLIKE: &str = "for which other parameters are fixed, or bodies may have another size";
 
 /// What a lenient upstream may take a request for.
 fn told(plugin: &Plugin, other: &Other) -> String {
@@ -215,7 +220,10 @@ fn asked(plugin: &Plugin, method: &Method, target: &Uri) -> Result<Asked, (&'sta
             }
             // What nobody may be let in for.
             if let Some(other) = plugin.doubt(found.operation, &found.others, |_| true) {
-                return Err(refused(plugin, other));
+                let (code, reason) = refused(plugin, other);
+                let published = other.operation < plugin.operations.len();
+                let unlike = published.then(|| format!(", {UNLIKE}"));
+                return Err((code, reason + &unlike.unwrap_or_default()));
             }
             let meaning = &operation.meaning;
             let place = json!({ "id": meaning.id, "method": meaning.method.as_str(), "path": meaning.path, "tags": meaning.tags });

@@ -189,10 +189,9 @@ impl Router {
             return Err(Miss::Ambiguous(path::ENCODED_SLASH));
         }
         if let Some(hit) = &hit
-            && facts.encoded_slash
             && self.tree.heeds_similar
         {
-            search.decoded(&facts.decoded, hit.candidate.operation)?;
+            search.normalized(&facts, hit.candidate.operation)?;
         }
         match hit {
             Some(hit) => Ok(Found {

@@ -2,7 +2,7 @@
 
 use super::leaf::{Candidate, Fitting, Leaf};
 use super::path::{Facts, without_parameters};
-use super::similar::Other;
+use super::similar::{How, Other};
 use super::tree::{Node, ROOT, Tree};
 use super::{Methods, Miss};
 
@@ -32,8 +32,8 @@ pub(super) struct Search<'t, 'q> {
     steps: usize,
     /// Steps on the way to similar paths.
     pub(super) detours: usize,
-    /// What was found, while it is asked what else the path is when its slashes are decoded.
-    pub(super) own: Option<usize>,
+    /// What was found, while it is asked what else the path is in another form, and in which.
+    pub(super) own: Option<(usize, How)>,
     /// What a lenient server would find instead.
     pub(super) others: Vec<Other>,
 }

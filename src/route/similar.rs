@@ -8,7 +8,7 @@
 
 use super::Miss;
 use super::leaf::Leaf;
-use super::path::{SLASH, without_parameters};
+use super::path::{Facts, SLASH, without_parameters};
 use super::search::{Search, first_segment};
 use super::tree::{MAX_STEPS, ROOT};
 
@@ -58,18 +58,22 @@ fn with(how: Option<How>, more: How) -> Option<How> {
 }
 
 impl Search<'_, '_> {
-    /// Notes what a path is whose encoded slashes are decoded, several of them at one place being
-    /// one. `own` is what it was found to be: also that is not another.
-    pub(super) fn decoded(&mut self, decoded: &[u8], own: usize) -> Result<(), Miss> {
-        let mut path = Vec::with_capacity(decoded.len());
-        for byte in decoded {
-            let byte = if *byte == SLASH { b'/' } else { *byte };
-            if byte != b'/' || path.last() != Some(&b'/') {
-                path.push(byte);
-            }
+    /// Notes what the path of a request is to a server that decodes slashes, or drops dots and
+    /// spaces at the ends of segments, before it looks: the whole path, so that it may be anything
+    /// in the document. `found` is what it is here: also that is not another.
+    pub(super) fn normalized(&mut self, facts: &Facts<'_>, found: usize) -> Result<(), Miss> {
+        let how = if facts.encoded_slash {
+            self.own = Some((found, How::Decoded));
+            self.leads_on(ROOT, decoded(&facts.decoded).get(1..), None)?;
+            How::Decoded
+        } else {
+            How::Tail
+        };
+        if facts.encoded_slash || facts.semicolon || facts.tail {
+            self.own = Some((found, how));
+            self.leads_on(ROOT, without_tails(&facts.decoded).get(1..), None)?;
         }
-        self.own = Some(own);
-        self.leads_on(ROOT, path.get(1..), None).map(drop)
+        Ok(())
     }
 
     /// Notes the operations with the wanted method below the other children of a node that a
@@ -104,28 +108,7 @@ impl Search<'_, '_> {
                 }
             }
         }
-        let bare = without_tail(segment);
-        if bare.len() < segment.len() || bare.is_empty() && rest.is_some() {
-            self.without_tail(place, (bare, rest), taken, with(how, How::Tail))?;
-        }
-        self.by_parameters(place, (segment, rest), (taken, false), how)
-    }
-
-    /// The same for a segment that has lost what stood at its end. Unlike the whole one it may be
-    /// what comes behind `taken` in the order.
-    fn without_tail(
-        &mut self,
-        place: usize,
-        (bare, rest): (&[u8], Option<&[u8]>),
-        taken: Option<usize>,
-        how: Option<How>,
-    ) -> Result<bool, Miss> {
-        if bare.is_empty() {
-            // Nothing is left of it: several slashes are one to whoever drops it.
-            return self.leads_on(place, rest, how);
-        }
-        Ok(self.by_literal(place, (bare, rest), how)?
-            || self.by_parameters(place, (bare, rest), (taken, true), how)?)
+        self.by_parameters(place, (segment, rest), taken, how)
     }
 
     /// By the literals that a text is but for its case. Whether one is exactly that, and leads on.
@@ -158,29 +141,24 @@ impl Search<'_, '_> {
         Ok(false)
     }
 
-    /// By the children with parameters, in their order, until one is `taken`; of a text that is no
-    /// longer the whole segment, only if it is an instance of that one too.
+    /// By the children with parameters, in their order, until one is `taken`.
     fn by_parameters(
         &mut self,
         place: usize,
         (text, rest): (&[u8], Option<&[u8]>),
-        (taken, shorter): (Option<usize>, bool),
+        taken: Option<usize>,
         how: Option<How>,
     ) -> Result<bool, Miss> {
         let node = &self.tree.nodes[place];
         if !node.similar_mixed.is_empty() {
             let lower = text.to_ascii_lowercase();
             for ((pattern, child), (written, _)) in node.similar_mixed.iter().zip(&node.mixed) {
-                let is_taken = taken == Some(*child);
-                if is_taken && !shorter {
+                if taken == Some(*child) {
                     return Ok(false);
                 }
                 self.detours += pattern.weight();
                 if !pattern.matches(&lower) {
                     continue;
-                }
-                if is_taken {
-                    return Ok(false);
                 }
                 if written.matches(text) {
                     if self.leads_on(*child, rest, how)? {
@@ -248,11 +226,9 @@ impl Search<'_, '_> {
         let Some(operation) = leaf.and_then(decide) else {
             return Ok(false);
         };
-        if self.own == Some(operation) {
-            return Ok(true);
-        }
         let how = match self.own {
-            Some(_) => How::Decoded,
+            Some((own, _)) if own == operation => return Ok(true),
+            Some((_, how)) => how,
             None => how.unwrap_or(How::Spelling),
         };
         let other = Other { operation, how };
@@ -267,9 +243,37 @@ impl Search<'_, '_> {
     }
 }
 
-/// A segment without the dots and spaces at its end.
-fn without_tail(segment: &[u8]) -> &[u8] {
-    let is_tail = |byte: &u8| matches!(byte, b'.' | b' ');
-    let end = segment.iter().rposition(|byte| !is_tail(byte));
-    &segment[..end.map_or(0, |end| end + 1)]
+/// A decoded path with its encoded slashes as slashes, several at one place being one.
+fn decoded(decoded: &[u8]) -> Vec<u8> {
+    let mut path = Vec::with_capacity(decoded.len());
+    for byte in decoded {
+        let byte = if *byte == SLASH { b'/' } else { *byte };
+        if byte != b'/' || path.last() != Some(&b'/') {
+            path.push(byte);
+        }
+    }
+    path
+}
+
+/// The same without dots and spaces at the ends of segments, of which some may be gone then. What
+/// stands behind a `;` is gone before.
+fn without_tails(decoded: &[u8]) -> Vec<u8> {
+    let mut path = Vec::with_capacity(decoded.len());
+    for segment in decoded.split(|byte| matches!(*byte, b'/' | SLASH)) {
+        let segment = without_parameters(segment);
+        let end = segment.iter().rposition(|byte| !is_tail(*byte));
+        if let Some(end) = end {
+            path.push(b'/');
+            path.extend_from_slice(&segment[..=end]);
+        }
+    }
+    if path.is_empty() || matches!(decoded.last(), Some(&(b'/' | SLASH))) {
+        path.push(b'/');
+    }
+    path
+}
+
+/// Whether a segment loses this byte at its end on Windows.
+pub(super) fn is_tail(byte: u8) -> bool {
+    matches!(byte, b'.' | b' ')
 }
