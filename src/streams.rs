@@ -239,12 +239,10 @@ impl Entry {
     /// Which operation its request would be now.
     fn call_in(&self, plugin: &Plugin) -> Option<(Call, Box<[Other]>)> {
         let (path, query) = (self.target.path(), self.target.query());
-        match plugin.router.find(&self.method, path, query) {
-            Ok(found) => Some((Call::Operation(found.operation), found.others)),
-            Err(_) => {
-                let unpublished = (Call::Unpublished, Box::default());
-                plugin.forward_unpublished.then_some(unpublished)
-            }
+        if let Ok(found) = plugin.router.find(&self.method, path, query) {
+            return Some((Call::Operation(found.operation), found.others));
         }
+        let unpublished = (Call::Unpublished, Box::default());
+        plugin.forward_unpublished.then_some(unpublished)
     }
 }

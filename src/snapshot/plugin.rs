@@ -416,7 +416,7 @@ fn callable(
     Callable {
         router,
         operations,
-        withheld: similar::withheld(api),
+        withheld: similar::withheld(plugin, api),
         scopes,
         report,
     }

@@ -1,5 +1,6 @@
 //! What else a request may be at the upstream, and whether it is let in all the same.
 
+use super::apart::is_chosen;
 use super::{Operation, Plugin};
 use crate::config;
 use crate::openapi::{self, Api};
@@ -53,8 +54,11 @@ fn described(operation: &openapi::Operation) -> String {
 }
 
 /// The operations that are not published, for people, in the order in which the router has them
-/// behind those that are.
-pub(super) fn withheld(api: &Api) -> Box<[Box<str>]> {
+/// behind those that are: where one of them may be meant.
+pub(super) fn withheld(plugin: &config::Plugin, api: &Api) -> Box<[Box<str>]> {
+    if plugin.openapi.passes_similar {
+        return Box::default();
+    }
     let unpublished = api.unpublished.iter();
     unpublished.map(|one| described(one).into()).collect()
 }
@@ -68,6 +72,10 @@ pub(super) fn tell(router: &Router, api: &Api, plugin: &config::Plugin, problems
         let (Some(shown), Some(hidden)) = (api.operations.get(shown), hidden) else {
             continue;
         };
+        // The load report tells of what was to be published.
+        if is_chosen(plugin, hidden) {
+            continue;
+        }
         let message = format!(
             "`{}` is not published, but to an upstream that does not look at a slash at the end its \
              requests are those of `{}` as well, which is published",

@@ -98,8 +98,8 @@ def test_the_end_of_a_path_where_scopes_decide(world, new_upstream, path, siblin
     client = world.session()
     for spelling in spellings:
         refusal(client.get(f"/users/{spelling}", token=world.user), 400, "ambiguous_path")
-        refusal(client.get(f"/users/{spelling}"), 401, "missing_token")
         if not spelling.startswith("EXPORT"):
+            refusal(client.get(f"/users/{spelling}"), 401, "missing_token")
             assert client.get(f"/users/{spelling}", token=world.service).status_code == 200, spelling
 
 

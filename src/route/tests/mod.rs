@@ -6,6 +6,7 @@ mod queries;
 mod similar;
 
 use std::borrow::Cow;
+use std::fmt::Write as _;
 
 use http::Method;
 
@@ -62,10 +63,11 @@ fn outcome(router: &Router, request: &str) -> String {
     match router.find(&method.parse().unwrap(), path, query) {
         Ok(found) => {
             let get = if found.head_of_get { " for GET" } else { "" };
-            let others = found.others.iter();
-            let others: String = others.map(|one| format!(" or {}", one.operation)).collect();
-            let (operation, path) = (found.operation, &found.upstream_path);
-            format!("{operation} {path}{get}{others}")
+            let mut text = format!("{} {}{get}", found.operation, found.upstream_path);
+            for other in &found.others {
+                let _ = write!(text, " or {}", other.operation);
+            }
+            text
         }
         Err(Miss::NotFound) => "not found".to_owned(),
         Err(Miss::MethodNotAllowed { allow }) => format!("allow {allow}"),
