@@ -12,7 +12,7 @@ use crate::body::RequestBody;
 use crate::headers::{self, ClientView, Identity, Outbound, ResponseContext, Rewrite};
 use crate::rejection::Rejection;
 use crate::route::{self, Form, Miss};
-use crate::snapshot::{Plugin, Target};
+use crate::snapshot::{Other, Plugin, Target};
 use crate::tokens::{Call, Token};
 use crate::upstream::Outgoing;
 
@@ -27,6 +27,8 @@ pub struct Errand<'a> {
     pub client: &'a ClientView<'a>,
     /// The operation; `None`: a path that is not published, where such are forwarded.
     pub operation: Option<usize>,
+    /// What it may be as well at the upstream.
+    pub others: Box<[Other]>,
     /// The path, without what is put in front of it.
     pub path: Cow<'a, str>,
     /// Through how many gateways it came.
@@ -42,19 +44,20 @@ pub fn errand<'a>(
     client: &'a ClientView<'a>,
 ) -> Result<Errand<'a>, Rejection> {
     let path = head.uri.path();
-    let (operation, path) = match plugin.router.find(&head.method, path, head.uri.query()) {
+    let (operation, path, others) = match plugin.router.find(&head.method, path, head.uri.query()) {
         Ok(found) => {
             let fixed = &plugin.operations[found.operation].fixed;
             if !fixed.admits(&head.headers, head.uri.query()) {
                 return Err(Rejection::NoRoute);
             }
-            (Some(found.operation), found.upstream_path)
+            (Some(found.operation), found.upstream_path, found.others)
         }
         Err(Miss::Ambiguous(reason)) => return Err(Rejection::AmbiguousPath(reason)),
+        Err(Miss::Another(other)) => return Err(Rejection::AmbiguousPath(other.how.reason())),
         // Without its document nothing is known to be published.
         Err(_) if plugin.unavailable.is_some() => return Err(Rejection::DocumentUnavailable),
         Err(_) if plugin.forward_unpublished => match route::check_path(path) {
-            Ok(()) => (None, path.into()),
+            Ok(()) => (None, path.into(), Box::default()),
             Err(Miss::Ambiguous(reason)) => return Err(Rejection::AmbiguousPath(reason)),
             Err(_) => return Err(Rejection::NoRoute),
         },
@@ -76,6 +79,7 @@ pub fn errand<'a>(
         head,
         client,
         operation,
+        others,
         path,
         hops: headers::hops(&head.headers).ok_or(Rejection::Loop)?,
         upgrade: headers::upgrade(&head.method, head.version, &head.headers),
@@ -130,6 +134,18 @@ impl Errand<'_> {
     /// What scopes have to allow.
     pub fn call(&self) -> Call {
         self.operation.map_or(Call::Unpublished, Call::Operation)
+    }
+
+    /// A request that a lenient upstream may take for another operation than it was found to be is
+    /// refused unless that one would be let in just so. `allows`: what the caller may.
+    pub fn refuse_doubtful(&self, allows: impl Fn(Call) -> bool) -> Result<(), Rejection> {
+        let Some(found) = self.operation.filter(|_| !self.others.is_empty()) else {
+            return Ok(());
+        };
+        match self.plugin.doubt(found, &self.others, allows) {
+            Some(other) => Err(Rejection::AmbiguousPath(other.how.reason())),
+            None => Ok(()),
+        }
     }
 
     /// Most bytes of the request's body, where the operation has a bound of its own.

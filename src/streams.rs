@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use crate::auth::{AuthError, Policy, Principal};
 use crate::body::Upload;
 use crate::server::Cut;
-use crate::snapshot::{Plugin, Snapshot};
+use crate::snapshot::{Other, Plugin, Snapshot};
 use crate::tokens::{Call, Ended, TokenTable};
 
 /// The streams of one worker. A short response is one as well: it takes a place that is there
@@ -71,8 +71,9 @@ struct Entry {
     principal: Principal,
     /// Where it came from.
     client: IpAddr,
-    /// The operation, and the generation in which it was.
-    call: (u64, Call),
+    /// The generation in which it was found to be an operation, which, and what it may be as well
+    /// at the upstream.
+    call: (u64, Call, Box<[Other]>),
     upload: Rc<Upload>,
     kind: Kind,
     blade: Blade,
@@ -94,7 +95,7 @@ impl Streams {
         plugin: &Plugin,
         (method, target): (&Method, &Uri),
         (principal, client): (&Principal, IpAddr),
-        call: (u64, Call),
+        call: (u64, Call, Box<[Other]>),
         (upload, cut): (Rc<Upload>, Cut),
     ) -> Stream {
         let entry = Some(Entry {
@@ -216,22 +217,32 @@ impl Entry {
                 _ => "revoked",
             })?;
         if self.call.0 != snapshot.generation {
-            let call = self.call_in(plugin).ok_or("operation")?;
-            self.call = (snapshot.generation, call);
+            let (call, others) = self.call_in(plugin).ok_or("operation")?;
+            self.call = (snapshot.generation, call, others);
         }
-        let (scopes, call) = (&plugin.scopes, self.call.1);
-        let allowed = plugin
-            .policy
-            .authorize(&principal, scopes, call, self.client);
-        allowed.map_err(|_| "forbidden")
+        let (_, call, others) = &self.call;
+        let (policy, scopes) = (&plugin.policy, &plugin.scopes);
+        let allows = |call| {
+            let allowed = policy.authorize(&principal, scopes, call, self.client);
+            allowed.is_ok()
+        };
+        let doubtful = match call {
+            Call::Operation(found) => plugin.doubt(*found, others, allows).is_some(),
+            Call::Unpublished => false,
+        };
+        if doubtful || !allows(*call) {
+            return Err("forbidden");
+        }
+        Ok(())
     }
 
     /// Which operation its request would be now.
-    fn call_in(&self, plugin: &Plugin) -> Option<Call> {
+    fn call_in(&self, plugin: &Plugin) -> Option<(Call, Box<[Other]>)> {
         let (path, query) = (self.target.path(), self.target.query());
-        match plugin.router.find(&self.method, path, query) {
-            Ok(found) => Some(Call::Operation(found.operation)),
-            Err(_) => plugin.forward_unpublished.then_some(Call::Unpublished),
+        if let Ok(found) = plugin.router.find(&self.method, path, query) {
+            return Some((Call::Operation(found.operation), found.others));
         }
+        let unpublished = (Call::Unpublished, Box::default());
+        plugin.forward_unpublished.then_some(unpublished)
     }
 }

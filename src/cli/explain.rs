@@ -80,6 +80,10 @@ fn describe(answer: &Value) -> String {
             "{request} is operation {id} of plugin {plugin} ({method} {path})"
         )
     };
+    for other in answer["similar"].as_array().into_iter().flatten() {
+        let other = on_one_line(other.as_str().unwrap_or("-"));
+        let _ = writeln!(text, "{other}; who may not call both is refused");
+    }
     let _ = writeln!(text, "it requires: {}", word(answer, "require"));
     if let Some(token) = answer["token"].as_str() {
         let token = on_one_line(token);

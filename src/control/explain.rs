@@ -10,7 +10,7 @@ use super::Shared;
 use super::state::Reader;
 use crate::auth::Denied;
 use crate::route::Miss;
-use crate::snapshot::{Plugin, Snapshot};
+use crate::snapshot::{Other, Plugin, Snapshot};
 use crate::tokens::{
     Call, Fault, FieldFault, Plugins, Question, Status, TokenRecord, TokenShared, Who, entries,
 };
@@ -31,8 +31,12 @@ pub(super) fn explain(
 ) -> Result<Value, Fault> {
     let (method, target) = request(&question.request)?;
     let plugin = plugin(question, snapshot, who)?;
-    let (call, place) = match call(plugin, &method, &target) {
-        Ok(call) => call,
+    let Asked {
+        call,
+        place,
+        others,
+    } = match asked(plugin, &method, &target) {
+        Ok(asked) => asked,
         Err((code, reason)) => {
             return Ok(json!({
                 "request": question.request, "plugin": &*plugin.name,
@@ -47,6 +51,9 @@ pub(super) fn explain(
         "operation": place,
         "require": plugin.require.word(),
     });
+    let similar = others.iter().map(|other| told(plugin, other));
+    answer["similar"] = similar.collect();
+    let call = (call, &*others);
     if let Some(record) = token {
         let verdict = verdict(plugin, record, call, shared, now);
         answer["token"] = (&*record.id).into();
@@ -77,7 +84,7 @@ pub(super) fn explain(
 fn verdict(
     plugin: &Plugin,
     record: &TokenRecord,
-    call: Call,
+    (call, others): (Call, &[Other]),
     shared: &Shared,
     now: Timestamp,
 ) -> Result<(), (&'static str, String)> {
@@ -92,22 +99,45 @@ fn verdict(
     if let Status::Ended(reason) = token.status(now) {
         return Err(("invalid_token", format!("the token is not valid: {reason}")));
     }
-    plugin
-        .policy
-        .permits(&token, &plugin.scopes, call)
-        .map_err(|denied| match denied {
-            Denied::Scope => (
-                "insufficient_scope",
-                format!(
-                    "the token's scopes do not cover it: {}",
-                    record.scopes.texts().join(", ")
-                ),
+    let permits = |call| plugin.policy.permits(&token, &plugin.scopes, call);
+    permits(call).map_err(|denied| match denied {
+        Denied::Scope => (
+            "insufficient_scope",
+            format!(
+                "the token's scopes do not cover it: {}",
+                record.scopes.texts().join(", ")
             ),
-            other => (
-                crate::auth::AuthFailure::Denied(other).code(),
-                lower(&other.to_string()),
-            ),
-        })
+        ),
+        other => (
+            crate::auth::AuthFailure::Denied(other).code(),
+            lower(&other.to_string()),
+        ),
+    })?;
+    let doubt = match call {
+        Call::Operation(found) => plugin.doubt(found, others, |call| permits(call).is_ok()),
+        Call::Unpublished => None,
+    };
+    match doubt {
+        Some(other) => {
+            let covered = permits(Call::Operation(other.operation)).is_ok();
+            let why = if covered {
+                UNLIKE
+            } else {
+                "which its scopes do not cover"
+            };
+            Err(("ambiguous_path", format!("{}, {why}", told(plugin, other))))
+        }
+        None => Ok(()),
+    }
+}
+
+/// Why one may not be called as the other.
+const UNLIKE: &str = "for which other parameters are fixed, or bodies may have another size";
+
+/// What a lenient upstream may take a request for.
+fn told(plugin: &Plugin, other: &Other) -> String {
+    let (reason, name) = (other.how.reason(), plugin.described(other));
+    format!("{reason} at the upstream: {name}")
 }
 
 /// A sentence as a part of one.
@@ -167,12 +197,17 @@ fn plugin<'a>(question: &Question, snapshot: &'a Snapshot, who: &Who) -> Result<
     }
 }
 
-/// Which call it is, and what that is for people; else the code and the reason of the refusal.
-fn call(
-    plugin: &Plugin,
-    method: &Method,
-    target: &Uri,
-) -> Result<(Call, Value), (&'static str, String)> {
+/// What a request asks for.
+struct Asked {
+    call: Call,
+    /// What that is for people.
+    place: Value,
+    /// What it may be as well at the upstream.
+    others: Box<[Other]>,
+}
+
+/// What a request asks for; else the code and the reason of the refusal.
+fn asked(plugin: &Plugin, method: &Method, target: &Uri) -> Result<Asked, (&'static str, String)> {
     if let Some(reason) = &plugin.unavailable {
         return Err(("document_unavailable", reason.clone()));
     }
@@ -183,18 +218,40 @@ fn call(
                 let reason = "its query gives another value for a parameter that the configuration fixes, or names another method";
                 return Err(("no_route", reason.to_owned()));
             }
+            // What nobody may be let in for.
+            if let Some(other) = plugin.doubt(found.operation, &found.others, |_| true) {
+                let (code, reason) = refused(plugin, other);
+                let published = other.operation < plugin.operations.len();
+                let unlike = published.then(|| format!(", {UNLIKE}"));
+                return Err((code, reason + &unlike.unwrap_or_default()));
+            }
             let meaning = &operation.meaning;
             let place = json!({ "id": meaning.id, "method": meaning.method.as_str(), "path": meaning.path, "tags": meaning.tags });
-            Ok((Call::Operation(found.operation), place))
+            Ok(Asked {
+                call: Call::Operation(found.operation),
+                place,
+                others: found.others,
+            })
         }
-        Err(_) if plugin.forward_unpublished => Ok((Call::Unpublished, Value::Null)),
+        Err(Miss::Ambiguous(reason)) => {
+            Err(("ambiguous_path", format!("the path is refused: {reason}")))
+        }
+        Err(Miss::Another(other)) => Err(refused(plugin, &other)),
+        Err(_) if plugin.forward_unpublished => Ok(Asked {
+            call: Call::Unpublished,
+            place: Value::Null,
+            others: Box::default(),
+        }),
         Err(Miss::NotFound) => Err(("no_route", "nothing is published at this path".to_owned())),
         Err(Miss::MethodNotAllowed { allow }) => Err((
             "method_not_allowed",
             format!("this method is not published at this path; published: {allow}"),
         )),
-        Err(Miss::Ambiguous(reason)) => {
-            Err(("ambiguous_path", format!("the path is refused: {reason}")))
-        }
     }
+}
+
+/// A path that is refused whoever asks.
+fn refused(plugin: &Plugin, other: &Other) -> (&'static str, String) {
+    let reason = format!("the path is refused: {}", told(plugin, other));
+    ("ambiguous_path", reason)
 }

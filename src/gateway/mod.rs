@@ -283,7 +283,8 @@ impl Gateway {
         if let Some(cut) = recorder.cut.take() {
             let (plugin, head) = (errand.plugin, errand.head);
             let request = (&head.method, &head.uri);
-            let call = (recorder.record.generation, errand.call());
+            let others = errand.others.clone();
+            let call = (recorder.record.generation, errand.call(), others);
             let ends = (upload, cut);
             let by = (principal, recorder.record.client);
             let stream = self.streams.begin(plugin, request, by, call, ends);

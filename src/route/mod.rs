@@ -27,6 +27,8 @@ mod form;
 mod leaf;
 mod path;
 mod query;
+mod search;
+mod similar;
 mod template;
 mod tree;
 
@@ -41,9 +43,11 @@ use http::Method;
 pub use form::Form;
 pub use path::{MAX_PATH, MAX_SEGMENTS, check_path};
 pub use query::{Held, METHOD, held, names_method};
+pub use similar::{How, Other};
 pub use tree::MAX_STEPS;
 
-use tree::{Search, Tree};
+use search::Search;
+use tree::Tree;
 
 /// One operation, as it is given to [`Router::build`].
 #[derive(Debug, Clone)]
@@ -120,6 +124,10 @@ pub struct Found<'p> {
     /// canonical encoding; all others byte for byte as the client sent them. Borrowed unless
     /// the client wrote a static segment in another way than the template.
     pub upstream_path: Cow<'p, str>,
+    /// What it may be as well to a lenient server, see [`Router::refuse_similar`]: whether it is
+    /// let in all the same is for the caller to say, who knows whether those would be. Empty, and
+    /// not allocated, for nearly every request.
+    pub others: Box<[Other]>,
 }
 
 /// Why no operation was found.
@@ -127,6 +135,8 @@ pub struct Found<'p> {
 pub enum Miss {
     /// The path can be read in two ways; the reason is fit to be shown (400).
     Ambiguous(&'static str),
+    /// It is another operation's but for its spelling (400).
+    Another(Other),
     /// Nothing published has this path and query (404).
     NotFound,
     /// Something published has, but not with this method (405).
@@ -146,12 +156,20 @@ impl Router {
         (Self { tree }, unroutable)
     }
 
-    /// From now on [`find`](Self::find) refuses a path that leads to an operation by a parameter
-    /// and that a server which ignores case (Express, ASP.NET), or takes an ending off (Rails:
-    /// `/users/export.json`), would take for another operation's with the same method:
-    /// `/users/EXPORT` beside `/users/export`, published or not.
+    /// From now on [`find`](Self::find) looks at what a path that leads to an operation by a
+    /// parameter would be to a lenient server. One that ignores case (Express, ASP.NET), or takes an
+    /// ending off (Rails: `/users/export.json`), would take `/users/EXPORT` for another operation's
+    /// with the same method beside `/users/export`, published or not: such a path is refused. What
+    /// only a server would that ignores the last slash, or dots and spaces at the end of a segment,
+    /// or that decodes `%2F`, is told with what was found ([`Found::others`]).
     pub fn refuse_similar(&mut self) {
         self.tree.refuse_similar();
+    }
+
+    /// Published operations, each with one that is not and has the same method and path but for a
+    /// slash at the end. Such are not told of as others: a document that has both tells them apart.
+    pub fn twins(&self) -> Vec<(usize, usize)> {
+        self.tree.twins()
     }
 
     /// The operation that a request is. `path` is raw, as the client sent it, without the
@@ -170,11 +188,17 @@ impl Router {
         if facts.encoded_slash && !allowed {
             return Err(Miss::Ambiguous(path::ENCODED_SLASH));
         }
+        if let Some(hit) = &hit
+            && self.tree.heeds_similar
+        {
+            search.normalized(&facts, hit.candidate.operation)?;
+        }
         match hit {
             Some(hit) => Ok(Found {
                 operation: hit.candidate.operation,
                 head_of_get: wanted == Methods::HEAD && hit.candidate.method == Methods::GET,
                 upstream_path: hit.leaf.upstream_path(path),
+                others: search.others.into(),
             }),
             None if search.allowed.is_empty() => Err(Miss::NotFound),
             None => Err(Miss::MethodNotAllowed {

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use super::Miss;
+use super::similar::is_tail;
 
 /// Longest path, bytes.
 pub const MAX_PATH: usize = 8 << 10;
@@ -25,6 +26,8 @@ pub(super) struct Facts<'p> {
     pub(super) encoded_slash: bool,
     /// Whether there is a `;` in it.
     pub(super) semicolon: bool,
+    /// Whether a segment ends with a dot or a space.
+    pub(super) tail: bool,
 }
 
 /// Whether a path is one that could be read in two ways, for a caller who forwards paths that
@@ -65,13 +68,14 @@ pub(super) fn read(path: &str) -> Result<Facts<'_>, Miss> {
         decoded: Cow::Borrowed(raw),
         encoded_slash: false,
         semicolon: seen & SEMICOLON != 0,
+        tail: false,
     };
     if seen & PERCENT != 0 {
         facts.decoded = Cow::Owned(decode(raw)?);
         facts.encoded_slash = facts.decoded.contains(&SLASH);
         facts.semicolon = facts.decoded.contains(&b';');
     }
-    segments(&facts.decoded)?;
+    facts.tail = segments(&facts.decoded)?;
     Ok(facts)
 }
 
@@ -153,12 +157,14 @@ pub(super) fn encoded_byte(digits: &[u8]) -> Option<(u8, &[u8])> {
     Some((byte, rest))
 }
 
-/// Refuses segments that are empty or dots, and too many of them.
-fn segments(decoded: &[u8]) -> Result<(), Miss> {
+/// Refuses segments that are empty or dots, and too many of them. Whether one ends as Windows would
+/// not have it.
+fn segments(decoded: &[u8]) -> Result<bool, Miss> {
     let mut segments = decoded.split(|byte| *byte == b'/').skip(1).peekable();
-    let mut count = 0;
+    let (mut count, mut tail) = (0, false);
     while let Some(segment) = segments.next() {
         count += 1;
+        tail |= segment.last().is_some_and(|last| is_tail(*last));
         match segment {
             [] if segments.peek().is_some() => {
                 return Err(Miss::Ambiguous("an empty segment in the path"));
@@ -175,7 +181,7 @@ fn segments(decoded: &[u8]) -> Result<(), Miss> {
     if count > MAX_SEGMENTS {
         return Err(Miss::Ambiguous("too many segments in the path"));
     }
-    Ok(())
+    Ok(tail)
 }
 
 /// Whether a decoded segment, or a part of it between encoded slashes, is `.` or `..`, if need

@@ -1,11 +1,10 @@
-//! The tree of segments, and the walk through it.
+//! The tree of segments.
 
 use hashbrown::HashMap;
 
-use super::leaf::{Candidate, Fitting, Leaf};
-use super::path::{Facts, without_parameters};
+use super::Methods;
+use super::leaf::{Candidate, Leaf};
 use super::template::{Pattern, Segment};
-use super::{Methods, Miss};
 
 /// Most steps that a request may take, whatever its path. Real documents stay far below: one
 /// step per segment, and one for each sibling that is mixed of text and parameters.
@@ -21,24 +20,26 @@ const FEW: usize = 8;
 #[derive(Debug)]
 pub(super) struct Tree {
     /// The root first. Each has exactly one parent.
-    nodes: Vec<Node>,
+    pub(super) nodes: Vec<Node>,
+    /// Whether a path that could be another operation's is looked at.
+    pub(super) heeds_similar: bool,
 }
 
 /// What may follow after the segments so far.
 #[derive(Debug)]
-struct Node {
+pub(super) struct Node {
     /// By the decoded bytes of the segment.
-    literals: Literals,
+    pub(super) literals: Literals,
     /// In the order in which they are tried.
-    mixed: Vec<(Pattern, usize)>,
+    pub(super) mixed: Vec<(Pattern, usize)>,
     /// Any segment that is not empty.
-    parameter: Option<usize>,
+    pub(super) parameter: Option<usize>,
     /// The literals in lower case, sorted; empty until [`Tree::refuse_similar`].
-    similar_literals: Box<[(Box<[u8]>, usize)]>,
+    pub(super) similar_literals: Box<[(Box<[u8]>, usize)]>,
     /// What is mixed in lower case, in the same order; empty until then as well.
-    similar_mixed: Box<[(Pattern, usize)]>,
+    pub(super) similar_mixed: Box<[(Pattern, usize)]>,
     /// The operations of the path that ends here.
-    leaf: Option<Leaf>,
+    pub(super) leaf: Option<Leaf>,
     /// The most steps that a walk from here can take.
     steps: usize,
     /// The part of them that is below the literals; only one of those is followed.
@@ -91,7 +92,7 @@ impl Node {
 
 /// Children by literal.
 #[derive(Debug)]
-enum Literals {
+pub(super) enum Literals {
     /// To be compared one by one.
     Few(Vec<(Box<[u8]>, usize)>),
     /// To be hashed, so that a look costs the same however many there are.
@@ -100,7 +101,7 @@ enum Literals {
 
 impl Literals {
     /// The child for these decoded bytes.
-    fn get(&self, bytes: &[u8]) -> Option<usize> {
+    pub(super) fn get(&self, bytes: &[u8]) -> Option<usize> {
         match self {
             Self::Few(few) => {
                 let mut few = few.iter();
@@ -140,11 +141,13 @@ impl Tree {
     pub(super) fn new() -> Self {
         Self {
             nodes: vec![Node::new()],
+            heeds_similar: false,
         }
     }
 
-    /// From now on a path that could be another operation's to a lenient server is refused.
+    /// From now on a path that could be another operation's to a lenient server is looked at.
     pub(super) fn refuse_similar(&mut self) {
+        self.heeds_similar = true;
         for node in &mut self.nodes {
             let literals = node.literals.all().into_iter();
             let mut literals: Vec<(Box<[u8]>, usize)> = literals
@@ -157,6 +160,37 @@ impl Tree {
                 .map(|(pattern, child)| (pattern.to_lower_case(), *child))
                 .collect();
         }
+    }
+
+    /// What is published under a path, and what is not under the same path but for a slash at its
+    /// end, of the same method.
+    pub(super) fn twins(&self) -> Vec<(usize, usize)> {
+        let mut twins = Vec::new();
+        for node in &self.nodes {
+            let slash = node.literals.get(b"").map(|child| &self.nodes[child]);
+            let pair = node
+                .leaf
+                .as_ref()
+                .zip(slash.and_then(|node| node.leaf.as_ref()));
+            let Some((bare, slash)) = pair else { continue };
+            for method in Methods::all() {
+                let decided = |leaf: &Leaf| {
+                    let fitting = leaf.fitting(None);
+                    fitting
+                        .decide(method)
+                        .map(|one| (one.operation, one.published))
+                };
+                let pair = match (decided(bare), decided(slash)) {
+                    (Some((shown, true)), Some((hidden, false)))
+                    | (Some((hidden, false)), Some((shown, true))) => (shown, hidden),
+                    _ => continue,
+                };
+                if !twins.contains(&pair) {
+                    twins.push(pair);
+                }
+            }
+        }
+        twins
     }
 
     /// The leaf of exactly this template.
@@ -236,226 +270,3 @@ impl Tree {
         leaf.add(candidate);
     }
 }
-
-/// What a walk found.
-pub(super) struct Hit<'t> {
-    /// The path.
-    pub(super) leaf: &'t Leaf,
-    /// The operation, which is published.
-    pub(super) candidate: &'t Candidate,
-}
-
-/// One walk, depth first, the more concrete branch first.
-pub(super) struct Search<'t, 'q> {
-    /// Where.
-    tree: &'t Tree,
-    /// The raw query.
-    query: Option<&'q [u8]>,
-    /// The method that is looked for; none, to see every leaf.
-    wanted: Methods,
-    /// Whether a segment of the path holds a `;`.
-    semicolon: bool,
-    /// Methods of which a leaf before has said what they are; those behind it have no say.
-    decided: Methods,
-    /// Methods of a published operation. Complete when nothing was found.
-    pub(super) allowed: Methods,
-    /// Steps so far.
-    steps: usize,
-    /// Steps on the way to similar paths.
-    detours: usize,
-}
-
-impl<'t, 'q> Search<'t, 'q> {
-    /// Not begun.
-    pub(super) fn new(
-        tree: &'t Tree,
-        facts: &Facts<'_>,
-        query: Option<&'q str>,
-        wanted: Methods,
-    ) -> Self {
-        Self {
-            tree,
-            query: query.map(str::as_bytes),
-            wanted,
-            semicolon: facts.semicolon,
-            decided: Methods::NONE,
-            allowed: Methods::NONE,
-            steps: 0,
-            detours: 0,
-        }
-    }
-
-    /// Walks.
-    pub(super) fn run(&mut self, facts: &Facts<'_>) -> Result<Option<Hit<'t>>, Miss> {
-        self.walk(ROOT, facts.decoded.get(1..))
-    }
-
-    /// Steps so far.
-    #[cfg(test)]
-    pub(super) fn steps(&self) -> usize {
-        self.steps
-    }
-
-    /// From one node on; `rest` is what is left of the path, nothing at its end. As deep as the
-    /// longest template at most.
-    fn walk(&mut self, node: usize, rest: Option<&[u8]>) -> Result<Option<Hit<'t>>, Miss> {
-        self.steps += 1;
-        let tree = self.tree;
-        let node = &tree.nodes[node];
-        let Some(rest) = rest else {
-            return Ok(node.leaf.as_ref().and_then(|leaf| self.ask(leaf)));
-        };
-        let mut halves = rest.splitn(2, |byte| *byte == b'/');
-        let segment = halves.next().unwrap_or_default();
-        let rest = halves.next();
-        let bare = self.semicolon && segment.contains(&b';');
-        let bare = bare.then(|| without_parameters(segment));
-
-        match (node.literals.get(segment), bare) {
-            (Some(child), _) => {
-                if let Some(hit) = self.walk(child, rest)? {
-                    return Ok(Some(hit));
-                }
-            }
-            (None, Some(bare)) if node.literals.get(bare).is_some() => return Err(SEMICOLON),
-            (None, _) => {}
-        }
-        let Some((hit, taken)) = self.templated(node, (segment, bare), rest)? else {
-            return Ok(None);
-        };
-        if self.is_similar(node, bare.unwrap_or(segment), rest, Some(taken))? {
-            return Err(SIMILAR);
-        }
-        Ok(Some(hit))
-    }
-
-    /// From one node on by its children with parameters, in their order. With what was found
-    /// comes the child that it was found by.
-    fn templated(
-        &mut self,
-        node: &'t Node,
-        (segment, bare): (&[u8], Option<&[u8]>),
-        rest: Option<&[u8]>,
-    ) -> Result<Option<(Hit<'t>, usize)>, Miss> {
-        for (pattern, child) in &node.mixed {
-            self.steps += pattern.weight();
-            let fits = pattern.matches(segment);
-            if bare.is_some_and(|bare| pattern.matches(bare) != fits) {
-                return Err(SEMICOLON);
-            }
-            if fits && let Some(hit) = self.walk(*child, rest)? {
-                return Ok(Some((hit, *child)));
-            }
-        }
-        match node.parameter {
-            Some(child) if !segment.is_empty() => {
-                let hit = self.walk(child, rest)?;
-                Ok(hit.map(|hit| (hit, child)))
-            }
-            _ => Ok(None),
-        }
-    }
-
-    /// Whether servers that ignore case (Express, ASP.NET) or take an ending off (`.json`: Rails,
-    /// Spring) may find another child of this node for a segment, and below it an operation with
-    /// the wanted method. `taken`: the child that leads to what was found; those that stand before
-    /// it count. Without one, on such a way, any child does.
-    fn is_similar(
-        &mut self,
-        node: &'t Node,
-        segment: &[u8],
-        rest: Option<&[u8]>,
-        taken: Option<usize>,
-    ) -> Result<bool, Miss> {
-        let literals = &node.similar_literals;
-        if !literals.is_empty() {
-            let is_end = |place: &usize| {
-                let dot = rest.is_none() && segment.get(*place) == Some(&b'.');
-                *place == segment.len() || dot && *place > 0 && place + 1 < segment.len()
-            };
-            // The end of a path with a trailing slash is an empty one.
-            for end in (0..=segment.len()).filter(is_end) {
-                let text = || segment[..end].iter().map(u8::to_ascii_lowercase);
-                let first = literals.partition_point(|(one, _)| one.iter().copied().lt(text()));
-                let same = literals[first..].iter();
-                for (_, child) in same.take_while(|(one, _)| one.iter().copied().eq(text())) {
-                    if self.leads_on(*child, rest)? {
-                        return Ok(true);
-                    }
-                }
-            }
-        }
-        if !node.similar_mixed.is_empty() {
-            let lower = segment.to_ascii_lowercase();
-            let mixed = node.similar_mixed.iter();
-            let before = mixed.take_while(|(_, child)| taken != Some(*child));
-            for (pattern, child) in before {
-                self.detours += pattern.weight();
-                if pattern.matches(&lower) && self.leads_on(*child, rest)? {
-                    return Ok(true);
-                }
-            }
-        }
-        match node.parameter {
-            Some(child) if taken.is_none() && !segment.is_empty() => self.leads_on(child, rest),
-            _ => Ok(false),
-        }
-    }
-
-    /// Whether an operation with the wanted method is at the end of a path that is similar to
-    /// this one. Each node is seen once, but many of them may be similar to each other.
-    fn leads_on(&mut self, node: usize, rest: Option<&[u8]>) -> Result<bool, Miss> {
-        self.detours += 1;
-        if self.detours > MAX_STEPS {
-            return Err(SIMILAR);
-        }
-        let node = &self.tree.nodes[node];
-        let Some(rest) = rest else {
-            let decides = |leaf: &Leaf| leaf.fitting(self.query).decide(self.wanted).is_some();
-            return Ok(node.leaf.as_ref().is_some_and(decides));
-        };
-        let mut halves = rest.splitn(2, |byte| *byte == b'/');
-        let segment = halves.next().unwrap_or_default();
-        let rest = halves.next();
-        let bare = if self.semicolon {
-            without_parameters(segment)
-        } else {
-            segment
-        };
-        self.is_similar(node, bare, rest, None)
-    }
-
-    /// Asks the leaf at the end of a path that fits.
-    fn ask(&mut self, leaf: &'t Leaf) -> Option<Hit<'t>> {
-        let fitting = leaf.fitting(self.query);
-        if !self.wanted.is_empty() && !self.decided.intersects(self.wanted) {
-            match fitting.decide(self.wanted) {
-                Some(candidate) if candidate.published => return Some(Hit { leaf, candidate }),
-                _ => {}
-            }
-        }
-        self.note(&fitting);
-        None
-    }
-
-    /// Remembers what a leaf says about each method.
-    fn note(&mut self, fitting: &Fitting<'_>) {
-        for method in Methods::all() {
-            if !self.decided.intersects(method)
-                && let Some(candidate) = fitting.decide(method)
-            {
-                self.decided = self.decided.union(method);
-                if candidate.published {
-                    self.allowed = self.allowed.union(method);
-                }
-            }
-        }
-    }
-}
-
-/// To a server that ignores case or endings it is a different operation.
-const SIMILAR: Miss =
-    Miss::Ambiguous("but for its case or an ending it is the path of another operation");
-/// Without its parameters the segment is a static one, or another than with them: servers that
-/// drop parameters would see a different operation.
-const SEMICOLON: Miss = Miss::Ambiguous("a semicolon in a static segment of the path");

@@ -69,7 +69,7 @@ pub(super) fn check_underscores(plugin: &config::Plugin, api: &Api, problems: &m
 }
 
 /// Whether `include` and `exclude` would have an operation published.
-fn is_chosen(plugin: &config::Plugin, operation: &openapi::Operation) -> bool {
+pub(super) fn is_chosen(plugin: &config::Plugin, operation: &openapi::Operation) -> bool {
     let names = |list: &[config::Spanned<config::Selector>]| {
         list.iter()
             .any(|one| openapi::matches(&one.value, operation))

@@ -10,7 +10,7 @@ use crate::problems::{Place, Problems};
 use crate::route::{Form, Held, METHOD, held, names_method};
 
 /// The fixed parameters of one operation.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, PartialEq, Eq)]
 pub struct Fixed {
     /// Hidden ones of the query, with what is added for them.
     query: Vec<(String, String, String)>,

@@ -18,6 +18,7 @@ mod plugin;
 mod prefix;
 mod proof;
 mod reach;
+mod similar;
 mod target;
 #[cfg(test)]
 mod tests;
@@ -48,6 +49,7 @@ pub use tls::{CertificateFacts, bundled_roots, covers, provider, roots_of};
 use crate::config::{Config, DeclaredToken, Limits, Require, Spanned};
 use crate::openapi;
 use crate::problems::{Place, Problems};
+pub use crate::route::Other;
 use crate::telemetry::Labels;
 use crate::tokens::{Level, ScopeLists};
 

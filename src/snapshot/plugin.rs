@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::inputs::{Around, Inputs};
-use super::{Credential, Fixed, Targets, Written, apart, api, dial, papers, prefix};
+use super::{Credential, Fixed, Targets, Written, apart, api, dial, papers, prefix, similar};
 use crate::auth::Policy;
 use crate::config::{self, DocumentAccess, Require};
 use crate::documents::{Documents, Found};
@@ -40,6 +40,8 @@ pub struct Plugin {
     pub router: Router,
     /// By the index that the router gives; published ones only are ever found.
     pub operations: Vec<Operation>,
+    /// Those that are not published, for people: what a lenient upstream may take a request for.
+    pub withheld: Box<[Box<str>]>,
     /// Whether every other path is forwarded too.
     pub forward_unpublished: bool,
     /// What requests that belong to no operation are recorded under.
@@ -262,6 +264,7 @@ pub(super) fn compile(
         documents,
         router: callable.router,
         operations: callable.operations,
+        withheld: callable.withheld,
         forward_unpublished: plugin.openapi.forward_unpublished,
         record: around.labels.target(&name, None, None),
         scopes: callable.scopes,
@@ -348,6 +351,7 @@ fn policy(plugin: &config::Plugin, problems: &mut Problems) -> Option<Policy> {
 struct Callable {
     router: Router,
     operations: Vec<Operation>,
+    withheld: Box<[Box<str>]>,
     scopes: CompiledScopes,
     report: Vec<Finding>,
 }
@@ -358,6 +362,7 @@ impl Callable {
         Self {
             router: Router::build(&[]).0,
             operations: Vec::new(),
+            withheld: Box::default(),
             scopes: CompiledScopes::default(),
             report: Vec::new(),
         }
@@ -374,6 +379,7 @@ fn callable(
     let (mut router, unroutable) = Router::build(&specs);
     if !plugin.openapi.passes_similar {
         router.refuse_similar();
+        similar::tell(&router, api, plugin, problems);
     }
     let mut report = api.report.clone();
     let shared = apart::shared(&unroutable, api);
@@ -410,6 +416,7 @@ fn callable(
     Callable {
         router,
         operations,
+        withheld: similar::withheld(plugin, api),
         scopes,
         report,
     }

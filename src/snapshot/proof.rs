@@ -165,7 +165,9 @@ impl Plugin {
                 .split_once('?')
                 .map_or((&*target, None), |(path, query)| (path, Some(query)));
             let found = self.router.find(&one.meaning.method, path, query).ok()?;
+            // Who may ask for it, and not for what it may be as well, is refused.
             let reached = found.operation == index
+                && found.others.is_empty()
                 && one.fixed.admits(&HeaderMap::new(), query)
                 && self.documents.find(path).is_none();
             let method = one.meaning.method.clone();

@@ -57,6 +57,104 @@ def test_case_and_endings(world, new_upstream):
     assert world.session(token=world.service).get("/users/EXPORT").status_code == 200
 
 
+def exports(path: str, sibling: str) -> dict:
+    return document(paths={
+        sibling: {"parameters": [ID], "get": operation("user"), "put": operation("putUser")},
+        path: {"get": operation("export", ["internal"])},
+    })
+
+
+ENDS = [("/users/export/", "/users/{id}", ("export",)), ("/users/export", "/users/{id}/", ("export/", "EXPORT/")),
+        ("/users/export", "/users/{id}", ("export%20", "export%2e", "export.", "EXPORT.%20.", "export%20;x"))]
+
+
+@pytest.mark.parametrize("path, sibling, spellings", ENDS)
+def test_the_end_of_a_path(world, new_upstream, path, sibling, spellings):
+    """Express and Rails do not look at the last slash, what is behind Windows' file names not at dots and spaces."""
+    upstream = new_upstream(exports(path, sibling))
+    end = sibling.removeprefix("/users/{id}")
+    world.plugin({"upstream": {"url": upstream.url}, "openapi": {"exclude": ["export"]}})
+    client = world.session(token=world.service)
+    for spelling in spellings:
+        refusal(client.get(f"/users/{spelling}"), 400, "ambiguous_path")
+    assert upstream.requests == [] or all(seen.target == "/openapi.json" for seen in upstream.requests)
+    for id in ("7", "exports", "me.json", "a%20b", "x."):
+        assert client.get(f"/users/{id}{end}").status_code == 200, id
+    assert client.request("PUT", f"/users/export{end}").status_code == 200
+    client.close()
+    world.gateway.stop()
+    world.weaker({"upstream": {"url": upstream.url}, "openapi": {"exclude": ["export"], "similar_paths": "forward"}})
+    assert world.session(token=world.service).get(f"/users/{spellings[0]}").status_code == 200
+
+
+@pytest.mark.parametrize("path, sibling, spellings", ENDS)
+def test_the_end_of_a_path_where_scopes_decide(world, new_upstream, path, sibling, spellings):
+    """Who may do both may ask for what could be either."""
+    url = new_upstream(exports(path, sibling)).url
+    world.start({
+        "plugins": {"todo": {"upstream": {"url": url}, "auth": {"require": "any"}}},
+        "tokens": {"alice": {"scopes": ["user"]}},
+    })
+    client = world.session()
+    for spelling in spellings:
+        refusal(client.get(f"/users/{spelling}", token=world.user), 400, "ambiguous_path")
+        if not spelling.startswith("EXPORT"):
+            refusal(client.get(f"/users/{spelling}"), 401, "missing_token")
+            assert client.get(f"/users/{spelling}", token=world.service).status_code == 200, spelling
+
+
+def files() -> dict:
+    return document(paths={
+        "/files/{id}": {"parameters": [ID], "get": operation("getFile")},
+        "/files/{id}/acl": {"parameters": [ID], "get": operation("getAcl", ["internal"])},
+        "/files/{id}/tags": {"parameters": [ID], "get": operation("getTags"), "put": operation("putTags")},
+        "/reset": {"get": operation("reset", ["internal"])},
+    })
+
+
+def test_an_encoded_slash_that_the_upstream_decodes(world, new_upstream):
+    """nginx, Caddy and WSGI do."""
+    url = new_upstream(files()).url
+    plugin = {"upstream": {"url": url}, "openapi": {"exclude": ["tag:internal"], "encoded_slash": ["getFile"]}, "auth": {"require": "any"}}
+    world.start({"plugins": {"todo": plugin}, "tokens": {"alice": {"scopes": ["getFile"]}}})
+    client = world.session()
+    for path in ("1%2Facl", "1%2facl", "1%2FACL", "1%2F%2Facl", "1%2Facl%2F", "1%2Facl.", "%61%2F%61cl", "1%2Facl%20", "1%5Cacl", "1%5cacl"):
+        for secret in (world.service, world.user):
+            refusal(client.get(f"/files/{path}", token=secret), 400, "ambiguous_path")
+    for path in ("1%2Fx", "1%2Facl%2Fx", "acl%2F1", "1%2Facls"):
+        for secret in (world.service, world.user):
+            assert client.get(f"/files/{path}", token=secret).status_code == 200, path
+    refusal(client.get("/files/1%2Ftags", token=world.user), 400, "ambiguous_path")
+    assert client.get("/files/1%2Ftags", token=world.service).status_code == 200
+
+
+def test_explain_tells_what_it_may_be(world, new_upstream):
+    paths = files()["paths"] | exports("/users/export/", "/users/{id}")["paths"] | {
+        "/users/all/": {"get": operation("all")}, "/users/none": {"get": operation("none")}}
+    url = new_upstream(document(paths=paths)).url
+    plugin = {"upstream": {"url": url}, "openapi": {"exclude": ["tag:internal"], "encoded_slash": ["getFile"]}, "auth": {"require": "any"}}
+    world.start({"plugins": {"todo": plugin}, "tokens": {"alice": {"scopes": ["getFile", "user"]}}})
+
+    def explain(request: str, *more: str):
+        return run("explain", request, "--config", "plugway.toml", *more, cwd=world.folder)
+
+    for path, other in (("/users/export", "`export` (GET /users/export/)"), ("/files/1%2Facl", "`getAcl` (GET /files/{id}/acl)")):
+        got = explain(f"GET {path}", "--json")
+        assert (got.code, got.json["allowed"], got.json["code"]) == (1, False, "ambiguous_path"), got
+        assert other in got.json["reason"] and "not published" in got.json["reason"]
+        assert other in explain(f"GET {path}").out
+    for path, other in (("/users/all", "`all` (GET /users/all/)"), ("/files/1%2Ftags", "`getTags` (GET /files/{id}/tags)")):
+        got = explain(f"GET {path}", "--token", "alice", "--json")
+        assert (got.code, got.json["allowed"], got.json["code"]) == (1, False, "ambiguous_path"), got
+        assert other in got.json["reason"] and [caller["id"] for caller in got.json["callers"]] == ["chatgpt"]
+        assert other in explain(f"GET {path}", "--token", "alice").out
+        assert explain(f"GET {path}", "--token", "chatgpt", "--json").json["allowed"] is True
+        assert other in explain(f"GET {path}").out
+    assert explain("GET /users/7", "--token", "alice", "--json").json["allowed"] is True
+    got = explain("GET /users/NONE", "--json")
+    assert got.json["code"] == "ambiguous_path" and "`none` (GET /users/none)" in got.json["reason"]
+
+
 @pytest.mark.parametrize("name", ["Content-Type", "content-encoding", "Authorization", "Cookie", "X-Api-Version"])
 def test_connection_takes_nothing_away_that_was_judged(world, name):
     parameters = [{"name": "X-Api-Version", "in": "header", "schema": {"type": "string"}}]

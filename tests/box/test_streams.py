@@ -15,7 +15,7 @@ from h2.settings import SettingCodes
 
 from clients import TIMEOUT, Frames, Wire
 from conftest import World
-from materials import DOCUMENT, sha256
+from materials import DOCUMENT, ID, document, operation, sha256
 from plugway import eventually, replace
 from test_operation import METRICS, Page
 from upstreams import Gone, Request
@@ -151,6 +151,22 @@ def test_who_may_not_any_more_is_cut(world: World, client, changes: dict, reason
     page = Page(world)
     assert page.rows("plugway_streams", kind=kind) == [1]
     assert page.rows("plugway_streams_cut_total", reason=reason) == [1]
+
+
+def test_who_may_not_have_any_more_what_it_may_be(world: World):
+    """To an upstream that does not look at a slash at the end `/events` is another operation than here."""
+    world.upstream.document = document(paths={
+        "/{id}": {"parameters": [ID], "get": operation("one")}, "/events/": {"get": operation("events")}})
+    world.start()
+    api, peer = Api(world, EVENTS), OneOne(world)
+    for who in ("chatgpt", "alice"):
+        peer.ask(who)
+    world.change({"tokens": {"chatgpt": {"scopes": ["one"]}}})
+    assert api.gone["chatgpt"].wait(TIMEOUT)
+    peer.is_cut("chatgpt")
+    assert cut_lines(world) == [("cut", "forbidden")]
+    api.say("alice", b"data: 2\n\n")
+    peer.hear("alice", b"data: 2\n\n")
 
 
 @pytest.mark.parametrize(("changes", "reason"), [

@@ -66,12 +66,13 @@ pub(super) static OPENAPI: Table = Table {
                 ),
                 (
                     "forward",
-                    "they go to the upstream, which tells cases and endings apart",
+                    "they go to the upstream, which tells such paths apart",
                 ),
             ]),
             Absent::Text("refuse"),
-            "paths with parameters that are another operation's but for case or an ending: \
-             /users/EXPORT, /users/export.json",
+            "paths with parameters that are another operation's but for case or an ending \
+             (/users/EXPORT, /users/export.json), and for who may not call that, but for a slash, dots \
+             or spaces at an end, or with %2F decoded",
         ),
         key(
             "overlays",

@@ -285,7 +285,7 @@ pub struct OpenApi {
     pub encoded_slash: Vec<Spanned<String>>,
     /// Whether every other path goes to the upstream too.
     pub forward_unpublished: bool,
-    /// Whether a path that is another operation's but for its case or an ending is let through.
+    /// Whether a path that is another operation's to a lenient server is let through.
     pub passes_similar: bool,
     /// Overlays, in the order in which they are applied.
     pub overlays: Vec<Spanned<ServedFile>>,

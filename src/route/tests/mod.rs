@@ -6,6 +6,7 @@ mod queries;
 mod similar;
 
 use std::borrow::Cow;
+use std::fmt::Write as _;
 
 use http::Method;
 
@@ -60,13 +61,17 @@ fn outcome(router: &Router, request: &str) -> String {
         None => (target, None),
     };
     match router.find(&method.parse().unwrap(), path, query) {
-        Ok(found) if found.head_of_get => {
-            format!("{} {} for GET", found.operation, found.upstream_path)
+        Ok(found) => {
+            let get = if found.head_of_get { " for GET" } else { "" };
+            let mut text = format!("{} {}{get}", found.operation, found.upstream_path);
+            for other in &found.others {
+                let _ = write!(text, " or {}", other.operation);
+            }
+            text
         }
-        Ok(found) => format!("{} {}", found.operation, found.upstream_path),
         Err(Miss::NotFound) => "not found".to_owned(),
         Err(Miss::MethodNotAllowed { allow }) => format!("allow {allow}"),
-        Err(Miss::Ambiguous(_)) => "ambiguous".to_owned(),
+        Err(Miss::Ambiguous(_) | Miss::Another(_)) => "ambiguous".to_owned(),
     }
 }
 

@@ -7,8 +7,9 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 
 use super::super::path;
-use super::super::tree::{MAX_STEPS, Search};
-use super::super::{Methods, Miss, Router, Spec, Why, check_path};
+use super::super::search::Search;
+use super::super::tree::MAX_STEPS;
+use super::super::{Found, Methods, Miss, Router, Spec, Why, check_path};
 
 /// Class, literal bytes, parameters, shape.
 type Rank = (u8, Reverse<usize>, usize, String);
@@ -135,6 +136,24 @@ fn naive(specs: &[Spec], method: &Method, path: &str, query: &str) -> Option<usi
     None
 }
 
+/// What is told apart by method and path only.
+fn without_queries(specs: Vec<Spec>) -> Vec<Spec> {
+    let bare = |spec| Spec {
+        fixed_query: Vec::new(),
+        ..spec
+    };
+    specs.into_iter().map(bare).collect()
+}
+
+/// As a server has it that does not look at a slash at the end, and publishes everything.
+fn without_slash(spec: &Spec) -> Spec {
+    Spec {
+        path: spec.path.trim_end_matches('/').to_owned(),
+        published: true,
+        ..spec.clone()
+    }
+}
+
 /// Small documents in which much collides.
 fn specs() -> impl Strategy<Value = Vec<Spec>> {
     let segment = prop_oneof![
@@ -215,10 +234,80 @@ proptest! {
             Ok(found) => {
                 let lower = naive(&specs, &method, &path.to_ascii_lowercase(), &query);
                 prop_assert_eq!(lower, Some(found.operation));
-                prop_assert_eq!(Ok(found), plain);
+                prop_assert_eq!(Ok(Found { others: Box::default(), ..found }), plain);
             }
-            Err(Miss::Ambiguous(_)) => prop_assert!(plain.is_ok()),
+            Err(Miss::Ambiguous(_) | Miss::Another(_)) => prop_assert!(plain.is_ok()),
             miss => prop_assert_eq!(miss, plain),
+        }
+    }
+
+    /// What is let in is the same operation, or one of those that are told of with it, to a server
+    /// that looks neither at a last slash nor at dots and spaces at the ends of segments.
+    #[test]
+    fn the_ends_of_paths_lead_to_no_other_operation(
+        specs in specs(),
+        path in "(/(a|b|c|aa|ab|a\\.a|b\\.|b%20|a\\.%20|\\.a\\.|%20|\\.\\.\\.)){1,3}/?",
+        method in prop_oneof![Just(Method::GET), Just(Method::PUT)],
+    ) {
+        let specs = without_queries(specs);
+        let (mut router, _) = Router::build(&specs);
+        router.refuse_similar();
+        if let Ok(found) = router.find(&method, &path, None) {
+            let lenient: Vec<_> = specs.iter().map(without_slash).collect();
+            let decoded = path.replace("%20", " ");
+            let segments = decoded.split('/').map(|one| one.trim_end_matches(['.', ' ']));
+            let segments = segments.filter(|one| !one.is_empty());
+            let plain: String = segments.flat_map(|one| ["/", one]).collect();
+            if let Some(winner) = naive(&lenient, &method, &plain, "") {
+                let mut told = found.others.iter().map(|other| other.operation).chain([found.operation]);
+                let is_it = |index: usize| same(&lenient[index], &lenient[winner]);
+                prop_assert!(told.any(is_it), "{:?} beside {:?}", specs[winner], found);
+            }
+        }
+    }
+
+    /// Nothing is told of that no lenient server takes the path for.
+    #[test]
+    fn only_what_has_the_path_but_for_a_slash_is_told_of(
+        specs in specs(),
+        path in "(/(a|b|c|aa|ab)){1,3}/?",
+        method in prop_oneof![Just(Method::GET), Just(Method::PUT)],
+    ) {
+        let specs = without_queries(specs);
+        let (mut router, _) = Router::build(&specs);
+        let plain = router.find(&method, &path, None);
+        router.refuse_similar();
+        let found = router.find(&method, &path, None);
+        for other in found.iter().flat_map(|found| &found.others) {
+            let lenient = without_slash(&specs[other.operation]);
+            prop_assert!(ranks(&lenient.path, path.trim_end_matches('/')).is_some());
+            prop_assert_eq!(&lenient.method, &method);
+            prop_assert_ne!(Some(other.operation), found.as_ref().ok().map(|found| found.operation));
+        }
+        let found = found.map(|found| Found { others: Box::default(), ..found });
+        prop_assert_eq!(found, plain);
+    }
+
+    /// The same for a server that decodes slashes, several of which are one to it.
+    #[test]
+    fn decoded_slashes_lead_to_no_other_operation(
+        specs in specs(),
+        path in "(/(a|b|c|a%2Fb|aa%2f|b%2Fa%2Fc|%2Fa|b%2f%2Fb)){1,3}/?",
+        method in prop_oneof![Just(Method::GET), Just(Method::PUT)],
+    ) {
+        let specs: Vec<_> = without_queries(specs).into_iter().map(|spec| Spec { encoded_slash: true, ..spec }).collect();
+        let (mut router, _) = Router::build(&specs);
+        router.refuse_similar();
+        if let Ok(found) = router.find(&method, &path, None) {
+            let mut decoded = path.replace("%2F", "/").replace("%2f", "/");
+            while decoded.contains("//") {
+                decoded = decoded.replace("//", "/");
+            }
+            let all: Vec<_> = specs.iter().map(|spec| Spec { published: true, ..spec.clone() }).collect();
+            if let Some(winner) = naive(&all, &method, &decoded, "") {
+                let mut told = found.others.iter().map(|other| other.operation).chain([found.operation]);
+                prop_assert!(told.any(|index| same(&all[index], &all[winner])), "{:?} beside {:?}", specs[winner], found);
+            }
         }
     }
 

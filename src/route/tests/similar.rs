@@ -1,4 +1,7 @@
-//! Paths that are another operation's to a server that ignores case or endings.
+//! Paths that are another operation's to a server that ignores case, endings, the last slash, dots
+//! and spaces at the end of segments, or that decodes slashes.
+//!
+//! `0 /users/export or 2` is the first operation here and the third there: the caller decides.
 
 use std::fmt::Write as _;
 
@@ -39,7 +42,7 @@ fn case_and_endings_lead_to_no_other_operation() {
          GET /users/Me.a.b => ambiguous
          GET /users/Export;x => ambiguous
          GET /users/exports => 0 /users/exports
-         GET /users/export. => 0 /users/export.
+         GET /users/export. => 0 /users/export. or 2
          GET /users/.me => 0 /users/.me
          PUT /users/EXPORT => 1 /users/EXPORT
          PUT /users/export => 1 /users/export
@@ -104,6 +107,171 @@ fn text_around_parameters_is_similar_too() {
          GET /files/v1-2 => 2 /files/v1-2
          GET /files/V1-2 => ambiguous
          GET /files/v1-2.json => ambiguous",
+    );
+}
+
+#[test]
+fn a_slash_at_the_end_leads_to_another_operation() {
+    check(
+        "GET /users/{id}
+         PUT /users/{id}
+         -GET /users/export/
+         GET /users/me/
+         GET /users/v{major}-{minor}/
+         GET /users/{id}/posts
+         -GET /users/{id}/drafts/",
+        "GET /users/7 => 0 /users/7
+         GET /users/7/ => not found
+         GET /users/export => 0 /users/export or 2
+         HEAD /users/export => 0 /users/export for GET or 2
+         GET /users/%65xport => 0 /users/%65xport or 2
+         GET /users/EXPORT => 0 /users/EXPORT or 2
+         GET /users/export.json => 0 /users/export.json or 2
+         GET /users/export;x => ambiguous
+         GET /users/exports => 0 /users/exports
+         GET /users/export/ => not found
+         PUT /users/export => 1 /users/export
+         GET /users/me => 0 /users/me or 3
+         GET /users/me/ => 3 /users/me/
+         GET /users/v1-2 => 0 /users/v1-2 or 4
+         GET /users/v1-2/ => 4 /users/v1-2/
+         GET /users/7/posts => 5 /users/7/posts
+         GET /users/7/drafts => not found",
+    );
+    check(
+        "GET /users/{id}/
+         -GET /users/export
+         GET /{any}/list
+         -GET /groups/list/
+         GET /{any}
+         -GET /teams/",
+        "GET /users/7/ => 0 /users/7/
+         GET /users/export/ => 0 /users/export/ or 1
+         GET /users/EXPORT/ => 0 /users/EXPORT/ or 1
+         GET /users/export.csv/ => 0 /users/export.csv/ or 1
+         GET /users/export => not found
+         GET /groups/list => 2 /groups/list or 3
+         GET /users/list => 2 /users/list or 0
+         GET /groups => 4 /groups
+         GET /teams => 4 /teams or 5
+         GET /teams/ => not found",
+    );
+}
+
+/// A document that has a path with a slash and without knows which is which.
+#[test]
+fn with_and_without_a_slash_are_not_similar_to_each_other() {
+    check(
+        "GET /items
+         -GET /items/
+         GET /items/{id}
+         -GET /items/{id}/
+         GET /items/all
+         GET /items/all/",
+        "GET /items => 0 /items
+         GET /items/7 => 2 /items/7
+         GET /items/all => 4 /items/all
+         GET /items/all/ => 5 /items/all/
+         GET /items/ => not found
+         GET /items/ALL => ambiguous",
+    );
+}
+
+#[test]
+fn dots_and_spaces_at_the_end_of_a_segment_lead_to_another_operation() {
+    check(
+        "GET /users/{id}
+         -GET /users/export
+         -GET /users
+         GET /users/{id}/posts
+         -GET /users/export/posts/
+         -GET /users/posts
+         GET /users/{id}.json",
+        "GET /users/export%20 => 0 /users/export%20 or 1
+         GET /users/export%2e => 0 /users/export%2e or 1
+         GET /users/export%20%20 => 0 /users/export%20%20 or 1
+         GET /users/export%20. => 0 /users/export%20. or 1
+         GET /users/export.. => ambiguous
+         GET /users/Export.%20 => ambiguous
+         GET /users/EXPORT%20 => 0 /users/EXPORT%20 or 1
+         GET /users/export%20x => 0 /users/export%20x
+         GET /users/%20export => 0 /users/%20export
+         GET /users/7. => 0 /users/7.
+         GET /users/7.json. => 0 /users/7.json. or 6
+         GET /users/%20 => 0 /users/%20 or 2
+         GET /users/... => 0 /users/... or 2
+         GET /users/export%20/posts => 3 /users/export%20/posts or 4
+         GET /users/export./posts => 3 /users/export./posts or 4
+         GET /users/7./posts => 3 /users/7./posts
+         GET /users/7.x/posts => 3 /users/7.x/posts
+         GET /users/%20/posts => 3 /users/%20/posts or 5",
+    );
+    // What is left may be an operation that comes later in the order.
+    check(
+        "GET /files/{name}.{ending}
+         -GET /files/{name}",
+        "GET /files/a.b => 0 /files/a.b
+         GET /files/a.b. => 0 /files/a.b.
+         GET /files/a.%20 => 0 /files/a.%20 or 1",
+    );
+}
+
+#[test]
+fn an_encoded_slash_leads_to_another_operation() {
+    check(
+        "%GET /files/{id}
+         -GET /files/{id}/acl
+         GET /files/{id}/tags/
+         -PUT /files/{id}/put
+         GET /files/{id}/{part}/raw
+         GET /files/{id}/{part}/{name}
+         -GET /files/reset
+         GET /users/{id}/acl",
+        "GET /files/1%2Facl => 0 /files/1%2Facl or 1
+         GET /files/1%2facl => 0 /files/1%2facl or 1
+         GET /files/1%2f%61cl => 0 /files/1%2f%61cl or 1
+         GET /files/1%2FACL => 0 /files/1%2FACL or 1
+         GET /files/1%2Facl.json => 0 /files/1%2Facl.json or 1
+         GET /files/1%2Facl%2F => 0 /files/1%2Facl%2F or 1
+         GET /files/1%2F%2Facl => 0 /files/1%2F%2Facl or 1
+         GET /files/1%2Facl. => 0 /files/1%2Facl. or 1
+         GET /files/1%2Facl;x => 0 /files/1%2Facl;x or 1
+         GET /files/1%2Ftags => 0 /files/1%2Ftags or 2
+         GET /files/1%2F => 0 /files/1%2F
+         GET /files/%2F1 => 0 /files/%2F1
+         GET /files/%2Freset => 0 /files/%2Freset or 6
+         GET /files/1%2Fput => 0 /files/1%2Fput
+         GET /files/1%2Fx => 0 /files/1%2Fx
+         GET /files/1%2F2%2F3 => 0 /files/1%2F2%2F3 or 5
+         GET /files/1%2F2%2Fraw => 0 /files/1%2F2%2Fraw or 4
+         GET /files/1%2F2%2F3%2F4 => 0 /files/1%2F2%2F3%2F4
+         GET /files/1%5Cacl => ambiguous
+         GET /files/1%5cacl => ambiguous
+         GET /files/1%2F..%2Facl => ambiguous
+         GET /users/1%2Facl => ambiguous",
+    );
+    check(
+        "%GET /{path}
+         -GET /admin/users
+         -GET /admin",
+        "GET /a => 0 /a
+         GET /admin%2Fusers => 0 /admin%2Fusers or 1
+         GET /ADMIN%2Fusers => 0 /ADMIN%2Fusers or 1
+         GET /%2Fadmin => 0 /%2Fadmin or 2
+         GET /admin%2F => 0 /admin%2F or 2
+         GET /a%2Fb => 0 /a%2Fb",
+    );
+}
+
+#[test]
+fn ends_and_slashes_are_let_through_where_that_is_asked_for() {
+    super::check(
+        "%GET /files/{id}
+         -GET /files/{id}/acl
+         -GET /files/export/",
+        "GET /files/1%2Facl => 0 /files/1%2Facl
+         GET /files/export => 0 /files/export
+         GET /files/export%20 => 0 /files/export%20",
     );
 }
 

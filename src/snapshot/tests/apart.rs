@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use super::{Plugin, Scene, api, with};
 use crate::problems::Problems;
+use crate::tokens::Call;
 
 /// An operation with these parameters.
 fn operation(id: &str, parameters: &Value) -> Value {
@@ -162,4 +163,52 @@ fn similar_paths_are_refused_unless_they_may_pass() {
     };
     assert!(!found(EXCLUDES));
     assert!(found("openapi.similar_paths = 'forward'"));
+}
+
+/// What a request is told to be as well is weighed by who asks and by what is fixed.
+#[test]
+fn another_operation_is_let_in_alike_or_not_at_all() {
+    let limit = json!([{ "name": "limit", "in": "query", "schema": { "type": "string" } }]);
+    let paths = json!({
+        "/users/{id}": { "post": operation("user", &json!([])) },
+        "/users/me/": { "post": operation("me", &limit) },
+        "/users/export/": { "post": operation("Drop", &json!([])) },
+    });
+    let may = |extra: &str, path: &str, allows: &dyn Fn(Call) -> bool| {
+        let (plugin, _) = plugin(extra, &paths);
+        let found = plugin.router.find(&Method::POST, path, None).unwrap();
+        let doubt = plugin.doubt(found.operation, &found.others, allows);
+        doubt.map(|other| plugin.described(other))
+    };
+    let (all, first) = (|_| true, |call| call == Call::Operation(0));
+    assert_eq!(may(EXCLUDES, "/users/7", &first), None);
+    assert_eq!(may(EXCLUDES, "/users/me", &all), None);
+    let me = Some("`me` (POST /users/me/)".to_owned());
+    assert_eq!(may(EXCLUDES, "/users/me", &first), me);
+    let drop = "`Drop` (POST /users/export/), which is not published";
+    assert_eq!(may(EXCLUDES, "/users/export", &all).as_deref(), Some(drop));
+    assert_eq!(may("", "/users/export", &all), None);
+    let fixed = "operations.me.fixed = { limit = '10' }";
+    assert_eq!(may(fixed, "/users/me", &all), me);
+    assert_eq!(may("operations.me.body_bytes = 10", "/users/me", &all), me);
+    let forward = &format!("{EXCLUDES}\nopenapi.unpublished = 'forward'");
+    assert_eq!(may(forward, "/users/export", &all), None);
+    let published = |call| call != Call::Unpublished;
+    assert!(may(forward, "/users/export", &published).is_some());
+}
+
+#[test]
+fn a_path_that_is_withheld_but_for_its_slash_is_told() {
+    let paths = json!({
+        "/users/{id}": { "post": operation("List", &json!([])) },
+        "/users/{id}/": { "post": operation("Drop", &json!([])) },
+    });
+    let words = ["`Drop`", "`List`", "slash"];
+    let (first, problems) = plugin(EXCLUDES, &paths);
+    assert!(admits(&first, "/users/1", &[]));
+    assert!(is_told(&problems, &words));
+    let (_, problems) = plugin("", &paths);
+    assert!(!is_told(&problems, &words));
+    let forward = format!("{EXCLUDES}\nopenapi.similar_paths = 'forward'");
+    assert!(!is_told(&plugin(&forward, &paths).1, &words));
 }
