@@ -7,8 +7,15 @@
 
 use std::ffi::c_int;
 use std::io;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use crate::advice::advise;
+
+/// Whether large ones were preferred last.
+static LARGE: AtomicBool = AtomicBool::new(false);
+
+/// `MADV_COLLAPSE` of Linux 6.1.
+const COLLAPSE: c_int = 25;
 
 /// Sizes of pages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,23 +43,45 @@ impl Pages {
     ///
     /// Of `/proc`, and of `madvise(2)`.
     pub fn prefer(self) -> io::Result<usize> {
-        if cfg!(not(target_os = "linux")) {
-            return Ok(0);
-        }
-        let maps = std::fs::read_to_string("/proc/self/maps")?;
-        // Of what it gives out at this moment.
-        let block = Box::new([0_u8; 256]);
-        let address = std::ptr::from_ref(&*block).addr();
-        let Some((start, length)) = maps.lines().find_map(|line| around(line, address)) else {
-            return Ok(0);
-        };
-        // SAFETY: what is read there stays what it was.
-        #[expect(unsafe_code, reason = "only pages of another size")]
-        unsafe {
-            advise(start, length, self.advice())?;
-        }
-        Ok(length)
+        LARGE.store(self == Self::Large, Relaxed);
+        advise_all(self.advice())
     }
+
+    /// Makes one large page of small ones, where large ones are preferred: a part of one that is
+    /// given back to the system leaves the rest of it small, and so would be most of what a table
+    /// was read with. Takes a tenth of a second for half a GiB, and holds nobody for long. Bytes of
+    /// addresses that the system was asked for.
+    ///
+    /// # Errors
+    ///
+    /// As [`prefer`](Self::prefer) has them; where a page stays as it is, too.
+    pub fn gather() -> io::Result<usize> {
+        if LARGE.load(Relaxed) {
+            advise_all(COLLAPSE)
+        } else {
+            Ok(0)
+        }
+    }
+}
+
+/// Calls `madvise(2)` for all that mimalloc has reserved and gives out now.
+fn advise_all(advice: c_int) -> io::Result<usize> {
+    if cfg!(not(target_os = "linux")) {
+        return Ok(0);
+    }
+    let maps = std::fs::read_to_string("/proc/self/maps")?;
+    // Of what it gives out at this moment.
+    let block = Box::new([0_u8; 256]);
+    let address = std::ptr::from_ref(&*block).addr();
+    let Some((start, length)) = maps.lines().find_map(|line| around(line, address)) else {
+        return Ok(0);
+    };
+    // SAFETY: what is read there stays what it was.
+    #[expect(unsafe_code, reason = "only pages of another size")]
+    unsafe {
+        advise(start, length, advice)?;
+    }
+    Ok(length)
 }
 
 /// Where a line of `/proc/PID/maps` is about memory without a file that has `address` in it: start
@@ -113,6 +142,8 @@ mod tests {
         let address = block.as_ptr().addr();
         let has_them = std::path::Path::new("/sys/kernel/mm/transparent_hugepage").exists();
         for (pages, flag) in [(Pages::Large, " hg"), (Pages::Small, " nh")] {
+            // Some pages always stay as they are: there is nothing in them.
+            let _ = Pages::gather();
             match pages.prefer() {
                 Ok(length) => {
                     assert!(length >= 2 << 20, "{length} bytes");
@@ -126,5 +157,6 @@ mod tests {
             }
         }
         assert!(block.iter().all(|byte| *byte == 7));
+        assert_eq!(Pages::gather().unwrap(), 0, "small ones are preferred");
     }
 }

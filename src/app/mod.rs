@@ -213,12 +213,8 @@ impl App {
         with_program: bool,
     ) -> Result<(Self, Workers<Counters>), StartError> {
         let descriptors = rlimit::increase_nofile_limit(u64::MAX).unwrap_or(1024);
-        // Where large ones are what everybody gets, a few MiB would take many times as much.
-        let small = plugway_heap::Pages::Small.prefer();
         let log = crate::log::start();
-        if let Err(error) = small {
-            tracing::debug!(%error, "pages are of the size that the system likes");
-        }
+        rest::small_pages();
         let access = access::Writer::start().context("the access log")?;
         let (sender, commands) = mpsc::channel(64);
         let stop = CancellationToken::new();

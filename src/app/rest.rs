@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use plugway_heap::Pages;
 use tokio::task::AbortHandle;
 
 use crate::server::Resting;
@@ -25,6 +26,7 @@ impl Rest {
         let task = tokio::task::spawn_local(async move {
             tokio::time::sleep(QUIET).await;
             let_go_of_code();
+            gather().await;
             let (mut seen, mut rested) = (Usage::now(), Usage::now());
             loop {
                 tokio::time::sleep(IDLE).await;
@@ -35,6 +37,7 @@ impl Rest {
                     }
                     plugway_heap::let_go_of_free();
                     let_go_of_code();
+                    gather().await;
                     rested = Usage::now();
                 }
                 seen = now;
@@ -51,6 +54,22 @@ impl Drop for Rest {
         if let Some(task) = &self.0 {
             task.abort();
         }
+    }
+}
+
+/// Where large pages are what everybody gets, a few MiB would take many times as much.
+pub(super) fn small_pages() {
+    if let Err(error) = Pages::Small.prefer() {
+        tracing::debug!(%error, "pages are of the size that the system likes");
+    }
+}
+
+/// Large pages of which a part was let go of, for those that have many tokens.
+async fn gather() {
+    let gathered = tokio::task::spawn_blocking(Pages::gather).await;
+    if let Ok(Err(error)) = gathered {
+        // Some always stay as they are.
+        tracing::trace!(%error, "pages that are small stay so");
     }
 }
 
