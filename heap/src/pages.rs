@@ -89,7 +89,9 @@ fn advise_all(advice: c_int) -> io::Result<usize> {
 fn around(line: &str, address: usize) -> Option<(usize, usize)> {
     let mut fields = line.split_ascii_whitespace();
     let (range, access) = (fields.next()?, fields.next()?);
-    let is_anonymous = fields.nth(2)? == "0" && fields.next().is_none();
+    // Where the system keeps names, mimalloc gives one.
+    let named = |name: &str| name.starts_with("[anon:");
+    let is_anonymous = fields.nth(2)? == "0" && fields.next().is_none_or(named);
     let (start, end) = range.split_once('-')?;
     let start = usize::from_str_radix(start, 16).ok()?;
     let end = usize::from_str_radix(end, 16).ok()?;
@@ -113,6 +115,11 @@ mod tests {
             ("1000-3000 rw-s 00000000 00:00 0", 0x1000, None),
             ("1000-3000 rw-p 00000000 fe:00 1008   /a", 0x1000, None),
             ("1000-3000 rw-p 00000000 00:00 0   [heap]", 0x1000, None),
+            (
+                "1000-3000 rw-p 00000000 00:00 0   [anon:mimalloc]",
+                0x1000,
+                it,
+            ),
             ("3000-1000 rw-p 00000000 00:00 0", 0x2000, None),
             ("", 0, None),
         ] {
