@@ -405,7 +405,7 @@ fn callable(
         meaning: operation.clone(),
     };
     let mut operations: Vec<_> = api.operations.iter().map(&mut operation).collect();
-    apart::check_underscores(plugin, api, problems);
+    apart::check_headers(plugin, api, problems);
     apart::tell(&shared, (&mut operations, api), plugin, problems);
     Callable {
         router,
