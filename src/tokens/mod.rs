@@ -38,7 +38,8 @@ use std::hash::{Hash, Hasher};
 use sha2::{Digest, Sha256};
 
 pub use file::{
-    Blocks, Cut, LineProblem, Origin, Seen, cut, declares, foreign_id, parse_file, parse_records,
+    Blocks, Cut, LineProblem, Origin, Seen, cut, declares, foreign_id, parse_file, parse_import,
+    parse_records,
 };
 pub use filter::{Filter, SORTS, Wanted};
 pub use format::{

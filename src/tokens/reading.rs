@@ -8,7 +8,7 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use jiff::{Span, SpanRelativeTo, Timestamp};
 
-use super::file::{MAX_ID, MAX_LIST, MAX_NOTE, label_fault};
+use super::file::{MAX_ID, MAX_LIST, MAX_NAME, MAX_NOTE, label_fault, name_fault};
 use super::{
     FieldFault, Fingerprint, Level, Plugins, Rate, RateError, ScopeList, Selector, TokenLimits,
     contains_token,
@@ -51,15 +51,20 @@ impl Reading {
         read.map_err(|message| self.fault(field, message)).ok()
     }
 
-    pub(super) fn label(&mut self, field: &'static str, text: &str, most: usize) -> String {
-        if let Some(fault) = label_fault(text, most) {
-            self.fault(field, fault);
+    /// A name that a token is to have.
+    pub(super) fn name(&mut self, text: &str) -> Arc<str> {
+        if let Some(fault) = label_fault(text, MAX_NAME).or_else(|| name_fault(text)) {
+            self.fault("name", fault);
         }
-        text.to_owned()
+        text.into()
     }
 
     pub(super) fn note(&mut self, text: Option<&str>) -> Option<Arc<str>> {
-        text.map(|text| self.label("note", text, MAX_NOTE).into())
+        let text = text?;
+        if let Some(fault) = note_fault(text) {
+            self.fault("note", fault);
+        }
+        Some(text.into())
     }
 
     pub(super) fn plugins(&mut self, names: &[String]) -> Plugins {

@@ -437,6 +437,12 @@ fn any_text_is_a_value() {
         ("100%", "100%25"),
         ("a\r\nb: c\0", "a%0D%0Ab: c%00"),
         ("", ""),
+        // A blank at an end is no part of a value: HTTP/1.1 drops it, HTTP/2 calls it malformed.
+        ("alice ", "alice%20"),
+        (" alice", "%20alice"),
+        ("  Alice B  ", "%20%20Alice B%20%20"),
+        ("  ", "%20%20"),
+        (" Zoë ", "%20Zo%C3%AB%20"),
     ] {
         assert_eq!(text_value(text), expected);
     }

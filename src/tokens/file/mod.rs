@@ -77,6 +77,23 @@ pub fn parse_file(
     text: &str,
     seen: &mut Seen,
 ) -> (Vec<TokenRecord>, Vec<LineProblem>) {
+    parse_lines(name, text, seen, |_| None)
+}
+
+/// Reads lines of which tokens are to be made: as [`parse_file`], but for names that nobody is to
+/// be given any more.
+pub fn parse_import(text: &str) -> (Vec<TokenRecord>, Vec<LineProblem>) {
+    let fault = |record: &TokenRecord| name_fault(&record.name).map(|why| format!("`name` {why}"));
+    parse_lines(&"the import".into(), text, &mut Seen::default(), fault)
+}
+
+/// Reads lines, each of which may have one more `fault`.
+fn parse_lines(
+    name: &Arc<str>,
+    text: &str,
+    seen: &mut Seen,
+    fault: impl Fn(&TokenRecord) -> Option<String>,
+) -> (Vec<TokenRecord>, Vec<LineProblem>) {
     let text = text.strip_prefix(BOM).unwrap_or(text);
     // A line of one secret and one plugin has some 200 bytes.
     let mut records = Vec::with_capacity(text.len() / 200);
@@ -90,13 +107,11 @@ pub fn parse_file(
         }
         match reader.read(line) {
             Ok(record) => {
-                match seen.claim(
-                    &record,
-                    &Origin::Line {
-                        file: Arc::clone(name),
-                        line: number,
-                    },
-                ) {
+                let origin = Origin::Line {
+                    file: Arc::clone(name),
+                    line: number,
+                };
+                match fault(&record).map_or_else(|| seen.claim(&record, &origin), Err) {
                     Ok(()) => records.push(record),
                     Err(message) => problems.add(number, None, message),
                 }
@@ -107,6 +122,13 @@ pub fn parse_file(
         }
     }
     (records, problems.finish())
+}
+
+/// Why a text can not be made a token's name. Tokens that have such a name already keep it, here
+/// and in the database: it is told to APIs in a form that passes.
+pub(super) fn name_fault(text: &str) -> Option<String> {
+    let padded = text.trim() != text;
+    padded.then(|| "begins or ends with a space: leave that out".to_owned())
 }
 
 /// Whether there is a line in a token file that declares something.
