@@ -47,7 +47,7 @@ pub use format::{
     without_tokens,
 };
 pub use lifecycle::{Changed, Phase, Refusal, Rotation};
-pub use limits::{Rate, RateError, TokenLimits};
+pub use limits::{NetworkError, Rate, RateError, TokenLimits, parse_network};
 pub use order::{Done, Fault, Flow, Look, Order, Question, Who};
 pub use random::{generate_from_system, regenerate_from_system};
 pub use reading::{duration, note_fault};

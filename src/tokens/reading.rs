@@ -10,8 +10,8 @@ use jiff::{Span, SpanRelativeTo, Timestamp};
 
 use super::file::{MAX_ID, MAX_LIST, MAX_NAME, MAX_NOTE, label_fault, name_fault};
 use super::{
-    FieldFault, Fingerprint, Level, Plugins, Rate, RateError, ScopeList, Selector, TokenLimits,
-    contains_token,
+    FieldFault, Fingerprint, Level, NetworkError, Plugins, Rate, RateError, ScopeList, Selector,
+    TokenLimits, contains_token, parse_network,
 };
 
 /// The longest that can be said: 100 years.
@@ -160,12 +160,18 @@ impl Reading {
         }
         let mut networks = Vec::with_capacity(texts.len());
         for (number, text) in (1..).zip(texts) {
-            let address = text.parse::<std::net::IpAddr>().map(IpNet::from);
-            match text.parse().or(address) {
+            match parse_network(text) {
                 Ok(network) => networks.push(network),
-                Err(_) => self.fault(
+                Err(NetworkError::Form) => self.fault(
                     "networks",
                     format!("entry {number} is no network such as 10.0.0.0/8 or 2001:db8::/32"),
+                ),
+                Err(NetworkError::Mapped) => self.fault(
+                    "networks",
+                    format!(
+                        "entry {number} {}; write the IPv4 network, such as 10.0.0.0/8",
+                        NetworkError::MAPPED
+                    ),
                 ),
             }
         }

@@ -411,6 +411,26 @@ mod tests {
     }
 
     #[test]
+    fn ipv4_in_the_form_of_ipv6_is_ipv4() {
+        let mut asked = request();
+        asked.networks = vec![
+            "::ffff:10.0.0.0/104".to_owned(),
+            "10.0.0.0/8".to_owned(),
+            "::ffff:192.0.2.1".to_owned(),
+        ];
+        let limits = asked.draft(now()).unwrap().record.limits.unwrap();
+        let told: Vec<String> = limits.networks.iter().map(ToString::to_string).collect();
+        assert_eq!(told, ["10.0.0.0/8", "192.0.2.1/32"]);
+        check(
+            |request| request.networks = vec!["::ffff:10.0.0.0/64".to_owned()],
+            &[
+                "networks: entry 1 is an IPv4 address in the form of IPv6, of which it takes less than \
+               the 96 bits that say so; write the IPv4 network, such as 10.0.0.0/8",
+            ],
+        );
+    }
+
+    #[test]
     fn moments() {
         for (text, expected) in [
             ("90d", "2027-02-18T12:00:00Z"),

@@ -1,24 +1,28 @@
 //! Networks, addresses, hosts, URLs, origins, headers and e-mail addresses.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use ipnet::IpNet;
 use url::{Host, Url};
 
 use super::Fault;
 use crate::config::{Scheme, Server};
+use crate::tokens::{NetworkError, parse_network};
 
 /// A network in CIDR, or a plain address, which is a network of one. Host bits are cleared.
 pub(in crate::config) fn network(text: &str) -> Result<IpNet, Fault> {
-    if let Ok(network) = text.parse::<IpNet>() {
-        return Ok(network.trunc());
-    }
-    text.parse::<IpAddr>().map(IpNet::from).map_err(|_| {
-        Fault::with(
-            "is not a network",
-            "write an address or a network in CIDR, such as `10.0.0.0/8` or `fd00::/8`",
-        )
-    })
+    parse_network(text)
+        .map(|network| network.trunc())
+        .map_err(|error| match error {
+            NetworkError::Form => Fault::with(
+                "is not a network",
+                "write an address or a network in CIDR, such as `10.0.0.0/8` or `fd00::/8`",
+            ),
+            NetworkError::Mapped => Fault::with(
+                NetworkError::MAPPED,
+                "write the IPv4 network, such as `10.0.0.0/8`",
+            ),
+        })
 }
 
 /// Where to listen. `localhost` is both loopback addresses; no other name is looked up.

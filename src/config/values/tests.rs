@@ -60,6 +60,17 @@ fn networks() {
     check(network, "::1", "::1/128");
     check(network, "10.0.0.0/33", "is not a network");
     check(network, "example.com", "is not a network");
+    // IPv4 in the form of IPv6 is IPv4: that is what a peer is compared as.
+    check(network, "::ffff:10.0.0.0/104", "10.0.0.0/8");
+    check(network, "::ffff:10.1.2.3/104", "10.0.0.0/8");
+    check(network, "::ffff:10.1.2.3", "10.1.2.3/32");
+    check(network, "::ffff:0:0/96", "0.0.0.0/0");
+    check(
+        network,
+        "::ffff:10.0.0.0/64",
+        "is an IPv4 address in the form of IPv6, of which it takes less than the 96 bits that say so",
+    );
+    check(network, "::/64", "::/64");
 }
 
 #[test]

@@ -46,7 +46,8 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::format::base62;
-use super::{Fingerprint, TokenRecord};
+use super::{Fingerprint, NetworkError, TokenRecord};
+use crate::network::is_half_mapped;
 pub use blocks::{Blocks, Cut, cut};
 use line::Reader;
 pub(super) use line::{MAX_ID, MAX_LIST, MAX_NAME, MAX_NOTE, label_fault};
@@ -80,10 +81,16 @@ pub fn parse_file(
     parse_lines(name, text, seen, |_| None)
 }
 
-/// Reads lines of which tokens are to be made: as [`parse_file`], but for names that nobody is to
-/// be given any more.
+/// Reads lines of which tokens are to be made: as [`parse_file`], but for what nobody is to be given
+/// any more.
 pub fn parse_import(text: &str) -> (Vec<TokenRecord>, Vec<LineProblem>) {
-    let fault = |record: &TokenRecord| name_fault(&record.name).map(|why| format!("`name` {why}"));
+    let fault = |record: &TokenRecord| {
+        let mut networks = record.limits.iter().flat_map(|limits| &limits.networks);
+        if networks.any(|network| is_half_mapped(*network)) {
+            return Some(format!("an entry of `networks` {}", NetworkError::MAPPED));
+        }
+        name_fault(&record.name).map(|why| format!("`name` {why}"))
+    };
     parse_lines(&"the import".into(), text, &mut Seen::default(), fault)
 }
 
