@@ -13,7 +13,7 @@ use crate::openapi::{self, Api, Finding};
 use crate::problems::{Place, Problems};
 use crate::route::{Router, Spec};
 use crate::telemetry;
-use crate::tokens::CompiledScopes;
+use crate::tokens::{CompiledScopes, without_tokens};
 
 /// A plugin as a request finds it.
 #[derive(Debug)]
@@ -254,7 +254,8 @@ pub(super) fn compile(
     let title = plugin
         .display_name
         .clone()
-        .or_else(|| loaded.and_then(|api| api.info.title));
+        .or_else(|| loaded.and_then(|api| api.info.title))
+        .map(|title| without_tokens(&title).into_owned());
     let compiled = Plugin {
         require: plugin.auth.require,
         documents_need_token: plugin.documents == DocumentAccess::Token,

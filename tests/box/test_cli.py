@@ -552,6 +552,32 @@ def test_a_secret_is_no_file_that_is_published(world):
             assert world.service not in ran.out + ran.err
 
 
+@pytest.mark.parametrize("member", ["description", "instructions"])
+def test_a_token_in_what_anybody_may_read_is_refused(world, member):
+    secret = run("token", "generate", cwd=world.folder).out.strip()
+    plugway.write(world.folder, world.base({"plugins": {"todo": {member: f"Use it with {secret}, please."}}}))
+    for command in ("check", "serve"):
+        ran = run(command, "--config", "plugway.toml", cwd=world.folder)
+        assert ran.code == 4 and f"the secret of token {secret[:12]}" in ran.out + ran.err, ran
+        assert secret[12:] not in ran.out + ran.err
+
+
+def test_a_token_in_a_document_is_not_served(world):
+    secret = run("token", "generate", cwd=world.folder).out.strip()
+    text = document()
+    text["info"]["description"] = f"Send {secret} with each request."
+    world.upstream.on("GET", "/openapi.json", Reply(json=text))
+    world.start({"plugins": {"todo": {"description": None, "openapi": {"source": "/openapi.json"}}}})
+    client = world.session()
+    for path in ("/.well-known/ai-plugin.json", "/openapi.json", "/openapi-3.0.yaml"):
+        got = client.get(path)
+        assert got.status_code == 200 and secret not in got.text and f"{secret[:12]}…" in got.text, got.text
+    (world.folder / "own.json").write_text(json.dumps(text))
+    world.change({"plugins": {"todo": {"openapi": {"source": "own.json"}}}})
+    ran = run("check", "--config", "plugway.toml", cwd=world.folder)
+    assert ran.code == 4 and f"the secret of token {secret[:12]}" in ran.out + ran.err and secret not in ran.out + ran.err, ran
+
+
 def test_strict_says_what_it_fails_for(world):
     plugway.write(world.folder, world.base({"trusted_proxies": ["0.0.0.0/0", "::/0"]}))
     assert run("check", "--config", "plugway.toml", cwd=world.folder).code == 0
