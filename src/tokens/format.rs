@@ -57,6 +57,16 @@ pub fn is_public_id(text: &str, level: Level) -> bool {
     })
 }
 
+/// Why an id can not be that of a token of this level: it is how the secrets of another begin.
+pub fn id_fault(id: &str, level: Level) -> Option<String> {
+    let of = Level::ALL.into_iter().find(|of| is_public_id(id, *of));
+    let of = of.filter(|of| *of != level)?;
+    let (of, level) = (of.as_str(), level.as_str());
+    Some(format!(
+        "the id is that of a {of} token, and the level is {level}"
+    ))
+}
+
 /// Makes another secret for the token with this public id; with another id where that is none.
 /// See [`generate`].
 pub(super) fn generate_again(

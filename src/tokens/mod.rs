@@ -43,8 +43,8 @@ pub use file::{
 };
 pub use filter::{Filter, SORTS, Wanted};
 pub use format::{
-    FormatError, Parsed, PlainToken, contains_token, first_token, generate, is_public_id, parse,
-    public_id, secrets_in, without_tokens,
+    FormatError, Parsed, PlainToken, contains_token, first_token, generate, id_fault, is_public_id,
+    parse, public_id, secrets_in, without_tokens,
 };
 pub use lifecycle::{Changed, Phase, Refusal, Rotation};
 pub use limits::{NetworkError, Rate, RateError, TokenLimits, parse_network};

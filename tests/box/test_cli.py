@@ -538,11 +538,15 @@ def test_a_secret_is_no_file_that_is_published(world):
     (world.folder / "password").write_text("hunter2")
     (world.folder / "terms.txt").write_text("be nice\n")
     (world.folder / "link").symlink_to("password")
+    (world.folder / "alias.toml").symlink_to("published.toml")
+    (world.folder / "extra").mkdir()
+    (world.folder / "extra/more.toml").write_text("")
     for file, why in (("certs/server.key", "a private key"), ("leaked.txt", "the secret of token"), ("tokens.jsonl", "as a secret"), ("password", "as a secret"),
-                      ("link", "as a secret"), ("state/plugway.redb", "the state directory"), ("/proc/self/status", "in /proc"), ("terms.txt", None), ("certs/server.pem", None)):
+                      ("link", "as a secret"), ("state/plugway.redb", "the state directory"), ("/proc/self/status", "in /proc"),
+                      ("published.toml", "configuration"), ("alias.toml", "configuration"), ("extra/more.toml", "configuration"), ("terms.txt", None), ("certs/server.pem", None)):
         if file.startswith("state/"):
             (world.folder / file).touch()
-        config = world.base({"token_files": ["tokens.jsonl"], "plugins": {"todo": {"files": {"/x.txt": file}, "headers": {"request": {"set": {"X-Key": "${file:password}"}}}}}})
+        config = world.base({"include": ["extra/*.toml"], "token_files": ["tokens.jsonl"], "plugins": {"todo": {"files": {"/x.txt": file}, "headers": {"request": {"set": {"X-Key": "${file:password}"}}}}}})
         plugway.write(world.folder, config, "published.toml")
         ran = run("check", "--config", "published.toml", cwd=world.folder)
         if why is None:

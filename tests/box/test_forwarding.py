@@ -151,6 +151,28 @@ def test_nobody_is_believed_by_default(world, http2):
     assert world.gateway.line(got.headers["x-request-id"])["client"] == "127.0.0.1"
 
 
+def test_options_is_an_operation_like_any_where_the_document_has_it(world, http2):
+    text = document()
+    text["paths"]["/todos"]["options"] = {"operationId": "askTodos", "responses": {"200": {"description": "What there is."}}}
+    world.upstream.on("GET", "/openapi.json", Reply(json=text))
+    world.upstream.on("OPTIONS", "/todos", Reply(200, headers=[("Allow", "GET, POST"), ("X-Own", "1")], body=b"ours"))
+    world.plugin({"openapi": {"source": "/openapi.json"}, "cors": {"origins": ["https://chatgpt.com"]}})
+    client = world.session(http2=http2, token=world.service)
+    assert "options" in client.get("/openapi.json").json()["paths"]["/todos"]
+    for headers in ({}, {"Origin": "https://chatgpt.com"}):
+        got = client.request("OPTIONS", "/todos", headers=headers)
+        assert (got.status_code, got.text, got.headers.get("x-own")) == (200, "ours", "1"), got
+        assert world.upstream.last.method == "OPTIONS"
+    assert refusal(world.session(http2=http2).request("OPTIONS", "/todos"), 401, "missing_token")
+    world.upstream.forget()
+    asked = {"Origin": "https://chatgpt.com", "Access-Control-Request-Method": "POST"}
+    preflight = client.request("OPTIONS", "/todos", headers=asked)
+    assert preflight.status_code == 204 and "OPTIONS" in preflight.headers["access-control-allow-methods"]
+    # Where the document has none, it is none.
+    assert refusal(client.request("OPTIONS", "/todos/1"), 405, "method_not_allowed")
+    assert world.upstream.requests == []
+
+
 @pytest.mark.parametrize("trusted", [[], ["127.0.0.0/8"]], ids=["from anybody", "from a trusted proxy"])
 def test_who_asks_is_not_the_client_s_to_say(world, http2, trusted):
     """Not even by a trusted proxy, which passes on what it does not know; the configuration may."""

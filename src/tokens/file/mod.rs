@@ -45,7 +45,7 @@ use std::collections::hash_map::Entry;
 use std::fmt;
 use std::sync::Arc;
 
-use super::format::base62;
+use super::format::{base62, id_fault};
 use super::{Fingerprint, NetworkError, TokenRecord};
 use crate::network::is_half_mapped;
 pub use blocks::{Blocks, Cut, cut};
@@ -89,7 +89,8 @@ pub fn parse_import(text: &str) -> (Vec<TokenRecord>, Vec<LineProblem>) {
         if networks.any(|network| is_half_mapped(*network)) {
             return Some(format!("an entry of `networks` {}", NetworkError::MAPPED));
         }
-        name_fault(&record.name).map(|why| format!("`name` {why}"))
+        let name = || name_fault(&record.name).map(|why| format!("`name` {why}"));
+        id_fault(&record.id, record.level).or_else(name)
     };
     parse_lines(&"the import".into(), text, &mut Seen::default(), fault)
 }
