@@ -257,7 +257,7 @@ impl<E: Edges> Control<E> {
         }
         self.check_remote(&config, &mut problems);
         self.open_state(&config.state_directory, now);
-        super::exposed::check_state(&config.state_directory, &mut problems);
+        super::exposed::check_state(&config.state_directory, self.rehearsal, &mut problems);
         self.recall_documents(&config, now);
         let standins = self.standins(aside);
         let pins = self.rolled.as_ref().map(|rolled| Arc::clone(&rolled.pins));

@@ -69,8 +69,13 @@ pub(super) fn check(
     }
 }
 
-/// Says what others than the gateway's user may do in the state directory, and should not.
-pub(super) fn check_state(directory: &Path, problems: &mut Problems) {
+/// Says what others than the gateway's user may do in the state directory, and should not. One that
+/// can be none is a problem of a `rehearsal`; a gateway serves without, and says so.
+pub(super) fn check_state(directory: &Path, rehearsal: bool, problems: &mut Problems) {
+    if rehearsal && let Some(file) = super::state::no_directory(directory) {
+        let message = format!("`{}` is no directory", file.display());
+        problems.add(&Place::named("state.directory"), message);
+    }
     for warning in super::state::open_to_others(directory) {
         problems.warn(&Place::named("state.directory"), warning);
     }
