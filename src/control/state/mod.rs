@@ -20,6 +20,7 @@ mod reader;
 mod saved;
 mod uses;
 mod view;
+mod wall;
 
 pub(super) use audit::Deed;
 pub use backup::{BackupError, restore};
