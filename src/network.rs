@@ -96,9 +96,51 @@ pub fn covers(networks: &[IpNet], address: IpAddr) -> bool {
     networks.iter().any(|network| network.contains(&address))
 }
 
+/// A network of IPv4 addresses that are written as IPv6 (`::ffff:10.0.0.0/104`) as the one of IPv4
+/// that it is, since addresses are compared as what they are; any other as it is.
+pub fn unmapped(network: IpNet) -> IpNet {
+    let IpNet::V6(written) = network else {
+        return network;
+    };
+    let inner = written.addr().to_ipv4_mapped();
+    let length = written.prefix_len().checked_sub(MAPPED);
+    let found = inner.zip(length);
+    let found = found.and_then(|(address, length)| IpNet::new(address.into(), length).ok());
+    found.unwrap_or(network)
+}
+
+/// Whether a network begins with such an address and is none of IPv4: most likely its length is
+/// that of another form.
+pub fn is_half_mapped(network: IpNet) -> bool {
+    match network {
+        IpNet::V6(one) => one.addr().to_ipv4_mapped().is_some() && one.prefix_len() < MAPPED,
+        IpNet::V4(_) => false,
+    }
+}
+
+/// Bits that say of an IPv6 address that it is one of IPv4.
+const MAPPED: u8 = 96;
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn networks_of_mapped_addresses_are_those_of_ipv4() {
+        for (written, expected) in [
+            ("::ffff:10.0.0.0/104", "10.0.0.0/8"),
+            ("::ffff:10.1.2.3/128", "10.1.2.3/32"),
+            ("::ffff:0:0/96", "0.0.0.0/0"),
+            ("::ffff:10.0.0.0/95", "::ffff:10.0.0.0/95"),
+            ("::/0", "::/0"),
+            ("2001:db8::/104", "2001:db8::/104"),
+            ("10.0.0.0/8", "10.0.0.0/8"),
+        ] {
+            let network = written.parse().unwrap();
+            assert_eq!(unmapped(network), expected.parse::<IpNet>().unwrap());
+            assert_eq!(is_half_mapped(network), written.ends_with("/95"));
+        }
+    }
 
     fn of(text: &str) -> Network {
         Network::of(text.parse().unwrap())

@@ -173,7 +173,9 @@ fn expected(headers: &HeaderMap) -> Result<Expected, Problem> {
                     "`If-Match` is a generation in double quotes, such as \"7\"",
                 ));
             }
-            expected.extend(strong.and_then(|tag| tag.parse::<u64>().ok()));
+            // Compared as it is written: `\"07\"` is another tag.
+            let number = strong.and_then(|tag| tag.parse::<u64>().ok());
+            expected.extend(number.filter(|number| Some(&*number.to_string()) == strong));
         }
     }
     Ok(written.then_some(expected))
@@ -203,5 +205,10 @@ mod tests {
         assert_eq!(read(&["W/\"7\""]), Some(Some(vec![])));
         assert_eq!(read(&["\"seven\""]), Some(Some(vec![])));
         assert_eq!(read(&["7"]), None);
+        // A tag is compared byte for byte (RFC 9110 §8.8.3.2): it is no number.
+        for other in ["\"07\"", "\"+7\"", "\"7 \"", "\" 7\"", "\"\"", "\"-7\""] {
+            assert_eq!(read(&[other]), Some(Some(vec![])), "{other}");
+        }
+        assert_eq!(read(&["\"0\""]), Some(Some(vec![0])));
     }
 }

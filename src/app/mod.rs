@@ -399,7 +399,7 @@ impl App {
             self.deliver_orders();
             let _ = self.control.ready_since(jiff::Timestamp::now());
             let (due, tokens) = (self.control.due(), self.control.tokens_due());
-            let desk = after(self.control.desk_due());
+            let desk = after(self.control.desk_due(jiff::Timestamp::now()));
             let save = after(self.control.save_due());
             let emptied = after(self.control.emptied_due());
             tokio::select! {

@@ -193,8 +193,10 @@ fn describe_faults(status: &Value, text: &mut String) {
         };
         let _ = writeln!(text, "what generation {to} was serves{until}");
     }
-    if status["state_error"].is_string() {
-        let _ = writeln!(text, "{}", word(&status["state_error"]));
+    for error in ["state_error", "clock_error"] {
+        if status[error].is_string() {
+            let _ = writeln!(text, "{}", word(&status[error]));
+        }
     }
     for file in each(&status["token_files"]) {
         let (url, state) = (word(&file["url"]), word(&file["state"]));

@@ -9,6 +9,7 @@ use std::path::Path;
 use super::Inputs;
 use super::mask;
 use crate::problems::{Place, Problems};
+use crate::tokens::without_tokens;
 
 /// Most bytes of a file that a string refers to.
 const LARGEST: usize = 64 << 10;
@@ -158,6 +159,7 @@ fn file(path: &str, inputs: &mut dyn Inputs) -> Result<String, (String, String)>
 /// A text for a message: one line, not too long, without what may be a password.
 pub(super) fn shown(text: &str) -> String {
     let text = mask::without_userinfo(text);
+    let text = without_tokens(&text);
     if text.contains(mask::PRIVATE_KEY) {
         return "…".to_owned();
     }

@@ -9,6 +9,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use crate::problems::Place;
+use crate::tokens::secrets_in;
 
 use super::keys::{self, Kind, Table};
 use super::values;
@@ -50,6 +51,8 @@ fn secrets(text: &str, root: &DeTable<'_>, described: &Table, syntax: bool) -> V
         lines(text, &mut spans);
     }
     userinfo(text, &mut spans);
+    // Wherever somebody wrote one, in a comment too.
+    spans.extend(secrets_in(text));
     if let Some(found) = root.get("token_files") {
         queries(found, text, &mut spans);
     }

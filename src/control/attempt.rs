@@ -233,7 +233,12 @@ impl<E: Edges> Control<E> {
             // Read, so that it is in the hash and watched; what it says is looked at below.
             let _ = inputs.lines(path);
         }
-        super::exposed::check(config.as_ref(), inputs, &mut self.scanned, &mut problems);
+        let main = match &self.source {
+            Source::File(path) => Some(path.as_path()),
+            Source::Text { .. } => None,
+        };
+        let read = (config.as_ref(), main);
+        super::exposed::check(read, inputs, &mut self.scanned, &mut problems);
         // Also what was refused is watched: that is where it will be mended.
         self.watched = inputs.watched();
         if config.as_ref().is_some_and(|one| one.plugins.is_empty()) {
@@ -252,7 +257,7 @@ impl<E: Edges> Control<E> {
         }
         self.check_remote(&config, &mut problems);
         self.open_state(&config.state_directory, now);
-        super::exposed::check_state(&config.state_directory, &mut problems);
+        super::exposed::check_state(&config.state_directory, self.rehearsal, &mut problems);
         self.recall_documents(&config, now);
         let standins = self.standins(aside);
         let pins = self.rolled.as_ref().map(|rolled| Arc::clone(&rolled.pins));

@@ -34,7 +34,7 @@ impl Scanned {
 
 /// Looks at every file that a plugin publishes as it is.
 pub(super) fn check(
-    config: Option<&Config>,
+    (config, main): (Option<&Config>, Option<&Path>),
     inputs: &Inputs,
     scanned: &mut Scanned,
     problems: &mut Problems,
@@ -46,13 +46,15 @@ pub(super) fn check(
     }
     let private = inputs.privates().chain(&config.token_files);
     let private: BTreeSet<PathBuf> = private.filter_map(|path| real(path)).collect();
+    let own = config.included.iter().map(PathBuf::as_path).chain(main);
+    let own: BTreeSet<PathBuf> = own.filter_map(real).collect();
     let state = real(&config.state_directory);
     let files = published().map(|(_, _, file)| file.bytes.as_ptr());
     let files: HashSet<*const u8> = files.collect();
     scanned.0.retain(|bytes, _| files.contains(bytes));
     for (plugin, key, file) in published() {
         let held = scanned.of(&file.bytes);
-        let Some(why) = fault(file, held, &private, state.as_deref()) else {
+        let Some(why) = fault(file, held, (&own, &private), state.as_deref()) else {
             continue;
         };
         let place = Place {
@@ -67,8 +69,13 @@ pub(super) fn check(
     }
 }
 
-/// Says what others than the gateway's user may do in the state directory, and should not.
-pub(super) fn check_state(directory: &Path, problems: &mut Problems) {
+/// Says what others than the gateway's user may do in the state directory, and should not. One that
+/// can be none is a problem of a `rehearsal`; a gateway serves without, and says so.
+pub(super) fn check_state(directory: &Path, rehearsal: bool, problems: &mut Problems) {
+    if rehearsal && let Some(file) = super::state::no_directory(directory) {
+        let message = format!("`{}` is no directory", file.display());
+        problems.add(&Place::named("state.directory"), message);
+    }
     for warning in super::state::open_to_others(directory) {
         problems.warn(&Place::named("state.directory"), warning);
     }
@@ -115,7 +122,7 @@ fn secret_in(bytes: &[u8]) -> Option<String> {
 fn fault(
     file: &ServedFile,
     held: Option<String>,
-    private: &BTreeSet<PathBuf>,
+    (own, private): (&BTreeSet<PathBuf>, &BTreeSet<PathBuf>),
     state: Option<&Path>,
 ) -> Option<String> {
     let path = real(&file.path).or_else(|| std::path::absolute(&file.path).ok());
@@ -125,6 +132,8 @@ fn fault(
         Some(format!("it is in {system}"))
     } else if state.is_some_and(|state| path.starts_with(state)) {
         Some("it is in the state directory".to_owned())
+    } else if own.contains(&path) {
+        Some("it is the configuration itself, or a part of it".to_owned())
     } else if held.is_some() {
         held
     // Certificates are shown in every handshake.

@@ -180,8 +180,8 @@ impl<E: Edges> Control<E> {
     }
 
     /// When the desk has something to do by itself.
-    pub fn desk_due(&self) -> Option<Timestamp> {
-        self.desk.as_ref().and_then(Desk::due)
+    pub fn desk_due(&mut self, now: Timestamp) -> Option<Timestamp> {
+        self.desk.as_mut().and_then(|desk| desk.due(now))
     }
 
     /// Does it.
@@ -272,6 +272,11 @@ impl<E: Edges> Control<E> {
             return Some(LENT.to_owned());
         }
         self.desk.as_ref()?.error().map(ToString::to_string)
+    }
+
+    /// Why times may be judged wrongly, if they may.
+    pub(super) fn clock_error(&self) -> Option<String> {
+        self.desk.as_ref().and_then(Desk::clock_error)
     }
 
     /// Whether commands made tokens that are kept in this directory, as far as is known.

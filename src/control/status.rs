@@ -60,6 +60,7 @@ pub(super) fn status<E: Edges>(control: &Control<E>) -> Value {
         "plugins": plugins,
         "tokens": control.shared.tokens.len(),
         "state_error": control.state_error(),
+        "clock_error": control.clock_error(),
         "certificates": snapshot.iter().flat_map(|snapshot| &snapshot.certificates).map(|facts| json!({
             "file": absolute(&facts.path),
             "names": facts.names,

@@ -58,6 +58,19 @@ pub struct OpenApiTexts {
     pub yaml_3_0: Bytes,
 }
 
+impl OpenApiTexts {
+    /// The same with something done to each.
+    #[must_use]
+    pub fn map(self, mut change: impl FnMut(Bytes) -> Bytes) -> Self {
+        Self {
+            json_3_1: change(self.json_3_1),
+            yaml_3_1: change(self.yaml_3_1),
+            json_3_0: change(self.json_3_0),
+            yaml_3_0: change(self.yaml_3_0),
+        }
+    }
+}
+
 /// Makes every document of a plugin, and says what is missing or too long.
 ///
 /// Nothing is rendered for an origin yet: [`Documents::prepare`] does that.

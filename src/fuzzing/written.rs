@@ -29,15 +29,17 @@ const OURS: [&str; 14] = [
     "upgrade",
 ];
 
-/// Fields of one connection or of a proxy, of which none goes on whatever it says (RFC 9110 §7.6.1).
-const NEVER: [&str; 7] = [
+/// Fields of one connection (RFC 9110 §7.6.1) or of a proxy, of which none goes on whatever it says.
+const NEVER: [&str; 9] = [
     "expect",
     "http2-settings",
     "keep-alive",
     "proxy-authenticate",
     "proxy-authorization",
     "proxy-connection",
+    "remote-user",
     "x-http-method-override",
+    "x-webauth-user",
 ];
 
 /// A head as a strict parser reads it.

@@ -70,16 +70,28 @@ pub(super) fn remove_named(head: &mut HeaderMap, connection: &HeaderValue) {
 }
 
 /// Text of any kind as a field value: what is not printable ASCII is percent-encoded, and so is
-/// the percent sign, so that it can be undone. For the values of [`Policy`](super::Policy) and
+/// the percent sign, so that it can be undone, and a space at an end, which is no part of a value
+/// (RFC 9110 §5.5). For the values of [`Policy`](super::Policy) and
 /// [`Identity`](super::Identity); makes no sense for secrets.
 pub fn text_value(text: &str) -> HeaderValue {
     let plain = |byte| matches!(byte, 0x20..=0x7E) && byte != b'%';
-    let value = if text.bytes().all(plain) {
+    let bare = !text.starts_with(' ') && !text.ends_with(' ');
+    let value = if bare && text.bytes().all(plain) {
         HeaderValue::from_str(text)
     } else {
-        HeaderValue::try_from(utf8_percent_encode(text, ENCODED).to_string())
+        HeaderValue::try_from(encoded(text))
     };
     value.unwrap_or_else(|_| HeaderValue::from_static(""))
+}
+
+/// Text in which all that could not stand in a value is percent-encoded.
+fn encoded(text: &str) -> String {
+    let inner = text.trim_matches(' ');
+    let before = text.len() - text.trim_start_matches(' ').len();
+    let after = text.len() - before - inner.len();
+    let space = |count| "%20".repeat(count);
+    let inner = utf8_percent_encode(inner, ENCODED);
+    format!("{}{inner}{}", space(before), space(after))
 }
 
 /// What [`text_value`] encodes besides all that is not ASCII.

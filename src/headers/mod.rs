@@ -33,7 +33,7 @@ pub use cors::{Cors, Preflight};
 pub use fields::text_value;
 pub use framing::{FramingError, framing};
 pub use location::{Rewrite, rewrite_location};
-pub(crate) use names::are_twins;
+pub(crate) use names::{are_twins, is_believed};
 pub use outbound::{Credential, Identity, Outbound, Policy, hops, outbound, outbound_lines};
 pub(crate) use request::number;
 pub use request::{RequestFault, check_connection, check_request};

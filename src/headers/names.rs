@@ -45,15 +45,17 @@ fn inbound_hyphened(name: &str) -> Inbound {
         Some(b'c') => match name {
             "connection" => return Inbound::Connection,
             "cookie" => return Inbound::Cookie,
-            _ => matches!(
-                name,
-                "content-length"
-                    | "client-ip"
-                    | "cluster-client-ip"
-                    | "cf-connecting-ip"
-                    | "cf-connecting-ipv6"
-                    | "cf-pseudo-ipv4"
-            ),
+            _ => {
+                matches!(
+                    name,
+                    "content-length"
+                        | "client-ip"
+                        | "cluster-client-ip"
+                        | "cf-connecting-ip"
+                        | "cf-connecting-ipv6"
+                        | "cf-pseudo-ipv4"
+                ) || says_who(name)
+            }
         },
         Some(b'd') => name == "daphne-root-path",
         Some(b'e') => name == "expect",
@@ -62,20 +64,24 @@ fn inbound_hyphened(name: &str) -> Inbound {
                 name,
                 "forwarded" | "fly-client-ip" | "fastly-client-ip" | "front-end-https"
             ) || name.starts_with("fly-forwarded-")
+                || says_who(name)
         }
         Some(b'h') => matches!(name, "host" | "http2-settings"),
         Some(b'k') => name == "keep-alive",
         // `Proxy` itself becomes HTTP_PROXY in a CGI environment ("httpoxy").
         Some(b'p') => matches!(name, "proxy" | "path-info") || name.starts_with("proxy-"),
-        Some(b's') => name == "script-name",
+        Some(b'i' | b'o' | b'r') => says_who(name),
+        Some(b's') => name == "script-name" || says_who(name),
         Some(b't') => match name {
             "te" => return Inbound::Te,
             "trailer" => return Inbound::Trailer,
-            _ => matches!(name, "transfer-encoding" | "true-client-ip"),
+            _ => matches!(name, "transfer-encoding" | "true-client-ip") || says_who(name),
         },
         Some(b'u') => name == "upgrade",
         Some(b'w') => name.starts_with("wl-proxy-"),
-        Some(b'x') => is_ours(name) || is_x_forwarding(name) || changes_the_operation(name),
+        Some(b'x') => {
+            is_ours(name) || is_x_forwarding(name) || changes_the_operation(name) || says_who(name)
+        }
         _ => false,
     };
     if dropped {
@@ -117,8 +123,105 @@ fn is_x_forwarding(name: &str) -> bool {
         )
 }
 
+/// Who asks, as proxies that authenticate say it to the API behind them, which believes it: the
+/// gateway is that proxy here, and says it in a header of its own. Only names that are nothing
+/// else to anybody: many an API takes `X-Auth-Token` or `X-User-Id` from its clients.
+fn says_who(name: &str) -> bool {
+    let begins = |prefixes: &[&str]| prefixes.iter().any(|prefix| name.starts_with(prefix));
+    match name.as_bytes().first() {
+        // RFC 9440, and Cloudflare Access.
+        Some(b'c') => {
+            matches!(name, "client-cert" | "client-cert-chain") || name.starts_with("cf-access-")
+        }
+        // Signed by Fly's proxy: which machine asks. `fly-replay-src` says nothing of that kind.
+        Some(b'f') => name.starts_with("fly-src"),
+        // IBM's WebSEAL, mod_auth_openidc, Apache and Authelia.
+        Some(b'i') => matches!(
+            name,
+            "iv-user" | "iv-user-l" | "iv-groups" | "iv-creds" | "iv-remote-address"
+        ),
+        Some(b'o') => name.starts_with("oidc-"),
+        Some(b'r') => matches!(
+            name,
+            "remote-user" | "remote-groups" | "remote-name" | "remote-email"
+        ),
+        // nginx and Apache with certificates of clients, Shibboleth, SiteMinder.
+        Some(b's') => begins(&["ssl-client-", "shib-", "sm-user"]),
+        Some(b't') => name.starts_with("tailscale-"),
+        Some(b'x') => x_says_who(name),
+        _ => false,
+    }
+}
+
+/// The `X-` part of that, by the letter behind it.
+fn x_says_who(name: &str) -> bool {
+    let Some(rest) = name.strip_prefix("x-") else {
+        return false;
+    };
+    let begins = |prefixes: &[&str]| prefixes.iter().any(|prefix| rest.starts_with(prefix));
+    match rest.as_bytes().first() {
+        // oauth2-proxy, authentik, load balancers of AWS; Azure's with certificates of clients;
+        // Kong without a consumer, and Google's API gateway.
+        Some(b'a') => {
+            matches!(rest, "anonymous-consumer" | "apigateway-api-userinfo")
+                || begins(&[
+                    "auth-request-",
+                    "authenticated-",
+                    "authentik-",
+                    "amzn-oidc-",
+                    "amzn-mtls-",
+                    "arr-",
+                ])
+        }
+        // Kong. `X-Consumer-Key` is something that clients have.
+        Some(b'c') => {
+            matches!(
+                rest,
+                "consumer-id"
+                    | "consumer-username"
+                    | "consumer-custom-id"
+                    | "consumer-groups"
+                    | "credential-identifier"
+            ) || rest.starts_with("client-cert")
+        }
+        Some(b'e') => rest == "endpoint-api-userinfo",
+        Some(b'g') => begins(&["goog-authenticated-user-", "goog-iap-"]),
+        // App Service.
+        Some(b'm') => begins(&["ms-client-principal", "ms-token-"]),
+        Some(b'p') => rest.starts_with("pomerium-"),
+        // Kubernetes has four of these; Apache and nginx by habit.
+        Some(b'r') => {
+            matches!(
+                rest,
+                "remote-user"
+                    | "remote-group"
+                    | "remote-groups"
+                    | "remote-uid"
+                    | "remote-name"
+                    | "remote-email"
+            ) || rest.starts_with("remote-extra-")
+        }
+        Some(b's') => rest == "ssl-cert" || rest.starts_with("ssl-client-"),
+        Some(b't') => rest == "token-subject" || rest.starts_with("token-user-"),
+        Some(b'u') => rest == "userinfo",
+        Some(b'v') => rest.starts_with("vouch-"),
+        // Grafana's, and whose else takes them.
+        Some(b'w') => rest.starts_with("webauth-"),
+        _ => false,
+    }
+}
+
+/// Whether a header (lower case) never goes to the upstream because an API would believe of it
+/// who asks, or take the request for another operation.
+pub(crate) fn is_believed(name: &str) -> bool {
+    let mut folded = [0; LONGEST];
+    let name = fold(name, &mut folded);
+    says_who(name) || changes_the_operation(name)
+}
+
 /// Headers that make some frameworks run another operation than the one of the request line,
-/// which is the one that was published and authorized. Those without `X-` are
+/// which is the one that was published and authorized, or take it for one that was let through
+/// already (Next.js by `X-Middleware-Subrequest`). Those without `X-` are
 /// [`inbound_hyphened`]'s: where gunicorn and Daphne take an application's root from.
 fn changes_the_operation(name: &str) -> bool {
     matches!(
@@ -126,11 +229,14 @@ fn changes_the_operation(name: &str) -> bool {
         "x-original-url"
             | "x-original-uri"
             | "x-rewrite-url"
+            | "x-override-url"
             | "x-script-name"
             | "x-http-method"
             | "x-http-method-override"
+            | "x-http-methodoverride"
             | "x-method-override"
-    )
+            | "x-original-method"
+    ) || name.starts_with("x-middleware-")
 }
 
 /// What becomes of an upstream's header on its way to the client.

@@ -29,13 +29,15 @@ pub fn demanded_headers(root: &Value, operation: &Operation) -> Vec<(String, Str
     found
 }
 
-/// A header with an underscore in its name that clients may send to an operation.
-pub fn underscored_header<'d>(root: &'d Value, operation: &Operation) -> Option<&'d str> {
+/// A header that clients may send to an operation and of whose name this holds.
+pub fn header_such_that<'d>(
+    root: &'d Value,
+    operation: &Operation,
+    holds: impl Fn(&str) -> bool,
+) -> Option<&'d str> {
     let hidden = |name: &str| operation.hidden.iter().any(|hidden| hidden.name == name);
     let names = parameters(root, operation, Location::Header).map(|(name, _)| name);
-    names
-        .into_iter()
-        .find(|name| name.contains('_') && !hidden(name))
+    names.into_iter().find(|name| holds(name) && !hidden(name))
 }
 
 /// Whether an operation has a parameter of this name in its query.

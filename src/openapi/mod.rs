@@ -36,7 +36,7 @@ mod value;
 
 use std::sync::Arc;
 
-pub use asked::{demanded_headers, has_query_parameter, underscored_header};
+pub use asked::{demanded_headers, has_query_parameter, header_such_that};
 pub use bundle::{Bundled, Bundler};
 pub use dialect::LoadError;
 pub use emit::to_yaml;

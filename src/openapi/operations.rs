@@ -197,11 +197,12 @@ fn operations_of<'d>(
             "DELETE" => Method::DELETE,
             "HEAD" => Method::HEAD,
             "PATCH" => Method::PATCH,
-            "OPTIONS" => {
-                let reason = "OPTIONS is answered by the gateway (CORS) and never forwarded";
+            "OPTIONS" if is_preflight(place.value) => {
+                let reason = "preflights (CORS) are answered by the gateway and never forwarded";
                 report.push(Finding::new(at, Action::Skipped, reason));
                 continue;
             }
+            "OPTIONS" => Method::OPTIONS,
             "TRACE" | "CONNECT" => {
                 let reason = format!("{} is never forwarded", name.to_ascii_uppercase());
                 report.push(Finding::new(at, Action::Skipped, reason));
@@ -248,15 +249,24 @@ fn operations_of<'d>(
     }
 }
 
+/// Whether an operation is the answer to preflights that exports of Amazon's API Gateway have beside
+/// each operation. Preflights are the gateway's own in any case; this has no other use.
+fn is_preflight(operation: &Value) -> bool {
+    let integration = operation.get("x-amazon-apigateway-integration");
+    let kind = integration.and_then(|integration| integration.get("type"));
+    let kind = kind.and_then(Value::as_str).unwrap_or_default();
+    kind.eq_ignore_ascii_case("mock")
+}
+
 /// Why a member of a path item is no operation, if it looks as if it was meant to be one.
 fn unknown(name: &str) -> Option<String> {
     const KNOWN: [&str; 5] = ["summary", "description", "servers", "parameters", "$ref"];
-    const METHODS: [&str; 6] = ["get", "put", "post", "delete", "head", "patch"];
+    const METHODS: [&str; 7] = ["get", "put", "post", "delete", "head", "patch", "options"];
     if KNOWN.contains(&name) || name.starts_with("x-") {
         return None;
     }
     let near = |method: &&str| strsim::damerau_levenshtein(&name.to_ascii_lowercase(), method) <= 2;
-    let meant = METHODS.into_iter().filter(|_| name.len() <= 8).find(near);
+    let meant = METHODS.into_iter().filter(|_| name.len() <= 9).find(near);
     Some(match meant {
         Some(method) => format!("`{name}` is no method; did you mean `{method}`?"),
         None => format!("`{name}` is no method"),

@@ -2,6 +2,7 @@
 
 use super::Operation;
 use crate::config;
+use crate::headers::is_believed;
 use crate::openapi::{self, Api};
 use crate::problems::Problems;
 use crate::route::{Unroutable, Why};
@@ -51,20 +52,34 @@ pub(super) fn tell(
     }
 }
 
-/// Says which header of a published operation never reaches it, since names with underscores are
-/// dropped.
-pub(super) fn check_underscores(plugin: &config::Plugin, api: &Api, problems: &mut Problems) {
-    let header = |one| Some((one, openapi::underscored_header(&api.source, one)?));
-    let found = api.operations.iter().find_map(header);
-    let Some((operation, name)) = found.filter(|_| !plugin.headers.passes_underscores) else {
-        return;
+/// Says which header of a published operation never reaches it: names with underscores are
+/// dropped, and what an API would believe of a proxy is, whatever its document says of it.
+pub(super) fn check_headers(plugin: &config::Plugin, api: &Api, problems: &mut Problems) {
+    let mut tell = |holds: &dyn Fn(&str) -> bool, why: &str, help: &str| {
+        let header = |one| Some((one, openapi::header_such_that(&api.source, one, holds)?));
+        let Some((operation, name)) = api.operations.iter().find_map(header) else {
+            return;
+        };
+        let message = format!(
+            "`{}` takes the header `{name}`, which does not go to the upstream: {why}",
+            operation.id
+        );
+        problems.warn(&plugin.openapi.at, message).help(help);
     };
-    let message = format!(
-        "`{}` takes the header `{name}`, which does not go to the upstream: its name has an underscore",
-        operation.id
-    );
-    problems.warn(&plugin.openapi.at, message).help(
-        "write headers.underscores = \"pass\" if the API tells `_` and `-` in names of headers apart",
+    let is_believed = |name: &str| is_believed(&name.to_ascii_lowercase());
+    if !plugin.headers.passes_underscores {
+        tell(
+            &|name| name.contains('_') && !is_believed(name),
+            "its name has an underscore",
+            "write headers.underscores = \"pass\" if the API tells `_` and `-` in names of headers apart",
+        );
+    }
+    // The header of the client's credential goes on where the configuration says so.
+    let of_credential = |name: &str| name.eq_ignore_ascii_case(plugin.auth.header.as_str());
+    tell(
+        &|name| is_believed(name) && !of_credential(name),
+        "proxies say by it who asks, or what, so that no client may",
+        "`headers.request` can set it to one value for all; who asked is in X-Plugway-Principal",
     );
 }
 

@@ -1,5 +1,6 @@
 //! The documents of a plugin, made of its configuration and its API.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 use std::fmt::Write as _;
 
@@ -11,6 +12,7 @@ use crate::config;
 use crate::documents::{self, Documents, OpenApiTexts};
 use crate::openapi::{self, Api, InfoOverrides, PublishOptions};
 use crate::problems::{Place, Problems};
+use crate::tokens::{self, first_token};
 
 /// Compiles them, with what is missing or too long.
 pub(super) fn documents(
@@ -20,13 +22,17 @@ pub(super) fn documents(
     problems: &mut Problems,
 ) -> Documents {
     let plugin = &inputs.plugin;
+    let mut found = None;
     let texts = api
         .filter(|_| plugin.publish.openapi)
-        .map(|api| texts(plugin, api));
+        .map(|api| texts(plugin, api).map(|text| without_tokens(text, &mut found)));
+    let info = api.map(|api| info(&api.info, &mut found));
+    let manifest = manifest.map(|manifest| told(manifest, &mut found));
+    tell_of_token(found, plugin, problems);
     let (mut documents, found) = documents::compile(&documents::Material {
         plugin,
-        info: api.map(|api| &api.info),
-        upstream_manifest: manifest,
+        info: info.as_deref(),
+        upstream_manifest: manifest.as_deref(),
         openapi: texts.as_ref(),
         links_page: inputs.dev,
     });
@@ -36,6 +42,86 @@ pub(super) fn documents(
     documents.prepare(&origins(inputs));
     check_logo(plugin, problems);
     documents
+}
+
+/// Says that a document holds a token. A file is the operator's own to mend; what an API says in its
+/// document does not stop its gateway.
+fn tell_of_token(found: Option<String>, plugin: &config::Plugin, problems: &mut Problems) {
+    let Some(id) = found else { return };
+    let help = "take it out of the document, and rotate the token if it is a real one";
+    if matches!(plugin.openapi.source, config::OpenApiSource::File(_)) {
+        let message =
+            format!("the document would be published, and holds the secret of token {id}");
+        problems.add(&plugin.openapi.at, message).help(help);
+    } else {
+        let message = format!(
+            "the document holds the secret of token {id}: what is published has `{id}…` in its place"
+        );
+        problems.warn(&plugin.openapi.at, message).help(help);
+    }
+}
+
+/// A text without the secrets of tokens; `found` keeps the id of the first.
+fn without_tokens(text: Bytes, found: &mut Option<String>) -> Bytes {
+    let read = std::str::from_utf8(&text).unwrap_or_default();
+    let Some(id) = first_token(read) else {
+        return text;
+    };
+    found.get_or_insert_with(|| id.to_owned());
+    tokens::without_tokens(read).into_owned().into()
+}
+
+/// What a manifest takes from the document, alike.
+fn info<'i>(info: &'i openapi::Info, found: &mut Option<String>) -> Cow<'i, openapi::Info> {
+    let is_bare = |text: &&Option<String>| text.as_deref().and_then(first_token).is_some();
+    let openapi::Info {
+        title,
+        version,
+        summary,
+        description,
+        contact_email,
+        terms_of_service,
+        logo_url,
+    } = info;
+    let all = [
+        title,
+        version,
+        summary,
+        description,
+        contact_email,
+        terms_of_service,
+        logo_url,
+    ];
+    let Some(first) = all.into_iter().find(is_bare) else {
+        return Cow::Borrowed(info);
+    };
+    let id = first.as_deref().and_then(first_token).map(str::to_owned);
+    *found = found.take().or(id);
+    let safe = |text: &Option<String>| {
+        let text = text.as_deref()?;
+        Some(tokens::without_tokens(text).into_owned())
+    };
+    Cow::Owned(openapi::Info {
+        title: safe(title),
+        version: safe(version),
+        summary: safe(summary),
+        description: safe(description),
+        contact_email: safe(contact_email),
+        terms_of_service: safe(terms_of_service),
+        logo_url: safe(logo_url),
+    })
+}
+
+/// The API's own manifest, alike.
+fn told<'m>(manifest: &'m openapi::Value, found: &mut Option<String>) -> Cow<'m, openapi::Value> {
+    let text = manifest.to_string();
+    let Some(id) = first_token(&text) else {
+        return Cow::Borrowed(manifest);
+    };
+    found.get_or_insert_with(|| id.to_owned());
+    let safe = tokens::without_tokens(&text);
+    let read = openapi::read(safe.as_bytes(), &openapi::ReadLimits::default());
+    Cow::Owned(read.unwrap_or(openapi::Value::Null))
 }
 
 /// A logo that no client can show, most likely a page that was saved in place of the picture.

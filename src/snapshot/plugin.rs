@@ -13,7 +13,7 @@ use crate::openapi::{self, Api, Finding};
 use crate::problems::{Place, Problems};
 use crate::route::{Router, Spec};
 use crate::telemetry;
-use crate::tokens::CompiledScopes;
+use crate::tokens::{CompiledScopes, without_tokens};
 
 /// A plugin as a request finds it.
 #[derive(Debug)]
@@ -256,7 +256,8 @@ pub(super) fn compile(
     let title = plugin
         .display_name
         .clone()
-        .or_else(|| loaded.and_then(|api| api.info.title));
+        .or_else(|| loaded.and_then(|api| api.info.title))
+        .map(|title| without_tokens(&title).into_owned());
     let compiled = Plugin {
         require: plugin.auth.require,
         documents_need_token: plugin.documents == DocumentAccess::Token,
@@ -411,7 +412,7 @@ fn callable(
         meaning: operation.clone(),
     };
     let mut operations: Vec<_> = api.operations.iter().map(&mut operation).collect();
-    apart::check_underscores(plugin, api, problems);
+    apart::check_headers(plugin, api, problems);
     apart::tell(&shared, (&mut operations, api), plugin, problems);
     Callable {
         router,

@@ -8,6 +8,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::ops::Range;
 
 use zeroize::{Zeroize, Zeroizing};
 
@@ -54,6 +55,16 @@ pub fn is_public_id(text: &str, level: Level) -> bool {
     rest.is_some_and(|rest| {
         rest.len() == ID && rest.bytes().all(|byte| byte.is_ascii_alphanumeric())
     })
+}
+
+/// Why an id can not be that of a token of this level: it is how the secrets of another begin.
+pub fn id_fault(id: &str, level: Level) -> Option<String> {
+    let of = Level::ALL.into_iter().find(|of| is_public_id(id, *of));
+    let of = of.filter(|of| *of != level)?;
+    let (of, level) = (of.as_str(), level.as_str());
+    Some(format!(
+        "the id is that of a {of} token, and the level is {level}"
+    ))
 }
 
 /// Makes another secret for the token with this public id; with another id where that is none.
@@ -144,9 +155,26 @@ pub fn public_id(text: &str) -> Option<&str> {
 
 /// Whether a token is written anywhere in a text that will be shown.
 pub fn contains_token(text: &str) -> bool {
-    text.match_indices("pl").any(|(at, _)| {
-        text.get(at..at + LENGTH)
-            .is_some_and(|candidate| parse(candidate).is_ok())
+    tokens_in(text).next().is_some()
+}
+
+/// The id of the first token that is written in a text.
+pub fn first_token(text: &str) -> Option<&str> {
+    text.get(tokens_in(text).next()?).and_then(public_id)
+}
+
+/// Where the secrets of tokens are written in a text, without their ids.
+pub fn secrets_in(text: &str) -> impl Iterator<Item = Range<usize>> {
+    let id = prefix(Level::Service).len() + ID;
+    tokens_in(text).map(move |token| token.start + id..token.end)
+}
+
+/// Where tokens are written in a text.
+fn tokens_in(text: &str) -> impl Iterator<Item = Range<usize>> {
+    let places = memchr::memmem::find_iter(text.as_bytes(), b"pl");
+    places.map(|at| at..at + LENGTH).filter(|place| {
+        let candidate = text.get(place.clone());
+        candidate.is_some_and(|candidate| parse(candidate).is_ok())
     })
 }
 

@@ -67,6 +67,35 @@ pub enum RateError {
     Bounds,
 }
 
+/// Reads a network in CIDR, or an address. `::ffff:10.0.0.0/104` is `10.0.0.0/8`, as which peers are
+/// compared.
+///
+/// # Errors
+/// It is none, or no sensible one.
+pub fn parse_network(text: &str) -> Result<IpNet, NetworkError> {
+    let address = || text.parse::<IpAddr>().map(IpNet::from);
+    match text.parse().or_else(|_| address()) {
+        Ok(read) if network::is_half_mapped(read) => Err(NetworkError::Mapped),
+        Ok(read) => Ok(network::unmapped(read)),
+        Err(_) => Err(NetworkError::Form),
+    }
+}
+
+/// Why a text is no network.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NetworkError {
+    /// It has not the form of one.
+    Form,
+    /// It has an IPv4 address in the form of IPv6, and no length that keeps it one.
+    Mapped,
+}
+
+impl NetworkError {
+    /// What is said of [`Self::Mapped`].
+    pub const MAPPED: &str = "is an IPv4 address in the form of IPv6, of which it takes less than the \
+                              96 bits that say so";
+}
+
 /// Bounds of one token, as its owners wrote them.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub struct TokenLimits {

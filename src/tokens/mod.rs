@@ -38,15 +38,16 @@ use std::hash::{Hash, Hasher};
 use sha2::{Digest, Sha256};
 
 pub use file::{
-    Blocks, Cut, LineProblem, Origin, Seen, cut, declares, foreign_id, parse_file, parse_records,
+    Blocks, Cut, LineProblem, Origin, Seen, cut, declares, foreign_id, parse_file, parse_import,
+    parse_records,
 };
 pub use filter::{Filter, SORTS, Wanted};
 pub use format::{
-    FormatError, Parsed, PlainToken, contains_token, generate, is_public_id, parse, public_id,
-    without_tokens,
+    FormatError, Parsed, PlainToken, contains_token, first_token, generate, id_fault, is_public_id,
+    parse, public_id, secrets_in, without_tokens,
 };
 pub use lifecycle::{Changed, Phase, Refusal, Rotation};
-pub use limits::{Rate, RateError, TokenLimits};
+pub use limits::{NetworkError, Rate, RateError, TokenLimits, parse_network};
 pub use order::{Done, Fault, Flow, Look, Order, Question, Who};
 pub use random::{generate_from_system, regenerate_from_system};
 pub use reading::{duration, note_fault};

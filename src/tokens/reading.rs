@@ -8,10 +8,10 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use jiff::{Span, SpanRelativeTo, Timestamp};
 
-use super::file::{MAX_ID, MAX_LIST, MAX_NOTE, label_fault};
+use super::file::{MAX_ID, MAX_LIST, MAX_NAME, MAX_NOTE, label_fault, name_fault};
 use super::{
-    FieldFault, Fingerprint, Level, Plugins, Rate, RateError, ScopeList, Selector, TokenLimits,
-    contains_token,
+    FieldFault, Fingerprint, Level, NetworkError, Plugins, Rate, RateError, ScopeList, Selector,
+    TokenLimits, contains_token, parse_network,
 };
 
 /// The longest that can be said: 100 years.
@@ -51,15 +51,20 @@ impl Reading {
         read.map_err(|message| self.fault(field, message)).ok()
     }
 
-    pub(super) fn label(&mut self, field: &'static str, text: &str, most: usize) -> String {
-        if let Some(fault) = label_fault(text, most) {
-            self.fault(field, fault);
+    /// A name that a token is to have.
+    pub(super) fn name(&mut self, text: &str) -> Arc<str> {
+        if let Some(fault) = label_fault(text, MAX_NAME).or_else(|| name_fault(text)) {
+            self.fault("name", fault);
         }
-        text.to_owned()
+        text.into()
     }
 
     pub(super) fn note(&mut self, text: Option<&str>) -> Option<Arc<str>> {
-        text.map(|text| self.label("note", text, MAX_NOTE).into())
+        let text = text?;
+        if let Some(fault) = note_fault(text) {
+            self.fault("note", fault);
+        }
+        Some(text.into())
     }
 
     pub(super) fn plugins(&mut self, names: &[String]) -> Plugins {
@@ -155,12 +160,18 @@ impl Reading {
         }
         let mut networks = Vec::with_capacity(texts.len());
         for (number, text) in (1..).zip(texts) {
-            let address = text.parse::<std::net::IpAddr>().map(IpNet::from);
-            match text.parse().or(address) {
+            match parse_network(text) {
                 Ok(network) => networks.push(network),
-                Err(_) => self.fault(
+                Err(NetworkError::Form) => self.fault(
                     "networks",
                     format!("entry {number} is no network such as 10.0.0.0/8 or 2001:db8::/32"),
+                ),
+                Err(NetworkError::Mapped) => self.fault(
+                    "networks",
+                    format!(
+                        "entry {number} {}; write the IPv4 network, such as 10.0.0.0/8",
+                        NetworkError::MAPPED
+                    ),
                 ),
             }
         }

@@ -9,7 +9,6 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::file::MAX_NAME;
 use super::reading::{Reading, duration, level, unless};
 use super::{Fingerprint, Level, SecretRecord, State, TokenLimits, TokenRecord};
 
@@ -146,7 +145,7 @@ impl CreateRequest {
         let level = reading
             .take("level", level(&self.level))
             .unwrap_or(Level::Service);
-        let name = reading.label("name", &self.name, MAX_NAME);
+        let name = reading.name(&self.name);
         let plugins = reading.plugins(&self.plugins);
         let scopes = reading.scopes(&self.scopes, level);
         let expires = reading.when("expires", self.expires.as_deref());
@@ -167,7 +166,7 @@ impl CreateRequest {
         reading.finish(Draft {
             record: TokenRecord {
                 id: id.map_or_else(|| super::foreign_id(&fingerprint), Arc::from),
-                name: name.into(),
+                name,
                 level,
                 plugins,
                 scopes,
@@ -237,7 +236,7 @@ impl SetRequest {
         let mut reading = Reading::new(now);
         let mut next = record.clone();
         if let Some(name) = &self.name {
-            next.name = reading.label("name", name, MAX_NAME).into();
+            next.name = reading.name(name);
         }
         if let Some(plugins) = &self.plugins {
             next.plugins = reading.plugins(plugins);
@@ -383,6 +382,50 @@ mod tests {
             &[
                 "expires: is not after `not_before`",
                 "expires: is in the past",
+            ],
+        );
+    }
+
+    #[test]
+    fn a_name_does_not_begin_or_end_with_a_space() {
+        let fault = "name: begins or ends with a space: leave that out";
+        for name in ["alice ", " alice", "  ", "alice\u{a0}"] {
+            check(|request| request.name = name.to_owned(), &[fault]);
+            let set = SetRequest {
+                name: Some(name.to_owned()),
+                ..SetRequest::default()
+            };
+            let record = request().draft(now()).unwrap().record;
+            let faults = set.apply(&record, now()).unwrap_err();
+            assert_eq!(faults[0].to_string(), fault);
+        }
+        check(|request| request.name = "Alice B".to_owned(), &[]);
+        // One that is there already keeps it when something else is changed.
+        let mut record = request().draft(now()).unwrap().record;
+        record.name = "alice ".into();
+        let set = SetRequest {
+            note: Some(" indented".to_owned()),
+            ..SetRequest::default()
+        };
+        assert_eq!(&*set.apply(&record, now()).unwrap().name, "alice ");
+    }
+
+    #[test]
+    fn ipv4_in_the_form_of_ipv6_is_ipv4() {
+        let mut asked = request();
+        asked.networks = vec![
+            "::ffff:10.0.0.0/104".to_owned(),
+            "10.0.0.0/8".to_owned(),
+            "::ffff:192.0.2.1".to_owned(),
+        ];
+        let limits = asked.draft(now()).unwrap().record.limits.unwrap();
+        let told: Vec<String> = limits.networks.iter().map(ToString::to_string).collect();
+        assert_eq!(told, ["10.0.0.0/8", "192.0.2.1/32"]);
+        check(
+            |request| request.networks = vec!["::ffff:10.0.0.0/64".to_owned()],
+            &[
+                "networks: entry 1 is an IPv4 address in the form of IPv6, of which it takes less than \
+               the 96 bits that say so; write the IPv4 network, such as 10.0.0.0/8",
             ],
         );
     }

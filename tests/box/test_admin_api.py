@@ -209,6 +209,23 @@ def test_every_operation_of_the_document(world: World, socket):
             assert said <= seen, f"{method} {path}: {said - seen} was never answered"
 
 
+def test_a_name_beside_the_wildcard_is_one_of_a_plugin(world: World, socket):
+    world.start()
+    admin = socket()
+    made = admin("POST", "/tokens", 201, json=NEW | {"plugins": ["*", "todo"]}).json()
+    assert made["plugins"] == ["*"]
+    changed = admin("PATCH", f"/tokens/{made['id']}", 400, json={"plugins": ["*", "nope"]})
+    assert "no plugin nope" in changed.text
+
+
+@pytest.mark.parametrize("tag", ['"01"', '"+1"', '"1 "', '"0x1"', 'W/"1"'])
+def test_a_precondition_is_compared_as_it_is_written(world: World, socket, tag: str):
+    world.start()
+    admin = socket()
+    assert admin("POST", "/reload", 412, headers={"If-Match": tag}).json()["code"] == "generation_changed"
+    admin("POST", "/reload", 200, headers={"If-Match": '"1"'})
+
+
 def test_what_there_is_not(world: World, socket):
     world.start()
     admin = socket()
@@ -226,7 +243,8 @@ SECRET = token()
     (NEW | {"colour": SECRET}, None), (NEW | {SECRET: "x"}, None), (NEW | {"name": 7}, "name"), (NEW | {"plugins": "todo"}, "plugins"),
     (NEW | {"concurrency": SECRET}, "concurrency"), (NEW | {"concurrency": -1}, "concurrency"), (NEW | {"scopes": [SECRET]}, "scopes"), (NEW | {"note": SECRET}, "note"),
     (NEW | {"name": SECRET}, "name"), (NEW | {"expires": SECRET}, "expires"), (NEW | {"sha256": SECRET}, "sha256"), (NEW | {"level": SECRET}, "level"),
-    ({"name": "x"}, "level"), ([SECRET], None), (SECRET, None), (NEW | {"plugins": [SECRET]}, "plugins"), (NEW | {"networks": [SECRET]}, "networks"),
+    ({"name": "x"}, "level"), ([SECRET], None), (SECRET, None), (NEW | {"plugins": [SECRET]}, "plugins"),
+    (NEW | {"plugins": ["*", "nope"]}, "no plugin nope"), (NEW | {"plugins": ["nope", "todo", "*"]}, "no plugin nope"), (NEW | {"networks": [SECRET]}, "networks"),
 ], ids=lambda value: str(value).replace(SECRET, "SECRET"))
 def test_what_is_wrong_is_named_and_not_repeated(world: World, socket, body: object, field: str | None):
     world.start()

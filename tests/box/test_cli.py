@@ -538,11 +538,15 @@ def test_a_secret_is_no_file_that_is_published(world):
     (world.folder / "password").write_text("hunter2")
     (world.folder / "terms.txt").write_text("be nice\n")
     (world.folder / "link").symlink_to("password")
+    (world.folder / "alias.toml").symlink_to("published.toml")
+    (world.folder / "extra").mkdir()
+    (world.folder / "extra/more.toml").write_text("")
     for file, why in (("certs/server.key", "a private key"), ("leaked.txt", "the secret of token"), ("tokens.jsonl", "as a secret"), ("password", "as a secret"),
-                      ("link", "as a secret"), ("state/plugway.redb", "the state directory"), ("/proc/self/status", "in /proc"), ("terms.txt", None), ("certs/server.pem", None)):
+                      ("link", "as a secret"), ("state/plugway.redb", "the state directory"), ("/proc/self/status", "in /proc"),
+                      ("published.toml", "configuration"), ("alias.toml", "configuration"), ("extra/more.toml", "configuration"), ("terms.txt", None), ("certs/server.pem", None)):
         if file.startswith("state/"):
             (world.folder / file).touch()
-        config = world.base({"token_files": ["tokens.jsonl"], "plugins": {"todo": {"files": {"/x.txt": file}, "headers": {"request": {"set": {"X-Key": "${file:password}"}}}}}})
+        config = world.base({"include": ["extra/*.toml"], "token_files": ["tokens.jsonl"], "plugins": {"todo": {"files": {"/x.txt": file}, "headers": {"request": {"set": {"X-Key": "${file:password}"}}}}}})
         plugway.write(world.folder, config, "published.toml")
         ran = run("check", "--config", "published.toml", cwd=world.folder)
         if why is None:
@@ -550,6 +554,32 @@ def test_a_secret_is_no_file_that_is_published(world):
         else:
             assert ran.code == 4 and f"`{file}` would be published" in ran.out + ran.err and why in ran.out + ran.err, ran
             assert world.service not in ran.out + ran.err
+
+
+@pytest.mark.parametrize("member", ["description", "instructions"])
+def test_a_token_in_what_anybody_may_read_is_refused(world, member):
+    secret = run("token", "generate", cwd=world.folder).out.strip()
+    plugway.write(world.folder, world.base({"plugins": {"todo": {member: f"Use it with {secret}, please."}}}))
+    for command in ("check", "serve"):
+        ran = run(command, "--config", "plugway.toml", cwd=world.folder)
+        assert ran.code == 4 and f"the secret of token {secret[:12]}" in ran.out + ran.err, ran
+        assert secret[12:] not in ran.out + ran.err
+
+
+def test_a_token_in_a_document_is_not_served(world):
+    secret = run("token", "generate", cwd=world.folder).out.strip()
+    text = document()
+    text["info"]["description"] = f"Send {secret} with each request."
+    world.upstream.on("GET", "/openapi.json", Reply(json=text))
+    world.start({"plugins": {"todo": {"description": None, "openapi": {"source": "/openapi.json"}}}})
+    client = world.session()
+    for path in ("/.well-known/ai-plugin.json", "/openapi.json", "/openapi-3.0.yaml"):
+        got = client.get(path)
+        assert got.status_code == 200 and secret not in got.text and f"{secret[:12]}…" in got.text, got.text
+    (world.folder / "own.json").write_text(json.dumps(text))
+    world.change({"plugins": {"todo": {"openapi": {"source": "own.json"}}}})
+    ran = run("check", "--config", "plugway.toml", cwd=world.folder)
+    assert ran.code == 4 and f"the secret of token {secret[:12]}" in ran.out + ran.err and secret not in ran.out + ran.err, ran
 
 
 def test_strict_says_what_it_fails_for(world):

@@ -125,6 +125,14 @@ FORGED = {
     "True-Client-IP": "6.6.6.6", "X-Forwarded-Port": "1", "X-Original-URL": "/internal/reset", "X-HTTP-Method-Override": "DELETE",
 }
 
+# Who asks, as proxies that authenticate tell the APIs behind them, and what has servers run another operation.
+BELIEVED = {name: "root" for name in (
+    "Remote-User", "X-Remote-User", "X-Remote-Groups", "X-Auth-Request-User", "X-WEBAUTH-USER", "X-Amzn-Oidc-Identity",
+    "X-Goog-Authenticated-User-Email", "X-Goog-IAP-JWT-Assertion", "Cf-Access-Authenticated-User-Email", "Tailscale-User-Login",
+    "Client-Cert", "Client-Cert-Chain", "Ssl-Client-Verify", "X-SSL-Client-CN", "X-Client-Cert", "X-Forwarded-Client-Cert",
+    "X-MS-CLIENT-PRINCIPAL-NAME", "X-Authenticated-Userid", "Fly-Src", "X-HTTP-MethodOverride", "X-HTTP-Method",
+    "X-Method-Override", "X-Original-Method", "X-Rewrite-URL", "X-Override-URL", "X-Middleware-Subrequest")}
+
 
 def test_nobody_is_believed_by_default(world, http2):
     world.start()
@@ -141,6 +149,41 @@ def test_nobody_is_believed_by_default(world, http2):
     for name in ("x-real-ip", "true-client-ip", "x-forwarded-port", "x-original-url", "x-http-method-override"):
         assert seen.all(name) == [], name
     assert world.gateway.line(got.headers["x-request-id"])["client"] == "127.0.0.1"
+
+
+def test_options_is_an_operation_like_any_where_the_document_has_it(world, http2):
+    text = document()
+    text["paths"]["/todos"]["options"] = {"operationId": "askTodos", "responses": {"200": {"description": "What there is."}}}
+    world.upstream.on("GET", "/openapi.json", Reply(json=text))
+    world.upstream.on("OPTIONS", "/todos", Reply(200, headers=[("Allow", "GET, POST"), ("X-Own", "1")], body=b"ours"))
+    world.plugin({"openapi": {"source": "/openapi.json"}, "cors": {"origins": ["https://chatgpt.com"]}})
+    client = world.session(http2=http2, token=world.service)
+    assert "options" in client.get("/openapi.json").json()["paths"]["/todos"]
+    for headers in ({}, {"Origin": "https://chatgpt.com"}):
+        got = client.request("OPTIONS", "/todos", headers=headers)
+        assert (got.status_code, got.text, got.headers.get("x-own")) == (200, "ours", "1"), got
+        assert world.upstream.last.method == "OPTIONS"
+    assert refusal(world.session(http2=http2).request("OPTIONS", "/todos"), 401, "missing_token")
+    world.upstream.forget()
+    asked = {"Origin": "https://chatgpt.com", "Access-Control-Request-Method": "POST"}
+    preflight = client.request("OPTIONS", "/todos", headers=asked)
+    assert preflight.status_code == 204 and "OPTIONS" in preflight.headers["access-control-allow-methods"]
+    # Where the document has none, it is none.
+    assert refusal(client.request("OPTIONS", "/todos/1"), 405, "method_not_allowed")
+    assert world.upstream.requests == []
+
+
+@pytest.mark.parametrize("trusted", [[], ["127.0.0.0/8"]], ids=["from anybody", "from a trusted proxy"])
+def test_who_asks_is_not_the_client_s_to_say(world, http2, trusted):
+    """Not even by a trusted proxy, which passes on what it does not know; the configuration may."""
+    set_ = {"X-Remote-Group": "agents"}
+    world.start({"trusted_proxies": trusted, "plugins": {"todo": {"headers": {"request": {"set": set_}, "underscores": "pass"}}}})
+    client = world.session(http2=http2, token=world.service)
+    twins = {name.replace("-", "_"): value for name, value in BELIEVED.items()}
+    assert client.get("/todos", headers={**BELIEVED, **twins, "X-User-Id": "7", "X-Auth-Token": "t"}).status_code == 200
+    seen = world.upstream.last
+    assert "root" not in seen.raw_head.decode()
+    assert (seen.get("x-user-id"), seen.get("x-auth-token"), seen.get("x-remote-group")) == ("7", "t", "agents")
 
 
 def test_a_trusted_proxy_is_believed(world, http2):

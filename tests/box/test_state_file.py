@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import shutil
+
 import pytest
+
+import plugway
+from plugway import eventually, run
 
 HEADER = b"\0" * 9 + b"\3" + b"\0" * 54 + b"\1" * 200
 """Of a database whose first bytes are not written yet."""
@@ -34,3 +39,43 @@ def test_a_damaged_file_is_left_as_it_is(world, damaged):
     made = gateway.command(*CREATE)
     assert made.code == 1 and "damaged" in made.err, made
     assert path.read_bytes() == damaged
+
+
+def test_a_link_to_a_file_that_is_not_there_is_no_empty_state(world):
+    """A volume that is not mounted, say: whether a secret is good can not be known."""
+    world.start()
+    made = world.gateway.command(*CREATE)
+    assert made.code == 0, made
+    world.gateway.stop()
+    path = world.folder / "state/plugway.redb"
+    aside = path.rename(world.folder / "aside.redb")
+    path.symlink_to(world.folder / "volume/plugway.redb")
+    world.run("serve", "--config", "plugway.toml")
+    client = world.session(tls=False)
+    asked = lambda: client.get("/todos/1", token=made.out.strip()).status_code
+    assert asked() == 503 and client.get("/readyz").status_code == 503
+    assert "symbolic link" in world.gateway.status()["state_error"]
+    assert client.get("/todos/1", token=world.service).status_code == 200
+    create = world.gateway.command(*CREATE)
+    assert create.code == 1 and create.out == "" and path.is_symlink(), create
+    (world.folder / "volume").mkdir()
+    aside.rename(world.folder / "volume/plugway.redb")
+    eventually(lambda: asked() == 200 and client.get("/readyz").status_code == 200)
+
+
+@pytest.mark.parametrize("directory", ["occupied", "occupied/state"])
+def test_a_state_directory_that_is_a_file(world, directory):
+    (world.folder / "occupied").write_text("mine")
+    plugway.write(world.folder, world.base({"state": {"directory": directory}}))
+    ran = run("check", "--config", "plugway.toml", cwd=world.folder)
+    assert ran.code == 4 and "`occupied` is no directory" in ran.out + ran.err and "state.directory" in ran.out + ran.err, ran
+    assert (world.folder / "occupied").read_text() == "mine"
+
+
+def test_a_state_directory_that_is_taken_away_is_missed_aloud(world):
+    gateway = world.start()
+    made = gateway.command(*CREATE)
+    assert made.code == 0, made
+    shutil.rmtree(world.folder / "state")
+    said = eventually(lambda: [line for line in gateway.stderr.splitlines() if "admin socket" in line and "state" in line])
+    assert said and world.session(tls=False).get("/todos/1", token=made.out.strip()).status_code == 200

@@ -31,6 +31,20 @@ def test_an_id_that_is_the_name_of_another_is_not_clear(world):
     assert client.get("/todos").status_code == 401
 
 
+def test_a_name_with_a_space_at_its_end(world, http2):
+    """Nobody makes one any more; one that a file has already is told to the API in a form that it gets."""
+    secret = token()
+    (world.folder / "tokens.jsonl").write_text(line(name="alice ", level="user", sha256=sha256(secret)) + "\n")
+    gateway = world.start({"token_files": ["tokens.jsonl"]})
+    assert world.session(http2=http2, token=secret).get("/todos").status_code == 200
+    assert world.upstream.last.all("x-plugway-principal") == ["alice%20"]
+    made = gateway.command("token", "create", "--name", "bob ", *PUBLIC)
+    assert made.code != 0 and made.out == "" and "name" in made.err and "space" in made.err, made
+    (world.folder / "lines").write_text(line(name="carol") + "\n\n" + line(name=" bob") + "\n")
+    imported = gateway.command("token", "import", "--jsonl", "lines")
+    assert imported.code != 0 and "line 3" in imported.err and "space" in imported.err, imported
+
+
 def test_a_state_that_is_moved_away_is_missed(world):
     gateway = world.start()
     assert gateway.command("token", "create", "--name", "one", *PUBLIC).code == 0

@@ -422,12 +422,16 @@ def test_a_backup_that_contradicts_itself(world: World, saved):
     tokens = [number for number, line in enumerate(lines) if line.startswith('{"token"')]
     audit = [number for number, line in enumerate(lines) if line.startswith('{"audit"')]
     same_secret = json.loads(json.loads(lines[tokens[0]])["token"]) | {"id": "other"}
+    raised = json.loads(json.loads(lines[tokens[0]])["token"]) | {"level": "admin"}
+    assert raised["id"].startswith("pl") and not raised["id"].startswith("pla_"), raised
+    del raised["scopes"]
     forged = [*lines]
     forged[audit[1]] = forged[audit[1]].replace('\\"by\\":\\"', '\\"by\\":\\"not-')
     assert forged != lines and sealed(lines) == lines
     for wrong, number, part in (
         ([*lines[:tokens[0] + 1], *lines[tokens[0]:]], tokens[0] + 2, "also that of"),
         ([*lines[:tokens[0] + 1], json.dumps({"token": json.dumps(same_secret)}) + "\n", *lines[tokens[0] + 1:]], tokens[0] + 2, "secret"),
+        ([*lines[:tokens[0]], json.dumps({"token": json.dumps(raised)}) + "\n", *lines[tokens[0] + 1:]], tokens[0] + 1, "the level is admin"),
         ([*lines[:audit[0]], *lines[audit[1]:]], audit[0] + 1, "entry 1 is missing"),
         ([*lines[:audit[0]], lines[audit[1]], lines[audit[0]], *lines[audit[2]:]], audit[0] + 1, "entry 1 is missing"),
         (forged, audit[2] + 1, "entry 3 does not follow"),

@@ -208,15 +208,33 @@ def test_what_is_wrong_with_an_entry(world, wrong, said):
 FAKETIME = Path("/usr/lib") / f"{os.uname().machine}-linux-gnu" / "faketime" / "libfaketimeMT.so.1"
 
 
-def test_a_clock_that_jumped(world, store):
-    """What was fetched before may be old: it is asked for before anybody is judged by it."""
-    store.hold(line(0))
+def clock_of(world) -> tuple[Path, dict[str, str]]:
+    """A file that says how far the clock of a gateway with these variables is off; its monotonic one is right."""
     clock = world.folder / "clock"
     clock.write_text("+0s")
     assert FAKETIME.exists(), "the package faketime is missing"
-    env = {
+    return clock, {
         "LD_PRELOAD": str(FAKETIME), "FAKETIME_TIMESTAMP_FILE": str(clock), "FAKETIME_DONT_FAKE_MONOTONIC": "1", "FAKETIME_NO_CACHE": "1",
     }
+
+
+def test_a_clock_that_is_set_back_is_told(world):
+    """Tokens that had ended may be good again by it."""
+    clock, env = clock_of(world)
+    gateway = world.start(env=env)
+    assert gateway.status()["clock_error"] is None
+    clock.write_text("-3600s")
+    said = eventually(lambda: gateway.status()["clock_error"])
+    assert "set back by 3" in said and "the clock was set back" in gateway.stderr
+    assert said in gateway.command("status").out
+    clock.write_text("+60s")
+    eventually(lambda: gateway.status()["clock_error"] is None)
+
+
+def test_a_clock_that_jumped(world, store):
+    """What was fetched before may be old: it is asked for before anybody is judged by it."""
+    store.hold(line(0))
+    clock, env = clock_of(world)
     world.start(entry(store, every="1h"), env=env)
     assert opens(world, 0)
     asked = store.asked

@@ -3,6 +3,7 @@
 mod access;
 mod openapi;
 mod plugin;
+mod public;
 mod server;
 mod test;
 mod token;

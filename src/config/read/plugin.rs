@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{access, is_url, openapi, served_file, test, upstream};
+use super::{access, is_url, openapi, public, served_file, test, upstream};
 use crate::config::expand::Text;
 use crate::config::names;
 use crate::config::section::{Reading, Section, understood};
@@ -54,7 +54,7 @@ fn plugin(name: String, at: Place, section: &Section<'_>, reading: &mut Reading<
     let contact = section.parsed("contact", reading, values::email);
     let hosts = hosts(&name, section, reading);
     let public_url = public_url(&name, section, reading);
-    Plugin {
+    let plugin = Plugin {
         display_name,
         description,
         instructions,
@@ -78,7 +78,9 @@ fn plugin(name: String, at: Place, section: &Section<'_>, reading: &mut Reading<
         tests: test::tests(section, reading),
         name,
         at,
-    }
+    };
+    public::no_tokens(&plugin, section, reading);
+    plugin
 }
 
 /// `hosts`, each once.

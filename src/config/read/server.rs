@@ -1,11 +1,11 @@
 //! The tables that are not about one plugin: addresses, certificates, log, bounds.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::net::{Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use ipnet::IpNet;
+use ipnet::{IpNet, Ipv6Net};
 use toml::de::DeValue;
 
 use super::{incomplete, private};
@@ -86,17 +86,56 @@ fn trusted_proxies(root: &Section<'_>, reading: &mut Reading<'_>) -> (Vec<IpNet>
         return (fly_proxy(), true);
     }
     let networks = root.list("trusted_proxies", reading, values::network);
-    for (network, at) in &networks {
-        if network.prefix_len() == 0 {
-            let message = format!(
-                "`{network}` is everybody: any client may write which address it has, so that `networks` of tokens, `limits.failed_auth` and what is counted by network mean nothing"
-            );
-            let warning = reading.problems.warn(at, message);
-            warning.help("write the networks of the proxies, such as `10.0.0.0/8`");
-        }
-    }
+    tell_of_everybody(&networks, reading);
     let networks = networks.into_iter().map(|(network, _)| network);
     (networks.collect(), false)
+}
+
+/// Says which of these networks are everybody, or half of all, by themselves or together.
+fn tell_of_everybody(networks: &[(IpNet, Place)], reading: &mut Reading<'_>) {
+    let all: Vec<IpNet> = networks.iter().map(|(network, _)| *network).collect();
+    for together in IpNet::aggregate(&all) {
+        let Some(share) = share(together) else {
+            continue;
+        };
+        let whole = networks.iter().find(|(part, _)| *part == together);
+        let part = || networks.iter().find(|(part, _)| together.contains(part));
+        let Some((first, at)) = whole.or_else(part) else {
+            continue;
+        };
+        let who = match whole {
+            Some(_) => format!("`{together}` is"),
+            None => format!("`{first}` and the others are"),
+        };
+        let message = format!(
+            "{who} {share}: any client may write which address it has, so that `networks` of tokens, `limits.failed_auth` and what is counted by network mean nothing"
+        );
+        let warning = reading.problems.warn(at, message);
+        warning.help("write the networks of the proxies, such as `10.0.0.0/8`");
+    }
+}
+
+/// How many of those who may be clients are in a network, if it is about all of them. Of IPv6 all
+/// that is routed is `2000::/3` (RFC 4291 §2.4 and IANA's registry).
+fn share(network: IpNet) -> Option<&'static str> {
+    let IpNet::V6(network) = network else {
+        return match network.prefix_len() {
+            0 => Some("everybody"),
+            1 => Some("half of all IPv4 addresses"),
+            _ => None,
+        };
+    };
+    let holds = |first: u16, length| {
+        let first = Ipv6Addr::new(first, 0, 0, 0, 0, 0, 0, 0);
+        Ipv6Net::new(first, length).is_ok_and(|part| network.contains(&part))
+    };
+    if holds(0x2000, 3) {
+        Some("everybody")
+    } else if holds(0x2000, 4) || holds(0x3000, 4) {
+        Some("half of all IPv6 addresses")
+    } else {
+        None
+    }
 }
 
 /// Where Fly's proxy connects from: private IPv4 addresses (RFC 1918 §3). Other machines of an

@@ -223,3 +223,51 @@ proptest::proptest! {
         proptest::prop_assert_eq!(problems.is_empty(), problems.render(true).is_empty());
     }
 }
+
+/// What is said of `trusted_proxies`.
+fn of_proxies(list: &str) -> Vec<String> {
+    let text = format!("trusted_proxies = [{list}]\n{GOOD}");
+    let (config, problems) = loaded("f.toml", &text);
+    assert!(config.is_some(), "{problems}");
+    let all = problems.iter().map(|problem| problem.message.clone());
+    all.filter(|message| message.contains("any client may write"))
+        .collect()
+}
+
+#[test]
+fn proxies_that_are_everybody_are_told() {
+    for (list, expected) in [
+        ("'10.0.0.0/8', 'fd00::/8', '2001:db8::/32'", ""),
+        ("'0.0.0.0/2', '192.0.0.0/2'", ""),
+        ("'0.0.0.0/0'", "`0.0.0.0/0` is everybody"),
+        ("'::/0'", "`::/0` is everybody"),
+        ("'::ffff:0:0/96'", "`0.0.0.0/0` is everybody"),
+        (
+            "'0.0.0.0/1', '128.0.0.0/1'",
+            "`0.0.0.0/1` and the others are everybody",
+        ),
+        (
+            "'64.0.0.0/2', '10.0.0.0/8', '0.0.0.0/2', '128.0.0.0/1'",
+            "`64.0.0.0/2` and the others are everybody",
+        ),
+        (
+            "'128.0.0.0/1'",
+            "`128.0.0.0/1` is half of all IPv4 addresses",
+        ),
+        (
+            "'0.0.0.0/2', '64.0.0.0/2'",
+            "`0.0.0.0/2` and the others are half of all IPv4 addresses",
+        ),
+        ("'2000::/3'", "`2000::/3` is everybody"),
+        ("'2000::/4'", "`2000::/4` is half of all IPv6 addresses"),
+    ] {
+        let found = of_proxies(list);
+        if expected.is_empty() {
+            assert_eq!(found, [""; 0], "{list}");
+        } else {
+            assert_eq!(found.len(), 1, "{list}: {found:?}");
+            assert!(found[0].starts_with(expected), "{list}: {found:?}");
+        }
+    }
+    assert_eq!(of_proxies("'0.0.0.0/0', '::/0'").len(), 2);
+}

@@ -4,6 +4,7 @@
 use std::fs;
 
 use super::{Fake, GOOD, loaded};
+use crate::tokens::{Level, generate_from_system};
 
 /// Values of [`Fake`] that are secrets.
 fn secrets() -> Vec<String> {
@@ -121,4 +122,75 @@ response = { set = { X-Robots-Tag = "noindex" } }"#;
     // Also where it is no TOML: a string ends with its line.
     let shown = crate::config::masked("name = \"unclosed\n# literal-secret\n");
     assert!(!shown.contains("literal-secret"), "{shown}");
+}
+
+#[test]
+fn what_anybody_may_read_holds_no_token() {
+    let token = generate_from_system(Level::User).expect("random bytes");
+    let (secret, id) = (token.expose(), token.id());
+    for (key, added) in [
+        ("name", "name = 'To do SECRET'"),
+        ("description", "description = 'send SECRET, please'"),
+        ("description", "description = \"\"\"\nLong.\nSECRET\n\"\"\""),
+        (
+            "instructions",
+            "instructions = 'Authorization: Bearer SECRET'",
+        ),
+        ("contact", "contact = 'SECRET@example.com'"),
+        ("legal", "legal = 'https://example.com/?token=SECRET'"),
+        ("logo", "logo = 'https://example.com/SECRET.png'"),
+        (
+            "auth.verification_tokens",
+            "auth.verification_tokens = { openai = 'SECRET' }",
+        ),
+        (
+            "auth.verification_tokens",
+            "auth.verification_tokens = { SECRET = 'openai' }",
+        ),
+        (
+            "operations.list",
+            "operations.list = { summary = 'SECRET' }",
+        ),
+        (
+            "operations.list",
+            "operations.list.description = 'with SECRET'",
+        ),
+        (
+            "headers.response",
+            "headers.response.set = { X-Note = 'SECRET' }",
+        ),
+    ] {
+        let text = format!("{GOOD}{}\n", added.replace("SECRET", secret));
+        let (config, problems) = loaded("plugway.toml", &text);
+        assert!(config.is_none(), "{added}");
+        let named = format!("plugins.todo.{key}");
+        let told = |problem: &crate::problems::Problem| {
+            problem.at.key.starts_with(&named)
+                && problem
+                    .message
+                    .contains(&format!("the secret of token {id}"))
+        };
+        assert!(problems.iter().any(told), "{added}:\n{problems}");
+        let shown = format!(
+            "{}{}{}{problems:?}{}",
+            problems.render(false),
+            problems.render(true),
+            problems.to_json(),
+            crate::config::masked(&text),
+        );
+        assert!(!shown.contains(&secret[12..]), "{added}:\n{shown}");
+        // An id is for everybody to see.
+        let harmless = text.replace(secret, id);
+        let (_, problems) = loaded("plugway.toml", &harmless);
+        assert!(!problems.iter().any(told), "{added}:\n{problems}");
+    }
+    // Where it is meant for the API, it stays: a gateway may stand before a gateway.
+    let to_the_api = "headers.request.set = { X-Token = '${env:UPSTREAM}' }";
+    let mut fake = Fake::default();
+    fake.variables.insert("UPSTREAM", secret.to_owned());
+    let text = format!("{GOOD}{to_the_api}");
+    let parts = crate::config::Parts::default();
+    let (config, problems) =
+        crate::config::load_text("plugway.toml", &text, &mut fake, &parts, super::now());
+    assert!(config.is_some(), "{problems}");
 }

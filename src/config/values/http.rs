@@ -1,24 +1,28 @@
 //! Networks, addresses, hosts, URLs, origins, headers and e-mail addresses.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use ipnet::IpNet;
 use url::{Host, Url};
 
 use super::Fault;
 use crate::config::{Scheme, Server};
+use crate::tokens::{NetworkError, parse_network};
 
 /// A network in CIDR, or a plain address, which is a network of one. Host bits are cleared.
 pub(in crate::config) fn network(text: &str) -> Result<IpNet, Fault> {
-    if let Ok(network) = text.parse::<IpNet>() {
-        return Ok(network.trunc());
-    }
-    text.parse::<IpAddr>().map(IpNet::from).map_err(|_| {
-        Fault::with(
-            "is not a network",
-            "write an address or a network in CIDR, such as `10.0.0.0/8` or `fd00::/8`",
-        )
-    })
+    parse_network(text)
+        .map(|network| network.trunc())
+        .map_err(|error| match error {
+            NetworkError::Form => Fault::with(
+                "is not a network",
+                "write an address or a network in CIDR, such as `10.0.0.0/8` or `fd00::/8`",
+            ),
+            NetworkError::Mapped => Fault::with(
+                NetworkError::MAPPED,
+                "write the IPv4 network, such as `10.0.0.0/8`",
+            ),
+        })
 }
 
 /// Where to listen. `localhost` is both loopback addresses; no other name is looked up.
@@ -157,6 +161,14 @@ fn unix_url(text: &str) -> Result<UpstreamUrl, Fault> {
     Ok(url)
 }
 
+/// Whether a segment of a path is `.` or `..`, as some server reads it: encoded, or with parameters
+/// behind it.
+fn is_dots(segment: &str) -> bool {
+    let name = segment.split(';').next().unwrap_or_default();
+    let plain = name.to_ascii_lowercase().replace("%2e", ".");
+    matches!(&*plain, "." | "..")
+}
+
 /// `http`, `https` or `h2c`, maybe a path, nothing behind it; or a unix socket.
 pub(in crate::config) fn upstream_url(text: &str) -> Result<UpstreamUrl, Fault> {
     if let Some(rest) = text.strip_prefix("unix:") {
@@ -175,6 +187,13 @@ pub(in crate::config) fn upstream_url(text: &str) -> Result<UpstreamUrl, Fault> 
     let help = "write a URL such as `https://api.example.com` or `http://127.0.0.1:8000`, `h2c://` for HTTP/2 \
                 without TLS (with TLS the upstream chooses), or `unix:/run/api.sock`";
     let url = absolute(text, help)?;
+    // What was read has none any more: it is another path than the one that is written.
+    if text.split('/').any(is_dots) {
+        return Err(Fault::with(
+            "has a dot segment in its path",
+            "write the path that is meant, without `.` and `..`",
+        ));
+    }
     if url.query().is_some() || url.fragment().is_some() {
         return Err(Fault::with(
             "has a query or a fragment",

@@ -60,6 +60,50 @@ fn networks() {
     check(network, "::1", "::1/128");
     check(network, "10.0.0.0/33", "is not a network");
     check(network, "example.com", "is not a network");
+    // IPv4 in the form of IPv6 is IPv4: that is what a peer is compared as.
+    check(network, "::ffff:10.0.0.0/104", "10.0.0.0/8");
+    check(network, "::ffff:10.1.2.3/104", "10.0.0.0/8");
+    check(network, "::ffff:10.1.2.3", "10.1.2.3/32");
+    check(network, "::ffff:0:0/96", "0.0.0.0/0");
+    check(
+        network,
+        "::ffff:10.0.0.0/64",
+        "is an IPv4 address in the form of IPv6, of which it takes less than the 96 bits that say so",
+    );
+    check(network, "::/64", "::/64");
+}
+
+#[test]
+fn an_upstream_has_a_path_without_dot_segments() {
+    let base = |text: &str| upstream_url(text).map(|url| url.base_path);
+    for text in [
+        "http://a/v1/../admin",
+        "http://a/..",
+        "http://a/.",
+        "http://a/v1/./b",
+        "http://a/v1/%2E%2e/b",
+        "http://a/v1/.%2e",
+        "https://a:8443/%2e",
+        "h2c://a/x/..",
+        "http://a/v1/..;x/b",
+        "unix:/run/api.sock:/v1/../b",
+        "unix+h2c:/run/api.sock:/..",
+    ] {
+        let fault = base(text).err().map(|fault| fault.what);
+        assert_eq!(
+            fault.as_deref(),
+            Some("has a dot segment in its path"),
+            "{text}"
+        );
+    }
+    for (text, path) in [
+        ("http://a/v1.0/...", "/v1.0/..."),
+        ("http://a/.well-known", "/.well-known"),
+        ("http://a", ""),
+        ("unix:/run/../api.sock:/v1", "/v1"),
+    ] {
+        assert_eq!(base(text).ok().as_deref(), Some(path), "{text}");
+    }
 }
 
 #[test]
@@ -141,7 +185,7 @@ fn upstream_urls() {
         "http://[::1]/a%20b",
         r#"("http", "::1", 80, "/a%20b")"#,
     );
-    check(cut, "http://h/a/../b", r#"("http", "h", 80, "/b")"#);
+    check(cut, "http://h/a/../b", "has a dot segment in its path");
     check(cut, "127.0.0.1:8000", "is not a URL");
     check(cut, "localhost:8000", "is not an http(s) URL");
     check(cut, "ftp://h", "is not an http(s) URL");

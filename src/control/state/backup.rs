@@ -20,7 +20,7 @@ use super::change::put;
 use super::db::{AUDIT, Db, Outcome, USES};
 use super::reader::{Reader, failed};
 use super::saved::{self, Restoring, Saved};
-use crate::tokens::{Fault, Fingerprint, Origin, Seen, parse_records};
+use crate::tokens::{Fault, Fingerprint, Origin, Seen, id_fault, parse_records};
 
 /// The form of what follows. The first had no generations.
 const FORMAT: u32 = 2;
@@ -229,7 +229,8 @@ impl Told {
                     file: Arc::from("the backup"),
                     line: usize::try_from(number).unwrap_or(usize::MAX),
                 };
-                self.seen.claim(record, &origin).err()
+                let claimed = || self.seen.claim(record, &origin).err();
+                id_fault(&record.id, record.level).or_else(claimed)
             }
             Line::Audit(number, body) => {
                 let expected = self.entries.saturating_add(1);

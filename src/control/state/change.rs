@@ -52,6 +52,7 @@ impl Write<'_> {
         let mut record = draft.record.clone();
         self.check_level(record.level)?;
         self.check_reach(&record.plugins, &record.scopes)?;
+        self.check_names(&request.plugins)?;
         let secret = if draft.given {
             let secret = record.current.fingerprint;
             if let Some(id) = self.desk.holder(&secret, self.scene, self.now)? {
@@ -137,6 +138,7 @@ impl Write<'_> {
         check_size(&next)?;
         if request.plugins.is_some() || request.scopes.is_some() {
             self.check_reach(&next.plugins, &next.scopes)?;
+            self.check_names(request.plugins.as_deref().unwrap_or_default())?;
         }
         if next == found.record {
             return Ok(self.unchanged(&found));
@@ -282,6 +284,31 @@ impl Write<'_> {
         Ok(())
     }
 
+    /// Plugins that exist, as they were asked for: a name beside `*` means nothing, and is a slip all the
+    /// same.
+    fn check_names(&self, names: &[String]) -> Result<(), Fault> {
+        self.known(names.iter().map(String::as_str))
+    }
+
+    fn known<'n>(&self, names: impl Iterator<Item = &'n str>) -> Result<(), Fault> {
+        let Some(snapshot) = self.scene.snapshot else {
+            return Ok(());
+        };
+        let known = snapshot.plugins.iter().map(|plugin| &*plugin.name);
+        let known: Vec<&str> = known.collect();
+        let unknown = names.filter(|name| *name != "*" && !known.contains(name));
+        let fault = |name: &str| FieldFault {
+            field: "plugins",
+            message: format!("there is no plugin {name}; there are: {}", known.join(", ")),
+        };
+        let faults: Vec<FieldFault> = unknown.map(fault).collect();
+        if faults.is_empty() {
+            Ok(())
+        } else {
+            Err(Fault::Invalid(faults))
+        }
+    }
+
     /// Plugins that exist and are theirs, and scopes that match something there.
     pub(super) fn check_reach(&self, plugins: &Plugins, scopes: &ScopeList) -> Result<(), Fault> {
         if !self.who.has(plugins) {
@@ -292,30 +319,14 @@ impl Write<'_> {
         let Some(snapshot) = self.scene.snapshot else {
             return Ok(());
         };
+        self.known(plugins.names())?;
         let mut faults = Vec::new();
-        let known: Vec<&str> = snapshot
-            .plugins
-            .iter()
-            .map(|plugin| &*plugin.name)
-            .collect();
-        for name in plugins
-            .names()
-            .filter(|name| *name != "*" && !known.contains(name))
-        {
-            let message = format!("there is no plugin {name}; there are: {}", known.join(", "));
+        for selector in snapshot.unmatched(plugins, scopes) {
+            let message = format!("`{selector}` matches no operation of these plugins");
             faults.push(FieldFault {
-                field: "plugins",
+                field: "scopes",
                 message,
             });
-        }
-        if faults.is_empty() {
-            for selector in snapshot.unmatched(plugins, scopes) {
-                let message = format!("`{selector}` matches no operation of these plugins");
-                faults.push(FieldFault {
-                    field: "scopes",
-                    message,
-                });
-            }
         }
         if faults.is_empty() {
             Ok(())

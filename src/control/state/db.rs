@@ -68,7 +68,7 @@ pub(super) type Outcome<T> = Result<T, redb::Error>;
 impl Db {
     /// Whether there is one in this directory.
     pub(super) fn is_in(directory: &Path) -> bool {
-        directory.join(FILE).exists()
+        may_be(&directory.join(FILE))
     }
 
     /// In this directory; nothing is touched yet.
@@ -89,7 +89,7 @@ impl Db {
 
     /// Whether there is a file, as far as can be seen: where nothing can be seen, there may be one.
     pub(super) fn exists(&self) -> bool {
-        self.identity.is_some() || self.path.try_exists().unwrap_or(true)
+        self.identity.is_some() || may_be(&self.path)
     }
 
     /// Whether it can be used, as far as is known.
@@ -184,7 +184,11 @@ impl Db {
         }
         let unopened = |error: io::Error| format!("can not be opened: {}", self.explained(&error));
         let file = OpenOptions::new().read(true).write(true).open(&self.path);
-        let file = file.map_err(unopened)?;
+        let file = file.map_err(|error| match error.kind() {
+            io::ErrorKind::NotFound if self.identity.is_some() => self.another(),
+            io::ErrorKind::NotFound if self.path.is_symlink() => LOOSE.to_owned(),
+            _ => unopened(error),
+        })?;
         // One that is new is whole when it gets its name, see `make`.
         if file.metadata().map_err(unopened)?.len() == 0 {
             return Err(DAMAGED.to_owned());
@@ -204,7 +208,16 @@ impl Db {
     pub(super) fn is_another(&mut self, now: Timestamp) -> Option<StoreError> {
         self.open.as_ref()?;
         let found = fs::metadata(&self.path).ok().as_ref().map(identity_of);
-        (found != self.identity).then(|| self.breaks(ANOTHER.to_owned(), now))
+        (found != self.identity).then(|| self.breaks(self.another(), now))
+    }
+
+    /// Why the file is not the one that was open.
+    fn another(&self) -> String {
+        if self.directory().exists() {
+            ANOTHER.to_owned()
+        } else {
+            GONE.to_owned()
+        }
     }
 
     /// Something in it made `redb` give up.
@@ -343,6 +356,25 @@ impl Db {
 /// What is said where the file is not the one that was open.
 const ANOTHER: &str = "was moved away or replaced while it was in use: put it back, or restart plugway \
                        to go on with what is there";
+
+/// What is said where not even its directory is there any more.
+const GONE: &str = "went away with its directory while it was in use, and with it the admin socket, if \
+                    that was there: commands do not find this gateway, and would begin another \
+                    database beside it. Put the directory back, or restart plugway";
+
+/// What is said of a link into nothing, such as a volume that is not mounted.
+const LOOSE: &str = "is a symbolic link to a file that is not there: what it should lead to is not mounted, \
+                     or was moved";
+
+/// Whether there is something at a path, as far as can be seen: where nothing can be seen, there may be
+/// one, and what a link should lead to may be there tomorrow.
+fn may_be(path: &Path) -> bool {
+    path.is_symlink()
+        || path.try_exists().unwrap_or(true)
+        || path
+            .parent()
+            .is_some_and(|above| above.is_symlink() && !above.exists())
+}
 
 fn identity_of(facts: &fs::Metadata) -> (u64, u64) {
     (facts.dev(), facts.ino())

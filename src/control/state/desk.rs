@@ -16,6 +16,7 @@ use super::ends::Ends;
 use super::find::shared_of;
 use super::numbers::Numbers;
 use super::reader::Reader;
+use super::wall::{Turn, Wall};
 use super::{StoreError, load, uses};
 use crate::control::Shared;
 use crate::control::declared::Tokens;
@@ -58,6 +59,8 @@ pub(in crate::control) struct Desk {
     look: Timestamp,
     /// When it is looked whether the file is still the same, or is there at last.
     glance: Timestamp,
+    /// The latest time that was seen.
+    wall: Wall,
 }
 
 /// Between two looks at whether the file is the same.
@@ -79,6 +82,7 @@ impl Desk {
             begun: now,
             look: now,
             glance: now,
+            wall: Wall::new(now),
         }
     }
 
@@ -351,7 +355,8 @@ impl Desk {
     }
 
     /// When it has something to do by itself.
-    pub(in crate::control) fn due(&self) -> Option<Timestamp> {
+    pub(in crate::control) fn due(&mut self, now: Timestamp) -> Option<Timestamp> {
+        self.note_time(now);
         let idle = (!self.idle.is_empty()).then_some(self.look);
         [self.db.due(), idle, self.uses.due(), Some(self.glance)]
             .into_iter()
@@ -362,6 +367,7 @@ impl Desk {
     /// Does what is due: opens the database again, ends rotations that nobody uses any more,
     /// writes last uses.
     pub(in crate::control) fn tick(&mut self, scene: &Scene<'_>, now: Timestamp) {
+        self.note_time(now);
         if self.glance <= now {
             self.glance = now.saturating_add(GLANCE).unwrap_or(Timestamp::MAX);
             if let Some(error) = self.db.is_another(now) {
@@ -391,6 +397,25 @@ impl Desk {
         if self.uses.due().is_some_and(|due| due <= now) {
             self.write_uses(now, uses::write_piece);
         }
+    }
+
+    /// Looks at the clock. When it was set back, what is due by it would be due too late.
+    fn note_time(&mut self, now: Timestamp) {
+        match self.wall.note(now) {
+            Some(Turn::Back(back)) => {
+                tracing::error!("{back}");
+                (self.glance, self.look) = (now, now);
+            }
+            Some(Turn::Caught) => {
+                tracing::info!("the clock is where it was before it was set back")
+            }
+            None => {}
+        }
+    }
+
+    /// What is wrong with the clock, if it is.
+    pub(in crate::control) fn clock_error(&self) -> Option<String> {
+        self.wall.back().map(|back| back.to_string())
     }
 
     /// Ends the previous secrets that nobody used for as long as was said.

@@ -10,8 +10,8 @@ use super::change::{Write, put};
 use super::view::{self, Source};
 use crate::counted::plural;
 use crate::tokens::{
-    Done, Fault, FieldFault, Fingerprint, Making, Seen, State, TokenRecord, foreign_id,
-    is_public_id, parse_file,
+    Done, Fault, FieldFault, Fingerprint, Making, State, TokenRecord, foreign_id, is_public_id,
+    parse_import,
 };
 
 /// Tokens of one import of which each gets an entry of its own in the audit.
@@ -23,7 +23,7 @@ const WARNINGS: usize = 20;
 impl Write<'_> {
     /// Takes lines of a token file, all or none.
     pub(super) fn import(&mut self, lines: &str, replace: bool) -> Result<Done, Fault> {
-        let (records, problems) = parse_file(&"the import".into(), lines, &mut Seen::default());
+        let (records, problems) = parse_import(lines);
         if let Some(first) = problems.first() {
             let column = first
                 .column

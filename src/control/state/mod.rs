@@ -20,6 +20,7 @@ mod reader;
 mod saved;
 mod uses;
 mod view;
+mod wall;
 
 pub(super) use audit::Deed;
 pub use backup::{BackupError, restore};
@@ -27,7 +28,7 @@ pub use db::StoreError;
 pub(super) use desk::{Desk, Scene};
 pub(super) use history::{Contents, Disk, Generation, KeptDocument, KeptFile, newest};
 pub use place::fleeting;
-pub(super) use place::open_to_others;
+pub(super) use place::{no_directory, open_to_others};
 pub(super) use reader::Reader;
 pub(super) use view::audited;
 

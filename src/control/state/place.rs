@@ -36,6 +36,14 @@ pub(in crate::control) fn open_to_others(directory: &Path) -> Vec<String> {
     found
 }
 
+/// What is in the way where a directory is, or should be made.
+pub(in crate::control) fn no_directory(directory: &Path) -> Option<PathBuf> {
+    let mut above = directory.ancestors();
+    let found = above.find_map(|path| Some((path, fs::metadata(path).ok()?)));
+    let (path, facts) = found?;
+    (!facts.is_dir()).then(|| path.to_owned())
+}
+
 /// The directory, or the nearest above it that exists.
 fn real(directory: &Path) -> PathBuf {
     let whole = std::path::absolute(directory).unwrap_or_else(|_| directory.to_owned());

@@ -2,6 +2,7 @@
 
 mod client;
 mod cors;
+mod identity;
 mod lines;
 mod outbound;
 mod properties;

@@ -33,6 +33,9 @@ fn name() -> impl Strategy<Value = HeaderName> {
         "x-real-ip",
         "x-http-method-override",
         "x-original-url",
+        "remote-user",
+        "x-ssl-client-cn",
+        "cf-access-jwt-assertion",
         "x-plugway-principal",
         "x-plugway-token",
         "x-plugway-hops",
@@ -132,7 +135,8 @@ proptest! {
             prop_assert!(!is_twin, "{}", name);
             prop_assert!(!folded.starts_with("x-plugway-") || bare.contains_key(name));
             prop_assert!(!["authorization", "x-api-key", "proxy-authorization", "content-length",
-                "transfer-encoding", "upgrade", "expect", "x-http-method-override"].contains(&folded.as_str()));
+                "transfer-encoding", "upgrade", "expect", "x-http-method-override",
+                "remote-user", "x-ssl-client-cn", "cf-access-jwt-assertion"].contains(&folded.as_str()));
         }
         // What Connection names is gone.
         for line in client.get_all(CONNECTION) {

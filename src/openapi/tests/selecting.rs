@@ -160,6 +160,8 @@ fn what_can_not_be_published_is_skipped_and_reported() {
             "options": {}, "trace": {}, "GET": { "operationId": "loud" }, "get": {}, "put": 7,
             "summary": "no method", "x-get": {}, "head": {},
         },
+        // What an export of Amazon's API Gateway says of preflights.
+        "/a/b": { "options": { "x-amazon-apigateway-integration": { "type": "MOCK" } } },
         "x-note": {},
         "b": { "$ref": "#/components/pathItems/B", "post": { "operationId": "own" } },
         "/c//d": { "get": {} },
@@ -173,6 +175,7 @@ fn what_can_not_be_published_is_skipped_and_reported() {
     assert_eq!(
         list(&api),
         [
+            "options_a: OPTIONS /a",
             "loud: GET /a",
             "head_a: HEAD /a",
             "own: POST /b",
@@ -190,10 +193,10 @@ fn what_can_not_be_published_is_skipped_and_reported() {
     assert_eq!(
         skipped,
         [
-            "#/paths/~1a/options",
             "#/paths/~1a/trace",
             "#/paths/~1a/get",
             "#/paths/~1a/put",
+            "#/paths/~1a~1b/options",
             "#/paths/~1c~1~1d",
             "#/paths/~1e",
             "#/paths/~1f",

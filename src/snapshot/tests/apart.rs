@@ -149,6 +149,35 @@ fn a_header_that_never_arrives_is_told() {
 }
 
 #[test]
+fn a_header_that_an_api_would_believe_never_arrives_and_is_told() {
+    let told = |name: &str, extra: &str| {
+        let header = json!([{ "name": name, "in": "header", "schema": { "type": "string" } }]);
+        let paths = json!({ "/a": { "post": operation("a", &header) } });
+        let problems = plugin(extra, &paths).1;
+        let messages = problems.iter().map(|problem| problem.message.clone());
+        let words = ["`a`", &format!("`{name}`"), "does not go to the upstream"];
+        let found = messages.filter(|message| words.iter().all(|word| message.contains(word)));
+        found.collect::<Vec<_>>()
+    };
+    for name in [
+        "X-Remote-User",
+        "Client-Cert",
+        "X_Remote_User",
+        "X-Http-Method",
+    ] {
+        let found = told(name, "headers.underscores = 'pass'");
+        // The other plugin has the same document, and drops what has underscores.
+        assert_eq!(found.len(), 2, "{name}: {found:?}");
+        assert!(found[0].contains("proxies say"), "{found:?}");
+    }
+    for name in ["X-User-Id", "X-Auth-Token", "Authorization", "X-Request-Id"] {
+        assert_eq!(told(name, ""), [""; 0], "{name}");
+    }
+    let own = "operations.a.fixed = { X-Remote-User = 'acme' }";
+    assert_eq!(told("X-Remote-User", own).len(), 1);
+}
+
+#[test]
 fn similar_paths_are_refused_unless_they_may_pass() {
     let paths = json!({
         "/users/{id}": { "post": operation("user", &json!([])) },

@@ -3,6 +3,7 @@
 mod apart;
 mod keys;
 mod reuse;
+mod tokens;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::{Path, PathBuf};

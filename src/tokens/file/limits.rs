@@ -9,6 +9,7 @@ use serde::Deserialize;
 use super::super::{Rate, TokenLimits};
 use super::fields::{Field, Fields};
 use super::line::Line;
+use crate::network::unmapped;
 
 impl<'a> Line<'a> {
     /// `rate`, `quota`, `concurrency` and `networks`
@@ -56,7 +57,8 @@ impl<'a> Line<'a> {
                 format!("`networks` has more than {most} entries"),
             );
         }
-        let networks: Option<Vec<IpNet>> = texts.iter().map(|text| text.parse().ok()).collect();
+        let read = |text: &String| text.parse().ok().map(unmapped);
+        let networks: Option<Vec<IpNet>> = texts.iter().map(read).collect();
         if networks.is_none() {
             self.fault(
                 Some(raw),

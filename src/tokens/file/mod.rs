@@ -45,8 +45,9 @@ use std::collections::hash_map::Entry;
 use std::fmt;
 use std::sync::Arc;
 
-use super::format::base62;
-use super::{Fingerprint, TokenRecord};
+use super::format::{base62, id_fault};
+use super::{Fingerprint, NetworkError, TokenRecord};
+use crate::network::is_half_mapped;
 pub use blocks::{Blocks, Cut, cut};
 use line::Reader;
 pub(super) use line::{MAX_ID, MAX_LIST, MAX_NAME, MAX_NOTE, label_fault};
@@ -77,6 +78,30 @@ pub fn parse_file(
     text: &str,
     seen: &mut Seen,
 ) -> (Vec<TokenRecord>, Vec<LineProblem>) {
+    parse_lines(name, text, seen, |_| None)
+}
+
+/// Reads lines of which tokens are to be made: as [`parse_file`], but for what nobody is to be given
+/// any more.
+pub fn parse_import(text: &str) -> (Vec<TokenRecord>, Vec<LineProblem>) {
+    let fault = |record: &TokenRecord| {
+        let mut networks = record.limits.iter().flat_map(|limits| &limits.networks);
+        if networks.any(|network| is_half_mapped(*network)) {
+            return Some(format!("an entry of `networks` {}", NetworkError::MAPPED));
+        }
+        let name = || name_fault(&record.name).map(|why| format!("`name` {why}"));
+        id_fault(&record.id, record.level).or_else(name)
+    };
+    parse_lines(&"the import".into(), text, &mut Seen::default(), fault)
+}
+
+/// Reads lines, each of which may have one more `fault`.
+fn parse_lines(
+    name: &Arc<str>,
+    text: &str,
+    seen: &mut Seen,
+    fault: impl Fn(&TokenRecord) -> Option<String>,
+) -> (Vec<TokenRecord>, Vec<LineProblem>) {
     let text = text.strip_prefix(BOM).unwrap_or(text);
     // A line of one secret and one plugin has some 200 bytes.
     let mut records = Vec::with_capacity(text.len() / 200);
@@ -90,13 +115,11 @@ pub fn parse_file(
         }
         match reader.read(line) {
             Ok(record) => {
-                match seen.claim(
-                    &record,
-                    &Origin::Line {
-                        file: Arc::clone(name),
-                        line: number,
-                    },
-                ) {
+                let origin = Origin::Line {
+                    file: Arc::clone(name),
+                    line: number,
+                };
+                match fault(&record).map_or_else(|| seen.claim(&record, &origin), Err) {
                     Ok(()) => records.push(record),
                     Err(message) => problems.add(number, None, message),
                 }
@@ -107,6 +130,13 @@ pub fn parse_file(
         }
     }
     (records, problems.finish())
+}
+
+/// Why a text can not be made a token's name. Tokens that have such a name already keep it, here
+/// and in the database: it is told to APIs in a form that passes.
+pub(super) fn name_fault(text: &str) -> Option<String> {
+    let padded = text.trim() != text;
+    padded.then(|| "begins or ends with a space: leave that out".to_owned())
 }
 
 /// Whether there is a line in a token file that declares something.

@@ -390,3 +390,16 @@ fn many_lines() {
     let (records, problems) = parse_file(&"t".into(), &text, &mut Seen::default());
     assert_eq!((records.len(), problems), (20_000, vec![]));
 }
+
+#[test]
+fn a_network_of_ipv4_in_the_form_of_ipv6_is_that_of_ipv4() {
+    let line = r#"{"id":"a","level":"service","plugins":["todo"],"scopes":["*"],"networks":["::ffff:10.0.0.0/104"],"sha256":"HASH"}"#;
+    let line = line.replace("HASH", &"ab".repeat(32));
+    let (records, problems) = parse_file(&"t".into(), &line, &mut Seen::default());
+    assert_eq!(problems, []);
+    let limits = records[0].limits.as_ref().unwrap();
+    assert!(crate::network::covers(
+        &limits.networks,
+        "10.1.2.3".parse().unwrap()
+    ));
+}
