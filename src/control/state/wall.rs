@@ -87,7 +87,7 @@ mod tests {
 
     #[test]
     fn a_step_back_is_told_once() {
-        let at = |second| Timestamp::from_second(1_800_000_000 + second).unwrap();
+        let at = |second: i64| Timestamp::from_second(1_800_000_000 + second).unwrap();
         let mut wall = Wall::new(at(0));
         assert_eq!(wall.note(at(5)), None);
         // What a clock that is kept right does.
