@@ -233,12 +233,7 @@ impl<E: Edges> Control<E> {
             // Read, so that it is in the hash and watched; what it says is looked at below.
             let _ = inputs.lines(path);
         }
-        let main = match &self.source {
-            Source::File(path) => Some(path.as_path()),
-            Source::Text { .. } => None,
-        };
-        let read = (config.as_ref(), main);
-        super::exposed::check(read, inputs, &mut self.scanned, &mut problems);
+        self.check_exposed(config.as_ref(), inputs, &mut problems);
         // Also what was refused is watched: that is where it will be mended.
         self.watched = inputs.watched();
         if config.as_ref().is_some_and(|one| one.plugins.is_empty()) {

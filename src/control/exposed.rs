@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::Inputs;
+use super::{Control, Edges, Inputs, Source};
 use crate::config::{Config, PRIVATE_KEY, Plugin, Reference, ServedFile};
 use crate::problems::{Place, Problems};
 use crate::tokens::Scanner;
@@ -32,8 +32,24 @@ impl Scanned {
     }
 }
 
-/// Looks at every file that a plugin publishes as it is.
-pub(super) fn check(
+impl<E: Edges> Control<E> {
+    /// Looks at every file that a plugin publishes as it is.
+    pub(super) fn check_exposed(
+        &mut self,
+        config: Option<&Config>,
+        inputs: &Inputs,
+        problems: &mut Problems,
+    ) {
+        let main = match &self.source {
+            Source::File(path) => Some(path.as_path()),
+            Source::Text { .. } => None,
+        };
+        check((config, main), inputs, &mut self.scanned, problems);
+    }
+}
+
+/// The same of a main file, if it is one.
+fn check(
     (config, main): (Option<&Config>, Option<&Path>),
     inputs: &Inputs,
     scanned: &mut Scanned,

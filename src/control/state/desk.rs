@@ -407,7 +407,7 @@ impl Desk {
                 (self.glance, self.look) = (now, now);
             }
             Some(Turn::Caught) => {
-                tracing::info!("the clock is where it was before it was set back")
+                tracing::info!("the clock is where it was before it was set back");
             }
             None => {}
         }
