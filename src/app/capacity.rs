@@ -5,6 +5,8 @@ use crate::config::Limits;
 /// Descriptors that are not for connections of the data path: listeners, files, the admin socket,
 /// health checks and documents that are fetched, a reserve.
 const OTHER_DESCRIPTORS: usize = 128;
+/// Connections of clients that are few for a gateway.
+const FEW: usize = 1000;
 
 /// See the module.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,9 +38,11 @@ impl Capacity {
         }
     }
 
-    /// What to say where it is less than is configured.
+    /// What to say where it is less than somebody wrote, or little.
     pub(super) fn complaint(&self, descriptors: usize, limits: &Limits) -> Option<String> {
-        (self.connections < limits.connections).then(|| {
+        let said = limits.connections != Limits::default().connections;
+        let is_less = self.connections < limits.connections;
+        (is_less && (said || self.connections < FEW)).then(|| {
             format!(
                 "limits.connections is {}, but with {descriptors} descriptors (`ulimit -n`; \
                  LimitNOFILE in systemd) {} connections of clients are accepted, {} of one network, \
@@ -71,6 +75,11 @@ mod tests {
         let said = few.complaint(1024, &limits(20_000, 1000)).unwrap();
         assert!(said.contains("with 1024 descriptors"), "{said}");
         assert!(said.contains("448 connections of clients"), "{said}");
+
+        let several = Capacity::of(8192, &limits(20_000, 1000));
+        assert_eq!(several.connections, 4032);
+        assert_eq!(several.complaint(8192, &limits(20_000, 1000)), None);
+        assert!(several.complaint(8192, &limits(20_001, 1000)).is_some());
 
         let many = limits(20_000, 1000);
         let capacity = Capacity::of(1 << 20, &many);

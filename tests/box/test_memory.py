@@ -31,7 +31,7 @@ def test_small_pages_are_for_few_tokens_and_large_ones_for_many(world):
     gateway.stop()
     lines = [
         {"id": f"pls_{number}", "level": "service", "plugins": ["todo"], "scopes": ["*"], "sha256": hashlib.sha256(b"%d" % number).hexdigest()}
-        for number in range(60_000)
+        for number in range(80_000)
     ]
     (world.folder / "many.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     gateway = world.start({"token_files": ["many.jsonl"]})
