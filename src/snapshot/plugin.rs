@@ -253,11 +253,8 @@ pub(super) fn compile(
     papers::shadowed(plugin, &documents, &callable.operations, problems);
     let credential = credential(plugin);
     let policy = policy(plugin, problems)?;
-    let title = plugin
-        .display_name
-        .clone()
-        .or_else(|| loaded.and_then(|api| api.info.title))
-        .map(|title| without_tokens(&title).into_owned());
+    let said = loaded.and_then(|api| api.info.title);
+    let title = title(plugin, said);
     let compiled = Plugin {
         require: plugin.auth.require,
         documents_need_token: plugin.documents == DocumentAccess::Token,
@@ -288,10 +285,17 @@ pub(super) fn compile(
         report: callable.report,
         targets,
         policy,
-        title: title.unwrap_or_else(|| plugin.name.clone()),
+        title,
         name,
     };
     Some((compiled, judged))
+}
+
+/// What people call it: as configured, or as its document says, or by its name.
+fn title(plugin: &config::Plugin, said: Option<String>) -> String {
+    let title = plugin.display_name.clone().or(said);
+    let shown = title.map(|title| without_tokens(&title).into_owned());
+    shown.unwrap_or_else(|| plugin.name.clone())
 }
 
 /// What is the same in the head of every request that goes upstream.

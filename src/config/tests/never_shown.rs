@@ -184,7 +184,13 @@ fn what_anybody_may_read_holds_no_token() {
         let (_, problems) = loaded("plugway.toml", &harmless);
         assert!(!problems.iter().any(told), "{added}:\n{problems}");
     }
-    // Where it is meant for the API, it stays: a gateway may stand before a gateway.
+}
+
+/// A gateway may stand before a gateway.
+#[test]
+fn a_token_that_is_meant_for_the_api_stays() {
+    let token = generate_from_system(Level::User).expect("random bytes");
+    let secret = token.expose();
     let to_the_api = "headers.request.set = { X-Token = '${env:UPSTREAM}' }";
     let mut fake = Fake::default();
     fake.variables.insert("UPSTREAM", secret.to_owned());
