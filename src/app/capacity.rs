@@ -1,12 +1,57 @@
 //! How many connections there may be, as far as the process may open descriptors.
 
+use std::cell::RefCell;
+
 use crate::config::Limits;
+use crate::upstream::Room;
 
 /// Descriptors that are not for connections of the data path: listeners, files, the admin socket,
 /// health checks and documents that are fetched, a reserve.
 const OTHER_DESCRIPTORS: usize = 128;
 /// Connections of clients that are few for a gateway.
 const FEW: usize = 1000;
+
+/// What bounds connections.
+#[derive(Debug)]
+pub(super) struct Bounds {
+    /// That the process may open.
+    descriptors: usize,
+    /// Of the connections to upstreams.
+    pub(super) room: Room,
+    /// What was said last of there being few.
+    said: RefCell<Option<String>>,
+}
+
+impl Bounds {
+    /// With so many descriptors.
+    pub(super) fn new(descriptors: usize) -> Self {
+        Self {
+            descriptors,
+            room: Room::endless(),
+            said: RefCell::default(),
+        }
+    }
+
+    /// How many connections there may be with these limits.
+    pub(super) fn capacity(&self, limits: &Limits) -> Capacity {
+        Capacity::of(self.descriptors, limits)
+    }
+
+    /// From now on these limits hold. What there is to say of them is said once.
+    pub(super) fn configure(&self, limits: &Limits) -> Capacity {
+        let capacity = self.capacity(limits);
+        let complaint = capacity.complaint(self.descriptors, limits);
+        let mut said = self.said.borrow_mut();
+        if let Some(complaint) = &complaint
+            && *said != Some(complaint.clone())
+        {
+            tracing::warn!("{complaint}");
+        }
+        *said = complaint;
+        self.room.resize(capacity.upstream);
+        capacity
+    }
+}
 
 /// See the module.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -40,6 +40,7 @@ use crate::upstream;
 use attempts::Waiting;
 use behind::{Behind, Event, event};
 pub use behind::{InFront, Search};
+use capacity::Bounds;
 use leaving::Leave;
 use notify::Notify;
 pub use program::BECOME;
@@ -230,8 +231,7 @@ impl App {
             access: access.clone(),
             commands: sender,
             log,
-            descriptors: usize::try_from(descriptors).unwrap_or(usize::MAX),
-            room: upstream::Room::endless(),
+            bounds: Bounds::new(usize::try_from(descriptors).unwrap_or(usize::MAX)),
             stop: stop.clone(),
             shared: Arc::clone(&shared),
             failed_auth: Arc::default(),
@@ -315,7 +315,7 @@ impl App {
         let capacity = edges.capacity(&current.config.limits);
         let limits = (capacity.connections, capacity.per_network);
         let (shared, access) = (Arc::clone(&self.shared), self.access.clone());
-        let room = edges.room.clone();
+        let room = edges.bounds.room.clone();
         let workers = Workers::start(count, limits, move |_| {
             Gateway::new(
                 &published,

@@ -8,11 +8,11 @@ use tokio::sync::mpsc;
 use tokio::task::LocalSet;
 use tokio_util::sync::CancellationToken;
 
+use super::capacity::Bounds;
 use super::world::World;
 use crate::access;
 use crate::control::{Control, Rehearsed, Shared, Source};
 use crate::server::Handed;
-use crate::upstream::Room;
 
 /// Reads, proves, compiles and tests as a start would, and starts nothing: for `check` and `print`.
 pub fn rehearse(source: Source) -> anyhow::Result<Rehearsed> {
@@ -34,8 +34,7 @@ pub fn rehearse(source: Source) -> anyhow::Result<Rehearsed> {
             access: access::Writer::start()?,
             commands,
             log: Rc::new(|_| {}),
-            descriptors: usize::MAX,
-            room: Room::endless(),
+            bounds: Bounds::new(usize::MAX),
             stop: CancellationToken::new(),
             shared: Arc::clone(&shared),
             failed_auth: Arc::default(),

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use tokio_util::sync::CancellationToken;
 
-use super::capacity::Capacity;
+use super::capacity::{Bounds, Capacity};
 use super::trial;
 use crate::access;
 use crate::admin;
@@ -45,9 +45,7 @@ pub(super) struct World {
     pub(super) access: access::Writer,
     pub(super) commands: admin::Commands,
     pub(super) log: Rc<dyn Fn(Log)>,
-    pub(super) descriptors: usize,
-    /// Of the connections to upstreams.
-    pub(super) room: upstream::Room,
+    pub(super) bounds: Bounds,
     pub(super) stop: CancellationToken,
     pub(super) shared: Arc<Shared>,
     /// How the admin API speaks TLS.
@@ -123,7 +121,7 @@ impl World {
 
     /// How many connections there may be with these limits.
     pub(super) fn capacity(&self, limits: &Limits) -> Capacity {
-        Capacity::of(self.descriptors, limits)
+        self.bounds.capacity(limits)
     }
 
     pub(super) fn resting(&self) -> Option<Resting<Counters>> {
@@ -266,11 +264,7 @@ impl Edges for World {
         (self.log)(log);
         self.access.configure(log);
         *locked(&self.failed_auth) = limits.failed_auth;
-        let capacity = self.capacity(limits);
-        if let Some(complaint) = capacity.complaint(self.descriptors, limits) {
-            tracing::warn!("{complaint}");
-        }
-        self.room.resize(capacity.upstream);
+        let capacity = self.bounds.configure(limits);
         if let Some(workers) = &self.workers {
             workers.limit_connections(capacity.connections, capacity.per_network);
         }
@@ -281,7 +275,7 @@ impl Edges for World {
         Connections {
             most: capacity.connections,
             per_network: capacity.per_network,
-            upstream: self.room.taken(),
+            upstream: self.bounds.room.taken(),
         }
     }
 

@@ -168,6 +168,14 @@ fn describe(status: &Value) -> String {
             listener["connections"]
         );
     }
+    let _ = writeln!(
+        text,
+        "  at most  {} connections of clients, {} of one network, {} to upstreams ({} open)",
+        status["connections_limit"],
+        status["connections_per_network_limit"],
+        status["upstream_connections_limit"],
+        status["upstream_connections"],
+    );
     for plugin in each(&status["plugins"]) {
         describe_plugin(plugin, &mut text);
     }

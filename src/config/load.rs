@@ -39,10 +39,12 @@ pub fn load(
     let bytes = match inputs.file(path) {
         Ok(bytes) => bytes,
         Err(reason) => {
-            problems.add(
-                &at,
-                format!("can not read the configuration: {}", shown(&reason)),
-            );
+            problems
+                .add(
+                    &at,
+                    format!("can not read the configuration: {}", shown(&reason)),
+                )
+                .help("`--config` names another file; `plugway dev --write-config` writes one to begin with");
             return (None, problems);
         }
     };

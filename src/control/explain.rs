@@ -211,11 +211,16 @@ fn asked(plugin: &Plugin, method: &Method, target: &Uri) -> Result<Asked, (&'sta
     if let Some(reason) = &plugin.unavailable {
         return Err(("document_unavailable", reason.clone()));
     }
+    if plugin.documents.find(target.path()).is_some() {
+        let reason = "plugway answers this itself: it is a document, or a file, of the plugin";
+        return Err(("served_here", reason.to_owned()));
+    }
     match plugin.router.find(method, target.path(), target.query()) {
         Ok(found) => {
             let operation = &plugin.operations[found.operation];
-            if !operation.fixed.admits_query(target.query()) {
-                let reason = "its query gives another value for a parameter that the configuration fixes, or names another method";
+            let fixed = &operation.fixed;
+            if !fixed.admits_query(target.query()) || !fixed.admits_path(target.path()) {
+                let reason = "its query (to some servers one begins at a semicolon) gives another value for a parameter that the configuration fixes, or names another method";
                 return Err(("no_route", reason.to_owned()));
             }
             // What nobody may be let in for.

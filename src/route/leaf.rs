@@ -14,6 +14,8 @@ use super::template::{Segment, encode};
 pub(super) struct Leaf {
     /// The text of the static segments, canonically encoded; `None` for all others.
     canonical: Box<[Option<Box<str>>]>,
+    /// Which segments have text beside their parameters; empty if none has.
+    mixed: Box<[bool]>,
     /// Operations without a fixed query; no method twice.
     plain: Vec<Candidate>,
     /// Operations with one, under the first of their keys.
@@ -103,6 +105,10 @@ impl Leaf {
             Segment::Mixed(_) | Segment::Parameter => None,
         };
         self.canonical = segments.iter().map(text).collect();
+        let is_mixed = |segment: &Segment| matches!(segment, Segment::Mixed(_));
+        if segments.iter().any(is_mixed) {
+            self.mixed = segments.iter().map(is_mixed).collect();
+        }
     }
 
     /// The operation that has this one's method and query already.
@@ -190,17 +196,44 @@ impl Leaf {
         let differs = |(canonical, raw): (&Option<Box<str>>, &str)| {
             canonical.as_ref().is_some_and(|text| **text != *raw)
         };
-        if !pairs().any(differs) {
+        let escaped = !self.mixed.is_empty() && raw.contains('%');
+        if !escaped && !pairs().any(differs) {
             return Cow::Borrowed(raw);
         }
         // Canonical text is at most three times as long as what it stands for.
         let mut path = String::with_capacity(raw.len() + 16);
-        for (canonical, raw) in pairs() {
+        for (place, (canonical, raw)) in pairs().enumerate() {
             path.push('/');
-            path.push_str(canonical.as_deref().unwrap_or(raw));
+            match canonical {
+                Some(canonical) => path.push_str(canonical),
+                None if self.mixed.get(place) == Some(&true) => push_unescaped(&mut path, raw),
+                None => path.push_str(raw),
+            }
         }
         Cow::Owned(path)
     }
+}
+
+/// Adds a segment with its unreserved characters as they are, which is the same segment (RFC 3986
+/// §6.2.2.2): its text would be found by us and not by a server that looks before it decodes.
+fn push_unescaped(path: &mut String, raw: &str) {
+    let mut rest = raw;
+    while let Some(at) = rest.find('%') {
+        let (before, escape) = rest.split_at(at);
+        path.push_str(before);
+        let byte = escape
+            .get(1..3)
+            .map(|digits| u8::from_str_radix(digits, 16));
+        let end = escape.len().min(3);
+        match byte {
+            Some(Ok(byte)) if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) => {
+                path.push(char::from(byte));
+            }
+            _ => path.push_str(escape.get(..end).unwrap_or(escape)),
+        }
+        rest = escape.get(end..).unwrap_or_default();
+    }
+    path.push_str(rest);
 }
 
 /// The operations of a leaf whose query fits.

@@ -193,18 +193,49 @@ impl Router {
         {
             search.normalized(&facts, hit.candidate.operation)?;
         }
+        let mut others = search.others;
+        if self.tree.heeds_similar && facts.semicolon {
+            let found = hit.as_ref().map(|hit| hit.candidate.operation);
+            let ended = self.up_to_semicolon((path, query), wanted, found)?;
+            // It is nothing here: nobody is asked whether it may be something there.
+            if let (None, Some(other)) = (found, ended.first()) {
+                return Err(Miss::Another(*other));
+            }
+            others.extend(ended);
+        }
         match hit {
             Some(hit) => Ok(Found {
                 operation: hit.candidate.operation,
                 head_of_get: wanted == Methods::HEAD && hit.candidate.method == Methods::GET,
                 upstream_path: hit.leaf.upstream_path(path),
-                others: search.others.into(),
+                others: others.into(),
             }),
             None if search.allowed.is_empty() => Err(Miss::NotFound),
             None => Err(Miss::MethodNotAllowed {
                 allow: search.allowed,
             }),
         }
+    }
+
+    /// What a path is up to its first `;`, with what stands behind that as its query.
+    fn up_to_semicolon(
+        &self,
+        (path, query): (&str, Option<&str>),
+        wanted: Methods,
+        found: Option<usize>,
+    ) -> Result<Vec<Other>, Miss> {
+        // One that is encoded ends no path.
+        let Some((path, behind)) = path.split_once(';') else {
+            return Ok(Vec::new());
+        };
+        let query = match query {
+            Some(query) => format!("{behind}?{query}"),
+            None => behind.to_owned(),
+        };
+        let facts = path::read(path)?;
+        let mut search = Search::new(&self.tree, &facts, Some(&query), wanted);
+        search.up_to_semicolon(&facts, found)?;
+        Ok(search.others)
     }
 
     /// The methods with which a path and query would be found: for the answer to a preflight.

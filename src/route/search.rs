@@ -97,8 +97,10 @@ impl<'t, 'q> Search<'t, 'q> {
             return Ok(None);
         };
         if tree.heeds_similar {
-            let segment = bare.unwrap_or(segment);
             self.similar(place, (segment, rest), Some(taken), None)?;
+            if let Some(bare) = bare {
+                self.similar(place, (bare, rest), Some(taken), None)?;
+            }
         }
         Ok(Some(hit))
     }

@@ -10,6 +10,7 @@ use super::Miss;
 use super::leaf::Leaf;
 use super::path::{Facts, SLASH, without_parameters};
 use super::search::{Search, first_segment};
+use super::template::lower_case;
 use super::tree::{MAX_STEPS, ROOT};
 
 /// An operation that a request may be at the upstream, beside the one that it is here.
@@ -33,6 +34,8 @@ pub enum How {
     Tail,
     /// It decodes an encoded slash.
     Decoded,
+    /// The query begins at a semicolon for it.
+    Query,
 }
 
 impl How {
@@ -45,6 +48,7 @@ impl How {
                 "but for dots or spaces at the end of a segment it is the path of another operation"
             }
             Self::Decoded => "with its encoded slashes decoded it is the path of another operation",
+            Self::Query => "up to its semicolon it is the path of another operation",
         }
     }
 }
@@ -71,8 +75,26 @@ impl Search<'_, '_> {
         };
         if facts.encoded_slash || facts.semicolon || facts.tail {
             self.own = Some((found, how));
-            self.leads_on(ROOT, without_tails(&facts.decoded).get(1..), None)?;
+            let bare = without_tails(&facts.decoded, without_parameters);
+            self.leads_on(ROOT, bare.get(1..), None)?;
+            if facts.semicolon {
+                let whole = without_tails(&facts.decoded, |segment| segment);
+                self.leads_on(ROOT, whole.get(1..), None)?;
+            }
         }
+        Ok(())
+    }
+
+    /// Notes what the path is to a server for which a semicolon ends it, and begins the query
+    /// (Fastify, up to its version 4). `self` is of the part before it, and the query that of behind
+    /// it. `found`: what the whole is here, if it is something.
+    pub(super) fn up_to_semicolon(
+        &mut self,
+        facts: &Facts<'_>,
+        found: Option<usize>,
+    ) -> Result<(), Miss> {
+        self.own = Some((found.unwrap_or(usize::MAX), How::Query));
+        self.leads_on(ROOT, facts.decoded.get(1..), None)?;
         Ok(())
     }
 
@@ -119,7 +141,11 @@ impl Search<'_, '_> {
         how: Option<How>,
     ) -> Result<bool, Miss> {
         let node = &self.tree.nodes[place];
-        let lower = || text.iter().map(u8::to_ascii_lowercase);
+        let folded = (!text.is_ascii()).then(|| lower_case(text));
+        let lower = || {
+            let text = folded.as_deref().unwrap_or(text);
+            text.iter().map(u8::to_ascii_lowercase)
+        };
         let literals = &node.similar_literals;
         let first = literals.partition_point(|(one, _)| one.iter().copied().lt(lower()));
         let same = literals[first..].iter();
@@ -151,7 +177,7 @@ impl Search<'_, '_> {
     ) -> Result<bool, Miss> {
         let node = &self.tree.nodes[place];
         if !node.similar_mixed.is_empty() {
-            let lower = text.to_ascii_lowercase();
+            let lower = lower_case(text);
             for ((pattern, child), (written, _)) in node.similar_mixed.iter().zip(&node.mixed) {
                 if taken == Some(*child) {
                     return Ok(false);
@@ -203,12 +229,14 @@ impl Search<'_, '_> {
             return Ok(false);
         };
         let (segment, behind) = first_segment(rest);
-        let bare = if self.semicolon {
-            without_parameters(segment)
-        } else {
-            segment
-        };
-        if self.similar(place, (bare, behind), None, how)? {
+        if self.semicolon {
+            // Some servers drop parameters, others know none.
+            let bare = without_parameters(segment);
+            if bare != segment {
+                self.similar(place, (bare, behind), None, how)?;
+            }
+        }
+        if self.similar(place, (segment, behind), None, how)? {
             return Ok(true);
         }
         if rest.is_empty() {
@@ -255,12 +283,12 @@ fn decoded(decoded: &[u8]) -> Vec<u8> {
     path
 }
 
-/// The same without dots and spaces at the ends of segments, of which some may be gone then. What
-/// stands behind a `;` is gone before.
-fn without_tails(decoded: &[u8]) -> Vec<u8> {
+/// The same without dots and spaces at the ends of segments, of which some may be gone then. `part`
+/// is what is left of a segment before.
+fn without_tails(decoded: &[u8], part: impl Fn(&[u8]) -> &[u8]) -> Vec<u8> {
     let mut path = Vec::with_capacity(decoded.len());
     for segment in decoded.split(|byte| matches!(*byte, b'/' | SLASH)) {
-        let segment = without_parameters(segment);
+        let segment = part(segment);
         let end = segment.iter().rposition(|byte| !is_tail(*byte));
         if let Some(end) = end {
             path.push(b'/');

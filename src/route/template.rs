@@ -55,7 +55,7 @@ impl Pattern {
 
     /// The same with its text in lower case.
     pub(super) fn to_lower_case(&self) -> Self {
-        Self::new(self.shape.to_ascii_lowercase())
+        Self::new(lower_case(&self.shape))
     }
 
     /// How often [`matches`](Self::matches) may look at one byte of a segment.
@@ -211,4 +211,12 @@ pub(super) fn encode(literal: &[u8]) -> Box<str> {
         }
     }
     text.into()
+}
+
+/// Text in lower case, beyond ASCII too where it is UTF-8: servers that ignore case do that.
+pub(super) fn lower_case(text: &[u8]) -> Vec<u8> {
+    match std::str::from_utf8(text) {
+        Ok(text) if !text.is_ascii() => text.to_lowercase().into_bytes(),
+        _ => text.to_ascii_lowercase(),
+    }
 }

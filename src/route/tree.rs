@@ -4,7 +4,7 @@ use hashbrown::HashMap;
 
 use super::Methods;
 use super::leaf::{Candidate, Leaf};
-use super::template::{Pattern, Segment};
+use super::template::{Pattern, Segment, lower_case};
 
 /// Most steps that a request may take, whatever its path. Real documents stay far below: one
 /// step per segment, and one for each sibling that is mixed of text and parameters.
@@ -151,7 +151,7 @@ impl Tree {
         for node in &mut self.nodes {
             let literals = node.literals.all().into_iter();
             let mut literals: Vec<(Box<[u8]>, usize)> = literals
-                .map(|(text, child)| (text.to_ascii_lowercase().into(), child))
+                .map(|(text, child)| (lower_case(text).into(), child))
                 .collect();
             literals.sort();
             node.similar_literals = literals.into();

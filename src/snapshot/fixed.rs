@@ -108,6 +108,14 @@ impl Fixed {
         (self.names_method || !names_method(query)) && self.query.iter().all(in_query)
     }
 
+    /// The same of a path. To some servers (Fastify, up to its version 4) a `;` begins the query as a
+    /// `?` does: what is fixed there would stand behind it, and could be given another value before.
+    pub fn admits_path(&self, path: &str) -> bool {
+        path.split_once(';').is_none_or(|(_, query)| {
+            self.names.is_empty() && (self.names_method || !names_method(Some(query)))
+        })
+    }
+
     /// What has to be added to a query.
     pub fn missing(&self, query: Option<&str>) -> impl Iterator<Item = &str> {
         self.query

@@ -516,3 +516,26 @@ def test_a_backup_holds_what_can_be_rolled_back_to(world):
     assert {one["number"] for one in history(gateway)} == {1, 2, 3}
     assert roll_back(gateway, "1").code == 0 and gateway.generation() == 4
     assert description(world.session(token=world.service)) == "Manage your to-dos."
+
+
+def test_a_start_is_not_what_made_a_generation(world):
+    world.start()
+    says(world, "Two.")
+    rolled = roll_back(world.gateway, "1")
+    assert rolled.code == 0, rolled
+    before = history(world.gateway)
+    world.gateway.stop()
+    world.run("serve", "--config", "plugway.toml")
+    after = history(world.gateway)
+    assert after == before
+    assert after[0]["number"] == 3 and after[0]["cause"] == "rollback" and after[0]["by"]
+
+
+def test_what_can_not_be_taken_up_is_said(world):
+    """A generation that came of a command line has nothing that a file could bring back."""
+    for number in range(2):
+        gateway = world.dev()
+        if number == 0:
+            gateway.stop()
+    ran = gateway.command("rollback")
+    assert ran.code == 5 and "command line" in ran.err, ran

@@ -245,3 +245,30 @@ def test_a_circle_through_another(world):
     assert ask(world, "GET /todos", "X-Plugway-Hops: 5")[0] == 508
     assert ask(world, "GET /todos", "X-Plugway-Hops: forged")[0] == 200
     assert world.upstream.last.all("x-plugway-hops") == ["1"]
+
+
+def test_a_semicolon_may_begin_the_query(world, new_upstream):
+    """To Fastify, up to its version 4."""
+    shown = {"name": "fields", "in": "query", "schema": {"type": "string"}}
+    tenant = {"name": "tenant", "in": "query", "schema": {"type": "string"}}
+    upstream = new_upstream(document(paths={
+        "/users/{id}": {"parameters": [ID], "get": operation("user")},
+        "/users/{id}/posts": {"parameters": [ID], "get": operation("posts")},
+        "/things/{id}": {"parameters": [ID, tenant], "get": operation("thing")},
+        "/parts/{id}": {"parameters": [ID, shown], "get": operation("part")},
+    }))
+    world.start({
+        "plugins": {"todo": {"upstream": {"url": upstream.url}, "auth": {"require": "any"},
+                             "operations": {"thing": {"fixed": {"tenant": "public"}}}}},
+        "tokens": {"alice": {"scopes": ["posts"]}},
+    })
+    client = world.session()
+    upstream.forget()
+    refusal(client.get("/users/7;x/posts", token=world.user), 400, "ambiguous_path")
+    refusal(client.get("/users/7;x/y/z", token=world.service), 400, "ambiguous_path")
+    for path in ("/things/7;tenant=private&z=", "/things/7;x", "/parts/7;_method=DELETE&z="):
+        refusal(client.get(path, token=world.service), 404, "no_route")
+    assert upstream.requests == []
+    assert client.get("/users/7/posts", token=world.user).status_code == 200
+    for path in ("/users/7;x/posts", "/users/7;x", "/parts/7;x", "/parts/7?fields=a;b", "/things/7%3Bx"):
+        assert client.get(path, token=world.service).status_code == 200, path

@@ -241,6 +241,8 @@ pub(super) fn rotation(token: &Value) -> String {
             "nobody used the old secret since this is recorded: `--finish` ends it"
         } else if token["secrets"][0]["last_used"].is_null() {
             "only the old secret is used so far"
+        } else if token["source"] == "declared" {
+            "compare when each was used last: the old one ends by itself, or when it is taken from where the token is declared"
         } else {
             "compare when each was used last: `--finish` ends the old one"
         };

@@ -103,15 +103,25 @@ impl<E: Edges> Control<E> {
         }
         let mut contents = Contents::new();
         let files = self.files(inputs, aside, &mut contents);
+        // A start that goes on with a number was not what made the generation.
+        let begins = self.record.is_none() && self.cause.0 == "start";
+        let first = if begins { self.kept(snapshot) } else { None };
+        let (at, cause, by, back) = if let Some(first) = first {
+            (first.at, first.cause, first.by, first.rolled_back_to)
+        } else {
+            let (cause, by) = self.cause.clone();
+            let back = self.rolled.as_ref().map(|rolled| rolled.to);
+            (self.since, cause.to_owned(), by, back)
+        };
         let plugins = snapshot.plugins.iter();
         let waits = held.iter().filter(|(_, held)| held.waits);
         let generation = Generation {
             number: snapshot.generation,
             hash: snapshot.hash.clone(),
-            at: self.since,
-            cause: self.cause.0.to_owned(),
-            by: self.cause.1.clone(),
-            rolled_back_to: self.rolled.as_ref().map(|rolled| rolled.to),
+            at,
+            cause,
+            by,
+            rolled_back_to: back,
             disk: self
                 .rolled
                 .as_ref()
@@ -134,6 +144,13 @@ impl<E: Edges> Control<E> {
             contents,
             since: Timestamp::now(),
         });
+    }
+
+    /// The same generation, as an earlier process kept it.
+    fn kept(&mut self, snapshot: &Snapshot) -> Option<Generation> {
+        let newest = self.desk.as_mut()?.newest(Timestamp::now())?;
+        let is_it = newest.number == snapshot.generation && newest.hash == snapshot.hash;
+        is_it.then_some(newest)
     }
 
     /// The files that it was made of. Of what is put aside those that serve are named, with the hashes

@@ -68,6 +68,17 @@ impl<E: Edges> Control<E> {
             self.rolled = before;
             self.documents.restore(documents);
         }
+        let current = self.published.as_ref().map(|published| published.current());
+        if let Outcome::Unchanged = outcome
+            && current.is_some_and(|current| current.hash != generation.hash)
+        {
+            let message = format!(
+                "generation {} can not be made again of files: what it had from the command line, or a document that \
+                 could not be had then, is as it is now; nothing is changed",
+                generation.number
+            );
+            return Err(Fault::Conflict(message));
+        }
         Ok(outcome)
     }
 

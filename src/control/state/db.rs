@@ -36,8 +36,10 @@ pub(super) const META: TableDefinition<'_, &str, u64> = TableDefinition::new("me
 pub(super) const FILE: &str = "plugway.redb";
 /// The form of what is stored.
 const FORMAT: u64 = 1;
-/// Memory that `redb` may fill with pages; a million tokens need no more to be written to.
-const CACHE: usize = 16 << 20;
+/// Memory that `redb` may fill with pages: an eighth of the file, within these bounds. A million
+/// tokens need no more to be written to; and with less to hold, a gateway that changes ten thousand
+/// times does not grow by what it wrote.
+const CACHE: (usize, usize) = (1 << 20, 16 << 20);
 /// The first and the longest pause between two attempts to open it again.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(15));
 
@@ -257,9 +259,11 @@ impl Db {
     }
 
     fn database(file: fs::File) -> Result<Database, String> {
+        let length = file.metadata().map_or(0, |file| file.len());
+        let eighth = usize::try_from(length / 8).unwrap_or(usize::MAX);
         let backend = FileBackend::new(file).map_err(|error| describe_open(&error))?;
         let mut builder = Database::builder();
-        builder.set_cache_size(CACHE);
+        builder.set_cache_size(eighth.clamp(CACHE.0, CACHE.1));
         // A damaged file must not take the process with it.
         let opened = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
             builder.create_with_backend(backend)

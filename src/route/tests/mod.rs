@@ -178,7 +178,7 @@ fn text_and_parameters_in_one_segment() {
          GET /c/{x}.tar.{y}
          GET /d/{x}aba{y}b",
         "GET /lists/2026/fiction.json => 0 /lists/2026/fiction.json
-         GET /lists/2026/fiction%2Ejson => 0 /lists/2026/fiction%2Ejson
+         GET /lists/2026/fiction%2Ejson => 0 /lists/2026/fiction.json
          GET /lists/2026/.json => 1 /lists/2026/.json
          GET /lists/2026/fiction.jso => 1 /lists/2026/fiction.jso
          GET /lists/2026/names.json => 2 /lists/2026/names.json

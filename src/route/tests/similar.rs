@@ -1,5 +1,5 @@
 //! Paths that are another operation's to a server that ignores case, endings, the last slash, dots
-//! and spaces at the end of segments, or that decodes slashes.
+//! and spaces at the end of segments, that decodes slashes, or ends a path at a semicolon.
 //!
 //! `0 /users/export or 2` is the first operation here and the third there: the caller decides.
 
@@ -290,4 +290,76 @@ fn many_that_are_similar_to_each_other() {
     const { assert!(1 << 13 > MAX_STEPS) };
     assert!(found("/xxxxxxxxxxxx/b").is_ok());
     assert!(matches!(found("/xxxxxxxxxxxxx/b"), Err(Miss::Ambiguous(_))));
+}
+
+/// As Fastify reads it up to its version 4.
+#[test]
+fn up_to_a_semicolon_it_may_be_another_operation() {
+    check(
+        "GET /users/{id}
+         GET /users/{id}/posts
+         -GET /files/{id}
+         GET /files/{id}/versions
+         GET /things/{id}?action=get
+         -GET /things/{id}?action=wipe",
+        "GET /users/7;x => 0 /users/7;x
+         GET /users/7;x/posts => 1 /users/7;x/posts or 0
+         GET /users/7%3Bx/posts => 1 /users/7%3Bx/posts
+         GET /users/7/posts => 1 /users/7/posts
+         GET /files/7;x/versions => 3 /files/7;x/versions or 2
+         GET /files/7;x/y/z => ambiguous
+         GET /users/7;x/y/z => ambiguous
+         GET /nothing/7;x => not found
+         GET /things/7;x?action=get => 4 /things/7;x
+         GET /things/7;action=wipe&x?action=get => 4 /things/7;action=wipe&x or 5",
+    );
+}
+
+/// Some servers drop what stands behind a semicolon, and to others it is a letter like any.
+#[test]
+fn a_semicolon_hides_no_other_operation() {
+    check(
+        "%GET /files/{id}
+         -GET /files/{id}/v{n}.json
+         GET /docs/{name}
+         -GET /docs/{name}.txt",
+        "GET /files/7%2Fv1.json => 0 /files/7%2Fv1.json or 1
+         GET /files/7%2Fv;1.json => 0 /files/7%2Fv;1.json or 1
+         GET /files/7%2Fv1;x.json => 0 /files/7%2Fv1;x.json or 1
+         GET /files/7;%2Fv1;.json => 0 /files/7;%2Fv1;.json or 1
+         GET /docs/a.TXT => ambiguous
+         GET /docs/a;b.TXT => ambiguous
+         GET /docs/a%3Bb.TXT => ambiguous
+         GET /docs/a;b => 2 /docs/a;b",
+    );
+}
+
+#[test]
+fn case_is_that_of_all_letters() {
+    check(
+        "GET /benutzer/{id}
+         -GET /benutzer/löschen
+         GET /akten/{name}
+         -GET /akten/{name}.ö",
+        "GET /benutzer/L%C3%96SCHEN => ambiguous
+         GET /benutzer/l%C3%96schen => ambiguous
+         GET /benutzer/loschen => 0 /benutzer/loschen
+         GET /akten/a.%C3%96 => ambiguous
+         GET /akten/a.o => 2 /akten/a.o",
+    );
+}
+
+/// A server that looks before it decodes does not find the text of an escaped segment.
+#[test]
+fn text_beside_parameters_goes_on_as_it_is() {
+    check(
+        "GET /docs/{name}.txt
+         GET /docs/{name}
+         GET /a-{x}/{y}",
+        "GET /docs/a.tx%74 => 0 /docs/a.txt
+         GET /docs/a%2Etxt => 0 /docs/a.txt
+         GET /docs/%61%20b.txt => 0 /docs/a%20b.txt
+         GET /docs/%61 => 1 /docs/%61
+         GET /%61-1/%61%2c => 2 /a-1/%61%2c",
+    );
 }
