@@ -20,6 +20,16 @@ pub(super) fn run(serve: &Serve, output: &mut Output) -> anyhow::Result<Exit> {
             "--take-over can not be used with a program: the one of the running gateway can not be handed over",
         ));
     }
+    // An image whose entrypoint ends so, and whose command was forgotten.
+    if serve.program.is_empty()
+        && std::env::args_os()
+            .next_back()
+            .is_some_and(|last| last == "--")
+    {
+        return Err(misuse(
+            "there is no program behind `--`: name the one that the gateway is in front of",
+        ));
+    }
     let upstream = serve.upstream.as_deref().unwrap_or_default();
     let from = Environment::read();
     let addresses = [

@@ -279,3 +279,8 @@ def test_the_first_process_reaps_orphans(scene):
 
 def children(pid: int) -> list[int]:
     return [int(text) for text in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def test_a_program_that_was_forgotten(folder):
+    ran = run("serve", "--upstream", "http://127.0.0.1:1", "--require", "none", "--http", "127.0.0.1:0", "--", cwd=folder)
+    assert ran.code == 2 and "there is no program behind `--`" in ran.err, ran
