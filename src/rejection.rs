@@ -97,6 +97,9 @@ pub enum Rejection {
     /// The process has as many connections to upstreams as it may.
     #[error("the gateway has too many requests under way")]
     Overloaded,
+    /// A connection that is not taken: `limits.connections`.
+    #[error("the gateway has too many connections open")]
+    Full,
     /// A connection that is not taken: `limits.connections_per_network`.
     #[error("your network has too many connections open")]
     TooManyConnections,
@@ -207,7 +210,9 @@ impl Rejection {
             Self::Loop => (StatusCode::LOOP_DETECTED, "loop_detected"),
             Self::NoUpgrade => (StatusCode::NOT_IMPLEMENTED, "upgrade_unsupported"),
             Self::ResponseTooLarge(_) => (StatusCode::BAD_GATEWAY, "response_too_large"),
-            Self::TooManyConnections => (StatusCode::SERVICE_UNAVAILABLE, "too_many_connections"),
+            Self::Full | Self::TooManyConnections => {
+                (StatusCode::SERVICE_UNAVAILABLE, "too_many_connections")
+            }
             Self::ForeignOrigin => (StatusCode::FORBIDDEN, "foreign_origin"),
             Self::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "internal"),
         }
@@ -221,6 +226,7 @@ impl Rejection {
             Self::Malformed(_)
                 | Self::Body(_)
                 | Self::HeadTooLarge { .. }
+                | Self::Full
                 | Self::TooManyConnections
                 | Self::Internal
         )
@@ -272,6 +278,7 @@ impl Rejection {
             }
             Self::Body(BodyFault::Crowded)
             | Self::Overloaded
+            | Self::Full
             | Self::TooManyConnections
             | Self::UpstreamStarts => {
                 headers.insert(header::RETRY_AFTER, HeaderValue::from(1));

@@ -390,8 +390,13 @@ impl Handler for Gateway {
         recorder.attach(response.map(Content::Full))
     }
 
-    fn crowded(&self) -> Bytes {
-        Rejection::TooManyConnections.into_bytes(&self.ids.next())
+    fn crowded(&self, all: bool) -> Bytes {
+        let rejection = if all {
+            Rejection::Full
+        } else {
+            Rejection::TooManyConnections
+        };
+        rejection.into_bytes(&self.ids.next())
     }
 
     fn settings(&self) -> Settings {
@@ -418,6 +423,7 @@ impl Handler for Gateway {
             Event::Unreadable => counters.unreadable("parse"),
             Event::TimedOut => counters.unreadable("timeout"),
             Event::StreamStalled => counters.unreadable("stalled"),
+            Event::Full => counters.connection_refused("full"),
             Event::NetworkFull => counters.connection_refused("network"),
             Event::NoProxy => counters.connection_refused("no_proxy"),
             Event::ProxyHeader => counters.connection_refused("proxy_header"),

@@ -1,10 +1,14 @@
-//! Accepting: what is queued, what can go wrong, and that what was accepted is told of.
+//! Accepting: what is queued, whether there is room, what can go wrong, and that what was accepted
+//! is told of.
 
 use std::net::SocketAddr;
 use std::rc::Rc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::task::Poll;
+use std::time::{Duration, Instant};
 
 use tokio::net::TcpStream;
+use tokio_util::sync::CancellationToken;
 
 use super::Handler;
 use super::worker::ListenerId;
@@ -100,5 +104,42 @@ mod tests {
         let accepted: Vec<_> = queued(socket).map(|(_, remote)| remote).collect();
         let connected = clients.iter().map(|client| client.local_addr().unwrap());
         assert_eq!(accepted, connected.collect::<Vec<_>>());
+    }
+}
+
+/// How long a connection may wait for one of `limits.connections` to end.
+const PATIENCE: Duration = Duration::from_millis(500);
+/// How often it is looked for that.
+pub(super) const LOOK: Duration = Duration::from_millis(10);
+
+/// Room for one connection more, as an accept loop sees it.
+pub(super) struct Room<'s> {
+    open: &'s AtomicUsize,
+    limit: &'s AtomicUsize,
+    /// Since when there has been none.
+    full: Option<Instant>,
+}
+
+impl<'s> Room<'s> {
+    /// Of so many open ones, and how many there may be.
+    pub(super) fn new(open: &'s AtomicUsize, limit: &'s AtomicUsize) -> Self {
+        let full = None;
+        Self { open, limit, full }
+    }
+
+    /// Whether there is room; waits a moment for it. Meanwhile connections queue in the kernel,
+    /// which bounds them. Who is there when the listener stops was promised an answer.
+    pub(super) async fn is_there(&mut self, stop: &CancellationToken) -> bool {
+        while self.open.load(Relaxed) >= self.limit.load(Relaxed) {
+            if self.full.get_or_insert_with(Instant::now).elapsed() >= PATIENCE {
+                return false;
+            }
+            tokio::select! {
+                () = stop.cancelled() => return true,
+                () = tokio::time::sleep(LOOK) => {}
+            }
+        }
+        self.full = None;
+        true
     }
 }

@@ -98,7 +98,8 @@ pub(super) fn turn_away<H: Handler>(
     event: Event,
 ) {
     handler.note(event);
-    if let (Event::NetworkFull, Kind::Http, Some(stream)) = (event, kind, stream) {
-        let _ = SockRef::from(stream).send(&handler.crowded());
+    let crowded = matches!(event, Event::Full | Event::NetworkFull);
+    if let (true, Kind::Http, Some(stream)) = (crowded, kind, stream) {
+        let _ = SockRef::from(stream).send(&handler.crowded(event == Event::Full));
     }
 }

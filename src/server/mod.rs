@@ -66,9 +66,9 @@ pub trait Handler: 'static {
     /// The answer when serving a request panicked; counts it.
     fn panicked(&self) -> Response<Self::Body>;
 
-    /// The answer of HTTP/1.1, head and body, on a plain connection that is not taken: its network
-    /// has [`Limits::connections_per_network`].
-    fn crowded(&self) -> Bytes;
+    /// The answer of HTTP/1.1, head and body, on a plain connection that is not taken: `all` have
+    /// [`Limits::connections`], or else its network has [`Limits::connections_per_network`].
+    fn crowded(&self, all: bool) -> Bytes;
 
     /// What holds for a connection that is accepted now.
     fn settings(&self) -> Settings;
@@ -110,6 +110,8 @@ pub enum Event {
     TimedOut,
     /// An HTTP/2 stream was reset because its client took no byte.
     StreamStalled,
+    /// It was not taken: there are `limits.connections`.
+    Full,
     /// It was not taken: its network has `limits.connections_per_network`.
     NetworkFull,
     /// It was not taken: `listen.proxy_protocol` is required and the peer is no trusted proxy.

@@ -18,13 +18,13 @@ use tokio::sync::{Notify, oneshot};
 use tokio::task::LocalSet;
 use tokio_util::sync::CancellationToken;
 
-use super::accept::{Counted, at_once, is_connection_fault, queued, spare};
+use super::accept::{Counted, LOOK, Room, at_once, is_connection_fault, queued, spare};
 use super::connection;
 use super::drain::Drain;
 use super::linger::{Lingering, Socket, linger};
 use super::listener::{Bound, Kind};
 use super::networks::{Held, Networks};
-use super::{Handler, entrance};
+use super::{Event, Handler, entrance};
 
 /// Names a listener among those that are open.
 pub type ListenerId = (Kind, SocketAddr);
@@ -358,20 +358,21 @@ impl<H: Handler> Worker<H> {
         // Given up for a moment when descriptors run out, so that a waiting connection can be
         // taken and closed instead of spinning on it (tokio#3529).
         let mut reserve = spare();
+        let mut room = Room::new(&self.shared.open, &self.shared.limit);
         loop {
-            if self.shared.open.load(Relaxed) >= self.shared.limit.load(Relaxed) {
-                // At the limit connections queue in the kernel, which bounds them.
-                tokio::select! {
-                    () = listener.stop.cancelled() => break,
-                    () = tokio::time::sleep(Duration::from_millis(10)) => continue,
-                }
-            }
+            let has_room = room.is_there(&listener.stop).await;
             let accepted = tokio::select! {
                 biased;
                 () = listener.stop.cancelled() => break,
                 accepted = socket.accept() => accepted,
+                () = tokio::time::sleep(LOOK), if !has_room => continue,
             };
             match accepted {
+                // Another listener may have taken it meanwhile.
+                Ok((stream, _)) if !has_room || !room.is_there(&listener.stop).await => {
+                    let (handler, kind) = (&*self.handler, listener.kind);
+                    entrance::turn_away(handler, Some(&stream), kind, Event::Full);
+                }
                 Ok((stream, remote)) => self.place(stream, remote, listener, lingering),
                 Err(error) if is_connection_fault(&error) => {}
                 Err(error) => {

@@ -107,3 +107,26 @@ def test_one_network_has_no_more_than_half_where_descriptors_are_few(few):
         return wire.head()[0] == 200
 
     eventually(again)
+
+
+def test_beyond_all_connections_who_comes_is_told(world, certificates):
+    gateway = world.start({"limits": {"connections": 3}})
+    wires = [Wire(gateway) for _ in range(3)]
+    for wire in wires:
+        wire.send("GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        assert wire.head()[0] == 200
+    more = Wire(gateway)
+    status, fields = more.head()
+    assert status == 503 and fields["retry-after"] == "1", (status, fields)
+    assert json.loads(more.exactly(int(fields["content-length"])))["code"] == "too_many_connections"
+    with pytest.raises(OSError):
+        world.wire(tls=True)
+    # When one has left there is room again.
+    wires.pop().close()
+
+    def served() -> bool:
+        late = Wire(gateway)
+        late.send("GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        return late.head()[0] == 200
+
+    eventually(served)
