@@ -87,26 +87,6 @@ impl<H: Handler> Drop for Counted<H> {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// More than the runtime would give in one turn.
-    #[tokio::test]
-    async fn all_that_is_queued() {
-        let socket = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        socket2::SockRef::from(&socket).listen(1024).unwrap();
-        socket.set_nonblocking(true).unwrap();
-        let address = socket.local_addr().unwrap();
-        let clients: Vec<_> = (0..500)
-            .map(|_| std::net::TcpStream::connect(address).unwrap())
-            .collect();
-        let accepted: Vec<_> = queued(socket).map(|(_, remote)| remote).collect();
-        let connected = clients.iter().map(|client| client.local_addr().unwrap());
-        assert_eq!(accepted, connected.collect::<Vec<_>>());
-    }
-}
-
 /// How long a connection may wait for one of `limits.connections` to end.
 const PATIENCE: Duration = Duration::from_millis(500);
 /// How often it is looked for that.
@@ -141,5 +121,25 @@ impl<'s> Room<'s> {
         }
         self.full = None;
         true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// More than the runtime would give in one turn.
+    #[tokio::test]
+    async fn all_that_is_queued() {
+        let socket = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        socket2::SockRef::from(&socket).listen(1024).unwrap();
+        socket.set_nonblocking(true).unwrap();
+        let address = socket.local_addr().unwrap();
+        let clients: Vec<_> = (0..500)
+            .map(|_| std::net::TcpStream::connect(address).unwrap())
+            .collect();
+        let accepted: Vec<_> = queued(socket).map(|(_, remote)| remote).collect();
+        let connected = clients.iter().map(|client| client.local_addr().unwrap());
+        assert_eq!(accepted, connected.collect::<Vec<_>>());
     }
 }
