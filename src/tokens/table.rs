@@ -86,8 +86,8 @@ impl TokenTable {
 /// From so many on a table is larger than the caches of a processor, that of addresses first.
 const MANY: usize = 50_000;
 
-/// To be called before so many tokens are read: many are kept in large pages, where the system has
-/// them. With those a look at one of a million takes a third of the time, and so does their start.
+/// To be called when so many tokens are read: many are kept in large pages, where the system has
+/// them, a moment after. With those a look at one of a million takes a third of the time.
 pub fn expect_tokens(count: usize) {
     static ASKED: Once = Once::new();
     if count >= MANY {

@@ -6,6 +6,8 @@ import hashlib
 import json
 from pathlib import Path
 
+from plugway import eventually
+
 HUGE = Path("/sys/kernel/mm/transparent_hugepage")
 
 
@@ -36,4 +38,5 @@ def test_small_pages_are_for_few_tokens_and_large_ones_for_many(world):
     (world.folder / "many.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     gateway = world.start({"token_files": ["many.jsonl"]})
     assert gateway.status()["tokens"] >= len(lines)
-    assert preferences(gateway.process.pid) == told("hg")
+    # A moment after the start.
+    eventually(lambda: preferences(gateway.process.pid) == told("hg"))
