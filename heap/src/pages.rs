@@ -20,6 +20,8 @@ const ALSO_LARGE: c_int = 14;
 const SMALL: c_int = 15;
 /// `MADV_COLLAPSE` of Linux 6.1.
 const COLLAPSE: c_int = 25;
+/// Bytes of a large page.
+const SIZE: usize = 2 << 20;
 
 /// Sizes of pages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,7 +58,16 @@ impl Pages {
     pub fn gather() -> io::Result<usize> {
         if LARGE.load(Relaxed) {
             advise_all(ALSO_LARGE)?;
-            advise_all(COLLAPSE)
+            // One by one: the system gives up at the first that it can not make, and where nothing
+            // was ever written there is none.
+            each_of_all(|start, length| {
+                for start in (start..start + length).step_by(SIZE) {
+                    // SAFETY: what is read there stays what it was.
+                    #[expect(unsafe_code, reason = "only pages of another size")]
+                    let _ = unsafe { advise(start, SIZE, COLLAPSE) };
+                }
+                Ok(())
+            })
         } else {
             Ok(0)
         }
@@ -65,6 +76,17 @@ impl Pages {
 
 /// Calls `madvise(2)` for all that mimalloc has reserved and gives out now.
 fn advise_all(advice: c_int) -> io::Result<usize> {
+    each_of_all(|start, length| {
+        // SAFETY: what is read there stays what it was.
+        #[expect(unsafe_code, reason = "only pages of another size")]
+        unsafe {
+            advise(start, length, advice)
+        }
+    })
+}
+
+/// Does something to all that mimalloc has reserved and gives out now.
+fn each_of_all(act: impl FnOnce(usize, usize) -> io::Result<()>) -> io::Result<usize> {
     if cfg!(not(target_os = "linux")) {
         return Ok(0);
     }
@@ -75,11 +97,7 @@ fn advise_all(advice: c_int) -> io::Result<usize> {
     let Some((start, length)) = maps.lines().find_map(|line| around(line, address)) else {
         return Ok(0);
     };
-    // SAFETY: what is read there stays what it was.
-    #[expect(unsafe_code, reason = "only pages of another size")]
-    unsafe {
-        advise(start, length, advice)?;
-    }
+    act(start, length)?;
     Ok(length)
 }
 
@@ -144,7 +162,7 @@ mod tests {
         #[global_allocator]
         static HEAP: crate::Heap = crate::Heap;
 
-        let block = vec![7_u8; 4096];
+        let block = vec![7_u8; 24 << 20];
         let address = block.as_ptr().addr();
         let has_them = std::path::Path::new("/sys/kernel/mm/transparent_hugepage").exists();
         for (pages, flag) in [(Pages::Large, " hg"), (Pages::Small, " nh")] {
