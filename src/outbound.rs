@@ -47,7 +47,7 @@ pub fn errand<'a>(
     let (operation, path, others) = match plugin.router.find(&head.method, path, head.uri.query()) {
         Ok(found) => {
             let fixed = &plugin.operations[found.operation].fixed;
-            if !fixed.admits(&head.headers, head.uri.query()) || !fixed.admits_path(path) {
+            if !fixed.admits(&head.headers, path, head.uri.query()) {
                 return Err(Rejection::NoRoute);
             }
             (Some(found.operation), found.upstream_path, found.others)

@@ -25,7 +25,7 @@ use libmimalloc_sys::{
 };
 
 pub use code::let_go_of_code;
-pub use pages::Pages;
+pub use pages::{gather_large_pages, prefer_small_pages, want_large_pages};
 
 /// mimalloc for all that is allocated. What its crate offers asks for an alignment each time, which
 /// takes longer and is hardly ever needed: a request allocates dozens of times, and nearly always

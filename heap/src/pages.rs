@@ -23,60 +23,48 @@ const COLLAPSE: c_int = 25;
 /// Bytes of a large page.
 const SIZE: usize = 2 << 20;
 
-/// Sizes of pages.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Pages {
-    /// As small as there are.
-    Small,
-    /// Large ones, where the system has them: as soon as they are [gathered](Pages::gather). Not
-    /// before, since to take them one by one may take longer than all that is put into them.
-    Large,
+/// Asks the system for small pages in what mimalloc has reserved and gives out now.
+///
+/// # Errors
+///
+/// Of `/proc`, and of `madvise(2)`.
+pub fn prefer_small_pages() -> io::Result<()> {
+    advise_all(SMALL)
 }
 
-impl Pages {
-    /// Asks the system for such pages in what mimalloc has reserved and gives out now: at once for
-    /// small ones. Bytes of addresses that it was asked for.
-    ///
-    /// # Errors
-    ///
-    /// Of `/proc`, and of `madvise(2)`.
-    pub fn prefer(self) -> io::Result<usize> {
-        LARGE.store(self == Self::Large, Relaxed);
-        match self {
-            Self::Small => advise_all(SMALL),
-            Self::Large => Ok(0),
-        }
-    }
+/// From now on large pages are made when they are [gathered](gather_large_pages), where the system
+/// has them. Not before: to take them one by one may take longer than all that is put into them.
+pub fn want_large_pages() {
+    LARGE.store(true, Relaxed);
+}
 
-    /// Makes large pages of small ones, where large ones are preferred; also again, since a part of
-    /// one that is given back to the system leaves the rest of it small. May take a second for half
-    /// a GiB, and holds nobody for long. Bytes of addresses that the system was asked for.
-    ///
-    /// # Errors
-    ///
-    /// As [`prefer`](Self::prefer) has them; where a page stays as it is, too.
-    pub fn gather() -> io::Result<usize> {
-        if LARGE.load(Relaxed) {
-            advise_all(ALSO_LARGE)?;
-            // One by one: the system gives up at the first that it can not make, and where nothing
-            // was ever written there is none.
-            each_of_all(|start, length| {
-                for start in (start..start + length).step_by(SIZE) {
-                    // SAFETY: what is read there stays what it was.
-                    #[expect(unsafe_code, reason = "only pages of another size")]
-                    let _ = unsafe { advise(start, SIZE, COLLAPSE) };
-                }
-                Ok(())
-            })
-        } else {
-            Ok(0)
-        }
+/// Makes large pages of small ones where they are [wanted](want_large_pages); also again, since a
+/// part of one that is given back to the system leaves the rest of it small. May take a second for
+/// half a GiB, and holds nobody for long. A page that can not be made stays as it is.
+///
+/// # Errors
+///
+/// Of `/proc`, and where the system has no large pages.
+pub fn gather_large_pages() -> io::Result<()> {
+    if !LARGE.load(Relaxed) {
+        return Ok(());
     }
+    advise_all(ALSO_LARGE)?;
+    // One by one: the system gives up at the first that it can not make, and where nothing was ever
+    // written there is none.
+    with_all(|start, length| {
+        for page in (start.next_multiple_of(SIZE)..start + length).step_by(SIZE) {
+            // SAFETY: what is read there stays what it was.
+            #[expect(unsafe_code, reason = "only pages of another size")]
+            let _ = unsafe { advise(page, SIZE, COLLAPSE) };
+        }
+        Ok(())
+    })
 }
 
 /// Calls `madvise(2)` for all that mimalloc has reserved and gives out now.
-fn advise_all(advice: c_int) -> io::Result<usize> {
-    each_of_all(|start, length| {
+fn advise_all(advice: c_int) -> io::Result<()> {
+    with_all(|start, length| {
         // SAFETY: what is read there stays what it was.
         #[expect(unsafe_code, reason = "only pages of another size")]
         unsafe {
@@ -86,19 +74,18 @@ fn advise_all(advice: c_int) -> io::Result<usize> {
 }
 
 /// Does something to all that mimalloc has reserved and gives out now.
-fn each_of_all(act: impl FnOnce(usize, usize) -> io::Result<()>) -> io::Result<usize> {
+fn with_all(act: impl FnOnce(usize, usize) -> io::Result<()>) -> io::Result<()> {
     if cfg!(not(target_os = "linux")) {
-        return Ok(0);
+        return Ok(());
     }
     let maps = std::fs::read_to_string("/proc/self/maps")?;
     // Of what it gives out at this moment.
     let block = Box::new([0_u8; 256]);
     let address = std::ptr::from_ref(&*block).addr();
     let Some((start, length)) = maps.lines().find_map(|line| around(line, address)) else {
-        return Ok(0);
+        return Ok(());
     };
-    act(start, length)?;
-    Ok(length)
+    act(start, length)
 }
 
 /// Where a line of `/proc/PID/maps` is about memory without a file that has `address` in it: start
@@ -144,44 +131,55 @@ mod tests {
         }
     }
 
-    /// The flags that the system has of the mapping that holds `address`.
+    /// What the system says of the mapping that holds `address`.
     #[cfg(target_os = "linux")]
-    fn flags(address: usize) -> String {
+    fn told(address: usize, field: &str) -> String {
         let all = std::fs::read_to_string("/proc/self/smaps").unwrap();
         let mut lines = all.lines();
         lines.find(|line| around(line, address).is_some()).unwrap();
-        lines
-            .find(|line| line.starts_with("VmFlags"))
-            .unwrap()
-            .to_owned()
+        let line = lines.find_map(|line| line.strip_prefix(field));
+        line.unwrap().to_owned()
     }
 
+    /// One test, since the wish is one for all threads.
     #[test]
-    #[cfg(all(target_os = "linux", not(miri)))]
-    fn the_system_knows_what_is_preferred() {
+    #[cfg(target_os = "linux")]
+    fn pages_are_as_large_as_is_wanted() {
         #[global_allocator]
         static HEAP: crate::Heap = crate::Heap;
 
         let block = vec![7_u8; 24 << 20];
         let address = block.as_ptr().addr();
         let has_them = std::path::Path::new("/sys/kernel/mm/transparent_hugepage").exists();
-        for (pages, flag) in [(Pages::Large, " hg"), (Pages::Small, " nh")] {
-            let preferred = pages.prefer();
-            // Some pages always stay as they are: there is nothing in them.
-            let _ = Pages::gather();
-            match preferred {
-                Ok(_) if has_them => {
-                    assert!(
-                        flags(address).contains(flag),
-                        "{pages:?}: {}",
-                        flags(address)
-                    );
-                }
-                Ok(_) => {}
-                Err(error) => assert!(!has_them, "{error}"),
-            }
+        assert_eq!(prefer_small_pages().is_ok(), has_them);
+        let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap();
+        let mut release = release
+            .split('.')
+            .map(|part| part.parse::<u32>().unwrap_or(0));
+        let gathers = (release.next(), release.next()) >= (Some(6), Some(1));
+        gather_large_pages().unwrap();
+        if has_them {
+            assert!(
+                told(address, "VmFlags:").contains(" nh"),
+                "nobody wants any"
+            );
+        }
+        want_large_pages();
+        assert_eq!(gather_large_pages().is_ok(), has_them);
+        if has_them {
+            assert!(told(address, "VmFlags:").contains(" hg"));
+        }
+        if has_them && gathers {
+            let large = told(address, "AnonHugePages:");
+            let kib = large
+                .trim()
+                .trim_end_matches(" kB")
+                .parse::<usize>()
+                .unwrap();
+            assert!(kib << 10 >= block.len() / 2, "{kib} KiB");
         }
         assert!(block.iter().all(|byte| *byte == 7));
-        assert_eq!(Pages::gather().unwrap(), 0, "small ones are preferred");
+        LARGE.store(false, Relaxed);
+        let _ = prefer_small_pages();
     }
 }

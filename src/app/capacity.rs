@@ -43,7 +43,7 @@ impl Bounds {
         let complaint = capacity.complaint(self.descriptors, limits);
         let mut said = self.said.borrow_mut();
         if let Some(complaint) = &complaint
-            && *said != Some(complaint.clone())
+            && said.as_ref() != Some(complaint)
         {
             tracing::warn!("{complaint}");
         }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use plugway_heap::Pages;
+use plugway_heap::{gather_large_pages, prefer_small_pages};
 use tokio::task::AbortHandle;
 
 use crate::server::Resting;
@@ -59,17 +59,16 @@ impl Drop for Rest {
 
 /// Where large pages are what everybody gets, a few MiB would take many times as much.
 pub(super) fn small_pages() {
-    if let Err(error) = Pages::Small.prefer() {
+    if let Err(error) = prefer_small_pages() {
         tracing::debug!(%error, "pages are of the size that the system likes");
     }
 }
 
 /// Large pages of which a part was let go of, for those that have many tokens.
 async fn gather() {
-    let gathered = tokio::task::spawn_blocking(Pages::gather).await;
+    let gathered = tokio::task::spawn_blocking(gather_large_pages).await;
     if let Ok(Err(error)) = gathered {
-        // Some always stay as they are.
-        tracing::trace!(%error, "pages that are small stay so");
+        tracing::debug!(%error, "pages that are small stay so");
     }
 }
 

@@ -219,7 +219,7 @@ fn asked(plugin: &Plugin, method: &Method, target: &Uri) -> Result<Asked, (&'sta
         Ok(found) => {
             let operation = &plugin.operations[found.operation];
             let fixed = &operation.fixed;
-            if !fixed.admits_query(target.query()) || !fixed.admits_path(target.path()) {
+            if !fixed.admits_target(target.path(), target.query()) {
                 let reason = "its query (to some servers one begins at a semicolon) gives another value for a parameter that the configuration fixes, or names another method";
                 return Err(("no_route", reason.to_owned()));
             }

@@ -391,12 +391,7 @@ impl Handler for Gateway {
     }
 
     fn crowded(&self, all: bool) -> Bytes {
-        let rejection = if all {
-            Rejection::Full
-        } else {
-            Rejection::TooManyConnections
-        };
-        rejection.into_bytes(&self.ids.next())
+        Rejection::TooManyConnections { all }.into_bytes(&self.ids.next())
     }
 
     fn settings(&self) -> Settings {

@@ -92,15 +92,15 @@ const PATIENCE: Duration = Duration::from_millis(500);
 /// How often it is looked for that.
 pub(super) const LOOK: Duration = Duration::from_millis(10);
 
-/// Room for one connection more, as an accept loop sees it.
-pub(super) struct Room<'s> {
+/// Vacancy for one connection more, as an accept loop sees it.
+pub(super) struct Vacancy<'s> {
     open: &'s AtomicUsize,
     limit: &'s AtomicUsize,
     /// Since when there has been none.
     full: Option<Instant>,
 }
 
-impl<'s> Room<'s> {
+impl<'s> Vacancy<'s> {
     /// Of so many open ones, and how many there may be.
     pub(super) fn new(open: &'s AtomicUsize, limit: &'s AtomicUsize) -> Self {
         let full = None;

@@ -18,7 +18,7 @@ use tokio::sync::{Notify, oneshot};
 use tokio::task::LocalSet;
 use tokio_util::sync::CancellationToken;
 
-use super::accept::{Counted, LOOK, Room, at_once, is_connection_fault, queued, spare};
+use super::accept::{Counted, LOOK, Vacancy, at_once, is_connection_fault, queued, spare};
 use super::connection;
 use super::drain::Drain;
 use super::linger::{Lingering, Socket, linger};
@@ -358,7 +358,7 @@ impl<H: Handler> Worker<H> {
         // Given up for a moment when descriptors run out, so that a waiting connection can be
         // taken and closed instead of spinning on it (tokio#3529).
         let mut reserve = spare();
-        let mut room = Room::new(&self.shared.open, &self.shared.limit);
+        let mut room = Vacancy::new(&self.shared.open, &self.shared.limit);
         loop {
             let has_room = room.is_there(&listener.stop).await;
             let accepted = tokio::select! {

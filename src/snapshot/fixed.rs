@@ -91,29 +91,29 @@ impl Fixed {
     /// Whether a request is this operation: a hidden parameter that it gives all the same has
     /// just the value that it is fixed to, once; what tells it apart from others is there; and
     /// no `_method` in its query makes it another.
-    pub fn admits(&self, headers: &HeaderMap, query: Option<&str>) -> bool {
+    pub fn admits(&self, headers: &HeaderMap, path: &str, query: Option<&str>) -> bool {
         let free = |(name, value): &(HeaderName, HeaderValue)| {
             held_in_head(headers, name, value) != Held::Other
         };
         let there = |(name, value): &(HeaderName, HeaderValue)| {
             held_in_head(headers, name, value) == Held::Same
         };
-        self.admits_query(query) && self.headers.iter().all(free) && self.demanded.iter().all(there)
+        self.admits_target(path, query)
+            && self.headers.iter().all(free)
+            && self.demanded.iter().all(there)
     }
 
-    /// The same of a query alone.
-    pub fn admits_query(&self, query: Option<&str>) -> bool {
+    /// The same without the headers. To some servers (Fastify, up to its version 4) a `;` in the path
+    /// begins the query as a `?` does: what is fixed there would stand behind it, and could be given
+    /// another value before.
+    pub fn admits_target(&self, path: &str, query: Option<&str>) -> bool {
         let in_query =
             |(name, value, _): &(String, String, String)| held(query, name, value) != Held::Other;
-        (self.names_method || !names_method(query)) && self.query.iter().all(in_query)
-    }
-
-    /// The same of a path. To some servers (Fastify, up to its version 4) a `;` begins the query as a
-    /// `?` does: what is fixed there would stand behind it, and could be given another value before.
-    pub fn admits_path(&self, path: &str) -> bool {
-        path.split_once(';').is_none_or(|(_, query)| {
-            self.names.is_empty() && (self.names_method || !names_method(Some(query)))
-        })
+        let is_plain = |query| self.names_method || !names_method(query);
+        let early = path.split_once(';').map(|(_, query)| query);
+        is_plain(query)
+            && self.query.iter().all(in_query)
+            && early.is_none_or(|query| self.names.is_empty() && is_plain(Some(query)))
     }
 
     /// What has to be added to a query.

@@ -31,7 +31,7 @@ pub(super) fn documents(
     tell_of_token(found, plugin, problems);
     let (mut documents, found) = documents::compile(&documents::Material {
         plugin,
-        info: info.as_deref(),
+        info: info.as_ref(),
         upstream_manifest: manifest.as_deref(),
         openapi: texts.as_ref(),
         links_page: inputs.dev,
@@ -72,8 +72,9 @@ fn without_tokens(text: Bytes, found: &mut Option<String>) -> Bytes {
 }
 
 /// What a manifest takes from the document, alike.
-fn info<'i>(info: &'i openapi::Info, found: &mut Option<String>) -> Cow<'i, openapi::Info> {
-    let is_bare = |text: &&Option<String>| text.as_deref().and_then(first_token).is_some();
+fn info(info: &openapi::Info, found: &mut Option<String>) -> openapi::Info {
+    let mut safe = info.clone();
+    // All of them: one that is new has to be named here.
     let openapi::Info {
         title,
         version,
@@ -82,7 +83,7 @@ fn info<'i>(info: &'i openapi::Info, found: &mut Option<String>) -> Cow<'i, open
         contact_email,
         terms_of_service,
         logo_url,
-    } = info;
+    } = &mut safe;
     let all = [
         title,
         version,
@@ -92,24 +93,13 @@ fn info<'i>(info: &'i openapi::Info, found: &mut Option<String>) -> Cow<'i, open
         terms_of_service,
         logo_url,
     ];
-    let Some(first) = all.into_iter().find(is_bare) else {
-        return Cow::Borrowed(info);
-    };
-    let id = first.as_deref().and_then(first_token).map(str::to_owned);
-    *found = found.take().or(id);
-    let safe = |text: &Option<String>| {
-        let text = text.as_deref()?;
-        Some(tokens::without_tokens(text).into_owned())
-    };
-    Cow::Owned(openapi::Info {
-        title: safe(title),
-        version: safe(version),
-        summary: safe(summary),
-        description: safe(description),
-        contact_email: safe(contact_email),
-        terms_of_service: safe(terms_of_service),
-        logo_url: safe(logo_url),
-    })
+    for text in all.into_iter().flatten() {
+        if let Some(id) = first_token(text) {
+            found.get_or_insert_with(|| id.to_owned());
+            *text = tokens::without_tokens(text).into_owned();
+        }
+    }
+    safe
 }
 
 /// The API's own manifest, alike.

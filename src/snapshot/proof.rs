@@ -168,7 +168,7 @@ impl Plugin {
             // Who may ask for it, and not for what it may be as well, is refused.
             let reached = found.operation == index
                 && found.others.is_empty()
-                && one.fixed.admits(&HeaderMap::new(), query)
+                && one.fixed.admits(&HeaderMap::new(), path, query)
                 && self.documents.find(path).is_none();
             let method = one.meaning.method.clone();
             reached.then_some((method, target))

@@ -2,10 +2,9 @@
 
 use std::fmt;
 use std::hash::{BuildHasherDefault, Hasher};
-use std::sync::{Arc, Once};
+use std::sync::Arc;
 
 use dashmap::DashMap;
-use plugway_heap::Pages;
 
 use super::{Fingerprint, Token};
 
@@ -89,13 +88,8 @@ const MANY: usize = 50_000;
 /// To be called when so many tokens are read: many are kept in large pages, where the system has
 /// them, a moment after. With those a look at one of a million takes a third of the time.
 pub fn expect_tokens(count: usize) {
-    static ASKED: Once = Once::new();
     if count >= MANY {
-        ASKED.call_once(|| {
-            if let Err(error) = Pages::Large.prefer() {
-                tracing::debug!(%error, "tokens are kept in small pages");
-            }
-        });
+        plugway_heap::want_large_pages();
     }
 }
 

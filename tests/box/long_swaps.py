@@ -4,6 +4,7 @@ was goes. The same load without swaps stands beside it."""
 from __future__ import annotations
 
 import os
+import statistics
 import time
 from contextlib import ExitStack
 
@@ -11,6 +12,8 @@ from plugway import eventually
 from test_swap_load import KINDS, swapping
 
 SWAPS, LISTENERS, EVERY = int(os.environ.get("SWAPS", "1000")), int(os.environ.get("LISTENERS", "100")), 10
+MOST = 1024
+"""KiB that it may grow by from the first half of the swaps to the second."""
 CALM = 30.0
 """Seconds of the load alone."""
 
@@ -42,5 +45,7 @@ def test_swaps(world):
     print(f"\nwithout swaps: {calm.summary()}\n{SWAPS} swaps, {SWAPS // EVERY} certificates, {LISTENERS} listeners in {took:.0f} s: "
           f"{running.summary()}\na written file takes effect in p50 {p50:.0f}, p99 {p99:.0f}, worst {effects[-1] * 1e3:.0f} ms (with the "
           f"client's look); KiB resident at each tenth: {sizes}; generation {alive['number']}, {alive['alive']} alive")
+    grown = statistics.median(sizes[5:]) - statistics.median(sizes[:5])
+    assert grown < MOST, f"grown by {grown} KiB"
     assert not running.faults, running.faults[:5]
     assert set(running.times) == KINDS

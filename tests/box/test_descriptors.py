@@ -30,6 +30,13 @@ def few(world):
     return world
 
 
+def serves(gateway: Gateway) -> bool:
+    """Whether a new connection is served."""
+    wire = Wire(gateway)
+    wire.send("GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    return wire.head()[0] == 200
+
+
 def open_uploads(world, connections: int, protocol: type[H2] = H2) -> list[H2]:
     """Requests that are begun and do not end."""
     clients = [protocol(world) for _ in range(connections)]
@@ -100,13 +107,7 @@ def test_one_network_has_no_more_than_half_where_descriptors_are_few(few):
     more = Wire(gateway)
     assert more.head()[0] == 503
     wires.pop().close()
-
-    def again() -> bool:
-        wire = Wire(gateway)
-        wire.send("GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
-        return wire.head()[0] == 200
-
-    eventually(again)
+    eventually(lambda: serves(gateway))
 
 
 def test_beyond_all_connections_who_comes_is_told(world, certificates):
@@ -123,10 +124,4 @@ def test_beyond_all_connections_who_comes_is_told(world, certificates):
         world.wire(tls=True)
     # When one has left there is room again.
     wires.pop().close()
-
-    def served() -> bool:
-        late = Wire(gateway)
-        late.send("GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
-        return late.head()[0] == 200
-
-    eventually(served)
+    eventually(lambda: serves(gateway))

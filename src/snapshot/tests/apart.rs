@@ -48,7 +48,7 @@ fn admits(plugin: &Plugin, target: &str, fields: &[(&str, &str)]) -> bool {
     let found = plugin.router.find(&Method::POST, path, query).unwrap();
     plugin.operations[found.operation]
         .fixed
-        .admits(&head, query)
+        .admits(&head, "/", query)
 }
 
 fn is_told(problems: &Problems, words: &[&str]) -> bool {

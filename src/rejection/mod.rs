@@ -4,6 +4,8 @@
 //! One closed enum; what a variant becomes is decided once, exhaustively. The client gets a fixed
 //! sentence; what the upstream or the system said stays in the log.
 
+mod excess;
+
 use std::fmt::Write as _;
 
 use bytes::Bytes;
@@ -14,6 +16,7 @@ use crate::body::BodyFault;
 use crate::counted::counted;
 use crate::headers::RequestFault;
 use crate::tokens::Exceeded;
+pub use excess::Excess;
 
 /// A refusal.
 #[derive(Debug, thiserror::Error)]
@@ -97,65 +100,19 @@ pub enum Rejection {
     /// The process has as many connections to upstreams as it may.
     #[error("the gateway has too many requests under way")]
     Overloaded,
-    /// A connection that is not taken: `limits.connections`.
-    #[error("the gateway has too many connections open")]
-    Full,
-    /// A connection that is not taken: `limits.connections_per_network`.
-    #[error("your network has too many connections open")]
-    TooManyConnections,
+    /// A connection that is not taken: `limits.connections` for `all`, or else
+    /// `limits.connections_per_network`.
+    #[error("{} has too many connections open", if *.all { "the gateway" } else { "your network" })]
+    TooManyConnections {
+        /// Nobody's are taken.
+        all: bool,
+    },
     /// `auth = none` of `dev`: a browser page of another origin.
     #[error("requests of this web page's origin are not allowed")]
     ForeignOrigin,
     /// A bug.
     #[error("the gateway failed")]
     Internal,
-}
-
-/// An answer that is too long to be of use, in words that help to get a shorter one.
-#[derive(Debug, thiserror::Error)]
-pub struct Excess {
-    /// Its length, where it was told.
-    pub bytes: Option<u64>,
-    /// `limits.response_chars`
-    pub limit: u64,
-    /// It is not the characters that were counted but the bytes, since it is encoded.
-    pub encoded: bool,
-    /// The request changed something all the same.
-    pub carried_out: bool,
-    /// The API's status, if it was not one of success.
-    pub status: Option<StatusCode>,
-    /// Parameters that may help.
-    pub narrowing: Vec<String>,
-}
-
-impl std::fmt::Display for Excess {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let unit = if self.encoded { "bytes" } else { "characters" };
-        let limit = self.limit;
-        f.write_str("the API's answer ")?;
-        if let Some(status) = self.status {
-            write!(f, "(status {}) ", status.as_u16())?;
-        }
-        match self.bytes {
-            Some(bytes) => write!(f, "has {bytes} bytes; at most {limit} {unit} are passed on")?,
-            None => write!(f, "has more than the {limit} {unit} that are passed on")?,
-        }
-        match self.narrowing.as_slice() {
-            [] => f.write_str(". Ask for less: fewer items, fewer fields, or a narrower search"),
-            [one] => write!(f, ". Ask for less, with the parameter `{one}`"),
-            [most @ .., last] => {
-                let most = most.join("`, `");
-                write!(
-                    f,
-                    ". Ask for less, with the parameters `{most}` or `{last}`"
-                )
-            }
-        }?;
-        if self.carried_out {
-            f.write_str(". The request itself was carried out: do not repeat it")?;
-        }
-        Ok(())
-    }
 }
 
 /// Seconds after which a document that could not be fetched, or the tokens, may be there.
@@ -165,7 +122,7 @@ static RATELIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy"
 static RATELIMIT: HeaderName = HeaderName::from_static("ratelimit");
 
 /// Methods that are ever forwarded.
-const FORWARDED: &str = "GET, HEAD, POST, PUT, PATCH, DELETE, QUERY";
+const FORWARDED: &str = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS, QUERY";
 
 impl Rejection {
     /// Status and code.
@@ -210,7 +167,7 @@ impl Rejection {
             Self::Loop => (StatusCode::LOOP_DETECTED, "loop_detected"),
             Self::NoUpgrade => (StatusCode::NOT_IMPLEMENTED, "upgrade_unsupported"),
             Self::ResponseTooLarge(_) => (StatusCode::BAD_GATEWAY, "response_too_large"),
-            Self::Full | Self::TooManyConnections => {
+            Self::TooManyConnections { .. } => {
                 (StatusCode::SERVICE_UNAVAILABLE, "too_many_connections")
             }
             Self::ForeignOrigin => (StatusCode::FORBIDDEN, "foreign_origin"),
@@ -226,8 +183,7 @@ impl Rejection {
             Self::Malformed(_)
                 | Self::Body(_)
                 | Self::HeadTooLarge { .. }
-                | Self::Full
-                | Self::TooManyConnections
+                | Self::TooManyConnections { .. }
                 | Self::Internal
         )
     }
@@ -278,8 +234,7 @@ impl Rejection {
             }
             Self::Body(BodyFault::Crowded)
             | Self::Overloaded
-            | Self::Full
-            | Self::TooManyConnections
+            | Self::TooManyConnections { .. }
             | Self::UpstreamStarts => {
                 headers.insert(header::RETRY_AFTER, HeaderValue::from(1));
             }
