@@ -131,11 +131,13 @@ impl Fingerprint {
     /// From 64 hexadecimal digits of either case; `None` for anything else.
     pub fn from_hex(text: &str) -> Option<Self> {
         let digits: &[u8; 64] = text.as_bytes().try_into().ok()?;
-        let mut bytes = [0; 32];
+        let (mut bytes, mut strange) = ([0; 32], 0);
         for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
-            *byte = hex_value(pair[0])? << 4 | hex_value(pair[1])?;
+            let (high, low) = (HEX[usize::from(pair[0])], HEX[usize::from(pair[1])]);
+            strange |= high | low;
+            *byte = high << 4 | low & 15;
         }
-        Some(Self(bytes))
+        (strange <= 15).then_some(Self(bytes))
     }
 
     /// 64 lower-case hexadecimal digits, as token files and exports hold it.
@@ -167,15 +169,17 @@ impl fmt::Debug for Fingerprint {
     }
 }
 
-/// The value of one hexadecimal digit.
-const fn hex_value(digit: u8) -> Option<u8> {
-    match digit {
-        b'0'..=b'9' => Some(digit - b'0'),
-        b'a'..=b'f' => Some(digit - b'a' + 10),
-        b'A'..=b'F' => Some(digit - b'A' + 10),
-        _ => None,
+/// Values of hexadecimal digits by character; above 15 for any other one.
+static HEX: [u8; 256] = {
+    let (mut values, mut value) = ([0xff; 256], 0);
+    while value < 16 {
+        let digit = b"0123456789abcdef"[value as usize];
+        values[digit as usize] = value;
+        values[digit.to_ascii_uppercase() as usize] = value;
+        value += 1;
     }
-}
+    values
+};
 
 #[cfg(test)]
 mod tests;

@@ -166,7 +166,7 @@ impl Desk {
             let read = self.db.read(now)?;
             let loaded = load::all(&read, scene);
             let loaded = self.db.checked(loaded, now)?;
-            (self.idle, self.ends) = loaded;
+            (self.idle, self.ends) = (loaded.idle, loaded.ends);
             self.loaded = true;
             self.doubtful.clear();
         }

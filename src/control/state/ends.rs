@@ -21,8 +21,18 @@ impl Ends {
             self.0.remove(&(end, Arc::clone(&after.id)));
         }
         if let Some(end) = end(after) {
-            self.0.insert((end, Arc::clone(&after.id)));
+            self.insert((end, Arc::clone(&after.id)));
         }
+    }
+
+    /// What was kept of other tokens.
+    pub(super) fn join(&mut self, other: Self) {
+        other.0.into_iter().for_each(|end| self.insert(end));
+    }
+
+    /// Keeps one more, or all but the last.
+    fn insert(&mut self, end: (Timestamp, Arc<str>)) {
+        self.0.insert(end);
         if self.0.len() > MOST {
             self.0.pop_last();
         }

@@ -1,7 +1,10 @@
 //! From the database into the table.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::panic::resume_unwind;
+use std::sync::mpsc::{Receiver, TrySendError, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
 use std::time::Duration;
 
 use redb::{ReadTransaction, ReadableTable, ReadableTableMetadata, StorageError};
@@ -10,21 +13,90 @@ use super::db::{Outcome, TOKENS};
 use super::desk::Scene;
 use super::ends::Ends;
 use super::find::shared_of;
-use super::uses;
+use super::uses::{self, Used};
 use crate::tokens::{State, TokenRecord, TokenShared, entries, expect_tokens, parse_records};
 
 /// Records that are read at a time.
 const BATCH: usize = 4096;
+/// Most threads that read records beside the one that takes them out of the database, which is
+/// a good third of the work.
+const HELPERS: usize = 3;
 
-/// Rotations that end by themselves, and when tokens end.
-type Loaded = (HashMap<Arc<str>, Duration>, Ends);
+/// What else is known after all was read.
+#[derive(Debug, Default)]
+pub(super) struct Loaded {
+    /// Rotations that end by themselves, by the token's id: after how long without a use.
+    pub(super) idle: HashMap<Arc<str>, Duration>,
+    /// When tokens end.
+    pub(super) ends: Ends,
+}
 
-/// Puts all that is stored into the table.
+/// Puts all that is stored into the table, with every processor that there is: a start waits
+/// for it.
 pub(super) fn all(read: &ReadTransaction, scene: &Scene<'_>) -> Outcome<Loaded> {
-    let (mut idle, mut ends) = (HashMap::new(), Ends::default());
-    expect_tokens(usize::try_from(read.open_table(TOKENS)?.len()?).unwrap_or(usize::MAX));
+    let count = usize::try_from(read.open_table(TOKENS)?.len()?).unwrap_or(usize::MAX);
+    expect_tokens(count);
     let uses = uses::stored(read)?;
-    each(read, |record| {
+    let others = thread::available_parallelism().map_or(1, usize::from) - 1;
+    let helpers = others.min(HELPERS).min(count / BATCH);
+    let loaded = with_helpers(read, helpers, &|lines, loaded: &mut Loaded| {
+        taken(lines, |record| loaded.enter(record, scene, &uses))
+    })?;
+    if let Some(snapshot) = scene.snapshot {
+        snapshot.learn(&scene.shared.scopes);
+    }
+    Ok(loaded)
+}
+
+/// Has every batch entered by somebody: by one of the helpers, or by this thread when they have
+/// enough to do, so that it waits for nobody.
+fn with_helpers(
+    read: &ReadTransaction,
+    helpers: usize,
+    enter: &(impl Fn(&str, &mut Loaded) -> Outcome<()> + Sync),
+) -> Outcome<Loaded> {
+    let (give, take) = sync_channel::<String>(2 * helpers);
+    let take = Mutex::new(take);
+    thread::scope(|scope| {
+        let help = || help(&take, enter);
+        // One that can not be had is no reason not to start.
+        let helpers: Vec<_> = (0..helpers)
+            .map_while(|_| thread::Builder::new().spawn_scoped(scope, help).ok())
+            .collect();
+        let mut loaded = Loaded::default();
+        let read = batches(read, |lines| match give.try_send(std::mem::take(lines)) {
+            Ok(()) => Ok(()),
+            Err(TrySendError::Full(batch) | TrySendError::Disconnected(batch)) => {
+                *lines = batch;
+                enter(lines, &mut loaded)
+            }
+        });
+        drop(give);
+        for helper in helpers {
+            loaded.join(helper.join().unwrap_or_else(|panic| resume_unwind(panic))?);
+        }
+        read.map(|()| loaded)
+    })
+}
+
+/// Enters batches until there are no more.
+fn help(
+    take: &Mutex<Receiver<String>>,
+    enter: &impl Fn(&str, &mut Loaded) -> Outcome<()>,
+) -> Outcome<Loaded> {
+    let mut loaded = Loaded::default();
+    loop {
+        let next = take.lock().unwrap_or_else(PoisonError::into_inner).recv();
+        let Ok(lines) = next else {
+            return Ok(loaded);
+        };
+        enter(&lines, &mut loaded)?;
+    }
+}
+
+impl Loaded {
+    /// Puts a token into the table.
+    fn enter(&mut self, record: &TokenRecord, scene: &Scene<'_>, uses: &HashMap<String, Used>) {
         // In the table already where the database was given up and came back.
         let shared = shared_of(record, scene).unwrap_or_else(|| {
             let shared = Arc::new(TokenShared::default());
@@ -36,34 +108,36 @@ pub(super) fn all(read: &ReadTransaction, scene: &Scene<'_>) -> Outcome<Loaded> 
         for (secret, token) in entries(record, &scene.shared.scopes, &shared) {
             scene.shared.tokens.insert(secret, token);
         }
-        ends.change(None, record);
+        self.ends.change(None, record);
         let previous = record
             .previous
             .filter(|_| !matches!(record.state, State::Revoked { .. }));
         if let Some(length) = previous.and_then(|previous| previous.finish_when_idle) {
-            idle.insert(Arc::clone(&record.id), length);
+            self.idle.insert(Arc::clone(&record.id), length);
         }
-    })?;
-    if let Some(snapshot) = scene.snapshot {
-        snapshot.learn(&scene.shared.scopes);
     }
-    Ok((idle, ends))
+
+    /// What another thread found beside it.
+    fn join(&mut self, other: Self) {
+        self.idle.extend(other.idle);
+        self.ends.join(other.ends);
+    }
 }
 
 /// Shows every stored record, by id.
 pub(super) fn each(read: &ReadTransaction, mut show: impl FnMut(&TokenRecord)) -> Outcome<()> {
+    batches(read, |lines| taken(lines, &mut show))
+}
+
+/// Gives every stored line, by id, some thousand at a time. What is left in the text is its room
+/// for the next ones.
+fn batches(
+    read: &ReadTransaction,
+    mut hand_over: impl FnMut(&mut String) -> Outcome<()>,
+) -> Outcome<()> {
     let table = read.open_table(TOKENS)?;
     let mut lines = String::new();
     let mut held = 0;
-    let mut hand_over = |lines: &mut String| -> Outcome<()> {
-        let (records, problems) = parse_records(lines);
-        if !problems.is_empty() {
-            return Err(damaged());
-        }
-        records.iter().for_each(&mut show);
-        lines.clear();
-        Ok(())
-    };
     for entry in table.iter()? {
         let (_, line) = entry?;
         lines.push_str(std::str::from_utf8(line.value()).map_err(|_| damaged())?);
@@ -71,9 +145,20 @@ pub(super) fn each(read: &ReadTransaction, mut show: impl FnMut(&TokenRecord)) -
         held += 1;
         if held % BATCH == 0 {
             hand_over(&mut lines)?;
+            lines.clear();
         }
     }
     hand_over(&mut lines)
+}
+
+/// Shows the records of a batch.
+fn taken(lines: &str, show: impl FnMut(&TokenRecord)) -> Outcome<()> {
+    let (records, problems) = parse_records(lines);
+    if !problems.is_empty() {
+        return Err(damaged());
+    }
+    records.iter().for_each(show);
+    Ok(())
 }
 
 /// One record.
