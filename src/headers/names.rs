@@ -114,7 +114,6 @@ fn is_x_forwarding(name: &str) -> bool {
                 | "x-originating-ip"
                 | "x-proxyuser-ip"
                 | "x-azure-clientip"
-                | "x-appengine-user-ip"
                 | "x-host"
                 | "x-scheme"
                 | "x-url-scheme"
@@ -129,9 +128,10 @@ fn is_x_forwarding(name: &str) -> bool {
 fn says_who(name: &str) -> bool {
     let begins = |prefixes: &[&str]| prefixes.iter().any(|prefix| name.starts_with(prefix));
     match name.as_bytes().first() {
-        // RFC 9440, and Cloudflare Access.
+        // RFC 9440, Cloudflare Access, and Cloudflare with certificates of clients.
         Some(b'c') => {
-            matches!(name, "client-cert" | "client-cert-chain") || name.starts_with("cf-access-")
+            matches!(name, "client-cert" | "client-cert-chain")
+                || begins(&["cf-access-", "cf-client-cert-"])
         }
         // Signed by Fly's proxy: which machine asks. `fly-replay-src` says nothing of that kind.
         Some(b'f') => name.starts_with("fly-src"),
@@ -161,7 +161,7 @@ fn x_says_who(name: &str) -> bool {
     let begins = |prefixes: &[&str]| prefixes.iter().any(|prefix| rest.starts_with(prefix));
     match rest.as_bytes().first() {
         // oauth2-proxy, authentik, load balancers of AWS; Azure's with certificates of clients;
-        // Kong without a consumer, and Google's API gateway.
+        // Kong without a consumer, and Google's API gateway and App Engine.
         Some(b'a') => {
             matches!(rest, "anonymous-consumer" | "apigateway-api-userinfo")
                 || begins(&[
@@ -170,10 +170,12 @@ fn x_says_who(name: &str) -> bool {
                     "authentik-",
                     "amzn-oidc-",
                     "amzn-mtls-",
+                    "appengine-",
                     "arr-",
                 ])
         }
-        // Kong. `X-Consumer-Key` is something that clients have.
+        // Kong, where `X-Consumer-Key` is something that clients have; nginx and HAProxy with
+        // certificates of clients, by habit.
         Some(b'c') => {
             matches!(
                 rest,
@@ -182,10 +184,24 @@ fn x_says_who(name: &str) -> bool {
                     | "consumer-custom-id"
                     | "consumer-groups"
                     | "credential-identifier"
+                    | "client-dn"
+                    | "client-cn"
+                    | "client-s-dn"
+                    | "client-i-dn"
+                    | "client-subject"
+                    | "client-subject-dn"
+                    | "client-issuer"
+                    | "client-issuer-dn"
+                    | "client-verify"
+                    | "client-verified"
+                    | "client-serial"
+                    | "client-fingerprint"
             ) || rest.starts_with("client-cert")
         }
         Some(b'e') => rest == "endpoint-api-userinfo",
         Some(b'g') => begins(&["goog-authenticated-user-", "goog-iap-"]),
+        // WSO2.
+        Some(b'j') => rest == "jwt-assertion",
         // App Service.
         Some(b'm') => begins(&["ms-client-principal", "ms-token-"]),
         Some(b'p') => rest.starts_with("pomerium-"),
@@ -201,10 +217,10 @@ fn x_says_who(name: &str) -> bool {
                     | "remote-email"
             ) || rest.starts_with("remote-extra-")
         }
-        Some(b's') => rest == "ssl-cert" || rest.starts_with("ssl-client-"),
-        Some(b't') => rest == "token-subject" || rest.starts_with("token-user-"),
+        Some(b's') => rest.starts_with("ssl-"),
+        Some(b't') => rest == "token-subject" || begins(&["token-user-", "tls-client-"]),
         Some(b'u') => rest == "userinfo",
-        Some(b'v') => rest.starts_with("vouch-"),
+        Some(b'v') => rest == "verified-user" || rest.starts_with("vouch-"),
         // Grafana's, and whose else takes them.
         Some(b'w') => rest.starts_with("webauth-"),
         _ => false,
@@ -228,6 +244,7 @@ fn changes_the_operation(name: &str) -> bool {
         name,
         "x-original-url"
             | "x-original-uri"
+            | "x-original-path"
             | "x-rewrite-url"
             | "x-override-url"
             | "x-script-name"

@@ -410,9 +410,12 @@ fn callable(
         } else {
             Vec::new()
         },
-        record: around
-            .labels
-            .target(&plugin.name, Some(&operation.id), Some(&operation.path)),
+        // As they stand in logs and metrics.
+        record: around.labels.target(
+            &plugin.name,
+            Some(&without_tokens(&operation.id)),
+            Some(&without_tokens(&operation.path)),
+        ),
         meaning: operation.clone(),
     };
     let mut operations: Vec<_> = api.operations.iter().map(&mut operation).collect();

@@ -109,7 +109,7 @@ pub(super) async fn connect(
     let stream = async {
         match &target.socket {
             Some(path) => {
-                let place = room.take().ok_or(ConnectError::Crowded)?;
+                let place = room.take(&target.key).ok_or(ConnectError::Crowded)?;
                 let stream = UnixStream::connect(path).await;
                 stream
                     .map(|stream| Stream::Unix(stream, place))
@@ -160,11 +160,11 @@ pub(super) async fn connect(
 /// Connects to one of the addresses.
 async fn tcp(target: &Target, names: &Names, room: &Room) -> Result<Stream, ConnectError> {
     // Before a name is looked up, which takes descriptors too.
-    let place = room.take().ok_or(ConnectError::Crowded)?;
+    let place = room.take(&target.key).ok_or(ConnectError::Crowded)?;
     let addresses = names.addresses(target).await?;
     let connected = match *addresses {
         [address] => attempt(address, place).await,
-        _ => first_of(&addresses, place, room).await,
+        _ => first_of(&addresses, place, || room.take(&target.key)).await,
     };
     let (stream, place) = connected.inspect_err(|_| names.doubt(target, Instant::now()))?;
     prepare(&stream).map_err(ConnectError::Connect)?;
@@ -184,7 +184,7 @@ async fn attempt(address: SocketAddr, place: Place) -> Result<(TcpStream, Place)
 async fn first_of(
     addresses: &[SocketAddr],
     place: Place,
-    room: &Room,
+    more: impl Fn() -> Option<Place>,
 ) -> Result<(TcpStream, Place), ConnectError> {
     let mut waiting = addresses.iter();
     let mut attempts = JoinSet::new();
@@ -192,7 +192,7 @@ async fn first_of(
     let mut place = Some(place);
     loop {
         if waiting.len() > 0
-            && let Some(place) = place.take().or_else(|| room.take())
+            && let Some(place) = place.take().or_else(&more)
             && let Some(address) = waiting.next()
         {
             drop(attempts.spawn_local(attempt(*address, place)));
@@ -255,18 +255,19 @@ mod tests {
         tokio::task::LocalSet::new()
             .run_until(async {
                 let room = Room::endless();
-                let place = || room.take().unwrap();
+                let more = || room.take(&"one".into());
+                let place = || more().unwrap();
                 let all = [first, first, second];
-                let (stream, held) = first_of(&all, place(), &room).await.unwrap();
+                let (stream, held) = first_of(&all, place(), more).await.unwrap();
                 assert_eq!(stream.peer_addr().unwrap(), second);
-                let refused = first_of(&[first, first], place(), &room).await;
+                let refused = first_of(&[first, first], place(), more).await;
                 assert!(matches!(refused, Err(ConnectError::Connect(_))));
                 assert_eq!(room.taken().0, 1);
                 drop(held);
                 assert_eq!(room.taken().0, 0);
                 // One at a time, where there is room for no more.
                 room.resize(1);
-                let (stream, _held) = first_of(&all, place(), &room).await.unwrap();
+                let (stream, _held) = first_of(&all, place(), more).await.unwrap();
                 assert_eq!(stream.peer_addr().unwrap(), second);
             })
             .await;

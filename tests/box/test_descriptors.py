@@ -15,6 +15,8 @@ from plugway import Gateway, eventually
 FILES = 400
 """Of these 128 are for other things, half of the rest for clients and half for upstreams."""
 CLIENTS = UPSTREAMS = (FILES - 128) // 2
+ONE = UPSTREAMS * 3 // 4
+"""Of those to upstreams one may have three times what is left."""
 
 
 class Few(Gateway):
@@ -46,13 +48,16 @@ def open_uploads(world, connections: int, protocol: type[H2] = H2) -> list[H2]:
     return clients
 
 
-def test_streams_of_http2_do_not_take_all_descriptors(few):
-    gateway = few.start()
+def test_streams_of_http2_do_not_take_all_descriptors(few, new_upstream):
+    todo = few.base()["plugins"]["todo"]
+    other = new_upstream()
+    gateway = few.start({"plugins": {"todo": {"hosts": ["localhost"]}, "other": todo | {"hosts": ["other.test"], "upstream": {"url": other.url}}},
+                         "tokens": {"chatgpt": {"plugins": ["*"]}}})
     before = plugway.descriptors_of(gateway.process.pid)
     kept = few.session(tls=False)
     assert kept.get("/todos", token=few.service).status_code == 200
     clients = open_uploads(few, 3)
-    eventually(lambda: gateway.status()["upstream_connections"] == UPSTREAMS)
+    eventually(lambda: gateway.status()["upstream_connections"] == ONE)
     assert gateway.status()["upstream_connections_limit"] == UPSTREAMS
 
     # The last of 300 found no room.
@@ -68,6 +73,11 @@ def test_streams_of_http2_do_not_take_all_descriptors(few):
         assert refused.headers["retry-after"] == "1"
         assert session.get("/.well-known/ai-plugin.json").status_code == 200
         assert session.get("/healthz").status_code == 200
+    # Of the same upstream, that is: others have room.
+    beside = few.session(tls=False, host="other.test")
+    assert beside.get("/todos", token=few.service).status_code == 200
+    beside.close()
+    assert other.requests
     assert gateway.command("token", "create", "--level", "service", "--name", "late", "--plugin", "todo",
                            "--scope", "*").code == 0
     assert plugway.descriptors_of(gateway.process.pid) < FILES

@@ -40,6 +40,18 @@ const SAID_BY_PROXIES: &[&str] = &[
     "X-SSL-Client-Verify",
     "X-SSL-Client-CN",
     "X-SSL-Cert",
+    "X-SSL-DN",
+    "X-SSL-Issuer",
+    "X-Client-DN",
+    "X-Client-Verify",
+    "X-Client-Subject-DN",
+    "X-TLS-Client-Subject",
+    "Cf-Client-Cert-Sha256",
+    "X-AppEngine-User-Email",
+    "X-AppEngine-Inbound-Appid",
+    "X-AppEngine-QueueName",
+    "X-JWT-Assertion",
+    "X-Verified-User",
     "X-Client-Cert",
     "X-Client-Certificate",
     "X-ARR-ClientCert",
@@ -82,6 +94,7 @@ const OTHER_OPERATIONS: &[&str] = &[
     "X-Original-Method",
     "X-Original-URL",
     "X-Original-URI",
+    "X-Original-Path",
     "X-Rewrite-URL",
     "X-Override-URL",
     "X-Middleware-Subrequest",
@@ -137,6 +150,8 @@ fn what_apis_take_as_their_parameters_goes_on() {
         X-MS-Version: 1
         X-Client-Version: 1
         X-Client-Id: 1
+        X-Client-Name: 1
+        X-Hasura-Role: 1
         X-Consumer-Key: 1
         X-Tenant-Id: 1
         X-Token: 1

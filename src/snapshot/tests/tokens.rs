@@ -20,7 +20,8 @@ fn a_token_in_a_document_is_not_served() {
     let token = generate_from_system(Level::Service).unwrap();
     let text = format!(
         r#"{{"openapi":"3.0.3","info":{{"title":"T {0}","version":"1"}},"paths":{{"/a":{{"get":{{
-        "operationId":"a","description":"send {0}","responses":{{"200":{{"description":"ok"}}}}}}}}}}}}"#,
+        "operationId":"a","description":"send {0}","responses":{{"200":{{"description":"ok"}}}}}}}},
+        "/b/{0}":{{"get":{{"operationId":"b{0}","responses":{{"200":{{"description":"ok"}}}}}}}}}}}}"#,
         token.expose()
     );
     let fetched = LEAST.replace(
@@ -38,6 +39,14 @@ fn a_token_in_a_document_is_not_served() {
         assert_eq!(problems.has_problems(), !is_fetched, "{told:?}");
         let Some(snapshot) = snapshot else { continue };
         let plugin = &snapshot.plugins[0];
+        // Nor written to a line of the log or a series.
+        let records = plugin.operations.iter().map(|one| &one.record);
+        let records = format!("{:?} {:?}", records.collect::<Vec<_>>(), scene.labels);
+        assert!(
+            records.contains(&format!("/b/{}…", token.id())),
+            "{records}"
+        );
+        assert!(!records.contains(token.expose()), "{records}");
         for path in [
             "/openapi.json",
             "/openapi.yaml",

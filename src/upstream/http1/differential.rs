@@ -71,7 +71,7 @@ impl Seen {
 /// A connection, and the upstream's end of it.
 pub(super) fn pair() -> (Connection, UnixStream) {
     let (ours, theirs) = UnixStream::pair().expect("two sockets");
-    let place = Room::endless().take().expect("room");
+    let place = Room::endless().take(&"fuzzed".into()).expect("room");
     (
         Connection::new(Transport::Plain(Stream::Unix(ours, place))),
         theirs,
