@@ -39,6 +39,12 @@ fn advice_for(uid: u32, file: &Path, kind: io::ErrorKind) -> Option<String> {
                 "the folder {shown} can not be made, since {above} is no folder: move that away"
             )
         }
+        // A link that leads nowhere is in the way, and nobody who looks through it sees it.
+        io::ErrorKind::AlreadyExists | io::ErrorKind::NotFound if there.metadata().is_err() => {
+            format!(
+                "the folder {shown} can not be made, since {above} is a link into nothing: remove it"
+            )
+        }
         _ => return None,
     };
     Some(format!("{what}, or choose another state.directory"))
@@ -106,6 +112,15 @@ mod tests {
             said.contains(&format!("{} is no folder", at("file"))),
             "{said}"
         );
+        std::os::unix::fs::symlink(base.join("nowhere"), base.join("link")).unwrap();
+        for kind in [io::ErrorKind::AlreadyExists, io::ErrorKind::NotFound] {
+            let said = told("link/new", kind);
+            assert!(
+                said.contains(&format!("{} is a link into nothing", at("link"))),
+                "{said}"
+            );
+            assert_eq!(told("new", kind), "");
+        }
         let said = told("new", io::ErrorKind::ReadOnlyFilesystem);
         assert!(said.contains("mount a volume"), "{said}");
         assert_eq!(told("new", io::ErrorKind::AddrInUse), "");

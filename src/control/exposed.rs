@@ -89,7 +89,12 @@ fn check(
 /// can be none is a problem of a `rehearsal`; a gateway serves without, and says so.
 pub(super) fn check_state(directory: &Path, rehearsal: bool, problems: &mut Problems) {
     if rehearsal && let Some(file) = super::state::no_directory(directory) {
-        let message = format!("`{}` is no directory", file.display());
+        let what = if file.exists() {
+            "is no directory"
+        } else {
+            "is a link into nothing"
+        };
+        let message = format!("`{}` {what}", file.display());
         problems.add(&Place::named("state.directory"), message);
     }
     for warning in super::state::open_to_others(directory) {

@@ -70,6 +70,16 @@ def test_a_state_directory_that_is_a_file(world, directory):
     assert (world.folder / "occupied").read_text() == "mine"
 
 
+@pytest.mark.parametrize("directory", ["link", "link/state"])
+def test_a_state_directory_that_is_a_link_into_nothing(world, directory):
+    (world.folder / "link").symlink_to("nowhere")
+    plugway.write(world.folder, world.base({"state": {"directory": directory}}))
+    checked = run("check", "--config", "plugway.toml", cwd=world.folder)
+    assert checked.code == 4 and "`link` is a link into nothing" in checked.out + checked.err, checked
+    served = run("serve", "--config", "plugway.toml", cwd=world.folder)
+    assert served.code == 1 and f"{world.folder}/link is a link into nothing: remove it" in served.out + served.err, served
+
+
 def test_a_state_directory_that_is_taken_away_is_missed_aloud(world):
     gateway = world.start()
     made = gateway.command(*CREATE)

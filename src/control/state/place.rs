@@ -36,12 +36,11 @@ pub(in crate::control) fn open_to_others(directory: &Path) -> Vec<String> {
     found
 }
 
-/// What is in the way where a directory is, or should be made.
+/// What is in the way where a directory is, or should be made: a file, or a link that leads nowhere.
 pub(in crate::control) fn no_directory(directory: &Path) -> Option<PathBuf> {
-    let mut above = directory.ancestors();
-    let found = above.find_map(|path| Some((path, fs::metadata(path).ok()?)));
-    let (path, facts) = found?;
-    (!facts.is_dir()).then(|| path.to_owned())
+    let is_there = |path: &&Path| path.symlink_metadata().is_ok();
+    let path = directory.ancestors().find(is_there)?;
+    (!path.is_dir()).then(|| path.to_owned())
 }
 
 /// The directory, or the nearest above it that exists.
