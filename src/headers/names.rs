@@ -174,8 +174,7 @@ fn x_says_who(name: &str) -> bool {
                     "arr-",
                 ])
         }
-        // Kong, where `X-Consumer-Key` is something that clients have; nginx and HAProxy with
-        // certificates of clients, by habit.
+        // Kong, where `X-Consumer-Key` is something that clients have.
         Some(b'c') => {
             matches!(
                 rest,
@@ -184,19 +183,7 @@ fn x_says_who(name: &str) -> bool {
                     | "consumer-custom-id"
                     | "consumer-groups"
                     | "credential-identifier"
-                    | "client-dn"
-                    | "client-cn"
-                    | "client-s-dn"
-                    | "client-i-dn"
-                    | "client-subject"
-                    | "client-subject-dn"
-                    | "client-issuer"
-                    | "client-issuer-dn"
-                    | "client-verify"
-                    | "client-verified"
-                    | "client-serial"
-                    | "client-fingerprint"
-            ) || rest.starts_with("client-cert")
+            ) || rest.strip_prefix("client-").is_some_and(is_of_certificate)
         }
         Some(b'e') => rest == "endpoint-api-userinfo",
         Some(b'g') => begins(&["goog-authenticated-user-", "goog-iap-"]),
@@ -225,6 +212,22 @@ fn x_says_who(name: &str) -> bool {
         Some(b'w') => rest.starts_with("webauth-"),
         _ => false,
     }
+}
+
+/// What proxies tell of the certificate of a client in `X-Client-…`, by habit.
+fn is_of_certificate(what: &str) -> bool {
+    let own = [
+        "dn",
+        "cn",
+        "s-dn",
+        "i-dn",
+        "verify",
+        "verified",
+        "serial",
+        "fingerprint",
+    ];
+    let begins = ["cert", "subject", "issuer"];
+    own.contains(&what) || begins.iter().any(|prefix| what.starts_with(prefix))
 }
 
 /// Whether a header (lower case) never goes to the upstream because an API would believe of it

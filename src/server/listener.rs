@@ -201,7 +201,8 @@ pub fn bind_unix(
     if !ours && UnixStream::connect(path).is_ok() {
         return Err(failed(io::Error::new(
             io::ErrorKind::AddrInUse,
-            "another plugway answers there: give each its own state.directory or listen.admin",
+            "another plugway answers there: `plugway serve --take-over` follows it without a gap, \
+             and two beside each other need a state.directory and listen.admin each",
         )));
     }
     // Made in a folder that is ours alone and renamed, so that it never exists with a wider mode

@@ -153,7 +153,14 @@ pub(super) fn is_judged(api: &Api) -> bool {
 /// What an author may have meant by a selector that names nothing: something of the same kind
 /// that the document has.
 fn meant(selector: &Selector, api: &Api) -> Option<Selector> {
-    let operations = || api.operations.iter().chain(&api.unpublished);
+    nearest(selector, || api.operations.iter().chain(&api.unpublished))
+}
+
+/// The same among some operations.
+pub(super) fn nearest<'o, O>(selector: &Selector, operations: impl Fn() -> O) -> Option<Selector>
+where
+    O: Iterator<Item = &'o openapi::Operation> + Clone,
+{
     match selector {
         Selector::All => None,
         Selector::OperationId(id) => {

@@ -1,6 +1,6 @@
 //! What tokens reach in a snapshot that serves.
 
-use super::{Plugin, Snapshot};
+use super::{Plugin, Snapshot, api};
 use crate::openapi;
 use crate::tokens::{Plugins, ScopeList, ScopeLists, Selector};
 
@@ -16,12 +16,7 @@ impl Snapshot {
     /// The selectors that match no operation of these plugins: most likely a mistake. Where a
     /// document is not there yet nothing can be judged.
     pub fn unmatched<'a>(&self, plugins: &Plugins, scopes: &'a ScopeList) -> Vec<&'a Selector> {
-        let reach: Vec<&Plugin> = self
-            .plugins
-            .iter()
-            .map(AsRef::as_ref)
-            .filter(|plugin| plugins.covers(&plugin.name))
-            .collect();
+        let reach: Vec<&Plugin> = self.covered(plugins).collect();
         if reach.iter().any(|plugin| plugin.unavailable.is_some()) {
             return Vec::new();
         }
@@ -33,6 +28,20 @@ impl Snapshot {
         };
         let selectors = scopes.selectors().iter();
         selectors.filter(|selector| !matches(selector)).collect()
+    }
+
+    /// What whoever wrote one of those may have meant.
+    pub fn meant(&self, plugins: &Plugins, selector: &Selector) -> Option<Selector> {
+        let published = || {
+            let all = self.covered(plugins).flat_map(|plugin| &plugin.operations);
+            all.map(|operation| &operation.meaning)
+        };
+        api::nearest(selector, published)
+    }
+
+    fn covered<'s>(&'s self, plugins: &'s Plugins) -> impl Iterator<Item = &'s Plugin> + Clone {
+        let all = self.plugins.iter().map(AsRef::as_ref);
+        all.filter(|plugin: &&Plugin| plugins.covers(&plugin.name))
     }
 }
 

@@ -83,9 +83,7 @@ pub(super) fn server_config(
             None => certified(certificate).map(Arc::new),
         };
         match pair {
-            Err((message, help)) => {
-                problems.add(&certificate.at, message).help(help);
-            }
+            Err(fault) => fault.tell(certificate, problems),
             Ok(pair) => {
                 if let Some(message) = validity(pair.not_before, pair.not_after, now) {
                     problems.warn(&certificate.at, message);
@@ -157,10 +155,31 @@ fn validity(not_before: i64, not_after: i64, now: jiff::Timestamp) -> Option<Str
     }
 }
 
-type Fault = (String, &'static str);
+/// What is wrong with a pair.
+struct Fault {
+    /// It is the key, not the certificate.
+    of_key: bool,
+    message: String,
+    help: &'static str,
+}
+
+impl Fault {
+    fn tell(self, pair: &config::Certificate, problems: &mut Problems) {
+        let at = if self.of_key { &pair.key_at } else { &pair.at };
+        problems.add(at, self.message).help(self.help);
+    }
+}
 
 fn certified(pair: &config::Certificate) -> Result<Pair, Fault> {
-    let fault = |message: String, help| (message, help);
+    let fault = |message: String, help| Fault {
+        of_key: false,
+        message,
+        help,
+    };
+    let of_key = |message: String, help| Fault {
+        of_key: true,
+        ..fault(message, help)
+    };
     let path = pair.certificate_path.display();
     let chain: Vec<CertificateDer<'static>> = CertificateDer::pem_slice_iter(&pair.certificate)
         .collect::<Result<_, _>>()
@@ -182,17 +201,17 @@ fn certified(pair: &config::Certificate) -> Result<Pair, Fault> {
     );
     let key_path = pair.key_path.display();
     let key = PrivateKeyDer::from_pem_slice(pair.key.expose()).map_err(|_| {
-        fault(
+        of_key(
             format!("{key_path} holds no private key"),
             "an unencrypted PEM key: PKCS#8, PKCS#1 or SEC1",
         )
     })?;
     let key = CertifiedKey::from_der(chain, key, &provider()).map_err(|error| match error {
-        rustls::Error::InconsistentKeys(_) => fault(
+        rustls::Error::InconsistentKeys(_) => of_key(
             format!("{key_path} is not the key of {path}"),
             "both are read again as soon as either changes: write the pair that belongs together",
         ),
-        error => fault(
+        error => of_key(
             format!("{key_path} can not be used: {error}"),
             "RSA, ECDSA (P-256, P-384) or Ed25519",
         ),
@@ -292,8 +311,8 @@ pub fn covers(names: &[String], host: &str) -> bool {
 pub(super) fn presented(pair: &config::Certificate, problems: &mut Problems) -> Option<Presented> {
     match certified(pair) {
         Ok(pair) => Some(Arc::new(SingleCertAndKey::from(Arc::clone(&pair.key)))),
-        Err((message, help)) => {
-            problems.add(&pair.at, message).help(help);
+        Err(fault) => {
+            fault.tell(pair, problems);
             None
         }
     }

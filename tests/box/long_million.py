@@ -1,7 +1,7 @@
 """A million tokens in the state database: import, start, memory, commands, and what a request costs.
 
 Measures as `tests/long tables` does, with a gateway of a thousand tokens beside it. Needs nginx and
-wrk. What decides: ready within 3 s (of the CPU's time, since others may use it too), the median of a
+wrk. What decides: ready within 3 s (the best of three starts, since others use the machine too), the median of a
 hundred rotations within 10 ms, and no command that waits a second while all tokens are listed."""
 
 from __future__ import annotations
@@ -144,7 +144,7 @@ def test_million(folder):
                   f"({ROUNDS} rounds, {min(ratios):.2f} to {max(ratios):.2f}){' ABOVE THE GOAL' if middle > GOAL else ''}", flush=True)
         for each in (few, many):
             each.load(1)  # and every secret that was not rotated is still let in, see Table.load
-    assert min(busy) < READY, busy
+    assert min(starts) < READY, (starts, busy)
     assert statistics.median(took) < ROTATION
     assert peak_listing < 2 * many.memory, f"{peak_listing} MiB"
     assert shows and max(shows) < SHOW and max(rotations) < SHOW

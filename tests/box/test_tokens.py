@@ -157,7 +157,7 @@ def test_what_does_not_exist(world: World):
     desk = Desk(world, True)
     level = ("--level", "service")
     refused(desk.token("create", "--name", "x", *level, "--plugin", "tofu", "--scope", "*"), 2, "plugins: there is no plugin tofu", "todo")
-    refused(desk.token("create", "--name", "x", *level, "--plugin", "todo", "--scope", "listTofu"), 2, "scopes: `listTofu` matches no operation")
+    refused(desk.token("create", "--name", "x", *level, "--plugin", "todo", "--scope", "listTofu"), 2, "scopes: `listTofu` matches no operation of these plugins; did you mean `listTodos`?")
     made = desk.create()
     refused(desk.token("set", made.id, "--scope", "tag:nothing"), 2, "scopes: `tag:nothing`")
     refused(desk.token("set", made.id, "--plugin", "tofu"), 2, "plugins: there is no plugin tofu")

@@ -610,6 +610,7 @@ def test_a_client_certificate_is_presented_and_renewed(world, caddy, certificate
     replace(world.folder / "me.pem", other.cert_chain_pems[0].bytes())
     refused = world.gateway.await_refusal()
     assert "is not the key of" in json.dumps(refused)
+    assert "plugins.todo.upstream.client_key" in json.dumps(refused)
     assert "CN=second.example" in client.get("/todos").text
 
 

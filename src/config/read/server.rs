@@ -359,6 +359,7 @@ fn certificate(section: &Section<'_>, reading: &mut Reading<'_>) -> Option<Certi
         certificate_path,
         key_path,
         at: certificate.at,
+        key_at: key.at,
     })
 }
 

@@ -276,13 +276,13 @@ fn presentable(secret: &str) -> Result<Fingerprint, Fault> {
         return Err(Fault::with(
             "can not be sent in a header: it has white space or characters other than visible \
              ASCII",
-            "`openssl rand -hex 32` makes a good one",
+            "`plugway token generate` makes a good one",
         ));
     }
     if secret.len() < SHORTEST {
         return Err(Fault::with(
             format!("is shorter than {SHORTEST} bytes"),
-            "`openssl rand -hex 32` makes a good one",
+            "`plugway token generate` makes a good one",
         ));
     }
     if secret.len() > LONGEST {

@@ -200,6 +200,7 @@ fn client_certificate(
         certificate_path,
         key_path,
         at: certificate.at,
+        key_at: key.at,
     })
 }
 

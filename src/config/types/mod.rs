@@ -118,8 +118,10 @@ pub struct Certificate {
     pub certificate: Arc<[u8]>,
     /// The private key, PEM.
     pub key: Secret,
-    /// The place to name when the pair is refused.
+    /// The place to name when the certificate is refused.
     pub at: Place,
+    /// That for the key.
+    pub key_at: Place,
 }
 
 /// The paths: a chain is public, but nobody reads it byte by byte.

@@ -322,7 +322,10 @@ impl Write<'_> {
         self.known(plugins.names())?;
         let mut faults = Vec::new();
         for selector in snapshot.unmatched(plugins, scopes) {
-            let message = format!("`{selector}` matches no operation of these plugins");
+            let meant = snapshot.meant(plugins, selector);
+            let meant = meant.map(|meant| format!("; did you mean `{meant}`?"));
+            let meant = meant.unwrap_or_default();
+            let message = format!("`{selector}` matches no operation of these plugins{meant}");
             faults.push(FieldFault {
                 field: "scopes",
                 message,

@@ -10,8 +10,8 @@ use super::change::{Write, put};
 use super::view::{self, Source};
 use crate::counted::plural;
 use crate::tokens::{
-    Done, Fault, FieldFault, Fingerprint, Making, State, TokenRecord, foreign_id, is_public_id,
-    parse_import,
+    Done, Fault, FieldFault, Fingerprint, Making, State, TokenRecord, expect_tokens, foreign_id,
+    is_public_id, parse_import,
 };
 
 /// Tokens of one import of which each gets an entry of its own in the audit.
@@ -65,6 +65,7 @@ impl Write<'_> {
         if !warnings.is_empty() {
             value["warnings"] = json!(warnings);
         }
+        expect_tokens(self.scene.shared.tokens.len());
         Ok(Done {
             value,
             changed: !changes.is_empty(),
