@@ -152,12 +152,18 @@ fn changes(diff: &Value) -> String {
 /// What would not serve of one side, and why.
 fn refusals(side: &str, refused: &Value, held: &Value, text: &mut String) {
     let problems = |of: &Value| counted(each(&of["problems"]).count(), "problem", "problems");
+    // What was compared with what serves, no check of files knows.
+    let also = |of: &Value| match of["stage"].as_str() {
+        Some("read" | "validate" | "compile") => " (see also `plugway check`)",
+        _ => "",
+    };
     if !refused.is_null() {
         let _ = writeln!(
             text,
-            "{side} would be refused at {}, {} (see also `plugway check`):",
+            "{side} would be refused at {}, {}{}:",
             word(&refused["stage"]),
-            problems(refused)
+            problems(refused),
+            also(refused)
         );
         text.push_str(&lines(&refused["text"]));
         text.push('\n');
@@ -165,10 +171,11 @@ fn refusals(side: &str, refused: &Value, held: &Value, text: &mut String) {
     for held in each(held) {
         let _ = writeln!(
             text,
-            "{} would be refused at {}, {} (see also `plugway check`): {} of it serves",
+            "{} would be refused at {}, {}{}: {} of it serves",
             word(&held["file"]),
             word(&held["stage"]),
             problems(held),
+            also(held),
             word(&held["serves"])
         );
         text.push_str(&lines(&held["text"]));

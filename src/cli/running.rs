@@ -55,6 +55,10 @@ fn say(result: &str, outcome: &Value, output: &mut Output) -> anyhow::Result<()>
         ("unchanged", Some(to)) => output.text(&format!(
             "nothing changed; generation {generation} serves, what generation {to} was: files on disk count again when a change of them is accepted (or `plugway rollback GENERATION`)\n"
         ))?,
+        // Of a file that is held below something else is on disk.
+        ("unchanged", None) if each(&outcome["held"]).count() > 0 => output.text(&format!(
+            "nothing changed; generation {generation} goes on serving\n"
+        ))?,
         ("unchanged", None) => output.text(&format!(
             "generation {generation} serves what is on disk already\n"
         ))?,

@@ -132,12 +132,21 @@ fn variable(name: &str) -> bool {
             .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
 }
 
+/// What helps with a file that can not be read.
+pub(super) fn unread(path: &Path) -> &'static str {
+    if path.is_absolute() {
+        "it has to be there when the configuration is read"
+    } else {
+        "a relative path is relative to the working directory"
+    }
+}
+
 /// A file's text without the newline at its end, which editors and `echo` leave there.
 fn file(path: &str, inputs: &mut dyn Inputs) -> Result<String, (String, String)> {
     let bytes = inputs.private(Path::new(path)).map_err(|reason| {
         (
             format!("can not read the file `{}`: {reason}", shown(path)),
-            "a relative path is relative to the working directory".to_owned(),
+            unread(Path::new(path)).to_owned(),
         )
     })?;
     if bytes.len() > LARGEST {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use toml::de::DeTable;
 
-use super::expand::{Text, shown};
+use super::expand::{Text, shown, unread};
 use super::keys::{self, Table};
 use super::parts::{Part, Parts};
 use super::section::{Reading, Section, Seen};
@@ -304,7 +304,7 @@ fn include(path: &Path, named: &Text, filled: bool, reading: &mut Reading<'_>) -
                 .problems
                 .add(&named.at, message)
                 .about(path)
-                .help("a relative path is relative to the working directory");
+                .help(unread(path));
             None
         }
     };

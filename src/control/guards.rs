@@ -57,7 +57,7 @@ pub struct Weaker {
     /// The key that makes it so.
     pub key: &'static str,
     /// What it would do.
-    pub what: &'static str,
+    pub what: String,
 }
 
 impl Guard {
@@ -167,18 +167,27 @@ pub fn weaker(before: &[Guard], after: &[Guard]) -> Vec<Weaker> {
             });
         };
         let known = || before.iter().filter(|known| stands_for(guard, known));
-        if known().any(|known| lets_in_more(known.require(), guard.require())) {
-            found("auth.require", "would let in requests that it refuses now");
+        let require = guard.require();
+        let mut required = known().map(Guard::require);
+        if let Some(was) = required.find(|was| lets_in_more(*was, require)) {
+            found(
+                "auth.require",
+                format!(
+                    "would let in requests that it refuses now: `require` was \"{}\" and is \"{}\"",
+                    was.word(),
+                    require.word()
+                ),
+            );
         }
         if guard.forwards_unpublished && known().any(|known| !known.forwards_unpublished) {
             found(
                 "openapi.unpublished",
-                "would forward paths that it refuses now",
+                "would forward paths that it refuses now: `unpublished` is \"forward\"".to_owned(),
             );
         }
         for (key, _, what) in WITHHELD {
             if !guard.withholds(key) && known().any(|known| known.withholds(key)) {
-                found(key, what);
+                found(key, what.to_owned());
             }
         }
     }

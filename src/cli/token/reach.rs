@@ -145,7 +145,7 @@ impl Reach {
     fn say_offline(&self) {
         let directory = self.directory.clone().unwrap_or_default();
         Output::new(false).remark(&format!(
-            "no gateway answers: working on the state database in {}; names of plugins and operations are not compared",
+            "no gateway answers: working on the state database in {}; what the configuration declares, tokens too, is not known",
             std::path::absolute(&directory).unwrap_or(directory).display()
         ));
     }

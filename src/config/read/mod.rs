@@ -17,7 +17,7 @@ use std::sync::Arc;
 pub(super) use self::plugin::plugins;
 pub(super) use self::server::server;
 pub(super) use self::token::tokens;
-use super::expand::{Text, shown};
+use super::expand::{Text, shown, unread};
 use super::section::Reading;
 use super::{Inputs, ServedFile};
 use crate::problems::Place;
@@ -59,10 +59,7 @@ fn read(
                 named.shown,
                 shown(&reason)
             );
-            reading
-                .problems
-                .add(&named.at, message)
-                .help("a relative path is relative to the working directory");
+            reading.problems.add(&named.at, message).help(unread(path));
             None
         }
     }

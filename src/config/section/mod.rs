@@ -279,7 +279,12 @@ impl<'d> Section<'d> {
             return Vec::new();
         };
         let DeValue::Array(items) = value else {
-            wrong_type(kind, value, &at, &mut reading.problems);
+            wrong_type(
+                &self.described(name).kind,
+                value,
+                &at,
+                &mut reading.problems,
+            );
             return Vec::new();
         };
         let mut found = Vec::new();
@@ -325,7 +330,7 @@ impl<'d> Section<'d> {
                 }
                 other => {
                     let at = around.inside(name.get_ref(), item.span());
-                    wrong_type(&Kind::Table(table), other, &at, &mut reading.problems);
+                    wrong_type(kind, other, &at, &mut reading.problems);
                 }
             }
         }
@@ -350,6 +355,8 @@ pub(super) fn wrong_type(kind: &Kind, found: &DeValue<'_>, at: &Place, problems:
     let problem = problems.add(at, format!("`{}` is {}", at.key, type_name(found)));
     let expected = match kind {
         Kind::Choice(choices) => format!("expected {}", names(choices)),
+        Kind::Table(_) if !at.key.ends_with(']') => format!("expected a table [{}]", at.key),
+        Kind::Tables(_) => format!("expected a list of tables, each [[{}]]", at.key),
         kind => format!("expected {}", kind.expected()),
     };
     problem.help(expected);

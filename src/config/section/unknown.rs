@@ -69,6 +69,12 @@ impl Section<'_> {
         let mut homes: Vec<String> = tables
             .iter()
             .map(|table| match self.real_path(table.path).as_str() {
+                "" if table
+                    .key(key)
+                    .is_some_and(|key| !key.kind.tables().is_empty()) =>
+                {
+                    "in the main file".to_owned()
+                }
                 "" => "at the top of the main file, before the first table".to_owned(),
                 path => format!("in [{path}]"),
             })

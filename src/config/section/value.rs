@@ -48,11 +48,21 @@ impl Section<'_> {
         name: &str,
         reading: &mut Reading<'_>,
     ) -> Option<&'static str> {
-        let choices = match &self.described(name).kind {
-            Kind::Choice(choices) | Kind::Either(Kind::Choice(choices), _) => *choices,
+        let (choices, other) = match &self.described(name).kind {
+            Kind::Choice(choices) => (*choices, None),
+            Kind::Either(Kind::Choice(choices), Kind::Table(table)) => (*choices, Some(*table)),
             _ => unreachable!("`{name}` is described as something else than a choice"),
         };
-        self.parsed(name, reading, |text| choose(text, choices))
+        self.parsed(name, reading, |text| {
+            choose(text, choices).map_err(|mut fault| {
+                if let (Some(table), Some(help)) = (other, &mut fault.help) {
+                    let keys: Vec<_> = table.keys.iter().map(|key| key.name).collect();
+                    let keys = keys.join(", ");
+                    *help = format!("a table with one of the keys {keys}; or {help}");
+                }
+                fault
+            })
+        })
     }
 
     /// A duration within its bounds. Without a default, and not written: `None`.

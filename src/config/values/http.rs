@@ -3,7 +3,7 @@
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use ipnet::IpNet;
-use url::{Host, Url};
+use url::{Host, ParseError, Url};
 
 use super::Fault;
 use crate::config::{Scheme, Server};
@@ -104,7 +104,10 @@ fn dns(host: &Host<String>) -> bool {
 
 /// An absolute http(s) URL, without user and password.
 fn absolute(text: &str, help: &str) -> Result<Url, Fault> {
-    let url = Url::parse(text).map_err(|_| Fault::with("is not a URL", help))?;
+    let url = Url::parse(text).map_err(|error| match error {
+        ParseError::InvalidPort => Fault::with("has a port that can not exist", help),
+        _ => Fault::with("is not a URL", help),
+    })?;
     if text.chars().any(|c| c.is_control() || c.is_whitespace()) || text.contains('\\') {
         return Err(Fault::with("has white space or a backslash", help));
     }
