@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use crate::access;
 use crate::body::Upload;
 use crate::held::HeldBody;
+use crate::masked::MaskedBody;
 use crate::rejection::Rejection;
 use crate::server::Cut;
 use crate::streams::Stream;
@@ -108,7 +109,7 @@ impl Recorder {
                     .headers_mut()
                     .insert(header::CONTENT_LENGTH, length);
             }
-            if !matches!(response.body(), Content::Upstream(_)) {
+            if !matches!(response.body(), Content::Upstream(_) | Content::Masked(_)) {
                 *response.body_mut() = Content::Full(Bytes::new());
             }
         }
@@ -142,6 +143,8 @@ pub enum Content {
     Upstream(Box<ResponseBody>),
     /// The same, looked at before.
     Held(Box<HeldBody>),
+    /// The same, without a secret of ours that it repeats.
+    Masked(Box<MaskedBody>),
     /// Nothing: behind this head the upstream speaks another protocol.
     Switched(Box<Switched>, CancellationToken),
 }
@@ -177,6 +180,7 @@ impl HttpBody for Body {
             Content::Full(bytes) => Some(Ok(Frame::data(std::mem::take(bytes)))),
             Content::Upstream(body) => std::task::ready!(Pin::new(body.as_mut()).poll_frame(cx)),
             Content::Held(body) => std::task::ready!(Pin::new(body.as_mut()).poll_frame(cx)),
+            Content::Masked(body) => std::task::ready!(Pin::new(body.as_mut()).poll_frame(cx)),
             Content::Switched(..) => None,
         };
         let Some(recorder) = &mut me.recorder else {
@@ -209,6 +213,7 @@ impl HttpBody for Body {
             Content::Full(bytes) => bytes.is_empty(),
             Content::Upstream(body) => body.is_end_stream(),
             Content::Held(body) => body.is_end_stream(),
+            Content::Masked(body) => body.is_end_stream(),
             Content::Switched(..) => true,
         }
     }
@@ -218,6 +223,7 @@ impl HttpBody for Body {
             Content::Full(bytes) => SizeHint::with_exact(bytes.len() as u64),
             Content::Upstream(body) => body.size_hint(),
             Content::Held(body) => body.size_hint(),
+            Content::Masked(body) => body.size_hint(),
             Content::Switched(..) => SizeHint::with_exact(0),
         }
     }

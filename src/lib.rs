@@ -24,6 +24,7 @@ mod layers;
 pub mod lines;
 pub mod local;
 pub mod log;
+pub mod masked;
 pub mod network;
 pub mod openapi;
 pub mod outbound;

@@ -10,6 +10,7 @@ use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Uri, header, u
 use crate::answer::Content;
 use crate::body::RequestBody;
 use crate::headers::{self, ClientView, Identity, Outbound, ResponseContext, Rewrite};
+use crate::masked::MaskedBody;
 use crate::rejection::Rejection;
 use crate::route::{self, Form, Miss};
 use crate::snapshot::{Other, Plugin, Target};
@@ -230,7 +231,9 @@ impl Errand<'_> {
         let fixed = self
             .operation
             .map(|index| &self.plugin.operations[index].fixed);
+        let echo = self.plugin.credential.echo.is_some();
         let plain = self.plugin.response_chars == 0
+            && !echo
             && fixed.is_none_or(|fixed| !fixed.has_headers())
             && self.plugin.targets.all().iter().all(Target::is_http1);
         let lines = plain
@@ -243,10 +246,15 @@ impl Errand<'_> {
         if let Some(fixed) = fixed {
             fixed.apply(&mut headers);
         }
-        if self.plugin.response_chars > 0 {
-            // Of what is encoded nobody knows how many characters it has.
+        if self.plugin.response_chars > 0 || echo {
+            // Of what is encoded nobody knows how many characters it has, nor what it tells.
             let plain = HeaderValue::from_static("identity");
             headers.insert(header::ACCEPT_ENCODING, plain);
+        }
+        if echo {
+            // Nor would anybody find a secret in a piece of it.
+            headers.remove(header::RANGE);
+            headers.remove(header::IF_RANGE);
         }
         let mut request = Request::new(body);
         *request.method_mut() = self.head.method.clone();
@@ -301,6 +309,15 @@ impl Errand<'_> {
         plugin
             .cors
             .decorate(&mut headers, self.head.headers.get(header::ORIGIN));
+        let body = match (&plugin.credential.echo, body) {
+            (Some(echo), Content::Upstream(body)) => {
+                Content::Masked(Box::new(MaskedBody::new(body, echo.clone())))
+            }
+            (Some(echo), Content::Held(body)) => {
+                Content::Masked(Box::new(MaskedBody::new(body, echo.clone())))
+            }
+            (_, body) => body,
+        };
         let mut response = Response::new(body);
         *response.status_mut() = answer.status;
         *response.headers_mut() = headers;

@@ -99,6 +99,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ),
     // the life of a request
     ("held", &["body", "upstream"]),
+    ("masked", &["snapshot", "upstream"]),
     ("streams", &["auth", "body", "server", "snapshot", "tokens"]),
     (
         "answer",
@@ -106,6 +107,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "access",
             "body",
             "held",
+            "masked",
             "rejection",
             "server",
             "streams",
@@ -122,6 +124,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "answer",
             "body",
             "headers",
+            "masked",
             "rejection",
             "route",
             "snapshot",

@@ -263,7 +263,14 @@ fn forwarded(snapshot: &Snapshot, way: Way, head: &Parts) -> Option<()> {
         networks: &snapshot.trusted_proxies,
         fly: false,
     };
-    let client = client_view(&head.headers, way.peer(), way.tls(), authority, trust);
+    let client = client_view(
+        &head.headers,
+        way.peer(),
+        way.tls(),
+        authority,
+        trust,
+        |_, _| true,
+    );
     let plugin = snapshot.plugin(&client.authority.host, Ipv4Addr::LOCALHOST.into())?;
     let errand = errand(plugin, head, &client).ok()?;
     let id = client

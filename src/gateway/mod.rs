@@ -117,8 +117,14 @@ impl Gateway {
             });
         }
         let trust = trust(snapshot, peer);
-        let client =
-            headers::client_view(&head.headers, peer.remote.ip(), peer.tls, authority, trust);
+        let client = headers::client_view(
+            &head.headers,
+            peer.remote.ip(),
+            peer.tls,
+            authority,
+            trust,
+            |asked, told| snapshot.may_be(asked, told),
+        );
         recorder.record.client = client.ip;
         if let Some(id) = client
             .request_id

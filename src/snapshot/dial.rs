@@ -9,7 +9,7 @@ use rustls::{ClientConfig, RootCertStore};
 
 use super::inputs::Patience;
 use super::{
-    Checked, Credential, Origins, SecretText, Target, Targets, bundled_roots, roots_of, tls,
+    Checked, Credential, Echo, Origins, SecretText, Target, Targets, bundled_roots, roots_of, tls,
 };
 use crate::config::{self, Roots, Scheme, UpstreamHost};
 use crate::headers::Authority;
@@ -204,6 +204,7 @@ pub fn credential(credential: &config::Credential) -> Credential {
                 .finish();
             Credential {
                 query: Some(SecretText(text)),
+                echo: Echo::new(value.expose()),
                 ..Credential::default()
             }
         }

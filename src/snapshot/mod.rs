@@ -8,6 +8,7 @@ mod api;
 mod condition;
 mod dial;
 mod document;
+mod echo;
 mod fixed;
 mod inputs;
 mod kept;
@@ -36,6 +37,7 @@ use rustls::server::ProducesTickets;
 pub use condition::{Checked, Condition};
 pub use dial::{credential, dial, dial_url};
 pub use document::{ApiDocument, Written};
+pub use echo::Echo;
 pub use fixed::Fixed;
 use inputs::{Around, Inputs};
 pub use kept::Kept;
@@ -222,6 +224,14 @@ impl Snapshot {
             trusted_proxies,
             config,
         })
+    }
+
+    /// Whether a request for a host may be one for another, as a trusted proxy tells: where both are
+    /// the same plugin's, or the first is nobody's, as that of a proxy that asks for the gateway by an
+    /// address of its own.
+    pub fn may_be(&self, asked: &str, told: &str) -> bool {
+        let asked = self.by_host.get(asked);
+        asked.is_none_or(|asked| self.by_host.get(told) == Some(asked))
     }
 
     /// The plugin that answers for a host name (lower case, without port). `local` is the address

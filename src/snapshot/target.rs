@@ -9,7 +9,7 @@ use http::{HeaderName, HeaderValue};
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 
-use super::{Checked, Origin};
+use super::{Checked, Echo, Origin};
 use crate::config::Upstream;
 use crate::headers::Authority;
 
@@ -121,6 +121,8 @@ pub struct Credential {
     pub header: Option<(HeaderName, HeaderValue)>,
     /// `name=value`, percent-encoded.
     pub query: Option<SecretText>,
+    /// The same value, to be found in what comes back.
+    pub echo: Option<Echo>,
     /// The client's own goes on.
     pub pass: bool,
 }
@@ -174,6 +176,9 @@ impl Credential {
         let Some((_, secret)) = self.query.as_ref().and_then(|own| own.0.split_once('=')) else {
             return false;
         };
+        if self.echo.as_ref().is_some_and(|echo| echo.is_in(value)) {
+            return true;
+        }
         let holds = |secret: &[u8]| {
             !secret.is_empty() && value.windows(secret.len()).any(|window| window == secret)
         };

@@ -117,6 +117,29 @@ def test_a_credential_in_the_query(world, http2):
     assert parse_qsl(world.upstream.last.query) == [("api_key", "s e&cret")]
 
 
+@pytest.mark.parametrize("chunked", [False, True])
+def test_a_credential_in_the_query_that_the_api_repeats(world, http2, chunked):
+    world.plugin({"upstream": {"credential": {"query": {"name": "api_key", "value": "${env:UP}"}}}}, env={"UP": "UP/SECRET+01=ab"})
+    client = world.session(http2=http2, token=world.service)
+    spelled = ["UP/SECRET+01=ab", "UP%2FSECRET%2B01%3Dab", "UP%2fSECRET%2b01=ab", "UP%252FSECRET%252B01%253Dab", r"UP\/SECRET+01=ab",
+               r"UP\u002fSECRET\u002B01=ab", "UP&#x2F;SECRET&#43;01=ab"]
+    around = "<a href='/todos/?api_key={}&page=2'>UP/SECRET</a>"
+    body = "".join(around.format(text) for text in spelled).encode()
+    masked = "".join(around.format("*" * len(text)) for text in spelled)
+    world.upstream.on("GET", "/todos", Reply(
+        status=301, body=body, chunked=chunked, trailers=[("X-Link", spelled[1]), ("X-Sum", "1")] if chunked else None,
+        headers=[("Location", "/todos/?next=%2Fa%3Fapi_key%3DUP%252FSECRET%252B01%253Dab"), ("Link", f"</todos?k={spelled[2]}>"), ("X-Fine", "1")],
+    ))
+    got = client.get("/todos", headers={"TE": "trailers", "Range": "bytes=0-20", "Accept-Encoding": "gzip"})
+    assert (got.status_code, got.text) == (301, masked)
+    assert "location" not in got.headers and "link" not in got.headers and got.headers["x-fine"] == "1"
+    assert got.headers.get("content-length") == (None if chunked else str(len(body)))
+    # In what is encoded, or in pieces, it would not be found.
+    assert world.upstream.last.get("range") is None and world.upstream.last.get("accept-encoding") == "identity"
+    head = client.request("HEAD", "/todos")
+    assert head.status_code == 301 and head.content == b""
+
+
 # --- who the client is ---
 
 FORGED = {
@@ -198,6 +221,29 @@ def test_a_trusted_proxy_is_believed(world, http2):
     assert world.gateway.line("edge-1234567890")["client"] == "203.0.113.9"
     manifest = client.get("/.well-known/ai-plugin.json", headers=proxied).json()
     assert manifest["api"]["url"].startswith("https://todo.test/")
+
+
+def test_a_client_does_not_choose_the_plugin_behind_a_proxy_that_sends_its_host(world):
+    todo = world.base()["plugins"]["todo"]
+    world.start({"trusted_proxies": ["127.0.0.0/8"], "plugins": {
+        "todo": {"hosts": ["todo.test", "eu.todo.test"]},
+        "inner": todo | {"hosts": ["inner.test"], "auth": {"require": "none"}},
+    }})
+
+    def origin(host: str, told: str) -> str | int:
+        got = world.session(tls=False, host=host).get("/.well-known/ai-plugin.json", headers={"X-Forwarded-Host": told})
+        return got.json()["api"]["url"].removesuffix("/openapi-3.0.json") if got.status_code == 200 else got.status_code
+
+    inner = world.session(tls=False, host="todo.test").get("/todos", headers={"X-Forwarded-Host": "inner.test"})
+    refusal(inner, 401, "missing_token")
+    for told in ("inner.test", "nobody.test"):
+        assert origin("todo.test", told) == "http://todo.test"
+        forwarded = {"Forwarded": f"for=203.0.113.9;host={told}"}
+        refusal(world.session(tls=False, host="todo.test").get("/todos", headers=forwarded), 401, "missing_token")
+    assert origin("todo.test", "eu.todo.test") == "http://eu.todo.test"
+    # A proxy that asks for the gateway by its address has nobody's host.
+    assert origin("127.0.0.1", "inner.test") == "http://inner.test"
+    assert origin("127.0.0.1", "nobody.test") == 421
 
 
 def test_a_trusted_proxy_with_forwarded(world):

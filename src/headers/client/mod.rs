@@ -71,12 +71,17 @@ pub struct ClientView<'a> {
 /// is read when there is no `X-Forwarded-For`, `-Host` or `-Proto`: a proxy that writes those
 /// commonly passes a client's `Forwarded` on unseen, while one that writes `Forwarded` knows of
 /// the older fields. What is malformed is not believed, nor what stands left of it.
+///
+/// `may_be` says whether the host that the request asks for may be another one, as a peer tells:
+/// a proxy that sends the host of its client as `Host` commonly passes on what that client wrote
+/// into `X-Forwarded-Host`, which must not choose for it.
 pub fn client_view<'a>(
     headers: &'a HeaderMap,
     peer: IpAddr,
     tls: bool,
     authority: Authority<'a>,
     trust: Trust<'_>,
+    may_be: impl Fn(&str, &str) -> bool,
 ) -> ClientView<'a> {
     let peer = peer.to_canonical();
     let mut view = ClientView {
@@ -99,7 +104,7 @@ pub fn client_view<'a>(
         view.hops = walk(addresses, trust);
         let host = agreed(headers, &X_FORWARDED_HOST).filter(|_| !trust.fly);
         let proto = agreed(headers, &X_FORWARDED_PROTO);
-        view.believe(host, proto);
+        view.believe(host, proto, may_be);
     } else if !trust.fly
         && let Some(elements) = forwarded::elements(headers)
     {
@@ -111,7 +116,7 @@ pub fn client_view<'a>(
         // What the first proxy that is believed says of the client's request.
         if let Some(place) = elements.len().checked_sub(view.hops.len().max(1)) {
             let Element { host, proto, .. } = elements[place];
-            view.believe(host, proto);
+            view.believe(host, proto, may_be);
         }
     }
     let fly = only(headers, &FLY_CLIENT_IP).filter(|_| trust.fly);
@@ -124,9 +129,15 @@ pub fn client_view<'a>(
 
 impl<'a> ClientView<'a> {
     /// Takes over the host and the scheme that a trusted peer names, each if it is valid.
-    fn believe(&mut self, host: Option<&'a [u8]>, proto: Option<&'a [u8]>) {
+    fn believe(
+        &mut self,
+        host: Option<&'a [u8]>,
+        proto: Option<&'a [u8]>,
+        may_be: impl Fn(&str, &str) -> bool,
+    ) {
         let host = host.and_then(|host| std::str::from_utf8(host).ok());
-        if let Some(authority) = host.and_then(parse_authority) {
+        let told = host.and_then(parse_authority);
+        if let Some(authority) = told.filter(|told| may_be(&self.authority.host, &told.host)) {
             self.authority = authority;
         }
         match proto {

@@ -16,7 +16,16 @@ fn seen(peer: &str, fields: &str, fly: bool) -> String {
     };
     let fields = head(fields);
     let authority = parse_authority("a").unwrap();
-    let view = client_view(&fields, peer.parse().unwrap(), true, authority, trust);
+    // What `a` may not be.
+    let may_be = |asked: &str, told: &str| (asked, told) != ("a", "other.example");
+    let view = client_view(
+        &fields,
+        peer.parse().unwrap(),
+        true,
+        authority,
+        trust,
+        may_be,
+    );
     assert_eq!(view.hops.first().unwrap_or(&view.peer), &view.ip);
     let scheme = if view.https { "https" } else { "http" };
     let mut text = format!("{} {scheme}://{}", view.ip, view.authority);
@@ -112,6 +121,11 @@ fn host_and_scheme() {
         "10.0.0.1 https://a",
     );
     check("X-Forwarded-Host: u@b.example", "10.0.0.1 https://a");
+    check("X-Forwarded-Host: other.example", "10.0.0.1 https://a");
+    check(
+        "Forwarded: host=other.example;proto=http",
+        "10.0.0.1 http://a",
+    );
     check("X-Forwarded-Host: caf\\xE9", "10.0.0.1 https://a");
 }
 

@@ -181,7 +181,7 @@ proptest! {
         let public = parse_authority("a").unwrap();
         let networks = ["0.0.0.0/1".parse().unwrap()];
         let trust = Trust { networks: &networks, fly: peer[1] > 127 };
-        let _ = client_view(&head, peer.into(), true, public.clone(), trust);
+        let _ = client_view(&head, peer.into(), true, public.clone(), trust, |_, _| true);
         if let Ok(uri) = target.parse::<Uri>() {
             for version in [Version::HTTP_10, Version::HTTP_11, Version::HTTP_2] {
                 let _ = check_request(&Method::GET, &uri, &head, version);

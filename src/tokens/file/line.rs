@@ -483,9 +483,7 @@ pub(in crate::tokens) fn label_fault(text: &str, max: usize) -> Option<String> {
         Some(format!("must have 1 to {max} bytes"))
     } else if contains_token(text) {
         Some("holds a secret".to_owned())
-    } else if text.bytes().any(|byte| byte.is_ascii_control())
-        || !text.is_ascii() && text.chars().any(char::is_control)
-    {
+    } else if text.chars().any(char::is_control) {
         Some("holds a control character".to_owned())
     } else {
         None
