@@ -146,19 +146,23 @@ pub(super) struct Serve {
     #[arg(long, value_name = "URL", requires = "require")]
     pub(super) upstream: Option<String>,
     /// Who may call.
-    #[arg(long, value_enum, requires = "upstream")]
+    #[arg(long, value_enum)]
     pub(super) require: Option<Level>,
     /// Its OpenAPI document; without it, the usual places on the upstream are asked.
-    #[arg(long, value_name = "FILE|URL", requires = "upstream")]
+    #[arg(long, value_name = "FILE|URL")]
     pub(super) openapi: Option<String>,
+    /// Where clients find it, such as `https://api.example.com`: a request for any other host but
+    /// localhost and the gateway's own addresses gets 421.
+    #[arg(long, value_name = "URL")]
+    pub(super) public_url: Option<String>,
     /// Plain HTTP, behind an edge that terminates TLS.
-    #[arg(long, value_name = "ADDR", requires = "upstream")]
+    #[arg(long, value_name = "ADDR")]
     pub(super) http: Option<String>,
     /// HTTPS with certs/server.pem and certs/server.key.
-    #[arg(long, value_name = "ADDR", requires = "upstream")]
+    #[arg(long, value_name = "ADDR")]
     pub(super) https: Option<String>,
     /// `limits.drain`: how long the end may take, that of the program included.
-    #[arg(long, value_name = "DURATION", requires = "upstream")]
+    #[arg(long, value_name = "DURATION")]
     pub(super) drain: Option<String>,
     /// Start this program too, be ready when it answers, and end with it.
     #[arg(last = true, value_name = "CMD")]

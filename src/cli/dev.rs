@@ -27,12 +27,7 @@ const CERTS: &str = "certs";
 const STATE: &str = "state/dev";
 
 pub(super) fn run(dev: &Dev, output: &mut Output) -> anyhow::Result<Exit> {
-    if dev.auth == Level::None {
-        only_loopback(dev)?;
-    }
-    let addresses = [("--http", Some(&dev.http)), ("--https", Some(&dev.https))];
-    understood(&addresses, config::is_address)?;
-    describes_something(dev)?;
+    makes_sense(dev)?;
     if let Some((error, exit)) = in_the_way(dev) {
         output.error(&error);
         return Ok(exit);
@@ -90,14 +85,22 @@ pub(super) fn run(dev: &Dev, output: &mut Output) -> anyhow::Result<Exit> {
     )
 }
 
-/// The built-in API has its own document.
-fn describes_something(dev: &Dev) -> anyhow::Result<()> {
+/// Whether the options can be meant so.
+fn makes_sense(dev: &Dev) -> anyhow::Result<()> {
+    if dev.auth == Level::None {
+        only_loopback(dev)?;
+    }
+    let addresses = [("--http", Some(&dev.http)), ("--https", Some(&dev.https))];
+    understood(&addresses, config::is_address)?;
+    // The built-in API has its own document.
     if dev.openapi.is_some() && dev.upstream.is_none() {
         return Err(misuse(
             "--openapi describes an API of yours: add --upstream URL",
         ));
     }
-    Ok(())
+    dev.upstream
+        .as_deref()
+        .map_or(Ok(()), discover::is_upstream)
 }
 
 /// Why it can not start here, or not so.

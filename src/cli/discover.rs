@@ -9,9 +9,9 @@ use anyhow::anyhow;
 use http::{HeaderMap, HeaderValue, header};
 use tokio::task::LocalSet;
 
-use super::misuse;
+use super::{misuse, understood};
 use crate::app::Search;
-use crate::config::Limits;
+use crate::config::{self, Limits};
 use crate::control::{self, Source};
 use crate::openapi::{self, ReadLimits};
 use crate::{snapshot, upstream};
@@ -36,7 +36,7 @@ enum NotFound {
 /// Finds the document of an API. One that does not answer at all is asked later, by the gateway;
 /// and that of a program which is to be started, when it answers.
 pub(super) fn now_or_later(upstream: &str, program: &[OsString]) -> anyhow::Result<String> {
-    check(upstream)?;
+    can_be_asked(upstream)?;
     if !program.is_empty() {
         return Ok(PLACES[0].to_owned());
     }
@@ -65,10 +65,11 @@ pub(super) fn search(upstream: String, configuration: impl Fn(&str) -> Source + 
     })
 }
 
-fn check(upstream: &str) -> anyhow::Result<()> {
+/// Whether it is where an API can be. A password in it is not repeated.
+pub(super) fn is_upstream(upstream: &str) -> anyhow::Result<()> {
     let after_scheme = upstream.split_once("://").map_or("", |(_, rest)| rest);
-    if after_scheme
-        .split(['/', '?', '#'])
+    let mut parts = after_scheme.split(['/', '?', '#']);
+    if parts
         .next()
         .is_some_and(|authority| authority.contains('@'))
     {
@@ -76,15 +77,18 @@ fn check(upstream: &str) -> anyhow::Result<()> {
             "--upstream takes no user and password: write a configuration with upstream.credential",
         ));
     }
+    understood(
+        &[("--upstream", Some(&upstream.to_owned()))],
+        config::is_upstream,
+    )
+}
+
+/// Whether it can be asked for its document.
+fn can_be_asked(upstream: &str) -> anyhow::Result<()> {
     if upstream.starts_with("unix:") || upstream.starts_with("unix+h2c:") {
         return Err(misuse(
             "an API on a unix socket is not asked for its document: name it with --openapi FILE (or --openapi /PATH, which the API is asked for)",
         ));
-    }
-    if after_scheme.is_empty() {
-        return Err(misuse(format!(
-            "--upstream takes a URL, such as http://{upstream}"
-        )));
     }
     Ok(())
 }

@@ -16,7 +16,13 @@ use crate::snapshot::{Plugin, Snapshot};
 pub(super) fn run(print: &Print, output: &mut Output) -> anyhow::Result<Exit> {
     let rehearsed = app::rehearse(Source::File(print.config.clone()))?;
     let Some(snapshot) = rehearsed.snapshot else {
-        output.remark(rehearsed.problems.render(Output::color()).trim_end());
+        if output.as_json {
+            let problems = rehearsed.problems.to_json();
+            output
+                .json(&json!({ "error": "the configuration is refused", "problems": problems }))?;
+        } else {
+            output.remark(rehearsed.problems.render(Output::color()).trim_end());
+        }
         return Ok(Exit::Invalid);
     };
     let plugin = choose(&snapshot, print.plugin.as_deref())?;

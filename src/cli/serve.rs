@@ -30,6 +30,7 @@ pub(super) fn run(serve: &Serve, output: &mut Output) -> anyhow::Result<Exit> {
             "there is no program behind `--`: name the one that the gateway is in front of",
         ));
     }
+    goes_with_upstream(serve)?;
     let upstream = serve.upstream.as_deref().unwrap_or_default();
     let from = Environment::read();
     let addresses = [
@@ -38,6 +39,16 @@ pub(super) fn run(serve: &Serve, output: &mut Output) -> anyhow::Result<Exit> {
     ];
     understood(&addresses, config::is_address)?;
     understood(&[("--drain", serve.drain.as_ref())], config::is_duration)?;
+    serve
+        .upstream
+        .as_deref()
+        .map_or(Ok(()), discover::is_upstream)?;
+    let url = [("--public-url", serve.public_url.as_ref())];
+    understood(&url, config::is_public_url)?;
+    if let Some(hashes) = from.hashes.as_ref().filter(|_| serve.upstream.is_some()) {
+        // Before anybody is asked for a document.
+        declared("service", hashes)?;
+    }
     if serve.upstream.is_some() && serve.http.is_none() {
         understood(&[("$PORT", from.port.as_ref())], is_port)?;
     }
@@ -66,6 +77,25 @@ pub(super) fn run(serve: &Serve, output: &mut Output) -> anyhow::Result<Exit> {
     start(how, true, output, |started, output| {
         greeting::say(started, output)
     })
+}
+
+/// What says something of an API without a file goes with none.
+fn goes_with_upstream(serve: &Serve) -> anyhow::Result<()> {
+    let options = [
+        ("--require", serve.require.is_some(), "auth.require"),
+        ("--openapi", serve.openapi.is_some(), "openapi.source"),
+        ("--public-url", serve.public_url.is_some(), "public_url"),
+        ("--http", serve.http.is_some(), "listen.http"),
+        ("--https", serve.https.is_some(), "listen.https"),
+        ("--drain", serve.drain.is_some(), "limits.drain"),
+    ];
+    let given = options.iter().find(|(_, given, _)| *given);
+    match given.filter(|_| serve.upstream.is_none()) {
+        Some((option, _, key)) => Err(misuse(format!(
+            "{option} goes with --upstream URL; in a configuration file it is `{key}`"
+        ))),
+        None => Ok(()),
+    }
 }
 
 /// Runs until a signal; prints what stops the start, and warnings if `warn`.
@@ -221,9 +251,13 @@ fn configuration(
     if let Some(drain) = &serve.drain {
         let _ = writeln!(text, "[limits]\ndrain = {}", quoted(drain));
     }
+    let public = serve.public_url.as_ref();
+    let public = public.map_or(String::new(), |url| {
+        format!("public_url = {}\n", quoted(url))
+    });
     let _ = write!(
         text,
-        "[plugins.api]\n[plugins.api.upstream]\nurl = {}\n[plugins.api.openapi]\nsource = {}\n[plugins.api.auth]\nrequire = {}\n",
+        "[plugins.api]\n{public}[plugins.api.upstream]\nurl = {}\n[plugins.api.openapi]\nsource = {}\n[plugins.api.auth]\nrequire = {}\n",
         quoted(upstream),
         quoted(openapi),
         quoted(require),

@@ -50,6 +50,16 @@ pub(crate) fn is_address(text: &str) -> Result<(), String> {
     values::addresses(text).map(|_| ()).map_err(mended)
 }
 
+/// The same of where an API is.
+pub(crate) fn is_upstream(text: &str) -> Result<(), String> {
+    values::upstream_url(text).map(|_| ()).map_err(mended)
+}
+
+/// The same of where clients find a plugin.
+pub(crate) fn is_public_url(text: &str) -> Result<(), String> {
+    values::origin(text).map(|_| ()).map_err(mended)
+}
+
 /// The same of a length of time.
 pub(crate) fn is_duration(text: &str) -> Result<(), String> {
     values::duration(text).map(|_| ()).map_err(mended)

@@ -44,7 +44,9 @@ pub enum Rejection {
     )]
     StoreUnavailable,
     /// No plugin has this host name.
-    #[error("no plugin answers for this host")]
+    #[error(
+        "no plugin answers for this host: those are `hosts` and `public_url` of the gateway's plugins"
+    )]
     UnknownHost,
     /// Nothing is published there.
     #[error("nothing is published at this path")]

@@ -184,6 +184,7 @@ impl Snapshot {
             let named = names(plugin);
             if named.is_empty() {
                 unnamed = Some(index);
+                tell_of_no_host(plugin, material, problems);
             }
             for host in named {
                 if !certificates.is_empty()
@@ -257,6 +258,21 @@ fn is_address(host: &str, local: std::net::IpAddr) -> bool {
     bare.parse::<std::net::IpAddr>().is_ok_and(|address| {
         address.to_canonical() == local.to_canonical() || address.is_loopback()
     })
+}
+
+/// Whoever comes by another name than `localhost` gets 421, which behind a proxy is everybody.
+fn tell_of_no_host(
+    plugin: &crate::config::Plugin,
+    material: &Material<'_>,
+    problems: &mut Problems,
+) {
+    if material.dev || material.fly_app.is_some() {
+        return;
+    }
+    let message = "it answers for `localhost` and the addresses that it listens on alone: any other host gets 421";
+    problems
+        .warn(&plugin.at, message)
+        .help("write the names that clients use as `hosts`, or their URL as `public_url` (without a file: --public-url)");
 }
 
 /// The host names of a plugin: its own, and that of its public URL.

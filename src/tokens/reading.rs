@@ -53,7 +53,8 @@ impl Reading {
 
     /// A name that a token is to have.
     pub(super) fn name(&mut self, text: &str) -> Arc<str> {
-        if let Some(fault) = label_fault(text, MAX_NAME).or_else(|| name_fault(text)) {
+        let fault = label_fault(text, MAX_NAME);
+        if let Some(fault) = fault.or_else(|| name_fault(text, None).map(str::to_owned)) {
             self.fault("name", fault);
         }
         text.into()

@@ -387,9 +387,21 @@ mod tests {
     }
 
     #[test]
-    fn a_name_does_not_begin_or_end_with_a_space() {
-        let fault = "name: begins or ends with a space: leave that out";
-        for name in ["alice ", " alice", "  ", "alice\u{a0}"] {
+    fn a_name_is_not_one_that_looks_like_another() {
+        let ends = "name: begins or ends with a space, or with what nobody sees: leave that out";
+        let turns = "name: holds a character that turns the direction of text: leave that out";
+        let id = "name: is what the id of another token may be";
+        for (name, fault) in [
+            ("alice ", ends),
+            (" alice", ends),
+            ("  ", ends),
+            ("alice\u{a0}", ends),
+            ("alice\u{200b}", ends),
+            ("\u{feff}alice", ends),
+            ("ali\u{202e}ce", turns),
+            ("pls_ab12CD34", id),
+            ("pla_00000000", id),
+        ] {
             check(|request| request.name = name.to_owned(), &[fault]);
             let set = SetRequest {
                 name: Some(name.to_owned()),
@@ -399,7 +411,9 @@ mod tests {
             let faults = set.apply(&record, now()).unwrap_err();
             assert_eq!(faults[0].to_string(), fault);
         }
-        check(|request| request.name = "Alice B".to_owned(), &[]);
+        for name in ["Alice B", "pls_ab12", "pls_ab12CD345", "👩\u{200d}🚀 team"] {
+            check(|request| request.name = name.to_owned(), &[]);
+        }
         // One that is there already keeps it when something else is changed.
         let mut record = request().draft(now()).unwrap().record;
         record.name = "alice ".into();

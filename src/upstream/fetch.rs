@@ -47,7 +47,7 @@ pub enum FetchError {
     #[error("its body is encoded ({0}), which was not asked for: have the server send it as it is")]
     Encoded(String),
     /// A redirect that is not followed.
-    #[error("it redirects to {0}: name that address as openapi.source")]
+    #[error("it redirects to {0}: name that address in its place")]
     Redirect(String),
     /// Too large or cut short.
     #[error("its body is larger than {} MiB or broke off", .0 >> 20)]

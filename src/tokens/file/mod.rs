@@ -45,8 +45,8 @@ use std::collections::hash_map::Entry;
 use std::fmt;
 use std::sync::Arc;
 
-use super::format::{base62, id_fault};
-use super::{Fingerprint, NetworkError, TokenRecord};
+use super::format::{base62, id_fault, is_public_id};
+use super::{Fingerprint, Level, NetworkError, TokenRecord};
 use crate::network::is_half_mapped;
 pub use blocks::{Blocks, Cut, cut};
 use line::Reader;
@@ -89,7 +89,10 @@ pub fn parse_import(text: &str) -> (Vec<TokenRecord>, Vec<LineProblem>) {
         if networks.any(|network| is_half_mapped(*network)) {
             return Some(format!("an entry of `networks` {}", NetworkError::MAPPED));
         }
-        let name = || name_fault(&record.name).map(|why| format!("`name` {why}"));
+        let name = || {
+            let fault = name_fault(&record.name, Some(&record.id));
+            fault.map(|why| format!("`name` {why}"))
+        };
         id_fault(&record.id, record.level).or_else(name)
     };
     parse_lines(&"the import".into(), text, &mut Seen::default(), fault)
@@ -132,11 +135,32 @@ fn parse_lines(
     (records, problems.finish())
 }
 
-/// Why a text can not be made a token's name. Tokens that have such a name already keep it, here
-/// and in the database: it is told to APIs in a form that passes.
-pub(super) fn name_fault(text: &str) -> Option<String> {
-    let padded = text.trim() != text;
-    padded.then(|| "begins or ends with a space: leave that out".to_owned())
+/// Why a text can not be made the name of a token with this `id`, where that is known. Tokens that
+/// have such a name already keep it, here and in the database: it is told to APIs in a form that
+/// passes.
+pub(super) fn name_fault(text: &str, id: Option<&str>) -> Option<&'static str> {
+    let at_ends = |c: char| c.is_whitespace() || is_invisible(c);
+    let is_id = || Level::ALL.iter().any(|level| is_public_id(text, *level));
+    if text.starts_with(at_ends) || text.ends_with(at_ends) {
+        Some("begins or ends with a space, or with what nobody sees: leave that out")
+    } else if text.contains(turns_text) {
+        Some("holds a character that turns the direction of text: leave that out")
+    } else if id != Some(text) && is_id() {
+        Some("is what the id of another token may be")
+    } else {
+        None
+    }
+}
+
+/// Takes no room: two names that differ in it look alike.
+fn is_invisible(c: char) -> bool {
+    matches!(c, '\u{ad}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2060}'..='\u{2064}' | '\u{feff}')
+        || turns_text(c)
+}
+
+/// What stands behind it may look as if it stood before it.
+fn turns_text(c: char) -> bool {
+    matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 /// Whether there is a line in a token file that declares something.
