@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::{FieldFault, Level, Phase, Slot, TokenRecord, TokenShared, duration};
+use super::{FieldFault, Level, Phase, TokenRecord, TokenShared, duration};
 
 /// Which tokens are listed.
 #[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -126,12 +126,8 @@ impl Wanted {
 
     /// Whether its last use is so long ago as is asked for.
     pub fn is_idle(&self, shared: Option<&TokenShared>) -> bool {
-        self.unused_since.is_none_or(|since| {
-            let used = |slot| {
-                shared.is_some_and(|shared| shared.last_use(slot).is_some_and(|(at, _)| at > since))
-            };
-            !used(Slot::Current) && !used(Slot::Previous)
-        })
+        self.unused_since
+            .is_none_or(|since| last_use(shared).is_none_or(|at| at <= since))
     }
 
     /// By what a token is sorted: oldest first for times, what has none last.
@@ -147,10 +143,7 @@ impl Wanted {
                 .into_iter()
                 .flatten()
                 .min(),
-            "used" => [Slot::Current, Slot::Previous]
-                .into_iter()
-                .filter_map(|slot| Some(shared?.last_use(slot)?.0))
-                .max(),
+            "used" => last_use(shared),
             "id" => return (false, Timestamp::MIN, record.id.to_string()),
             "state" => {
                 let state = record.phase(now).as_str().to_owned();
@@ -164,4 +157,10 @@ impl Wanted {
             String::new(),
         )
     }
+}
+
+/// With any of its secrets, also with one that is gone.
+fn last_use(shared: Option<&TokenShared>) -> Option<Timestamp> {
+    let (_, (at, _)) = shared?.last_of_all()?;
+    Some(at)
 }
