@@ -2,7 +2,8 @@
 
 use jiff::Timestamp;
 
-use super::{FieldFault, Level, Phase, TokenRecord, TokenShared, duration};
+use super::reading::NO_HASH;
+use super::{FieldFault, Fingerprint, Level, Phase, TokenRecord, TokenShared, duration};
 
 /// Which tokens are listed.
 #[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -26,6 +27,10 @@ pub struct Filter {
     /// Ends within this time.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ends_within: Option<String>,
+    /// That has the secret with this SHA-256, or had it: one at the most, and which of its secrets
+    /// that is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sha256: Option<String>,
     /// By which field: `name` (default), `id`, `created`, `ends`, `used`, `state`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sort: Option<String>,
@@ -43,6 +48,8 @@ pub struct Wanted {
     text: Option<String>,
     unused_since: Option<Timestamp>,
     ends_before: Option<Timestamp>,
+    /// With this secret.
+    pub secret: Option<Fingerprint>,
     sort: &'static str,
 }
 
@@ -51,6 +58,10 @@ impl Filter {
     pub fn read(&self, now: Timestamp) -> Result<Wanted, Vec<FieldFault>> {
         let mut faults = Vec::new();
         let mut fault = |field, message: String| faults.push(FieldFault { field, message });
+        let secret = self.sha256.as_deref().map(Fingerprint::from_hex);
+        if secret == Some(None) {
+            fault("sha256", NO_HASH.to_owned());
+        }
         let mut word = |field, text: &Option<String>, known: bool, words: &str| {
             if text.is_some() && !known {
                 fault(field, format!("must be one of {words}"));
@@ -93,6 +104,7 @@ impl Filter {
             text: self.text.as_ref().map(|text| text.to_lowercase()),
             unused_since: idle.and_then(|idle| now.checked_sub(idle).ok()),
             ends_before: within.and_then(|within| now.checked_add(within).ok()),
+            secret: secret.flatten(),
             sort: sort.unwrap_or(&"name"),
         })
     }

@@ -223,6 +223,14 @@ pub(super) fn whole(token: &Value) -> String {
             );
         }
     }
+    let asked = match token["slot"].as_str() {
+        Some("ended") => Some("was one before, and opens nothing any more".to_owned()),
+        Some(slot) => Some(format!("is the {slot} one")),
+        None => None,
+    };
+    if let Some(asked) = asked {
+        let _ = writeln!(text, "{:<15} {asked}", "this secret");
+    }
     text + &secrets(token)
 }
 
