@@ -146,7 +146,7 @@ fn misread(error: &clap::Error) -> ExitCode {
     // Clap repeats what it does not understand.
     if contains_token(&error.to_string()) {
         Output::new(false).remark(
-            "plugway: an argument holds a whole secret where none belongs: a token is named by its id, which is the first 12 characters. Replace the secret if others can read your command history",
+            "plugway: an argument holds a whole secret where none belongs: a token is named by its id, which is the first 12 characters; `plugway token show -` reads a secret from standard input and shows whose it is. Replace the secret if others can read your command history",
         );
         return Exit::Usage.into();
     }

@@ -2,7 +2,8 @@
 
 use jiff::Timestamp;
 
-use super::{FieldFault, Level, Phase, Slot, TokenRecord, TokenShared, duration};
+use super::reading::NO_HASH;
+use super::{FieldFault, Fingerprint, Level, Phase, TokenRecord, TokenShared, duration};
 
 /// Which tokens are listed.
 #[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -26,6 +27,10 @@ pub struct Filter {
     /// Ends within this time.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ends_within: Option<String>,
+    /// That has the secret with this SHA-256, or had it: one at the most, and which of its secrets
+    /// that is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sha256: Option<String>,
     /// By which field: `name` (default), `id`, `created`, `ends`, `used`, `state`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sort: Option<String>,
@@ -43,6 +48,8 @@ pub struct Wanted {
     text: Option<String>,
     unused_since: Option<Timestamp>,
     ends_before: Option<Timestamp>,
+    /// With this secret.
+    pub secret: Option<Fingerprint>,
     sort: &'static str,
 }
 
@@ -51,6 +58,10 @@ impl Filter {
     pub fn read(&self, now: Timestamp) -> Result<Wanted, Vec<FieldFault>> {
         let mut faults = Vec::new();
         let mut fault = |field, message: String| faults.push(FieldFault { field, message });
+        let secret = self.sha256.as_deref().map(Fingerprint::from_hex);
+        if secret == Some(None) {
+            fault("sha256", NO_HASH.to_owned());
+        }
         let mut word = |field, text: &Option<String>, known: bool, words: &str| {
             if text.is_some() && !known {
                 fault(field, format!("must be one of {words}"));
@@ -93,6 +104,7 @@ impl Filter {
             text: self.text.as_ref().map(|text| text.to_lowercase()),
             unused_since: idle.and_then(|idle| now.checked_sub(idle).ok()),
             ends_before: within.and_then(|within| now.checked_add(within).ok()),
+            secret: secret.flatten(),
             sort: sort.unwrap_or(&"name"),
         })
     }
@@ -126,12 +138,8 @@ impl Wanted {
 
     /// Whether its last use is so long ago as is asked for.
     pub fn is_idle(&self, shared: Option<&TokenShared>) -> bool {
-        self.unused_since.is_none_or(|since| {
-            let used = |slot| {
-                shared.is_some_and(|shared| shared.last_use(slot).is_some_and(|(at, _)| at > since))
-            };
-            !used(Slot::Current) && !used(Slot::Previous)
-        })
+        self.unused_since
+            .is_none_or(|since| last_use(shared).is_none_or(|at| at <= since))
     }
 
     /// By what a token is sorted: oldest first for times, what has none last.
@@ -147,10 +155,7 @@ impl Wanted {
                 .into_iter()
                 .flatten()
                 .min(),
-            "used" => [Slot::Current, Slot::Previous]
-                .into_iter()
-                .filter_map(|slot| Some(shared?.last_use(slot)?.0))
-                .max(),
+            "used" => last_use(shared),
             "id" => return (false, Timestamp::MIN, record.id.to_string()),
             "state" => {
                 let state = record.phase(now).as_str().to_owned();
@@ -164,4 +169,10 @@ impl Wanted {
             String::new(),
         )
     }
+}
+
+/// With any of its secrets, also with one that is gone.
+fn last_use(shared: Option<&TokenShared>) -> Option<Timestamp> {
+    let (_, (at, _)) = shared?.last_of_all()?;
+    Some(at)
 }

@@ -28,6 +28,7 @@ mod request;
 mod scan;
 mod scopes;
 mod selector;
+mod shared;
 mod table;
 mod token;
 mod usage;
@@ -58,8 +59,9 @@ pub use request::{CreateRequest, Draft, FieldFault, RotateRequest, SetRequest};
 pub use scan::{Hit, Scanner};
 pub use scopes::{Call, CompiledScopes, ScopeList, ScopeListId, ScopeLists};
 pub use selector::{Selector, SelectorError};
+pub use shared::{Moves, TokenShared, Use};
 pub use table::{Applied, TokenTable, expect_tokens};
-pub use token::{Ended, Plugins, Slot, State, Status, Token, TokenShared};
+pub use token::{Ended, Plugins, Slot, State, Status, Token};
 pub use usage::{Exceeded, Place};
 
 /// What a token is for.

@@ -80,6 +80,8 @@ impl fmt::Debug for Done {
 pub enum Fault {
     /// There is no such token, or it is not theirs to know.
     Unknown,
+    /// No token of theirs has, or had, the secret that is asked about.
+    UnknownSecret,
     /// No generation of this number is kept; `None`: none before the one that serves.
     NoGeneration(Option<u64>),
     /// Another generation serves than the one that was expected.
@@ -104,7 +106,7 @@ pub enum Fault {
 impl Fault {
     /// A whole secret where a token was to be named. What was written is not repeated.
     pub fn secret_for_id(field: &'static str) -> Self {
-        let message = "this is a whole secret: name a token by its id, which is the first 12 characters, and replace the secret if others can read your command history";
+        let message = "this is a whole secret: name a token by its id, which is the first 12 characters (`plugway token show -` reads a secret from standard input and shows whose it is), and replace the secret if others can read your command history";
         Self::Invalid(vec![FieldFault {
             field,
             message: message.to_owned(),
@@ -114,7 +116,7 @@ impl Fault {
     /// A word for programs.
     pub fn code(&self) -> &'static str {
         match self {
-            Self::Unknown => "unknown_token",
+            Self::Unknown | Self::UnknownSecret => "unknown_token",
             Self::NoGeneration(_) => "unknown_generation",
             Self::Changed { .. } => "generation_changed",
             Self::Ambiguous(_) => "ambiguous_name",
@@ -131,6 +133,10 @@ impl Fault {
         match self {
             Self::Unknown => {
                 "there is no token with this id or name; `plugway token list` shows what there is"
+                    .to_owned()
+            }
+            Self::UnknownSecret => {
+                "no token that you may see has this secret, or had it before; what is read has to be the secret alone"
                     .to_owned()
             }
             Self::NoGeneration(number) => {
@@ -162,7 +168,7 @@ impl Fault {
     /// As the admin API and `--json` give it (RFC 9457), with its status.
     pub fn problem(&self) -> (u16, Value) {
         let (status, title) = match self {
-            Self::Unknown | Self::NoGeneration(_) => (404, "Not Found"),
+            Self::Unknown | Self::UnknownSecret | Self::NoGeneration(_) => (404, "Not Found"),
             Self::Changed { .. } => (412, "Precondition Failed"),
             Self::Ambiguous(_) | Self::Conflict(_) => (409, "Conflict"),
             Self::Invalid(_) => (400, "Bad Request"),

@@ -17,6 +17,10 @@ use super::{
 /// The longest that can be said: 100 years.
 const LONGEST: Duration = Duration::from_hours(24 * 36_525);
 
+/// What is said where a hash is wanted.
+pub(super) const NO_HASH: &str =
+    "must be 64 hexadecimal digits: the SHA-256 of the secret, not the secret";
+
 /// Reads fields; what is wrong in any is kept.
 pub(super) struct Reading {
     pub(super) now: Timestamp,
@@ -183,9 +187,7 @@ impl Reading {
 
     pub(super) fn hash(&mut self, text: Option<&str>) -> Option<Fingerprint> {
         let read = Fingerprint::from_hex(text?);
-        let read = read.ok_or_else(|| {
-            "must be 64 hexadecimal digits: the SHA-256 of the secret, not the secret".to_owned()
-        });
+        let read = read.ok_or_else(|| NO_HASH.to_owned());
         let read = read.and_then(|hash| {
             let nothing = "is that of nothing: the secret was empty when it was hashed";
             if hash.is_of_nothing() {

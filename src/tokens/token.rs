@@ -2,15 +2,12 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicU32, AtomicU64, Ordering};
 
 use ecow::EcoString;
 use jiff::Timestamp;
 use jiff::tz::Offset;
 
-use super::usage::Usage;
-use super::{Level, ScopeListId, TokenLimits};
-use crate::network::Network;
+use super::{Level, ScopeListId, TokenLimits, TokenShared};
 
 /// One secret of one token. Immutable: a change makes another one and puts it in its place.
 ///
@@ -197,121 +194,6 @@ impl Plugins {
     }
 }
 
-/// What changes while a token is used, and outlives each of its records.
-#[derive(Debug, Default)]
-pub struct TokenShared {
-    /// Of the current and of the previous secret.
-    last_use: [LastUse; 2],
-    /// What was used of its limits, with either secret.
-    pub(super) usage: Usage,
-    /// See [`Self::number`]; one more than it, and 0 if nobody asked yet.
-    number: AtomicU32,
-}
-
-/// When a secret was used last, and from where. Of two uses in the same moment either may leave
-/// its network.
-#[derive(Debug)]
-struct LastUse {
-    /// Minutes since 1970; [`NEVER`] if it was not used.
-    minute: AtomicI64,
-    /// [`Network::to_bits`] of the first use in that minute.
-    network: AtomicU64,
-}
-
-/// No use yet.
-const NEVER: i64 = i64::MIN;
-
-impl Default for LastUse {
-    fn default() -> Self {
-        Self {
-            minute: AtomicI64::new(NEVER),
-            network: AtomicU64::new(Network::NOWHERE),
-        }
-    }
-}
-
-impl LastUse {
-    /// Takes what is later than what is there; whether it is.
-    fn note(&self, minute: i64, network: u64) -> bool {
-        if self.minute.load(Ordering::Relaxed) >= minute {
-            return false;
-        }
-        self.network.store(network, Ordering::Relaxed);
-        self.minute.fetch_max(minute, Ordering::Release) < minute
-    }
-}
-
-impl TokenShared {
-    /// Notes a use; whether it is the first of this secret in this minute. A hot token writes once
-    /// a minute; every other use only reads, so that the workers do not take its cache line from
-    /// each other.
-    pub fn used(&self, slot: Slot, now: Timestamp, network: Network) -> bool {
-        let minute = now.as_second().div_euclid(60);
-        self.of(slot).note(minute, network.to_bits())
-    }
-
-    /// The minute of the last use of a secret, and the network of the first use in it.
-    pub fn last_use(&self, slot: Slot) -> Option<(Timestamp, Option<Network>)> {
-        let last = self.of(slot);
-        let minute = last.minute.load(Ordering::Acquire);
-        if minute == NEVER {
-            return None;
-        }
-        let at = Timestamp::from_second(minute.saturating_mul(60)).ok()?;
-        let network = last.network.load(Ordering::Relaxed);
-        Some((at, Network::from_bits(network)))
-    }
-
-    /// What [`Self::last_use`] gave before the process began: the minute since 1970. A later use
-    /// stays.
-    pub fn restore_use(&self, slot: Slot, minute: i64, network: Option<Network>) {
-        let network = network.map_or(Network::NOWHERE, Network::to_bits);
-        self.of(slot).note(minute, network);
-    }
-
-    /// The current secret became the previous one: its last use goes with it. To be called
-    /// once, before the new secret enters the table.
-    pub fn rotated(&self) {
-        let (current, previous) = (self.of(Slot::Current), self.of(Slot::Previous));
-        let network = current.network.swap(Network::NOWHERE, Ordering::Relaxed);
-        let minute = current.minute.swap(NEVER, Ordering::Relaxed);
-        previous.network.store(network, Ordering::Relaxed);
-        previous.minute.store(minute, Ordering::Release);
-    }
-
-    /// The previous secret became the current one again: both last uses go along. To be called as
-    /// [`Self::rotated`] is.
-    pub fn exchanged(&self) {
-        let (current, previous) = (self.of(Slot::Current), self.of(Slot::Previous));
-        let network = current.network.load(Ordering::Relaxed);
-        let minute = current.minute.load(Ordering::Relaxed);
-        let network = previous.network.swap(network, Ordering::Relaxed);
-        let minute = previous.minute.swap(minute, Ordering::Relaxed);
-        current.network.store(network, Ordering::Relaxed);
-        current.minute.store(minute, Ordering::Release);
-    }
-
-    /// The number that counters know the token by. It is asked for once and kept here, beside what
-    /// every request looks at: to find it takes a lock.
-    pub fn number(&self, find: impl FnOnce() -> u32) -> u32 {
-        if let Some(number) = self.number.load(Ordering::Relaxed).checked_sub(1) {
-            return number;
-        }
-        let number = find();
-        let kept = number.saturating_add(1);
-        self.number.store(kept, Ordering::Relaxed);
-        number
-    }
-
-    /// The last use of one secret.
-    fn of(&self, slot: Slot) -> &LastUse {
-        match slot {
-            Slot::Current => &self.last_use[0],
-            Slot::Previous => &self.last_use[1],
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -403,68 +285,5 @@ mod tests {
         assert!(all.covers("anything"));
         assert_eq!(all.names().collect::<Vec<_>>(), ["*"]);
         assert!(!Plugins::new([]).covers("todo"));
-    }
-
-    #[test]
-    fn last_use_is_kept_by_the_minute_and_moves_with_its_secret() {
-        let network = |text: &str| text.parse::<Network>().unwrap();
-        let (home, work) = (network("192.0.2.0/24"), network("2001:db8::/64"));
-        let shared = TokenShared::default();
-        assert_eq!(shared.last_use(Slot::Current), None);
-        assert!(shared.used(Slot::Current, at("2026-11-20T12:00:59Z"), home));
-        // The same minute, and a clock that went back.
-        for later in ["2026-11-20T12:00:59.9Z", "2026-11-20T11:00:00Z"] {
-            assert!(!shared.used(Slot::Current, at(later), work));
-        }
-        let noon = Some((at("2026-11-20T12:00:00Z"), Some(home)));
-        assert_eq!(shared.last_use(Slot::Current), noon);
-        shared.rotated();
-        assert_eq!(shared.last_use(Slot::Current), None);
-        assert_eq!(shared.last_use(Slot::Previous), noon);
-        assert!(shared.used(Slot::Previous, at("2026-11-20T12:01:00Z"), work));
-        assert_eq!(
-            shared.last_use(Slot::Previous),
-            Some((at("2026-11-20T12:01:00Z"), Some(work)))
-        );
-        assert_eq!(shared.last_use(Slot::Current), None);
-    }
-
-    #[test]
-    fn a_restored_use_is_taken_unless_there_is_a_later_one() {
-        let shared = TokenShared::default();
-        let network: Network = "192.0.2.0/24".parse().unwrap();
-        shared.restore_use(Slot::Current, 29_000_000, Some(network));
-        let first = Timestamp::from_second(29_000_000 * 60).unwrap();
-        assert_eq!(shared.last_use(Slot::Current), Some((first, Some(network))));
-        shared.restore_use(Slot::Current, 28_000_000, None);
-        assert_eq!(shared.last_use(Slot::Current), Some((first, Some(network))));
-        shared.restore_use(Slot::Current, 29_000_001, None);
-        let second = Timestamp::from_second(29_000_001 * 60).unwrap();
-        assert_eq!(shared.last_use(Slot::Current), Some((second, None)));
-    }
-
-    #[test]
-    fn the_number_of_counters_is_asked_for_once() {
-        let shared = TokenShared::default();
-        assert_eq!(shared.number(|| 0), 0);
-        assert_eq!(shared.number(|| panic!("asked again")), 0);
-        shared.rotated();
-        assert_eq!(shared.number(|| panic!("asked again")), 0);
-    }
-
-    /// Many uses in the first second of a minute: one of them is the first.
-    #[test]
-    fn one_use_in_a_minute_is_the_first() {
-        let shared = TokenShared::default();
-        let (now, network) = (at("2026-11-20T12:00:00Z"), "10.0.0.0/24".parse().unwrap());
-        let used = || (0..100).filter(|_| shared.used(Slot::Current, now, network));
-        let firsts = std::thread::scope(|scope| {
-            let threads: Vec<_> = (0..4).map(|_| scope.spawn(|| used().count())).collect();
-            threads
-                .into_iter()
-                .map(|made| made.join().unwrap())
-                .sum::<usize>()
-        });
-        assert_eq!(firsts, 1);
     }
 }

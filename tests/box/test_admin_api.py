@@ -147,6 +147,9 @@ def test_every_operation_of_the_document(world: World, socket):
     admin("GET", "/tokens/nobody", 404)
     admin("POST", "/tokens", 201, json=NEW), admin("GET", "/tokens/x", 409)
     assert [one["id"] for one in admin("GET", "/tokens?state=active&plugin=todo&sort=id&text=y&idle=1d&level=service", 200).json()]
+    assert [(one["id"], one["slot"]) for one in admin("GET", f"/tokens?sha256={sha256(made['secret']).upper()}", 200).json()] == [(made["id"], "current")]
+    assert admin("GET", f"/tokens?sha256={sha256(token())}", 200).json() == admin("GET", f"/tokens?sha256={sha256(made['secret'])}&level=user", 200).json() == []
+    admin("GET", f"/tokens?sha256={made['secret']}", 400), admin("GET", "/tokens?sha256=", 400)
     admin("GET", "/tokens?sort=age", 400), admin("GET", "/tokens?colour=red", 400)
     admin("PATCH", at, 200, json={"note": "new"}), admin("PATCH", at, 400, json={}), admin("PATCH", at, 400, json={"rate": "x"})
     admin("PATCH", "/tokens/nobody", 404, json={"note": "x"}), admin("PATCH", "/tokens/chatgpt", 409, json={"note": "x"})
@@ -312,7 +315,8 @@ def test_the_command_line_over_tcp(world: World):
 
 
 def test_the_admin_of_a_plugin(world: World, tcp):
-    world.start(two_plugins(world) | BOTH | {"tokens": {"both": declared(token(), plugins=["todo", "other"]), "hers": declared(token(), plugins=["other"])}})
+    shared, foreign = token(), token()
+    world.start(two_plugins(world) | BOTH | {"tokens": {"both": declared(shared, plugins=["todo", "other"]), "hers": declared(foreign, plugins=["other"])}})
     desk = Desk(world, True)
     make = lambda name, *plugins, level="service": desk.create(name, public=(
         "--level", level, *[word for plugin in plugins for word in ("--plugin", plugin)], *([] if level == "admin" else ["--scope", "listTodos"])))
@@ -320,6 +324,10 @@ def test_the_admin_of_a_plugin(world: World, tcp):
     mine, hers, both, every = make("mine", "todo"), make("hers alone", "other"), make("both of us", "todo", "other"), make("every", "*")
     named = {one["name"] for one in admin("GET", "/tokens", 200).json()}
     assert named == {"admin of todo", "mine", "chatgpt", "alice"}
+    whose = lambda secret: [one["id"] for one in admin("GET", f"/tokens?sha256={sha256(secret)}", 200).json()]
+    assert (whose(mine.secret), whose(world.service)) == ([mine.id], ["chatgpt"])
+    desk.rotate(hers.id), (renewed := desk.rotate(hers.id, "--grace", "0s"))
+    assert [whose(secret) for secret in (shared, foreign, hers.secret, renewed.secret, both.secret, every.secret)] == [[]] * 6
     exported = admin("GET", "/tokens/export", 200).text
     assert mine.id in exported and not any(made.id in exported for made in (hers, both, every))
     for made in (hers.id, both.id, every.id, "hers alone", "both", "hers"):

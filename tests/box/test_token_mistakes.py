@@ -103,3 +103,86 @@ def test_the_last_use_goes_with_its_secret(world):
     assert run("token", "rotate", old[:12], *CONFIG, cwd=world.folder).code == 0
     shown = run("token", "show", old[:12], "--json", *CONFIG, cwd=world.folder).json
     assert [(secret["slot"], secret["last_used"] is None) for secret in shown["secrets"]] == [("current", True), ("previous", False)]
+
+
+def test_a_token_whose_used_secret_is_gone_is_not_idle(world):
+    """Who cleans up by what `list --idle` shows revokes no token that was used a moment ago: over rotations, an undo, and
+    restarts, with a gateway and without."""
+    gateway = world.start()
+    command = lambda *arguments: run("token", *arguments, *CONFIG, cwd=world.folder)
+    made = command("create", "--name", "one", *PUBLIC).out.strip()
+    token = made[:12]
+    shown = lambda: command("show", token, "--json").json
+
+    def is_known(slot: str, used: list[bool]) -> None:
+        one = shown()
+        assert (one["last_used"], one["last_network"], one["last_slot"]) == (at, "127.0.0.0/24", slot), one
+        assert [secret["last_used"] is not None for secret in one["secrets"]] == used, one
+        assert [entry["id"] for entry in command("list", "--idle", "30d", "--json").json if entry["id"] == token] == []
+
+    assert world.session(tls=False, token=made).get("/todos").status_code == 200
+    eventually(lambda: shown()["last_used"])
+    at = shown()["last_used"]
+    command("rotate", token)
+    is_known("previous", [False, True])
+    command("rotate", token)
+    is_known("ended", [False, False])
+    line = next(line for line in command("list").out.splitlines() if line.startswith(token))
+    assert line.split()[-1] == "ended" and at[11:16] in line, line
+    assert f"ended secrets   last used {at[:10]} {at[11:16]} UTC from 127.0.0.0/24" in command("show", token).out
+    status = command("rotate", token, "--status").out
+    assert "nobody used the old secret" in status, status
+    command("rotate", token, "--undo")
+    is_known("ended", [False, False])
+    gateway.stop()
+    is_known("ended", [False, False])
+    command("rotate", token)
+    is_known("ended", [False, False])
+    world.start()
+    is_known("ended", [False, False])
+
+
+def test_the_use_of_a_declared_secret_goes_with_it(world):
+    """Into the grace period and back; where there is none, it is of a secret that is gone."""
+    secrets = {"kept": token(), "at-once": token()}
+    common = {"level": "service", "plugins": ["todo"], "scopes": ["*"]}
+    for name, secret in secrets.items():
+        (world.folder / name).write_text(secret)
+    gateway = world.start({"tokens": {
+        "kept": common | {"secret": "${file:kept}", "grace": "1h"}, "at-once": common | {"secret": "${file:at-once}", "grace": "0s"}}})
+    shown = lambda name: gateway.command("token", "show", name, "--json").json
+    slots = lambda name: (shown(name)["last_slot"], [secret["slot"] for secret in shown(name)["secrets"] if secret["last_used"]])
+
+    def replaced(by: dict[str, str]) -> None:
+        for name, secret in by.items():
+            (world.folder / name).write_text(secret)
+        gateway.command("reload")
+
+    for name, secret in secrets.items():
+        assert world.session(tls=False, token=secret).get("/todos").status_code == 200
+        eventually(lambda name=name: shown(name)["last_used"])
+        assert slots(name) == ("current", ["current"])
+    replaced({name: token() for name in secrets})
+    assert (slots("kept"), slots("at-once")) == (("previous", ["previous"]), ("ended", []))
+    replaced(secrets)
+    assert (slots("kept"), slots("at-once")) == (("current", ["current"]), ("ended", []))
+
+
+def test_an_import_brings_no_use_to_a_secret_that_had_none(world):
+    """What replaces a token may have other secrets, one of them where another one stood."""
+    gateway = world.start()
+    made = gateway.command("token", "create", "--name", "one", *PUBLIC).out.strip()
+    assert world.session(tls=False, token=made).get("/todos").status_code == 200
+    shown = lambda: gateway.command("token", "show", made[:12], "--json").json
+    eventually(lambda: shown()["last_used"])
+    current, previous = ({"sha256": sha256(token())} for _ in range(2))
+    (world.folder / "lines").write_text(json.dumps({
+        "id": made[:12], "name": "one", "level": "service", "plugins": ["todo"], "scopes": ["*"],
+        "secrets": [current, previous | {"until": "2099-01-01T00:00:00Z"}]}))
+    imported = gateway.command("token", "import", "--jsonl", "lines", "--replace")
+    assert imported.code == 0, imported
+    for _ in range(2):
+        one = shown()
+        assert (one["last_slot"], [secret["last_used"] for secret in one["secrets"]]) == ("ended", [None, None]), one
+        gateway.stop()
+        gateway = world.start()

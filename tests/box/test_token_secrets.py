@@ -68,6 +68,9 @@ def every_command(desk: Listening, secrets: list[str], id: str, folder: Path) ->
         desk.token("import", "--jsonl", "-", *more, stdin=json.dumps({"id": new, "name": new, new: new, "scopes": new, "sha256": new}))
         desk.token("import", "--jsonl", "-", *more, stdin=json.dumps(
             {"id": "pls_00000009", "level": "service", "plugins": ["todo"], "scopes": [new], "sha256": "9" * 64}))
+        desk.token("show", "-", *more, stdin=new)
+        desk.token("show", "-", *more, stdin=f"{new} {old}")
+        desk.token("show", "-", new, *more)
         desk.token("scan", "held", *more)
         desk.token("scan", "-", *more, stdin=f"x {new} {old}")
         for arguments in (("audit", "list"), ("audit", "list", "--token", new), ("audit", "export"), ("audit", "verify"), ("audit", "verify", "--head", new),

@@ -250,6 +250,63 @@ def test_show(desk: Desk):
     assert desk.show("x")["id"] == made.id
 
 
+def test_whose_a_secret_is(desk: Desk):
+    """Its current one, the one before, and one that is gone: by the hash of what is on standard input."""
+    made = desk.create("x")
+    is_its = lambda secret: [desk.json("show", "-", stdin=secret)[name] for name in ("id", "slot")]
+    assert is_its(made.secret) == is_its(made.secret + "\r\n") == [made.id, "current"]
+    second = desk.rotate(made.id)
+    assert is_its(made.secret) == [made.id, "previous"] and is_its(second.secret) == [made.id, "current"]
+    third = desk.rotate(made.id)
+    assert is_its(made.secret) == [made.id, "ended"] and is_its(second.secret) == [made.id, "previous"]
+    desk.json("revoke", made.id, "--reason", "over")
+    assert desk.json("show", "-", stdin=third.secret)["state"] == "revoked"
+    given = "sk-proj-Xq3vT8mZb1LrNw5KcYdEfGhJ"
+    foreign = desk.json("import", "-", "--name", "foreign", *PUBLIC, stdin=given)
+    assert is_its(given) == [foreign["id"], "current"]
+    for secret, what in ((third.secret, "is the current one"), (second.secret, "is the previous one"), (made.secret, "opens nothing any more")):
+        text = desk.token("show", "-", stdin=secret)
+        assert text.code == 0 and f"this secret     {what}" in text.out.replace("was one before, and ", ""), text
+        assert made.id in text.out and secret not in text.out + text.err
+        assert ("tokens too, is not known" in text.err) != desk.running, text
+    assert "slot" not in desk.show(made.id)
+
+
+def test_whose_a_secret_is_that_nobody_has(desk: Desk):
+    desk.create()
+    stranger = token()
+    desk.secrets.append(stranger)
+    refused(desk.token("show", "-", stdin=stranger), 1, "no token that you may see has this secret", *([] if desk.running else ["is not known"]))
+    refused(desk.token("show", "-", "--json", stdin=stranger), 1, '"code": "unknown_token"')
+    for wrong, why in (("", "empty"), (f"KEY = {stranger}", "white space"), ("x9" * 2500, "longer")):
+        ran = desk.token("show", "-", stdin=wrong)
+        refused(ran, 2, "secret: ", why)
+        assert stranger not in ran.out + ran.err
+    refused(desk.token("show", stranger), 2, "whole secret", "`plugway token show -`")
+    refused(desk.token("list", stranger), 2, "whole secret", "`plugway token show -`")
+
+
+def test_whose_a_declared_secret_is(world: World):
+    """By its id nobody can tell: it is the key, whatever the secret begins with."""
+    referred, filed, old, new = (token() for _ in range(4))
+    (world.folder / "ci.secret").write_text(referred + "\n")
+    line = {"id": "filed", "level": "service", "plugins": ["todo"], "scopes": ["*"],
+            "secrets": [{"sha256": sha256(new)}, {"sha256": sha256(old), "until": "2099-01-01T00:00:00Z"}]}
+    (world.folder / "tokens.jsonl").write_text("\n".join(json.dumps(one) for one in (
+        {"id": "other", "level": "service", "plugins": ["todo"], "scopes": ["*"], "sha256": sha256(filed)}, line)))
+    world.start({"token_files": ["tokens.jsonl"], "tokens": {"ci": {"level": "service", "plugins": ["todo"], "scopes": ["*"], "secret": "${file:ci.secret}"}}})
+    desk = Desk(world, True)
+    refused(desk.token("show", referred[:12]), 1, "no token with this id")
+    for secret, id, slot in ((referred, "ci", "current"), (filed, "other", "current"), (new, "filed", "current"), (old, "filed", "previous")):
+        one = desk.json("show", "-", stdin=secret)
+        assert (one["id"], one["slot"], one["source"]) == (id, slot, "declared"), one
+    leaked = (world.folder / "ci.secret")
+    found = plugway.run("token", "scan", str(leaked), cwd=world.folder)
+    assert found.code == 1 and referred[:12] in found.out and "plugway token show - <" in found.err
+    text = desk.token("show", "-", stdin=leaked.read_bytes())
+    assert text.code == 0 and text.out.split()[:2] == ["id", "ci"] and "declared" in text.out
+
+
 def test_set(desk: Desk):
     made = desk.create("x", "--note", "old", "--rate", "10/s", "--concurrency", "2", "--network", "10.0.0.0/8", "--expires", "9d")
     done = desk.json("set", made.id, "--name", "y", "--scope", "addTodo", "--note", "new")

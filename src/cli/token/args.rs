@@ -18,8 +18,8 @@ pub(in crate::cli) enum TokenCommand {
     Set(Set),
     /// List tokens: when each was last used, from which network, and when it ends.
     List(List),
-    /// Show all that is known of one token.
-    Show(One),
+    /// Show all that is known of one token, or whose a secret is.
+    Show(Show),
     /// Replace the secret of a token; the old one stays valid for a grace period.
     Rotate(Rotate),
     /// Let a token open nothing until it is resumed.
@@ -244,9 +244,19 @@ impl List {
             text: self.text.clone(),
             idle: self.idle.clone(),
             ends_within: self.ends_within.clone(),
+            sha256: None,
             sort: Some(self.sort.clone()),
         }
     }
+}
+
+#[derive(Debug, Args)]
+pub(in crate::cli) struct Show {
+    /// Its id, or its name where only one has it; `-`: whose the secret on standard input is, of which
+    /// only the hash is sent.
+    pub(in crate::cli) token: String,
+    #[command(flatten)]
+    pub(in crate::cli) gateway: Gateway,
 }
 
 #[derive(Debug, Args)]

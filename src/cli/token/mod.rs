@@ -18,7 +18,8 @@ use zeroize::Zeroizing;
 use super::Exit;
 use super::output::Output;
 use crate::tokens::{
-    Fault, FieldFault, Fingerprint, Flow, Order, generate_from_system, regenerate_from_system,
+    Fault, FieldFault, Filter, Fingerprint, Flow, Order, generate_from_system,
+    regenerate_from_system,
 };
 use crate::unwritable::unread;
 pub(super) use args::TokenCommand;
@@ -47,6 +48,7 @@ pub(super) fn run(command: TokenCommand, output: &mut Output) -> anyhow::Result<
             })
         }
         TokenCommand::List(list) => self::list(&list, output),
+        TokenCommand::Show(one) if one.token == "-" => holder(&one.gateway, output),
         TokenCommand::Show(one) => {
             let order = Order::Show(one.token.clone());
             let reach = Reach::new(&one.gateway)?;
@@ -89,6 +91,31 @@ fn list(list: &args::List, output: &mut Output) -> anyhow::Result<Exit> {
         output.text(&show::table(&serde_json::from_str(&text)?))?;
     }
     Ok(Exit::Done)
+}
+
+/// Whose the secret on standard input is.
+fn holder(gateway: &super::args::Gateway, output: &mut Output) -> anyhow::Result<Exit> {
+    let sha256 = match hash_of_input(true)? {
+        Ok(sha256) => Some(sha256),
+        Err(fault) => return refused(&fault, output),
+    };
+    let filter = Filter {
+        sha256,
+        ..Filter::default()
+    };
+    let mut text = String::new();
+    let taken = Reach::new(gateway)?.flow(Flow::List(filter), &mut |piece| {
+        text.push_str(piece);
+        Ok(())
+    })?;
+    if let Err(fault) = taken {
+        return refused(&fault, output);
+    }
+    let found: Vec<Value> = serde_json::from_str(&text)?;
+    let holder = found.into_iter().next().ok_or(Fault::UnknownSecret);
+    answer(holder, output, |token, output| {
+        output.text(&show::whole(token))
+    })
 }
 
 /// All lines of the state database.
@@ -185,22 +212,10 @@ fn import(import: &args::Import, output: &mut Output) -> anyhow::Result<Exit> {
             output.remark("plugway: a secret is no argument, which others can read: say `-`, and give it on standard input");
             return Ok(Exit::Usage);
         }
-        (None, Some(_)) => {
-            let mut secret = Zeroizing::new(String::new());
-            std::io::stdin()
-                .lock()
-                .take(1 << 16)
-                .read_to_string(&mut secret)?;
-            let secret = secret.trim_end_matches(['\r', '\n']);
-            if let Err(reason) = strength::check(secret, import.weak) {
-                let fault = FieldFault {
-                    field: "secret",
-                    message: reason,
-                };
-                return refused(&Fault::Invalid(vec![fault]), output);
-            }
-            Fingerprint::of(secret.as_bytes()).to_hex()
-        }
+        (None, Some(_)) => match hash_of_input(import.weak)? {
+            Ok(sha256) => sha256,
+            Err(fault) => return refused(&fault, output),
+        },
         (None, None) => {
             output.remark("plugway: say what to import: `-` for a secret on standard input, --sha256 HEX, or --jsonl FILE");
             return Ok(Exit::Usage);
@@ -211,6 +226,21 @@ fn import(import: &args::Import, output: &mut Output) -> anyhow::Result<Exit> {
         output.remark(&show::created(value));
         Ok(())
     })
+}
+
+/// The hash of the secret on standard input, if it can be one and, unless `weak`, can not be guessed.
+fn hash_of_input(weak: bool) -> anyhow::Result<Result<String, Fault>> {
+    let mut secret = Zeroizing::new(String::new());
+    std::io::stdin()
+        .lock()
+        .take(1 << 16)
+        .read_to_string(&mut secret)?;
+    let secret = secret.trim_end_matches(['\r', '\n']);
+    let hash = |()| Fingerprint::of(secret.as_bytes()).to_hex();
+    Ok(strength::check(secret, weak).map(hash).map_err(|message| {
+        let field = "secret";
+        Fault::Invalid(vec![FieldFault { field, message }])
+    }))
 }
 
 /// What a file holds, or standard input.
@@ -276,6 +306,7 @@ pub(super) fn refused(fault: &Fault, output: &mut Output) -> anyhow::Result<Exit
         Fault::Invalid(_) => Exit::Usage,
         Fault::Ambiguous(_) | Fault::Conflict(_) | Fault::Changed { .. } => Exit::Conflict,
         Fault::Unknown
+        | Fault::UnknownSecret
         | Fault::NoGeneration(_)
         | Fault::Forbidden(_)
         | Fault::Store(_)

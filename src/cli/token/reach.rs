@@ -122,7 +122,12 @@ impl Reach {
                 Ok(())
             }
             Some(reply) => Err(problem(&reply)),
-            None => self.offline(|offline, who, now| offline.view(who, now)?.flow(flow, line))?,
+            None => {
+                if matches!(&flow, Flow::List(filter) if filter.sha256.is_some()) {
+                    self.say_offline();
+                }
+                self.offline(|offline, who, now| offline.view(who, now)?.flow(flow, line))?
+            }
         };
         outcome?;
         Ok(result)

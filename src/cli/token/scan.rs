@@ -60,7 +60,7 @@ pub(super) fn run(paths: &[PathBuf], output: &mut Output) -> anyhow::Result<Exit
             ))?;
         }
         if !found.is_empty() {
-            output.remark("replace what is found: `plugway token rotate ID --grace 0s`, or `plugway token revoke ID --reason leaked`");
+            output.remark("replace what is found: `plugway token rotate ID --grace 0s`, or `plugway token revoke ID --reason leaked`; where ID is not known the configuration may declare it by another: `plugway token show - < FILE-WITH-THE-SECRET` tells which, and it is replaced where it is declared");
         }
     }
     if skipped > 0 {

@@ -223,6 +223,14 @@ pub(super) fn whole(token: &Value) -> String {
             );
         }
     }
+    let asked = match token["slot"].as_str() {
+        Some("ended") => Some("was one before, and opens nothing any more".to_owned()),
+        Some(slot) => Some(format!("is the {slot} one")),
+        None => None,
+    };
+    if let Some(asked) = asked {
+        let _ = writeln!(text, "{:<15} {asked}", "this secret");
+    }
     text + &secrets(token)
 }
 
@@ -278,13 +286,21 @@ fn secrets(token: &Value) -> String {
         }
         said.push(match &secret["last_used"] {
             Value::Null => "not used yet".to_owned(),
-            _ => format!(
-                "last used {} UTC from {}",
-                minute(secret, "last_used"),
-                word(secret, "last_network")
-            ),
+            _ => last_used(secret),
         });
         let _ = writeln!(text, "{name:<15} {}", said.join(", "));
     }
+    if token["last_slot"] == "ended" {
+        let _ = writeln!(text, "{:<15} {}", "ended secrets", last_used(token));
+    }
     text
+}
+
+/// When a secret, or any of a token, was used last, and from where.
+fn last_used(of: &Value) -> String {
+    format!(
+        "last used {} UTC from {}",
+        minute(of, "last_used"),
+        word(of, "last_network")
+    )
 }

@@ -23,7 +23,7 @@ use jiff::Timestamp;
 use crate::config::{Config, DeclaredToken};
 use crate::problems::Problems;
 use crate::tokens::{
-    self, Fingerprint, Level, Plugins, ScopeList, ScopeLists, Slot, Token, TokenRecord,
+    self, Fingerprint, Level, Moves, Plugins, ScopeList, ScopeLists, Slot, Token, TokenRecord,
     TokenShared, TokenTable, entries, record_of, rotate_declared, same_entries,
 };
 
@@ -108,7 +108,7 @@ pub(super) struct Next {
     tokens: Tokens,
     added: Vec<Entry>,
     gone: Vec<Entry>,
-    rotated: Vec<Arc<TokenShared>>,
+    moved: Vec<(Arc<TokenShared>, Moves)>,
 }
 
 /// What the table no longer has to hold.
@@ -246,7 +246,9 @@ impl Tokens {
 
     /// Puts what is new into the table; gives what has to leave it.
     pub(super) fn enter(&mut self, next: Next, table: &TokenTable) -> Retired {
-        next.rotated.iter().for_each(|shared| shared.rotated());
+        next.moved
+            .iter()
+            .for_each(|(shared, moves)| shared.moved(*moves));
         *self = next.tokens;
         table.apply(next.added, Vec::new());
         Retired(next.gone)
@@ -341,7 +343,7 @@ impl<'a> Change<'a> {
                 tokens,
                 added: Vec::new(),
                 gone: Vec::new(),
-                rotated: Vec::new(),
+                moved: Vec::new(),
             },
         }
     }
@@ -402,9 +404,9 @@ impl<'a> Change<'a> {
             into.extend(before.iter().cloned());
             return;
         }
-        let current = before.iter().find(|(_, token)| token.slot == Slot::Current);
-        if current.is_some_and(|(secret, _)| *secret != record.current.fingerprint) {
-            self.next.rotated.push(Arc::clone(&first.shared));
+        let stood = before.iter().map(|(secret, token)| (token.slot, *secret));
+        if let Some(moves) = record.moves(stood) {
+            self.next.moved.push((Arc::clone(&first.shared), moves));
         }
         self.next.added.extend(made.iter().cloned());
         into.extend(made);

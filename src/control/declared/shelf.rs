@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use super::{Entry, Next, Tokens, taken};
-use crate::tokens::{ScopeLists, State, Token, TokenRecord, TokenShared, TokenTable, record_of};
+use crate::tokens::{
+    Fingerprint, ScopeLists, State, Token, TokenRecord, TokenShared, TokenTable, record_of,
+};
 
 /// All of them at one moment, to be gone through elsewhere: there may be a million.
 #[derive(Debug)]
@@ -41,6 +43,24 @@ impl Shelf {
                 at += token.len();
             }
         }
+    }
+
+    /// The one that has this secret.
+    pub(in crate::control) fn holder(
+        &self,
+        secret: &Fingerprint,
+        lists: &ScopeLists,
+    ) -> Option<(TokenRecord, Arc<TokenShared>)> {
+        let has = |(record, _): &&(TokenRecord, _)| {
+            let mut secrets = record.secrets();
+            secrets.any(|(_, own)| own.fingerprint == *secret)
+        };
+        if let Some(found) = self.declared.iter().find(has) {
+            return Some(found.clone());
+        }
+        let mut tokens = self.blocks.iter().flat_map(|block| of_tokens(block));
+        let found = tokens.find(|entries| entries.iter().any(|(own, _)| own == secret));
+        whole(found?, lists)
     }
 
     /// One that was shown.

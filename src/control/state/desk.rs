@@ -290,17 +290,8 @@ impl Desk {
             // An unknown list allows nothing.
             snapshot.learn(&scene.shared.scopes);
         }
-        if let Some(before) = before
-            && before.current.fingerprint != record.current.fingerprint
-        {
-            let back = before
-                .previous
-                .is_some_and(|previous| previous.fingerprint == record.current.fingerprint);
-            if back {
-                shared.exchanged();
-            } else {
-                shared.rotated();
-            }
+        if let Some(moves) = before.and_then(|before| record.moves_from(before)) {
+            shared.moved(moves);
         }
         let table = &scene.shared.tokens;
         let kept: Vec<Fingerprint> = added.iter().map(|(secret, _)| *secret).collect();

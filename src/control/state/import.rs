@@ -7,6 +7,7 @@ use sha2::{Digest, Sha256};
 
 use super::audit::{self, Deed};
 use super::change::{Write, put};
+use super::uses;
 use super::view::{self, Source};
 use crate::counted::plural;
 use crate::tokens::{
@@ -158,10 +159,15 @@ impl Write<'_> {
         changes: &[(Option<TokenRecord>, TokenRecord)],
         lines: &str,
     ) -> Result<(), Fault> {
-        let (now, by) = (self.now, Arc::clone(&self.who.by));
+        let (now, by, scene) = (self.now, Arc::clone(&self.who.by), self.scene);
         let written = self.desk.db.write(now, |write| {
             for (before, after) in changes {
                 put(write, before.as_ref(), after)?;
+                let moved = before.as_ref();
+                let moved = moved.and_then(|before| uses::moved(before, after, scene));
+                if let Some(moved) = moved {
+                    uses::put(write, &after.id, &moved)?;
+                }
             }
             let mut head = String::new();
             if changes.len() <= TOLD {

@@ -7,11 +7,14 @@ use redb::ReadTransaction;
 use serde_json::Value;
 
 use super::audit::{self, Verdict};
+use super::db::{Outcome, SECRETS};
 use super::load;
 use super::view::{self, Source};
 use crate::control::Shared;
 use crate::control::declared::{Shelf, Spot};
-use crate::tokens::{Fault, Filter, ScopeLists, TokenRecord, TokenShared, Who};
+use crate::tokens::{
+    Fault, Filter, Fingerprint, ScopeLists, TokenRecord, TokenShared, Wanted, Who,
+};
 
 /// What the database and the declared tokens were at one moment.
 #[derive(Debug)]
@@ -36,11 +39,13 @@ impl Reader {
         mut piece: impl FnMut(String),
     ) -> Result<(), Fault> {
         let wanted = filter.read(now)?;
+        if let Some(secret) = &wanted.secret {
+            let holder = self.holder(secret, &wanted, (who, shared), now)?;
+            piece(holder.map_or("[]".to_owned(), |token| format!("[{token}]")));
+            return Ok(());
+        }
         let lists = &shared.scopes;
-        let held = |record: &TokenRecord| {
-            let held = shared.tokens.get(&record.current.fingerprint);
-            held.map(|token| Arc::clone(&token.shared))
-        };
+        let held = |record: &TokenRecord| held(record, shared);
         let mut found = Vec::new();
         let mut take = |record: &TokenRecord, shared: Option<&TokenShared>, spot: Option<Spot>| {
             if who.has(&record.plugins) && wanted.record(record, now) && wanted.is_idle(shared) {
@@ -68,6 +73,51 @@ impl Reader {
         }
         piece(if before == "[" { "[]" } else { "]" }.to_owned());
         Ok(())
+    }
+
+    /// Whose a secret is, or was, if it is wanted and theirs; and which of its secrets.
+    fn holder(
+        &self,
+        secret: &Fingerprint,
+        wanted: &Wanted,
+        (who, shared): (&Who, &Shared),
+        now: Timestamp,
+    ) -> Result<Option<Value>, Fault> {
+        let declared = self.declared.holder(secret, &shared.scopes);
+        let (record, uses, source) = if let Some((record, uses)) = declared {
+            (record, Some(uses), Source::Declared)
+        } else if let Some(record) = self.stored_holder(secret)? {
+            let uses = held(&record, shared);
+            (record, uses, Source::State)
+        } else {
+            return Ok(None);
+        };
+        let uses = uses.as_deref();
+        if !(who.has(&record.plugins) && wanted.record(&record, now) && wanted.is_idle(uses)) {
+            return Ok(None);
+        }
+        let mut token = view::token(&record, uses, source, now);
+        let slot = record
+            .secrets()
+            .find(|(_, own)| own.fingerprint == *secret)
+            .map_or(view::ENDED, |(slot, _)| slot.as_str());
+        token["slot"] = slot.into();
+        Ok(Some(token))
+    }
+
+    /// The stored token that has a secret, or had it.
+    fn stored_holder(&self, secret: &Fingerprint) -> Result<Option<TokenRecord>, Fault> {
+        let Some(read) = &self.read else {
+            return Ok(None);
+        };
+        let found: Outcome<Option<TokenRecord>> = (|| {
+            let table = read.open_table(SECRETS)?;
+            match table.get(secret.0.as_slice())? {
+                Some(id) => load::one(read, id.value()),
+                None => Ok(None),
+            }
+        })();
+        found.map_err(failed)
     }
 
     /// A stored record.
@@ -156,6 +206,12 @@ impl Reader {
             None => Ok(()),
         }
     }
+}
+
+/// What is known of the use of a stored token.
+fn held(record: &TokenRecord, shared: &Shared) -> Option<Arc<TokenShared>> {
+    let held = shared.tokens.get(&record.current.fingerprint);
+    held.map(|token| Arc::clone(&token.shared))
 }
 
 /// The reason is reported once more, with its file, when the database is used next.

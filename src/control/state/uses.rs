@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use super::db::{Outcome, USES};
 use super::desk::{Desk, Scene};
 use super::find::shared_of;
-use crate::tokens::{Slot, TokenRecord, TokenShared};
+use crate::tokens::{Slot, TokenRecord, TokenShared, Use};
 
 /// Between two writes of all that was used.
 const EVERY: Duration = Duration::from_mins(1);
@@ -138,6 +138,9 @@ pub(super) struct Used {
     /// Of the previous one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     previous: Option<(i64, Option<String>)>,
+    /// The last of those that are gone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    ended: Option<(i64, Option<String>)>,
     /// Number of the period, and requests in it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     quota: Option<(u64, u32)>,
@@ -145,14 +148,15 @@ pub(super) struct Used {
 
 impl Used {
     fn of(shared: &TokenShared) -> Self {
-        let of = |slot| {
-            let (at, network) = shared.last_use(slot)?;
+        let of = |used: Option<Use>| {
+            let (at, network) = used?;
             let network = network.map(|network| network.to_string());
             Some((at.as_second().div_euclid(60), network))
         };
         Self {
-            current: of(Slot::Current),
-            previous: of(Slot::Previous),
+            current: of(shared.last_use(Slot::Current)),
+            previous: of(shared.last_use(Slot::Previous)),
+            ended: of(shared.ended_use()),
             quota: Some(shared.quota_used()).filter(|(_, count)| *count > 0),
         }
     }
@@ -160,8 +164,9 @@ impl Used {
     /// Into a token that was not used yet.
     pub(super) fn restore(&self, shared: &TokenShared) {
         for (slot, used) in [
-            (Slot::Current, &self.current),
-            (Slot::Previous, &self.previous),
+            (Some(Slot::Current), &self.current),
+            (Some(Slot::Previous), &self.previous),
+            (None, &self.ended),
         ] {
             if let Some((minute, network)) = used {
                 let network = network.as_ref().and_then(|network| network.parse().ok());
@@ -233,19 +238,11 @@ fn write(desk: &mut Desk, tokens: Vec<Noted>, now: Timestamp) {
 
 /// What is stored of a token's uses when its secrets change places; `None` if they do not.
 pub(super) fn moved(before: &TokenRecord, after: &TokenRecord, scene: &Scene<'_>) -> Option<Used> {
-    if before.current.fingerprint == after.current.fingerprint {
-        return None;
-    }
-    let mut used = Used::of(&*shared_of(before, scene)?);
-    let back = before
-        .previous
-        .is_some_and(|previous| previous.fingerprint == after.current.fingerprint);
-    let replaced = used.current.take();
-    if back {
-        used.current = used.previous.take();
-    }
-    used.previous = replaced;
-    Some(used)
+    let moves = after.moves_from(before)?;
+    let next = TokenShared::default();
+    Used::of(&*shared_of(before, scene)?).restore(&next);
+    next.moved(moves);
+    Some(Used::of(&next))
 }
 
 /// Writes what is stored of one token's uses.
@@ -273,6 +270,23 @@ mod tests {
     fn taken(pending: &mut Pending, most: usize) -> Vec<String> {
         let piece = pending.take(most).into_iter();
         piece.map(|(_, id, _)| id.to_string()).collect()
+    }
+
+    #[test]
+    fn what_is_stored_is_what_is_read() {
+        let shared = TokenShared::default();
+        // Of before there was the last field.
+        let before = r#"{"current":[29000001,"192.0.2.0/24"],"previous":[29000000,null]}"#;
+        serde_json::from_str::<Used>(before)
+            .unwrap()
+            .restore(&shared);
+        assert_eq!(shared.ended_use(), None);
+        assert_eq!(serde_json::to_string(&Used::of(&shared)).unwrap(), before);
+        let whole = r#"{"current":[29000001,"192.0.2.0/24"],"previous":[29000000,null],"ended":[29000002,"2001:db8::/64"]}"#;
+        serde_json::from_str::<Used>(whole)
+            .unwrap()
+            .restore(&shared);
+        assert_eq!(serde_json::to_string(&Used::of(&shared)).unwrap(), whole);
     }
 
     #[test]

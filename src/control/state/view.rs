@@ -24,6 +24,9 @@ impl Source {
     }
 }
 
+/// In the place of a slot: a secret that the token had before.
+pub(super) const ENDED: &str = "ended";
+
 /// Everything about a token that may be shown.
 pub(super) fn token(
     record: &TokenRecord,
@@ -54,10 +57,7 @@ pub(super) fn token(
             })
         })
         .collect();
-    let last = [Slot::Current, Slot::Previous]
-        .into_iter()
-        .filter_map(|slot| Some((slot, shared?.last_use(slot)?)))
-        .max_by_key(|(_, (at, _))| *at);
+    let last = shared.and_then(TokenShared::last_of_all);
     put("last_used", json!(last.map(|(_, (at, _))| moment(at))));
     put(
         "last_network",
@@ -66,7 +66,10 @@ pub(super) fn token(
                 .map(|network| network.to_string())
         ),
     );
-    put("last_slot", json!(last.map(|(slot, _)| slot.as_str())));
+    put(
+        "last_slot",
+        json!(last.map(|(slot, _)| slot.map_or(ENDED, Slot::as_str))),
+    );
     let ends = [record.expires, record.current.until]
         .into_iter()
         .flatten()

@@ -7,7 +7,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::{
-    Fingerprint, Level, Plugins, ScopeList, ScopeLists, Slot, State, Token, TokenLimits,
+    Fingerprint, Level, Moves, Plugins, ScopeList, ScopeLists, Slot, State, Token, TokenLimits,
     TokenShared,
 };
 
@@ -103,6 +103,32 @@ impl TokenRecord {
     pub fn secrets(&self) -> impl Iterator<Item = (Slot, SecretRecord)> {
         let previous = self.previous.map(|secret| (Slot::Previous, secret));
         [(Slot::Current, self.current)].into_iter().chain(previous)
+    }
+
+    /// Where its secrets stood before; `None`: all that there were stand where they stood.
+    pub fn moves(&self, before: impl Iterator<Item = (Slot, Fingerprint)>) -> Option<Moves> {
+        let (mut moves, mut moved) = (Moves([None; 2]), false);
+        for (stood, secret) in before {
+            let mut now = self.secrets();
+            let now = now.find(|(_, own)| own.fingerprint == secret);
+            let now = now.map(|(slot, _)| slot);
+            moved |= now != Some(stood);
+            match now {
+                Some(Slot::Current) => moves.0[0] = Some(stood),
+                Some(Slot::Previous) => moves.0[1] = Some(stood),
+                None => {}
+            }
+        }
+        moved.then_some(moves)
+    }
+
+    /// The same, after another record.
+    pub fn moves_from(&self, before: &Self) -> Option<Moves> {
+        self.moves(
+            before
+                .secrets()
+                .map(|(slot, secret)| (slot, secret.fingerprint)),
+        )
     }
 }
 
@@ -207,8 +233,7 @@ pub fn record_of(entries: &[(Fingerprint, Arc<Token>)], lists: &ScopeLists) -> O
 /// secret keeps a grace period that is still running. Two secrets that are written out are
 /// taken as written.
 ///
-/// The shared part of the token must be told ([`TokenShared::rotated`]) when the result's
-/// current fingerprint is not that of `previous`.
+/// The shared part of the token must be told ([`TokenShared::moved`]) when secrets changed their places.
 pub fn rotate_declared(
     previous: &TokenRecord,
     next: &TokenRecord,

@@ -199,3 +199,22 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn secrets_move_to_where_they_are_now() {
+    let check = |before: &str, after: &str, expected: Option<[Option<Slot>; 2]>| {
+        let moves = record(after).moves_from(&record(before));
+        assert_eq!(moves, expected.map(Moves), "{before} → {after}");
+    };
+    let (current, previous) = (Some(Slot::Current), Some(Slot::Previous));
+    check("a", "a", None);
+    check("b a@160", "b a@100 !900", None);
+    check("a", "a b@160", None);
+    check("a", "b a@160", Some([None, current]));
+    check("b a@160", "c b@160", Some([None, current]));
+    check("b a@160", "a b@100", Some([previous, current]));
+    // The previous one is gone, or both are.
+    check("b a@160", "b", Some([current, None]));
+    check("b a@160", "b c@160", Some([current, None]));
+    check("b a@160", "c d@160", Some([None, None]));
+}
