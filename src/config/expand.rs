@@ -61,11 +61,7 @@ pub(super) fn expand(
 ) -> Option<Text> {
     let mut text = Text {
         value: String::with_capacity(raw.len()),
-        shown: if mask::is_masked(at) && raw.contains(|c| c != '*') {
-            "***".to_owned()
-        } else {
-            shown(raw)
-        },
+        shown: shown(&mask::told(raw, at)),
         at: at.clone(),
         referenced: false,
     };

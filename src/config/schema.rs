@@ -63,7 +63,7 @@ fn kind(described: &Kind) -> Value {
         // A date and time of TOML reaches a schema as a string.
         Kind::Flag => json!({ "type": "boolean" }),
         Kind::Scalar => json!({ "type": ["string", "number", "boolean"] }),
-        Kind::Text(_) | Kind::Time => json!({ "type": "string" }),
+        Kind::Text(_) | Kind::Url(_) | Kind::Time => json!({ "type": "string" }),
         Kind::Fingerprint => json!({
             "type": "string",
             "pattern": format!("^[0-9A-Fa-f]{{64}}$|{REFERENCE}"),

@@ -452,8 +452,17 @@ def test_comments_and_what_may_be_a_secret_are_masked(world):
     # What differs in nothing that is shown is told all the same.
     replace(path, path.read_text().replace(f"# it was {hidden}", f"# it was {hidden[::-1]}"))
     eventually(lambda: world.gateway.generation() == 3)
+    told = "file plugway.toml changed in a comment or in what may be a secret"
     shown = world.gateway.command("diff", "2", "3").out
-    assert "file plugway.toml changed in a comment or in what may be a secret" in shown, shown
+    assert told in shown, shown
+    # Also beside what is shown; and a rollback takes up what was written, not what is shown of it.
+    other = path.read_text().replace(f'q = "{hidden}"', f'q = "{hidden[::-1]}"')
+    replace(path, other + '[[plugins.todo.tests]]\nrequest = "GET /none"\nas = "service"\nexpect = 404\n')
+    eventually(lambda: world.gateway.generation() == 4)
+    shown = world.gateway.command("diff", "3", "4").out
+    assert told in shown and '+request = "GET /none"' in shown and hidden[::-1] not in shown, shown
+    assert roll_back(world.gateway, "3").code == 0
+    assert "nothing differs" in world.gateway.command("diff", "3", "5").out
 
 
 def test_a_literal_secret_on_disk_is_not_shown(world):

@@ -61,6 +61,8 @@ const fn key(name: &'static str, kind: Kind, absent: Absent, doc: &'static str) 
 pub(super) enum Kind {
     /// A string; what it is, such as "an e-mail address".
     Text(&'static str),
+    /// The same of a URL, or of a request: its query may be a secret.
+    Url(&'static str),
     /// A string that must hold a reference: a secret is never written literally.
     Secret,
     /// A string: the SHA-256 of a secret, 64 hexadecimal digits.
@@ -134,7 +136,7 @@ impl Kind {
     /// "expected …"
     pub(super) fn expected(&self) -> String {
         match self {
-            Self::Text(what) => (*what).to_owned(),
+            Self::Text(what) | Self::Url(what) => (*what).to_owned(),
             Self::Secret => "a reference to a secret, such as `${env:NAME}`".to_owned(),
             Self::Fingerprint => "a SHA-256 as 64 hexadecimal digits".to_owned(),
             Self::Choice(choices) => format!("one of {}", names(choices)),

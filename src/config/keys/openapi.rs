@@ -14,7 +14,7 @@ pub(super) static OPENAPI: Table = Table {
     keys: &[
         key(
             "source",
-            Kind::Text("a path on the upstream, an http(s) URL or a file"),
+            Kind::Url("a path on the upstream, an http(s) URL or a file"),
             Absent::Text("/openapi.json"),
             "where it is: /path on the upstream, a URL, or a file (./x, x, file:/x)",
         ),

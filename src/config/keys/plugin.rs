@@ -8,13 +8,13 @@ use super::{Absent, DAY, HOUR, Kind, Table, key, ms};
 /// Any string.
 pub(super) const STRING: Kind = Kind::Text("a string");
 /// `legal`, `logo`
-const URL_OR_FILE: Kind = Kind::Text("an http(s) URL or a file");
+const URL_OR_FILE: Kind = Kind::Url("an http(s) URL or a file");
 /// The name of a header.
 const HEADER: Kind = Kind::Text("the name of a header");
 /// `upstream.url`
-const UPSTREAM_URL: Kind = Kind::Text("an http, https or h2c URL, or `unix:PATH`");
+const UPSTREAM_URL: Kind = Kind::Url("an http, https or h2c URL, or `unix:PATH`");
 /// A URL for browsers.
-const URL: Kind = Kind::Text("an http(s) URL");
+const URL: Kind = Kind::Url("an http(s) URL");
 
 /// `[plugins.NAME]`
 pub(super) static PLUGIN: Table = Table {
@@ -60,7 +60,7 @@ pub(super) static PLUGIN: Table = Table {
         ),
         key(
             "public_url",
-            Kind::Text("an origin such as `https://todo.example.com`"),
+            Kind::Url("an origin such as `https://todo.example.com`"),
             Absent::Unset,
             "its public origin; that of the request by default",
         ),
@@ -230,7 +230,7 @@ static HEALTH: Table = Table {
     keys: &[
         key(
             "path",
-            Kind::Text("a path such as `/health`"),
+            Kind::Url("a path such as `/health`"),
             Absent::Required,
             "what is asked for, behind the path of the URL; good is a status of 2xx",
         ),
@@ -430,7 +430,7 @@ static CORS: Table = Table {
     doc: "Browsers.",
     keys: &[key(
         "origins",
-        Kind::List(&Kind::Text("an origin such as `https://chatgpt.com`")),
+        Kind::List(&Kind::Url("an origin such as `https://chatgpt.com`")),
         Absent::List(&["https://chatgpt.com", "https://chat.openai.com"]),
         "origins whose pages may call",
     )],

@@ -17,7 +17,7 @@ const ADDRESS: Kind = Kind::Text("an address such as `0.0.0.0:8443`");
 pub(super) const TIB: u64 = 1 << 40;
 
 /// The whole file.
-const TOKEN_FILE: Kind = Kind::Text("a path, or an http or https URL");
+const TOKEN_FILE: Kind = Kind::Url("a path, or an http or https URL");
 
 pub(in crate::config) static ROOT: Table = Table {
     path: "",

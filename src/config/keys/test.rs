@@ -10,7 +10,7 @@ pub(super) static TEST: Table = Table {
     keys: &[
         key(
             "request",
-            Kind::Text("a method and a path such as `GET /todos?limit=1`"),
+            Kind::Url("a method and a path such as `GET /todos?limit=1`"),
             Absent::Required,
             "method, path and query: of an operation, a document or any other path",
         ),

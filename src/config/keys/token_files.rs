@@ -9,7 +9,7 @@ pub(super) static TOKEN_URL: Table = Table {
     keys: &[
         key(
             "url",
-            Kind::Text("an http or https URL"),
+            Kind::Url("an http or https URL"),
             Absent::Required,
             "where they are",
         ),

@@ -80,6 +80,125 @@ fn literal_secrets_are_masked_wherever_they_were_put() {
 }
 
 #[test]
+fn what_may_be_a_secret_is_masked_too() {
+    let url = "upstream.url = \"http://127.0.0.1:8000\"\n";
+    for added in [
+        "upstream.url = 'http://h/?k=literal-secret'",
+        "upstream.url = ['http://a', 'http://b/?k=literal-secret']",
+        "upstream.url = 'http://a b/?k=literal-secret'",
+        "upstream.url = \"http://h/\\u003Fk=literal-secret\"",
+        "upstream.url = { x = 'http://h/?k=literal-secret' }",
+        "openapi.source = 'https://x:literal-password@h/o.json?k=literal-secret'",
+        "openapi = { source = 'https://h/?k=literal-secret', refresh = 'often' }",
+        "openapi = { source = '/o.json?k=literal-secret', refresh = 'often' }",
+        "openapi.source = ['https://h/?k=literal-secret']",
+        "openapi.overlays = ['https://h/?k=literal-secret']",
+        "openapi = 'literal-secret'",
+        "public_url = 'https://h/?k=literal-secret'",
+        "legal = 'ftp://h/?k=literal-secret'",
+        "logo = 'ftp://h/?k=literal-secret'",
+        "hosts = ['https://h/?k=literal-secret']",
+        "auth.oauth = { client_url = 'https://h/?k=literal-secret', x = 1 }",
+        "cors.origins = ['https://h/?k=literal-secret']",
+        "upstream.ca = 'https://h/?k=literal-secret'",
+        "files = { '/a' = 'https://h/?k=literal-secret' }",
+        "headers.request.set = { Authorization = \"Bearer literal-secret\\n\" }",
+        "headers.request.set = { Authorization = 'literal-secret', 'a b' = 'c' }",
+        "headers.request = { set = { Authorization = 'literal-secret' }, remvoe = [] }",
+        "headers.requset.set = { Authorization = 'literal-secret' }",
+        "operations.x = { fixed = { key = 'literal-secret' }, sumary = '' }",
+        "api_key = 'literal-secret'",
+        "passwd = ['literal-secret']",
+        "login = { a = [{ passwd = 'literal-secret' }] }",
+        "upstream.token = 'literal-secret'",
+        "auth.tokn = 'literal-secret'",
+        "upstream.health = { path = '/h?key=literal-secret', interval = 'often' }",
+        "upstream.health.path = 'h?key=literal-secret'",
+        "tests = [{ request = 'GET /?k=literal-secret', as = 'user', expect = 1 }]",
+        "tests = [{ request = 'GET x?k=literal-secret', as = 'user', expect = 200 }]",
+        "tests = [{ request = 'POST /', body = 'literal-secret', as = 'user', expect = 1 }]",
+        // What is no TOML.
+        "upstream.url = 'http://h/?literal-secret",
+        "headers.request.set = { name = 'literal-secret",
+        "API_TOKEN=literal-secret",
+        "{\"api_token\":\"literal-secret\"}",
+        "api_token: literal-secret",
+    ] {
+        let text = if added.starts_with("upstream.url") {
+            GOOD.replace(url, "")
+        } else {
+            GOOD.to_owned()
+        };
+        hidden(added, &format!("{text}{added}"));
+    }
+    for first in [
+        "apikey = 'literal-secret'",
+        "token_files = ['ftp://h/?k=literal-secret']",
+        "token_files = [{ url = 'https://h/?k=literal-secret', evry = '1s' }]",
+        "token_files = [{ url = 'https://h/', bearr = 'literal-secret' }]",
+        "token_files = [{ url = 'https://h/', bearer = 'literal-secret' }]",
+    ] {
+        hidden(first, &format!("{first}{GOOD}"));
+    }
+}
+
+/// A text with a fault in the line of what may be a secret.
+#[track_caller]
+fn hidden(name: &str, text: &str) {
+    check(name, text);
+    let (_, problems) = loaded("plugway.toml", text);
+    assert!(problems.has_problems(), "{name} has no fault");
+}
+
+#[test]
+fn an_included_file_that_is_no_configuration_shows_no_value() {
+    let mut fake = Fake::default();
+    let other = "API_TOKEN = \"literal-secret\"\n[database]\nurl = 'literal-secret'\n";
+    fake.files.insert("other.toml".into(), other.into());
+    let text = format!("include = ['other.toml']{GOOD}");
+    let parts = crate::config::Parts::default();
+    let (_, problems) =
+        crate::config::load_text("plugway.toml", &text, &mut fake, &parts, super::now());
+    let shown = problems.render(false);
+    assert!(shown.contains("API_TOKEN = \"****"), "{shown}");
+    assert!(!shown.contains("literal-secret"), "{shown}");
+}
+
+#[test]
+fn what_a_message_is_about_stays_readable() {
+    for (added, kept) in [
+        ("auth.requrie = 'x'", "auth.requrie = '*'"),
+        ("publish = ['manifst']", "publish = ['manifst']"),
+        ("openapi.cut = 'limit'", "`limit` is not one of"),
+        ("contact = 'nobody'", "contact = 'nobody'"),
+        ("description = 5 # https://h/?page=1", "https://h/?page=1"),
+        (
+            "public_url = 'https://h/x?k=literal'",
+            "`https://h/x?***` is more than an origin",
+        ),
+        (
+            "public_url = 'https://h/x?k=literal'",
+            "public_url = 'https://h/x?*********'",
+        ),
+        ("files = { 'a?b' = 'logo.png' }", "`a?b`"),
+        ("api_key = '${env:KEY}'", "api_key = '${env:KEY}'"),
+    ] {
+        let (_, problems) = loaded("plugway.toml", &format!("{GOOD}{added}"));
+        let shown = problems.render(false);
+        assert!(shown.contains(kept), "{added}:\n{shown}");
+    }
+    // What stands behind what is masked is told where it is.
+    let added = "openapi = { source = 'https://h/?k=a-secret', refresh = 'often' }";
+    let faults = super::faults(&format!("{GOOD}{added}"));
+    let column = added.find("'often'").expect("it is there") + 1;
+    let place = format!("6:{column} plugins.todo.openapi.refresh: `often`");
+    assert!(
+        faults.iter().any(|fault| fault.starts_with(&place)),
+        "{faults:?}"
+    );
+}
+
+#[test]
 fn masking_keeps_every_place_where_it_was() {
     let added = "upstream.credential = { bearer = 'literäl-secret', unknown = 1 }";
     let (_, problems) = loaded("plugway.toml", &format!("{GOOD}{added}"));
@@ -100,9 +219,18 @@ name = "Todo # 1" # literal-secret
 description = """one \""" # two"""
 public_url = 'http://x/#y'
 operations.list.fixed = { key = "literal-secret", other = "${env:KEY}", limit = 7001 }
+openapi.source = "https://h/o.json?key=literal-secret"
+upstream.url = ["http://a", "http://b/x?literal-secret"]
+instructions = "See https://h/?page=1, please"
 [plugins.todo.headers]
 request.set = { X-Key = "literal-secret" }
-response = { set = { X-Robots-Tag = "noindex" } }"#;
+response = { set = { X-Robots-Tag = "noindex" } }
+[[plugins.todo.tests]]
+request = "POST /todos?key=literal-secret"
+body = """
+{ "key": "literal-secret" }
+"""
+expect = 401"#;
     let shown = crate::config::masked(text);
     assert!(
         !shown.contains("literal-secret") && !shown.contains("7001"),
@@ -115,6 +243,11 @@ response = { set = { X-Robots-Tag = "noindex" } }"#;
         "other = \"${env:KEY}\"",
         "X-Key = \"",
         "noindex",
+        "https://h/o.json?****",
+        "[\"http://a\", \"http://b/x?****",
+        "See https://h/?page=1, please",
+        "POST /todos?****",
+        "expect = 401",
     ] {
         assert!(shown.contains(kept), "{kept}:\n{shown}");
     }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
-use similar::TextDiff;
+use similar::{DiffableStr, TextDiff};
 
 use crate::config;
 use crate::control::attempt::Manner;
@@ -25,14 +25,44 @@ const AROUND: usize = 3;
 struct Compared {
     /// What it is: a noun phrase.
     is: String,
-    /// Texts of the configuration, with what may be a secret masked.
-    texts: BTreeMap<PathBuf, String>,
+    /// Texts of the configuration.
+    texts: BTreeMap<PathBuf, Text>,
     /// Every file: its hash.
     files: BTreeMap<PathBuf, Fingerprint>,
     snapshot: Option<Arc<Snapshot>>,
     refused: Option<Refused>,
     /// Included files that would be refused alone.
     held: Aside,
+}
+
+/// A text of the configuration.
+struct Text {
+    /// With what may be a secret masked.
+    shown: String,
+    /// As it was written, which is shown nowhere.
+    whole: String,
+}
+
+impl Text {
+    fn of(bytes: &[u8]) -> Self {
+        let whole = String::from_utf8_lossy(bytes).into_owned();
+        Self {
+            shown: config::masked(&whole),
+            whole,
+        }
+    }
+
+    /// Whether lines that look the same are not.
+    fn hides(&self, other: &Self) -> bool {
+        let diff = TextDiff::from_lines(&self.shown, &other.shown);
+        let (old, new) = (self.whole.tokenize_lines(), other.whole.tokenize_lines());
+        // A line of what is shown is the same line of the whole: no line end is masked.
+        diff.iter_all_changes().any(|change| {
+            let (one, two) = (change.old_index(), change.new_index());
+            one.zip(two)
+                .is_some_and(|(one, two)| old.get(one) != new.get(two))
+        })
+    }
 }
 
 impl<E: Edges> Control<E> {
@@ -187,10 +217,7 @@ impl<E: Edges> Control<E> {
         };
         let text = |path: &PathBuf| {
             let bytes = instead.files.get(path)?;
-            Some((
-                path.clone(),
-                config::masked(&String::from_utf8_lossy(bytes)),
-            ))
+            Some((path.clone(), Text::of(bytes)))
         };
         let texts: BTreeMap<_, _> = generation.texts.iter().filter_map(text).collect();
         let files = generation
@@ -222,8 +249,8 @@ impl<E: Edges> Control<E> {
         }
     }
 
-    /// The texts of the configuration that were read, masked.
-    fn texts_read(&self, inputs: &Inputs) -> BTreeMap<PathBuf, String> {
+    /// The texts of the configuration that were read.
+    fn texts_read(&self, inputs: &Inputs) -> BTreeMap<PathBuf, Text> {
         let main = self.main_file();
         let included = inputs.included();
         let is_text = |path: &Path| {
@@ -231,10 +258,7 @@ impl<E: Edges> Control<E> {
         };
         let texts = inputs.kept().filter(|kept| is_text(kept.path));
         texts
-            .filter_map(|kept| {
-                let text = String::from_utf8_lossy(kept.bytes?).into_owned();
-                Some((kept.path.to_owned(), config::masked(&text)))
-            })
+            .filter_map(|kept| Some((kept.path.to_owned(), Text::of(kept.bytes?))))
             .collect()
     }
 }
@@ -247,9 +271,12 @@ const IDLE: Manner = Manner {
     idle: true,
 };
 
-/// The files that are not the same, but for the texts whose difference is shown.
+/// The files that are not the same, but for the texts whose whole difference is shown.
 fn files(before: &Compared, after: &Compared) -> Vec<Value> {
-    let shown = |path: &PathBuf| before.texts.get(path) != after.texts.get(path);
+    let shown = |path: &PathBuf| match (before.texts.get(path), after.texts.get(path)) {
+        (Some(before), Some(after)) => before.shown != after.shown && !before.hides(after),
+        (before, after) => before.is_some() || after.is_some(),
+    };
     let of = |side: &Compared| -> BTreeMap<PathBuf, Fingerprint> {
         let files = side.files.iter().filter(|(path, _)| !shown(path));
         files.map(|(path, hash)| (path.clone(), *hash)).collect()
@@ -300,12 +327,12 @@ fn changes<K: Ord + AsRef<Path>, V>(
 }
 
 /// What differs in the texts, as a unified diff for each.
-fn texts(before: &BTreeMap<PathBuf, String>, after: &BTreeMap<PathBuf, String>) -> Vec<Value> {
+fn texts(before: &BTreeMap<PathBuf, Text>, after: &BTreeMap<PathBuf, Text>) -> Vec<Value> {
     let names: BTreeSet<&PathBuf> = before.keys().chain(after.keys()).collect();
-    let nothing = String::new();
     let differing = names.into_iter().filter_map(|name| {
         let (one, two) = (before.get(name), after.get(name));
-        let (old, new) = (one.unwrap_or(&nothing), two.unwrap_or(&nothing));
+        let old = one.map_or("", |text| text.shown.as_str());
+        let new = two.map_or("", |text| text.shown.as_str());
         if old == new && one.is_some() == two.is_some() {
             return None;
         }
@@ -412,4 +439,25 @@ fn documents(before: Option<&Plugin>, after: Option<&Plugin>) -> Vec<Value> {
     };
     let (before, after) = (by_path(before), by_path(after));
     changes(&before, &after, |one, two| one == two)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_change_of_what_is_masked_is_told_beside_one_that_is_shown() {
+        let text = |first: &str, body: &str| {
+            let text = format!("{first}[[plugins.a.tests]]\nbody = \"{body}\"\n");
+            Text::of(text.as_bytes())
+        };
+        let before = text("workers = 1\n", "one");
+        let told = |after: &Text| (before.shown != after.shown, before.hides(after));
+        assert_eq!(told(&text("workers = 1\n", "two")), (false, true));
+        assert_eq!(told(&text("workers = 2\n", "two")), (true, true));
+        assert_eq!(told(&text("workers = 2\n", "one")), (true, false));
+        assert_eq!(told(&text("", "one")), (true, false));
+        // The lines that differ are shown.
+        assert_eq!(told(&text("workers = 1\n", "three")), (true, false));
+    }
 }
