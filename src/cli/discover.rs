@@ -77,6 +77,11 @@ pub(super) fn is_upstream(upstream: &str) -> anyhow::Result<()> {
             "--upstream takes no user and password: write a configuration with upstream.credential",
         ));
     }
+    if after_scheme.is_empty() && !upstream.starts_with("unix") {
+        return Err(misuse(format!(
+            "--upstream takes a URL, such as http://{upstream}"
+        )));
+    }
     understood(
         &[("--upstream", Some(&upstream.to_owned()))],
         config::is_upstream,

@@ -103,6 +103,31 @@ def test_check_names_the_included_file_that_is_refused(world):
     assert shown.code == 4 and "plugway.toml is refused: " in shown.out and "running gateway" not in shown.out, shown
 
 
+def test_what_is_held_is_not_said_to_be_served(world):
+    base = world.base({"include": ["plugins/*.toml"]})
+    plugin = base["plugins"]["todo"] | {"hosts": ["other.test"]}
+    world.folder.joinpath("plugins").mkdir()
+    two = world.folder / "plugins/two.toml"
+    two.write_text(tomli_w.dumps({"plugins": {"other": plugin}}))
+    world.start({"include": ["plugins/*.toml"], "plugins": {"todo": {"hosts": ["todo.test"]}}})
+    two.write_text(two.read_text().replace("description", "descriptoin"))
+    world.gateway.await_refusal()
+    shown = run("reload", "--config", "plugway.toml", cwd=world.folder)
+    assert shown.code == 3 and shown.out.startswith("nothing changed; generation "), shown
+    assert "plugins/two.toml is refused at validate" in shown.err, shown
+
+
+def test_diff_and_reload_name_the_guard_that_would_go(world):
+    world.plugin({"auth": {"require": "service"}})
+    world.change({"plugins": {"todo": {"auth": {"require": "none"}}}})
+    world.gateway.await_refusal()
+    shown = run("diff", "--config", "plugway.toml", cwd=world.folder)
+    assert "would be refused at self-test" in shown.out and "plugway check" not in shown.out, shown
+    told = '`require` was "service" and is "none"'
+    refused = run("reload", "--config", "plugway.toml", cwd=world.folder)
+    assert refused.code == 1 and told in shown.out and told in refused.err, (shown, refused)
+
+
 def test_a_configuration_of_the_environment_beside_an_upstream(world):
     ran = run("serve", "--upstream", "http://127.0.0.1:9", "--require", "none", cwd=world.folder, env={"PLUGWAY_CONFIG": "plugway.toml"})
     assert ran.code == 2 and "PLUGWAY_CONFIG is set" in ran.err and "--upstream" in ran.err and "env -u PLUGWAY_CONFIG" in ran.err, ran
@@ -230,6 +255,21 @@ def test_serve_from_arguments(world):
     assert client.get("/todos").status_code == 200
     refusal(client.get("/todos", token=""), 401, "missing_token")
     assert client.get("/.well-known/ai-plugin.json").json()["auth"]["type"] == "service_http"
+
+
+def test_serve_from_arguments_under_a_public_name(world):
+    arguments = ["serve", "--upstream", world.upstream.url, "--require", "none", "--http", "127.0.0.1:0"]
+    gateway = world.run(*arguments)
+    assert "any other host gets 421" in gateway.stderr and "--public-url" in gateway.stderr
+    refused = world.session(tls=False, host="todo.example.com").get("/todos")
+    refusal(refused, 421, "unknown_host")
+    assert "`public_url`" in refused.json()["detail"]
+    gateway.stop()
+    gateway = world.run(*arguments, "--public-url", "https://todo.example.com")
+    assert "421" not in gateway.stderr
+    client = world.session(tls=False, host="todo.example.com")
+    assert client.get("/todos").status_code == 200
+    assert client.get("/.well-known/ai-plugin.json").json()["api"]["url"] == "https://todo.example.com/openapi-3.0.json"
 
 
 def test_serve_from_arguments_with_a_document(world):
