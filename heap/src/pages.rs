@@ -8,6 +8,7 @@
 use std::ffi::c_int;
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::time::{Duration, Instant};
 
 use crate::advice::advise;
 
@@ -20,6 +21,8 @@ const ALSO_LARGE: c_int = 14;
 const SMALL: c_int = 15;
 /// `MADV_COLLAPSE` of Linux 6.1.
 const COLLAPSE: c_int = 25;
+/// From so much on it was work.
+const WORK: Duration = Duration::from_micros(20);
 /// Bytes of a large page.
 const SIZE: usize = 2 << 20;
 
@@ -40,12 +43,13 @@ pub fn want_large_pages() {
 
 /// Makes large pages of small ones where they are [wanted](want_large_pages); also again, since a
 /// part of one that is given back to the system leaves the rest of it small. May take a second for
-/// half a GiB, and holds nobody for long. A page that can not be made stays as it is.
+/// half a GiB, of which others can have their share: `pause` is told how long each page took. A
+/// page that can not be made stays as it is.
 ///
 /// # Errors
 ///
 /// Of `/proc`, and where the system has no large pages.
-pub fn gather_large_pages() -> io::Result<()> {
+pub fn gather_large_pages(pause: impl Fn(Duration)) -> io::Result<()> {
     if !LARGE.load(Relaxed) {
         return Ok(());
     }
@@ -54,9 +58,15 @@ pub fn gather_large_pages() -> io::Result<()> {
     // written there is none.
     with_all(|start, length| {
         for page in (start.next_multiple_of(SIZE)..start + length).step_by(SIZE) {
+            let begun = Instant::now();
             // SAFETY: what is read there stays what it was.
             #[expect(unsafe_code, reason = "only pages of another size")]
             let _ = unsafe { advise(page, SIZE, COLLAPSE) };
+            // Where nothing is to be done it takes a microsecond.
+            let took = begun.elapsed();
+            if took > WORK {
+                pause(took);
+            }
         }
         Ok(())
     })
@@ -157,7 +167,7 @@ mod tests {
             .split('.')
             .map(|part| part.parse::<u32>().unwrap_or(0));
         let gathers = (release.next(), release.next()) >= (Some(6), Some(1));
-        gather_large_pages().unwrap();
+        gather_large_pages(|_| {}).unwrap();
         if has_them {
             assert!(
                 told(address, "VmFlags:").contains(" nh"),
@@ -165,7 +175,7 @@ mod tests {
             );
         }
         want_large_pages();
-        assert_eq!(gather_large_pages().is_ok(), has_them);
+        assert_eq!(gather_large_pages(|_| {}).is_ok(), has_them);
         if has_them {
             assert!(told(address, "VmFlags:").contains(" hg"));
         }

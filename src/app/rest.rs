@@ -1,5 +1,7 @@
 //! What is let go of when nothing is done.
 
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::thread;
 use std::time::Duration;
 
 use plugway_heap::{gather_large_pages, prefer_small_pages};
@@ -10,6 +12,11 @@ use crate::telemetry::Counters;
 
 /// How long it has been since the last change. Those that follow each other run the same code.
 const QUIET: Duration = Duration::from_secs(2);
+/// Turns of [`IDLE`] from the last change until large pages are made: a start is over by then, and with it what is
+/// only needed once.
+const LATER: u32 = 3;
+/// So many times as long as it took to make a page, nothing is done: who serves needs the processor.
+const SHARE: u32 = 9;
 /// How long nobody has asked for anything.
 const IDLE: Duration = Duration::from_secs(10);
 /// Pages that came back meanwhile: for fewer it is not worth it.
@@ -26,10 +33,12 @@ impl Rest {
         let task = tokio::task::spawn_local(async move {
             tokio::time::sleep(QUIET).await;
             let_go_of_code();
-            gather().await;
             let (mut seen, mut rested) = (Usage::now(), Usage::now());
-            loop {
+            for turn in 1_u32.. {
                 tokio::time::sleep(IDLE).await;
+                if turn == LATER {
+                    gather();
+                }
                 let now = Usage::now();
                 if now.is_idle_since(seen) && now.faults > rested.faults + FEW {
                     if let Some(workers) = &workers {
@@ -37,7 +46,9 @@ impl Rest {
                     }
                     plugway_heap::let_go_of_free();
                     let_go_of_code();
-                    gather().await;
+                    if turn > LATER {
+                        gather();
+                    }
                     rested = Usage::now();
                 }
                 seen = now;
@@ -64,11 +75,23 @@ pub(super) fn small_pages() {
     }
 }
 
-/// Large pages of which a part was let go of, for those that have many tokens.
-async fn gather() {
-    let gathered = tokio::task::spawn_blocking(gather_large_pages).await;
-    if let Ok(Err(error)) = gathered {
-        tracing::debug!(%error, "pages that are small stay so");
+/// Makes large pages for those that have many tokens, in a thread that no end waits for.
+fn gather() {
+    static UNDER_WAY: AtomicBool = AtomicBool::new(false);
+    if UNDER_WAY.swap(true, Relaxed) {
+        return;
+    }
+    let gather = || {
+        if let Err(error) = gather_large_pages(|took| thread::sleep(took * SHARE)) {
+            tracing::debug!(%error, "pages that are small stay so");
+        }
+        UNDER_WAY.store(false, Relaxed);
+    };
+    let begun = thread::Builder::new()
+        .name("pages".to_owned())
+        .spawn(gather);
+    if begun.is_err() {
+        UNDER_WAY.store(false, Relaxed);
     }
 }
 
