@@ -6,6 +6,8 @@ import hashlib
 import json
 from pathlib import Path
 
+import pytest
+
 from plugway import eventually
 
 HUGE = Path("/sys/kernel/mm/transparent_hugepage")
@@ -27,6 +29,7 @@ def told(flag: str) -> set[str]:
     return {flag} if HUGE.exists() else set()
 
 
+@pytest.mark.timeout(120)
 def test_small_pages_are_for_few_tokens_and_large_ones_for_many(world):
     gateway = world.start()
     assert preferences(gateway.process.pid) == told("nh")
@@ -38,5 +41,6 @@ def test_small_pages_are_for_few_tokens_and_large_ones_for_many(world):
     (world.folder / "many.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     gateway = world.start({"token_files": ["many.jsonl"]})
     assert gateway.status()["tokens"] >= len(lines)
-    # A moment after the start.
-    eventually(lambda: preferences(gateway.process.pid) == told("hg"))
+    # Half a minute after the start, which needs the processor itself.
+    assert preferences(gateway.process.pid) == told("nh")
+    eventually(lambda: preferences(gateway.process.pid) == told("hg"), patience=60)
