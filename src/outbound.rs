@@ -10,7 +10,7 @@ use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Uri, header, u
 use crate::answer::Content;
 use crate::body::RequestBody;
 use crate::headers::{self, ClientView, Identity, Outbound, ResponseContext, Rewrite};
-use crate::masked::MaskedBody;
+use crate::masked::{MaskedBody, remove_telling};
 use crate::rejection::Rejection;
 use crate::route::{self, Form, Miss};
 use crate::snapshot::{Other, Plugin, Target};
@@ -311,10 +311,10 @@ impl Errand<'_> {
             .decorate(&mut headers, self.head.headers.get(header::ORIGIN));
         let body = match (&plugin.credential.echo, body) {
             (Some(echo), Content::Upstream(body)) => {
-                Content::Masked(Box::new(MaskedBody::new(body, echo.clone())))
+                Content::Masked(Box::new(MaskedBody::new(body, echo)))
             }
             (Some(echo), Content::Held(body)) => {
-                Content::Masked(Box::new(MaskedBody::new(body, echo.clone())))
+                Content::Masked(Box::new(MaskedBody::new(body, echo)))
             }
             (_, body) => body,
         };
@@ -338,14 +338,7 @@ fn hide_query_credential(plugin: &Plugin, headers: &mut HeaderMap) {
             headers.insert(name, value);
         }
     }
-    let telling: Vec<_> = headers
-        .iter()
-        .filter(|(_, value)| plugin.credential.is_told_in(value.as_bytes()))
-        .map(|(name, _)| name.clone())
-        .collect();
-    for name in telling {
-        headers.remove(name);
-    }
+    remove_telling(headers, |value| plugin.credential.is_told_in(value));
 }
 
 /// HTTP/2 clients always do; others say so.

@@ -12,9 +12,9 @@ use crate::telemetry::Counters;
 
 /// How long it has been since the last change. Those that follow each other run the same code.
 const QUIET: Duration = Duration::from_secs(2);
-/// Turns of [`IDLE`] from the last change until large pages are made: a start is over by then, and with it what is
-/// only needed once.
-const LATER: u32 = 3;
+/// From a change until large pages are made: a start is over by then, and with it what is only
+/// needed once.
+const LATER: Duration = Duration::from_secs(30);
 /// So many times as long as it took to make a page, nothing is done: who serves needs the processor.
 const SHARE: u32 = 9;
 /// How long nobody has asked for anything.
@@ -25,7 +25,12 @@ const FEW: u64 = 64;
 /// Lets go of the code that starts, changes and requests have run, and of memory that is free: most of
 /// what an idle gateway would be resident with.
 #[derive(Debug, Default)]
-pub(super) struct Rest(Option<AbortHandle>);
+pub(super) struct Rest {
+    /// Begins anew with each change.
+    letting_go: Option<AbortHandle>,
+    /// Does not: where something changes every few seconds, its time would never come.
+    gathering: Option<AbortHandle>,
+}
 
 impl Rest {
     /// A change is over. To be called in the control thread.
@@ -34,11 +39,8 @@ impl Rest {
             tokio::time::sleep(QUIET).await;
             let_go_of_code();
             let (mut seen, mut rested) = (Usage::now(), Usage::now());
-            for turn in 1_u32.. {
+            loop {
                 tokio::time::sleep(IDLE).await;
-                if turn == LATER {
-                    gather();
-                }
                 let now = Usage::now();
                 if now.is_idle_since(seen) && now.faults > rested.faults + FEW {
                     if let Some(workers) = &workers {
@@ -46,23 +48,28 @@ impl Rest {
                     }
                     plugway_heap::let_go_of_free();
                     let_go_of_code();
-                    if turn > LATER {
-                        gather();
-                    }
+                    gather();
                     rested = Usage::now();
                 }
                 seen = now;
             }
         });
-        if let Some(before) = self.0.replace(task.abort_handle()) {
+        if let Some(before) = self.letting_go.replace(task.abort_handle()) {
             before.abort();
+        }
+        if self.gathering.as_ref().is_none_or(AbortHandle::is_finished) {
+            let task = tokio::task::spawn_local(async {
+                tokio::time::sleep(LATER).await;
+                gather();
+            });
+            self.gathering = Some(task.abort_handle());
         }
     }
 }
 
 impl Drop for Rest {
     fn drop(&mut self) {
-        if let Some(task) = &self.0 {
+        for task in [&self.letting_go, &self.gathering].into_iter().flatten() {
             task.abort();
         }
     }

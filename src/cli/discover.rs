@@ -9,7 +9,7 @@ use anyhow::anyhow;
 use http::{HeaderMap, HeaderValue, header};
 use tokio::task::LocalSet;
 
-use super::{misuse, understood};
+use super::misuse;
 use crate::app::Search;
 use crate::config::{self, Limits};
 use crate::control::{self, Source};
@@ -65,7 +65,7 @@ pub(super) fn search(upstream: String, configuration: impl Fn(&str) -> Source + 
     })
 }
 
-/// Whether it is where an API can be. A password in it is not repeated.
+/// Whether it is where an API can be. What may be a secret in it is not repeated.
 pub(super) fn is_upstream(upstream: &str) -> anyhow::Result<()> {
     let after_scheme = upstream.split_once("://").map_or("", |(_, rest)| rest);
     let mut parts = after_scheme.split(['/', '?', '#']);
@@ -82,10 +82,13 @@ pub(super) fn is_upstream(upstream: &str) -> anyhow::Result<()> {
             "--upstream takes a URL, such as http://{upstream}"
         )));
     }
-    understood(
-        &[("--upstream", Some(&upstream.to_owned()))],
-        config::is_upstream,
-    )
+    config::is_upstream(upstream).map_err(|why| {
+        let shown = match upstream.split_once('?') {
+            Some((bare, _)) => format!("{bare}?***"),
+            None => upstream.to_owned(),
+        };
+        misuse(format!("--upstream `{shown}` {why}"))
+    })
 }
 
 /// Whether it can be asked for its document.

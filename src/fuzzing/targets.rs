@@ -269,7 +269,7 @@ fn forwarded(snapshot: &Snapshot, way: Way, head: &Parts) -> Option<()> {
         way.tls(),
         authority,
         trust,
-        |_, _| true,
+        |asked, told| snapshot.may_be(asked, told),
     );
     let plugin = snapshot.plugin(&client.authority.host, Ipv4Addr::LOCALHOST.into())?;
     let errand = errand(plugin, head, &client).ok()?;

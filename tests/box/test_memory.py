@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import time
 from pathlib import Path
 
 import pytest
@@ -41,6 +42,17 @@ def test_small_pages_are_for_few_tokens_and_large_ones_for_many(world):
     (world.folder / "many.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     gateway = world.start({"token_files": ["many.jsonl"]})
     assert gateway.status()["tokens"] >= len(lines)
-    # Half a minute after the start, which needs the processor itself.
+    # Half a minute after the start, which needs the processor itself; what changes meanwhile puts it off no further.
     assert preferences(gateway.process.pid) == told("nh")
-    eventually(lambda: preferences(gateway.process.pid) == told("hg"), patience=60)
+    changes = iter(range(5, 60, 5))
+    begun, due = time.monotonic(), next(changes)
+
+    def look() -> bool:
+        nonlocal due
+        if time.monotonic() > begun + due:
+            world.change({"plugins": {"todo": {"contact": f"after-{due}@example.com"}}})
+            assert gateway.reload().code == 0
+            due = next(changes)
+        return preferences(gateway.process.pid) == told("hg")
+
+    eventually(look, patience=50)

@@ -129,7 +129,7 @@ def test_values_and_pictures_that_are_none(world):
     ("dev --auth none --http 0.0.0.0:0", "loopback addresses only"),
     ("dev --write-config mine.toml", "add --upstream URL"),
     ("dev --upstream localhost:8000", "takes a URL"),
-    ("dev --upstream http://127.0.0.1:1/?x", "has a query or a fragment"),
+    ("dev --upstream http://127.0.0.1:1/?x", "`http://127.0.0.1:1/?***` has a query or a fragment"),
     ("dev --upstream ftp://127.0.0.1", "`h2c://`"),
     ("serve --upstream http://127.0.0.1:99999 --require none", "has a port that can not exist"),
     ("serve --upstream http://127.0.0.1:1 --require none --public-url a.example", "is not a URL"),

@@ -179,3 +179,62 @@ pub(super) fn one(read: &ReadTransaction, id: &str) -> Outcome<Option<TokenRecor
 fn damaged() -> redb::Error {
     StorageError::Corrupted("a token's record".to_owned()).into()
 }
+
+#[cfg(test)]
+mod tests {
+    use redb::backends::InMemoryBackend;
+    use redb::{Database, ReadableDatabase};
+
+    use super::*;
+
+    /// A database with so many lines, which are what their ids are.
+    fn stored(count: usize) -> Database {
+        let made = Database::builder().create_with_backend(InMemoryBackend::new());
+        let database = made.unwrap();
+        let write = database.begin_write().unwrap();
+        let mut table = write.open_table(TOKENS).unwrap();
+        for number in 0..count {
+            let id = number.to_string();
+            table.insert(&*id, id.as_bytes()).unwrap();
+        }
+        drop(table);
+        write.commit().unwrap();
+        database
+    }
+
+    #[test]
+    fn every_line_is_entered_once_by_however_many() {
+        for count in [0, 1, BATCH, 5 * BATCH + 7] {
+            let database = stored(count);
+            for helpers in [0, 1, 3] {
+                let read = database.begin_read().unwrap();
+                let entered = Mutex::new(0);
+                let enter = |lines: &str, loaded: &mut Loaded| {
+                    *entered.lock().unwrap() += lines.lines().count();
+                    let idle = lines.lines().map(|id| (id.into(), Duration::ZERO));
+                    loaded.idle.extend(idle);
+                    Ok(())
+                };
+                let loaded = with_helpers(&read, helpers, &enter).unwrap();
+                assert_eq!(loaded.idle.len(), count, "with {helpers}");
+                assert_eq!(*entered.lock().unwrap(), count, "with {helpers}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_damaged_is_told_whoever_reads_it() {
+        let database = stored(6 * BATCH);
+        for helpers in [0, 1, 3] {
+            for bad in ["0", "9999"] {
+                let read = database.begin_read().unwrap();
+                let enter = |lines: &str, _: &mut Loaded| {
+                    let damage = lines.lines().any(|id| id == bad);
+                    if damage { Err(damaged()) } else { Ok(()) }
+                };
+                let loaded = with_helpers(&read, helpers, &enter);
+                assert!(loaded.is_err(), "{bad} with {helpers}");
+            }
+        }
+    }
+}
