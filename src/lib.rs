@@ -36,6 +36,7 @@ pub mod server;
 pub mod snapshot;
 pub mod streams;
 pub mod telemetry;
+mod tls;
 pub mod todo;
 pub mod tokens;
 pub mod tunnel;

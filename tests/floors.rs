@@ -70,6 +70,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("congestion", &[]),
     ("layers", &[]),
     ("http1", &["layers"]),
+    ("tls", &["layers"]),
     (
         "server",
         &[
@@ -81,6 +82,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "http1",
             "layers",
             "network",
+            "tls",
             "unwritable",
         ],
     ),

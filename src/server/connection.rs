@@ -19,7 +19,6 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use pin_project_lite::pin_project;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::task::AbortHandle;
-use tokio_rustls::TlsAcceptor;
 
 use super::cork::cork;
 use super::drain::Drain;
@@ -30,17 +29,13 @@ use super::streams::{Call, Cut, StreamExecutor, Tracked};
 use super::watch::{ConnectionWatch, Overdue, Phase, Watched, drive};
 use super::{End, Event, Handler, Kind, Peer, Settings, http1, tunnel};
 use crate::body::Incoming;
-use crate::layers::intake::Intake;
+use crate::tls;
 
 /// How long an idle HTTP/1.1 connection is kept when the process drains, so that a request which
 /// is on its way is answered (with `Connection: close`) and not cut (hyper#3792).
 const DRAIN_LINGER: Duration = Duration::from_secs(1);
 /// How long a connection may take for its orderly end.
 const FAREWELL: Duration = Duration::from_secs(5);
-
-/// Bytes that are encrypted for one write to a socket. Each write may wake the client, which costs
-/// more than what is written.
-const TLS_BUFFER: usize = 256 << 10;
 
 /// What every step of a connection needs.
 struct Context<H: Handler> {
@@ -82,9 +77,9 @@ pub(crate) async fn serve<H: Handler>(
     };
     match (kind, &context.settings.tls) {
         (Kind::Https, Some(tls)) => {
-            let accept = TlsAcceptor::from(Arc::clone(tls)).accept(Intake::new(io));
+            let accept = tls::accept(Arc::clone(tls), io);
             // Boxed, so that the state of a handshake is freed when it is over.
-            let mut stream = match drive(
+            let stream = match drive(
                 &context.watch,
                 &context.settings.limits,
                 Box::pin(accept).as_mut(),
@@ -98,8 +93,7 @@ pub(crate) async fn serve<H: Handler>(
                 }
                 Err(_) => return context.handler.note(Event::HandshakeFailed),
             };
-            stream.get_mut().1.set_buffer_limit(Some(TLS_BUFFER));
-            if stream.get_ref().1.alpn_protocol() == Some(b"h2") {
+            if stream.alpn() == Some(b"h2") {
                 serve_http2(&context, stream, peer(true, true)).await;
             } else {
                 serve_http1(&context, stream, peer(true, false)).await;

@@ -135,6 +135,8 @@ fn listening(
     config.ticketer = Arc::clone(tickets);
     // One ticket is what a client uses; each costs a record and an encryption.
     config.send_tls13_tickets = 1;
+    // Records are sealed and opened by `tls`, with the keys that a handshake has made.
+    config.enable_secret_extraction = true;
     Ok(Some(Arc::new(config)))
 }
 
