@@ -6,6 +6,8 @@ import hashlib
 import json
 import os
 import re
+import shutil
+import socket
 import stat
 from pathlib import Path
 
@@ -389,6 +391,21 @@ def test_a_backup_that_can_not_be_written(world: World):
 
 
 def test_names_that_are_paths(world: World):
+def test_a_backup_that_is_no_file(world: World, saved):
+    """It is refused at once: a FIFO would be waited for. What the shell has open may be one."""
+    desk, lines = saved
+    os.mkfifo(world.folder / "pipe")
+    (world.folder / "folder").mkdir()
+    (world.folder / "link").symlink_to("pipe")
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(world.folder / "socket"))
+        for name, what in (("pipe", "a FIFO"), ("link", "a FIFO"), ("folder", "a directory"), ("socket", "a socket"), ("/dev/zero", "a device")):
+            for as_json in ((), ("--json",)):
+                refused(desk("state", "restore", name, *as_json), 1, f"{name} can not be read: it is {what} and no file")
+            assert not (world.folder / FILE).exists()
+    assert desk("state", "restore", "/dev/stdin", stdin="".join(lines)).code == 0
+
+
     """A token may have any name, also one that is a path of the API."""
     world.start(METRICS)
     desk = Desk(world, True)
