@@ -27,7 +27,7 @@ pub use backup::{BackupError, restore};
 pub use db::StoreError;
 pub(super) use desk::{Desk, Scene};
 pub(super) use history::{Contents, Disk, Generation, KeptDocument, KeptFile, newest};
-pub use place::fleeting;
+pub use place::{fleeting, in_the_way};
 pub(super) use place::{no_directory, open_to_others};
 pub(super) use reader::Reader;
 pub(super) use view::audited;
