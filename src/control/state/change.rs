@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::audit::{self, Deed};
 use super::db::{NAMES, Outcome, SECRETS, TOKENS};
 use super::desk::{Desk, Scene, reveal};
-use super::find::Found;
+use super::find::{Found, no_plugin};
 use super::view::{self, Source};
 use super::{place, uses};
 use crate::tokens::{
@@ -297,10 +297,7 @@ impl Write<'_> {
         let known = snapshot.plugins.iter().map(|plugin| &*plugin.name);
         let known: Vec<&str> = known.collect();
         let unknown = names.filter(|name| *name != "*" && !known.contains(name));
-        let fault = |name: &str| FieldFault {
-            field: "plugins",
-            message: format!("there is no plugin {name}; there are: {}", known.join(", ")),
-        };
+        let fault = |name: &str| no_plugin("plugins", name, &known);
         let faults: Vec<FieldFault> = unknown.map(fault).collect();
         if faults.is_empty() {
             Ok(())

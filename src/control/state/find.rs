@@ -8,7 +8,11 @@ use super::db::{NAMES, Outcome, SECRETS, TOKENS};
 use super::desk::{Desk, Scene};
 use super::view::Source;
 use super::{StoreError, load};
-use crate::tokens::{Fault, Fingerprint, State, TokenRecord, TokenShared, Who, parse};
+use crate::problems::closest;
+use crate::tokens::{Fault, FieldFault, Fingerprint, State, TokenRecord, TokenShared, Who, parse};
+
+/// Tokens of one name that are counted for whoever makes another: each is read from the database.
+pub(super) const MOST_COUNTED: usize = 1000;
 
 /// A token as it was found.
 pub(super) struct Found {
@@ -178,3 +182,17 @@ fn public_id_of(key: &str) -> bool {
     let own = ["pls_", "plu_", "pla_", "plf_"];
     own.iter().any(|prefix| key.starts_with(prefix))
 }
+/// There is no such plugin; those that there are, and which of them may be meant.
+pub(in crate::control) fn no_plugin(field: &'static str, name: &str, known: &[&str]) -> FieldFault {
+    let meant = closest(name, known.iter().copied());
+    let meant = meant.map(|meant| format!("; did you mean `{meant}`?"));
+    let known = known.join(", ");
+    FieldFault {
+        field,
+        message: format!(
+            "there is no plugin {name}; there are: {known}{}",
+            meant.unwrap_or_default()
+        ),
+    }
+}
+

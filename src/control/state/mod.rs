@@ -26,6 +26,7 @@ pub(super) use audit::Deed;
 pub use backup::{BackupError, restore};
 pub use db::StoreError;
 pub(super) use desk::{Desk, Scene};
+pub(super) use find::no_plugin;
 pub(super) use history::{Contents, Disk, Generation, KeptDocument, KeptFile, newest};
 pub use place::{fleeting, in_the_way};
 pub(super) use place::{no_directory, open_to_others};
