@@ -184,6 +184,24 @@ def test_tokens_of_a_plugin_that_is_gone(world: World):
     refused(desk.token("list", "--plugin", "tofu"), 2, "there is no plugin tofu; there are: new")
 
 
+def test_tokens_of_one_name(desk: Desk):
+    """Whoever makes another is told, since commands want ids from then on; a revoked one left its name."""
+    create = ("create", "--name", "twins", *PUBLIC)
+    first = desk.token(*create)
+    assert first.code == 0 and "the name" not in first.err, first
+    second = desk.token(*create)
+    told = f'1 other token has the name "twins" too: commands know this one by its id, {second.out[:12]}'
+    assert second.code == 0 and told in second.err and len(second.out.splitlines()) == 1, second
+    third = desk.json(*create)
+    assert third["remark"].startswith("2 other tokens have the name"), third
+    desk.json("suspend", third["id"])
+    assert "3 other tokens" in desk.token(*create).err
+    for token in desk.export():
+        desk.json("revoke", token["id"], "--reason", "enough")
+    last = desk.token(*create)
+    assert last.code == 0 and "the name" not in last.err, last
+
+
 def test_an_unknown_token(desk: Desk):
     desk.create()
     for arguments in (("show", "pls_00000000"), ("set", "nobody", "--note", "x"), ("rotate", "nobody"), ("revoke", "nobody", "--reason", "x"),

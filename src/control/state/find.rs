@@ -103,6 +103,27 @@ impl Desk {
         }))
     }
 
+    /// How many tokens of theirs have a name, up to [`MOST_COUNTED`]. Those that were revoked left it free.
+    pub(super) fn namesakes(
+        &mut self,
+        name: &str,
+        who: &Who,
+        scene: &Scene<'_>,
+        now: Timestamp,
+    ) -> Result<usize, Fault> {
+        let counts = |record: &TokenRecord| {
+            who.has(&record.plugins) && !matches!(record.state, State::Revoked { .. })
+        };
+        let declared = scene.declared.named(name, &scene.shared.scopes);
+        let mut count = declared.iter().filter(|(record, _)| counts(record)).count();
+        for id in self.ids_of_name(name, now)?.iter().take(MOST_COUNTED) {
+            let found = self.by_id(id, scene, now)?;
+            let found = found.filter(|found| found.source == Source::State);
+            count += usize::from(found.is_some_and(|found| counts(&found.record)));
+        }
+        Ok(count.min(MOST_COUNTED))
+    }
+
     fn ids_of_name(&mut self, name: &str, now: Timestamp) -> Result<Vec<String>, StoreError> {
         if !self.db.is_open() {
             return Ok(Vec::new());
@@ -168,20 +189,6 @@ impl Desk {
     }
 }
 
-/// What a record's entries in the table share.
-pub(super) fn shared_of(record: &TokenRecord, scene: &Scene<'_>) -> Option<Arc<TokenShared>> {
-    let mut held = record
-        .secrets()
-        .filter_map(|(_, secret)| scene.shared.tokens.get(&secret.fingerprint));
-    held.find(|token| token.id == record.id)
-        .map(|token| Arc::clone(&token.shared))
-}
-
-/// Whether a text is an id as secrets bring it: no name may look like one.
-fn public_id_of(key: &str) -> bool {
-    let own = ["pls_", "plu_", "pla_", "plf_"];
-    own.iter().any(|prefix| key.starts_with(prefix))
-}
 /// There is no such plugin; those that there are, and which of them may be meant.
 pub(in crate::control) fn no_plugin(field: &'static str, name: &str, known: &[&str]) -> FieldFault {
     let meant = closest(name, known.iter().copied());
@@ -196,3 +203,17 @@ pub(in crate::control) fn no_plugin(field: &'static str, name: &str, known: &[&s
     }
 }
 
+/// What a record's entries in the table share.
+pub(super) fn shared_of(record: &TokenRecord, scene: &Scene<'_>) -> Option<Arc<TokenShared>> {
+    let mut held = record
+        .secrets()
+        .filter_map(|(_, secret)| scene.shared.tokens.get(&secret.fingerprint));
+    held.find(|token| token.id == record.id)
+        .map(|token| Arc::clone(&token.shared))
+}
+
+/// Whether a text is an id as secrets bring it: no name may look like one.
+fn public_id_of(key: &str) -> bool {
+    let own = ["pls_", "plu_", "pla_", "plf_"];
+    own.iter().any(|prefix| key.starts_with(prefix))
+}
