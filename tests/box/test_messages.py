@@ -259,3 +259,19 @@ def test_a_state_that_can_not_be_made(world):
     assert ran.code == 1 and f"{said} or listen.admin" in ran.err, ran
     ran = run("token", "create", "--config", "plugway.toml", "--name", "x", "--level", "user", "--plugin", "todo", "--scope", "*", cwd=world.folder)
     assert ran.code == 1 and said in ran.err, ran
+
+
+@pytest.mark.parametrize(("line", "option"), [
+    ("dev --upstream {url} --openapi nowhere.json", "--openapi"),
+    ("serve --upstream {url} --require service --http 127.0.0.1:0 --openapi nowhere.json", "--openapi"),
+])
+def test_what_is_wrong_with_an_option(folder, line, option):
+    """There is no file to look into, and no line."""
+    ports = ("--http", "127.0.0.1:0", "--https", "127.0.0.1:0") if line.startswith("dev") else ()
+    arguments = line.format(url=f"http://127.0.0.1:{free_port()}").split()
+    ran = run(*arguments, *ports, cwd=folder)
+    assert ran.code == 4 and f"--> {option}\n" in ran.err and "nowhere.json" in ran.err, ran
+    assert "plugway dev:" not in ran.err and "<command line>" not in ran.err, ran
+    ran = run(*arguments, *ports, "--json", cwd=folder)
+    [problem] = ran.json["problems"]
+    assert ran.code == 4 and (problem["key"], problem["file"], problem["line"]) == (option, None, None), ran
