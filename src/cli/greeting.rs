@@ -161,15 +161,33 @@ fn ready_line(started: &Started) -> String {
         .collect();
     let _ = writeln!(
         line,
-        " · {} · admin unix:{}",
+        " · {} · admin unix:{}{}",
         if nothing {
             "there is no plugin, nothing is served".to_owned()
         } else {
             plugins.join(", ")
         },
-        started.admin.display()
+        started.admin.display(),
+        further_admin(&started.listeners)
     );
     line
+}
+
+/// The addresses of the admin API beside its socket, as `--admin` takes them.
+fn further_admin(listeners: &[Listening]) -> String {
+    let addresses = listeners
+        .iter()
+        .filter(|listener| listener.kind == ListenerKind::Admin);
+    let shown = addresses.map(|listener| {
+        let address = listener.address;
+        let scheme = if address.ip().is_loopback() {
+            "http"
+        } else {
+            "https"
+        };
+        format!(", {scheme}://{address}")
+    });
+    shown.collect()
 }
 
 /// Whether it is ready, as the first words.

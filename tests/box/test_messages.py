@@ -275,3 +275,22 @@ def test_what_is_wrong_with_an_option(folder, line, option):
     ran = run(*arguments, *ports, "--json", cwd=folder)
     [problem] = ran.json["problems"]
     assert ran.code == 4 and (problem["key"], problem["file"], problem["line"]) == (option, None, None), ran
+
+
+def test_where_the_admin_api_is(world):
+    """The line of the start names every address of it, as --admin takes it."""
+    def line(admin: list[str]) -> str:
+        write(world.folder, world.base({"listen": {"admin": admin, "https": "127.0.0.1:0"}, "tls": {"certificate": "certs/server.pem", "key": "certs/server.key"}}))
+        process = subprocess.Popen([binary(), "serve", "--config", "plugway.toml"], cwd=world.folder, env=environment(),
+                                   stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        try:
+            return process.stdout.readline()
+        finally:
+            process.terminate()
+            process.communicate(timeout=20)
+
+    socket_only = line(["unix:admin.sock"])
+    assert socket_only.endswith("· admin unix:admin.sock\n"), socket_only
+    plain, secured = free_port(), free_port()
+    every = line([f"127.0.0.1:{plain}", "unix:admin.sock", f"0.0.0.0:{secured}"])
+    assert every.endswith(f"· admin unix:admin.sock, http://127.0.0.1:{plain}, https://0.0.0.0:{secured}\n"), every
