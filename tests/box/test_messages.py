@@ -294,3 +294,15 @@ def test_where_the_admin_api_is(world):
     plain, secured = free_port(), free_port()
     every = line([f"127.0.0.1:{plain}", "unix:admin.sock", f"0.0.0.0:{secured}"])
     assert every.endswith(f"· admin unix:admin.sock, http://127.0.0.1:{plain}, https://0.0.0.0:{secured}\n"), every
+
+
+def test_lines_of_an_overlay(world):
+    (world.folder / "o.yaml").write_text(
+        "overlay: 1.0.0\ninfo: {title: O}\nactions:\n- target: $.info\n  remove: true\n- remove: perhaps\n  target: info\n")
+    ran = check(world, {"openapi": {"overlays": ["o.yaml"]}})
+    assert ran.code == 4, ran
+    said = "o.yaml: #/info has no `version`, which every overlay needs there, line 2; "
+    assert said in ran.err and "at character 1, line 7; #/actions/1/remove is a text, and has to be true or false, line 6" in ran.err, ran
+    (world.folder / "o.yaml").write_text("overlay: 1.0.0\ninfo: {title: O, version: 1}\n")
+    ran = check(world, {"openapi": {"overlays": ["o.yaml"]}})
+    assert "# has no `actions`, which every overlay needs there\n" in ran.err, ran
