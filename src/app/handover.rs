@@ -27,7 +27,7 @@ use tokio::time::timeout;
 
 use super::App;
 use crate::config::ListenerKind;
-use crate::control::{Edges as _, Guard, Proven, weaker};
+use crate::control::{Edges as _, Guard, Proven, in_the_way, weaker};
 use crate::server::{self, Channel, ListenerId, Passed, UnixName};
 
 /// The socket's name in the state directory.
@@ -314,6 +314,10 @@ impl App {
         let published = self.control.published().context("nothing was published")?;
         let config = &published.current().config;
         self.open_admin(&config.listen.admin)?;
+        // The admin socket says the same if it lies there; elsewhere the first token would.
+        if let Some(why) = in_the_way(&config.state_directory) {
+            bail!("there can be no state: {why}");
+        }
         if to_successors {
             self.open_handover(&config.state_directory.join(NAME));
         }

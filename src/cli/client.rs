@@ -18,8 +18,8 @@ use serde_json::Value;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::TlsConnector;
 
-use super::args::Gateway;
-use super::misuse;
+use super::args::{Gateway, config_is_named, typed};
+use super::{Unsettled, misuse};
 use crate::control;
 use crate::snapshot;
 use crate::unwritable::unread;
@@ -112,6 +112,7 @@ impl Address {
 /// Where the admin API is: as said, or as the configuration says.
 pub(super) fn address(gateway: &Gateway) -> anyhow::Result<Address> {
     let Some((text, typed)) = gateway.admin() else {
+        is_there(gateway)?;
         let found = control::whereabouts(&gateway.config);
         let assumed = if found.assumed {
             ": that its state is in `state` is assumed"
@@ -127,6 +128,26 @@ pub(super) fn address(gateway: &Gateway) -> anyhow::Result<Address> {
         way: way(text, gateway)?,
         hint: (!typed).then(|| "that is the address in $PLUGWAY_ADMIN".to_owned()),
     })
+}
+
+/// A configuration that somebody named and that is not there: what answers at the usual place may be
+/// another gateway. A broken one still says where its gateway is, as far as it can be read.
+fn is_there(gateway: &Gateway) -> Result<(), Unsettled> {
+    let named = if typed("--config") {
+        "--config"
+    } else if config_is_named() {
+        "$PLUGWAY_CONFIG"
+    } else {
+        return Ok(());
+    };
+    if gateway.config.try_exists().unwrap_or(true) {
+        return Ok(());
+    }
+    let how = beside().unwrap_or("--admin names a gateway whose configuration is gone");
+    Err(Unsettled(format!(
+        "{} can not be read: {named} names it, and there is no such file ({how})",
+        gateway.config.display()
+    )))
 }
 
 /// How a gateway is reached at an address that was said.

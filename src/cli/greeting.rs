@@ -46,17 +46,17 @@ pub(super) fn say(started: &Started, output: &mut Output) -> anyhow::Result<()> 
 }
 
 /// What else there is to say: for people, or as lines of the log where those are objects, since
-/// whoever collects them reads nothing else. Warnings of the configuration if `warn`.
-pub(super) fn remark(started: &Started, warn: bool, output: &mut Output) {
+/// whoever collects them reads nothing else. `warnings`: those of the configuration, if they are told.
+pub(super) fn remark(started: &Started, warnings: Option<&Problems>, output: &mut Output) {
     if started.format == LogFormat::Json {
-        log_remarks(started, warn);
+        log_remarks(started, warnings);
         return;
     }
     if let Some(pending) = &started.pending {
         output.remark(&standing_in(pending));
     }
-    if warn && !started.warnings.is_empty() {
-        output.remark(started.warnings.render(Output::color()).trim_end());
+    if let Some(warnings) = warnings.filter(|warnings| !warnings.is_empty()) {
+        output.remark(warnings.render(Output::color()).trim_end());
     }
     for plugin in &started.plugins {
         if let Some(reason) = &plugin.unavailable {
@@ -69,11 +69,11 @@ pub(super) fn remark(started: &Started, warn: bool, output: &mut Output) {
 }
 
 /// [`remark`] in the log.
-fn log_remarks(started: &Started, warn: bool) {
+fn log_remarks(started: &Started, warnings: Option<&Problems>) {
     if let Some(pending) = &started.pending {
         tracing::error!("{}", without_tokens(&standing_in(pending)));
     }
-    for warning in started.warnings.iter().filter(|_| warn) {
+    for warning in warnings.into_iter().flatten() {
         log_problem!(warn, warning);
     }
     for plugin in &started.plugins {
@@ -161,15 +161,33 @@ fn ready_line(started: &Started) -> String {
         .collect();
     let _ = writeln!(
         line,
-        " · {} · admin unix:{}",
+        " · {} · admin unix:{}{}",
         if nothing {
             "there is no plugin, nothing is served".to_owned()
         } else {
             plugins.join(", ")
         },
-        started.admin.display()
+        started.admin.display(),
+        further_admin(&started.listeners)
     );
     line
+}
+
+/// The addresses of the admin API beside its socket, as `--admin` takes them.
+fn further_admin(listeners: &[Listening]) -> String {
+    let addresses = listeners
+        .iter()
+        .filter(|listener| listener.kind == ListenerKind::Admin);
+    let shown = addresses.map(|listener| {
+        let address = listener.address;
+        let scheme = if address.ip().is_loopback() {
+            "http"
+        } else {
+            "https"
+        };
+        format!(", {scheme}://{address}")
+    });
+    shown.collect()
 }
 
 /// Whether it is ready, as the first words.

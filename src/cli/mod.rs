@@ -10,6 +10,7 @@ mod explain;
 mod generations;
 mod greeting;
 mod linting;
+mod options;
 mod output;
 mod print;
 mod program;

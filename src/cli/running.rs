@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::args::{Gateway, Reload};
 use super::output::{Output, on_one_line};
-use super::{Exit, client};
+use super::{Exit, client, exit_of};
 use crate::counted::counted;
 
 /// `plugway reload`: returns when the new generation serves, or has been refused.
@@ -131,7 +131,16 @@ pub(super) fn status(gateway: &Gateway, output: &mut Output) -> anyhow::Result<E
 
 /// `plugway health`
 pub(super) fn health(gateway: &Gateway, output: &mut Output) -> anyhow::Result<Exit> {
-    let status = client::ask(&client::address(gateway)?, "GET", "/status")?;
+    let address = match client::address(gateway) {
+        Ok(address) => address,
+        // Whoever asks in a loop, as Docker does, knows ready and not ready.
+        Err(error) if exit_of(&error) == Exit::Invalid => {
+            output.error(&error);
+            return Ok(Exit::Failed);
+        }
+        Err(error) => return Err(error),
+    };
+    let status = client::ask(&address, "GET", "/status")?;
     let ready = status["ready"].as_bool().unwrap_or(false);
     if output.as_json {
         output.json(&serde_json::json!({ "ready": ready }))?;

@@ -6,6 +6,7 @@ use anyhow::anyhow;
 use serde_json::{Value, json};
 
 use super::args::{Invalid, Serve};
+use super::options::Made;
 use super::output::Output;
 use super::{Exit, dev, discover, exit_of, greeting, misuse, program, understood};
 use crate::app::{self, Search, Start, StartError, Started};
@@ -109,8 +110,10 @@ pub(super) fn start(
         Source::File(_) => "addresses are chosen in [listen]",
         Source::Text { .. } => "addresses are chosen with --http and --https",
     };
+    let made = Made::of(&how.source);
     let result = app::run(how, |started| {
-        greeting::remark(started, warn, output);
+        let warnings = made.told(&started.warnings);
+        greeting::remark(started, Some(&warnings).filter(|_| warn), output);
         // Whoever started us does not read: not a reason to end.
         let _ = announce(started, output);
     });
@@ -120,12 +123,13 @@ pub(super) fn start(
         Err(StartError::Bind(reasons)) => stopped(anyhow!("{reasons}; {chosen}"), output),
         Err(StartError::Other(error)) => stopped(error, output),
         Err(StartError::Configuration(problems)) => {
+            let problems = made.told(&problems.stopping());
             if output.as_json {
-                output.json(&json!({ "error": "the configuration is refused", "problems": problems.stopping().to_json() }))?;
+                output.json(&json!({ "error": "the configuration is refused", "problems": problems.to_json() }))?;
             } else if log::is_of_objects() {
-                greeting::log_problems(&problems.stopping());
+                greeting::log_problems(&problems);
             } else {
-                output.remark(problems.stopping().render(Output::color()).trim_end());
+                output.remark(problems.render(Output::color()).trim_end());
             }
             Ok(Exit::Invalid)
         }

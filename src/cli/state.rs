@@ -1,7 +1,8 @@
 //! `plugway state`: saves everything that the state database holds, and puts it back.
 
 use std::fs::File;
-use std::io::{BufReader, Write};
+use std::io::{self, BufReader, Write};
+use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
@@ -80,6 +81,27 @@ fn backup(asked: &Named, output: &mut Output) -> anyhow::Result<Exit> {
     Ok(Exit::Done)
 }
 
+/// A backup. What is no file is not even opened: a FIFO would be waited for, and a device may do something.
+/// What the shell has open for us (`/dev/stdin`, `<(…)`) may be a pipe, since somebody writes into it.
+fn opened(path: &Path) -> io::Result<File> {
+    let kind = path.metadata()?.file_type();
+    let given = ["/dev/stdin", "/dev/fd", "/proc/self/fd"];
+    let is_given = given.iter().any(|begin| path.starts_with(begin));
+    if kind.is_file() || (kind.is_fifo() && is_given) {
+        return File::open(path);
+    }
+    let what = if kind.is_dir() {
+        "a directory"
+    } else if kind.is_fifo() {
+        "a FIFO"
+    } else if kind.is_socket() {
+        "a socket"
+    } else {
+        "a device"
+    };
+    Err(io::Error::other(format!("it is {what} and no file")))
+}
+
 fn restore(asked: &Named, output: &mut Output) -> anyhow::Result<Exit> {
     let address = client::address(&asked.gateway)?;
     match client::send(&address, "GET", "/healthz", None) {
@@ -90,8 +112,8 @@ fn restore(asked: &Named, output: &mut Output) -> anyhow::Result<Exit> {
         Err(reason) => return Err(reason.into()),
     }
     let directory = super::state_of(&asked.gateway)?;
-    let file = File::open(&asked.file)
-        .with_context(|| format!("{} can not be read", asked.file.display()))?;
+    let file =
+        opened(&asked.file).with_context(|| format!("{} can not be read", asked.file.display()))?;
     let restored = control::restore(&directory, BufReader::new(file), Timestamp::now());
     let (tokens, audit, generations) = match restored {
         Ok(counts) => counts,

@@ -70,7 +70,7 @@ pub use orders::{FOR_ALL, Offline, View};
 pub use remote::Came;
 pub use selftest::Verdict;
 pub use shared::Shared;
-pub use state::{BackupError, StoreError, exists, fleeting, restore};
+pub use state::{BackupError, StoreError, exists, fleeting, in_the_way, restore};
 
 /// Where the configuration is.
 #[derive(Debug, Clone)]

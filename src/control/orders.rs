@@ -9,10 +9,12 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::declared::{Changes, Tokens};
-use super::state::{Deed, Desk, Reader, Scene, StoreError, audited};
+use super::state::{Deed, Desk, Reader, Scene, StoreError, audited, no_plugin};
 use super::{Control, Edges, Shared, explain};
+use crate::snapshot::Snapshot;
 use crate::tokens::{
-    Done, Fault, FieldFault, Fingerprint, Flow, Look, Order, Token, TokenRecord, Who, parse,
+    Done, Fault, FieldFault, Fingerprint, Flow, Look, Order, Plugins, Token, TokenRecord, Who,
+    parse,
 };
 
 /// A look or a flow that is ready to be taken on another thread: it may go through a million
@@ -21,6 +23,8 @@ use crate::tokens::{
 pub struct View {
     reader: Reader,
     shared: Arc<Shared>,
+    /// What serves; `None` where no gateway runs.
+    snapshot: Option<Arc<Snapshot>>,
     who: Who,
     now: Timestamp,
 }
@@ -63,7 +67,11 @@ impl View {
         match flow {
             Flow::List(filter) => {
                 filter.read(self.now)?;
-                Ok(())
+                let Some(plugin) = &filter.plugin else {
+                    return Ok(());
+                };
+                catch_unwind(AssertUnwindSafe(|| self.is_plugin(plugin)))
+                    .unwrap_or_else(|_| Err(damaged()))
             }
             Flow::Export => self.reader.is_there(),
             Flow::Audit | Flow::Backup => {
@@ -71,6 +79,29 @@ impl View {
                 self.reader.is_there()
             }
         }
+    }
+
+    /// Whether there is such a plugin, for whoever asks. One that is gone may still be named by tokens,
+    /// which have to be found; a token for all is none that names it.
+    fn is_plugin(&self, name: &str) -> Result<(), Fault> {
+        let Some(snapshot) = &self.snapshot else {
+            return Ok(());
+        };
+        let theirs = |name: &&str| self.who.has(&Plugins::new([*name]));
+        let plugins = snapshot.plugins.iter().map(|plugin| &*plugin.name);
+        let plugins: Vec<&str> = plugins.filter(theirs).collect();
+        if plugins.contains(&name) {
+            return Ok(());
+        }
+        let mut named = false;
+        let to = (&self.who, &self.shared.scopes);
+        self.reader.each_visible(to, |record| {
+            named = named || record.plugins.names().any(|one| one == name);
+        })?;
+        if named {
+            return Ok(());
+        }
+        Err(Fault::Invalid(vec![no_plugin("plugin", name, &plugins)]))
     }
 
     /// Line by line, each with its end.
@@ -147,9 +178,11 @@ impl<E: Edges> Control<E> {
     pub fn view(&mut self, who: Who, now: Timestamp) -> Result<View, Fault> {
         let reader = self.with_desk(|desk, scene| desk.reader(scene, now))??;
         let shared = Arc::clone(&self.shared);
+        let snapshot = self.published.as_ref().map(|published| published.current());
         Ok(View {
             reader,
             shared,
+            snapshot,
             who,
             now,
         })
@@ -363,6 +396,7 @@ impl Offline {
         Ok(View {
             reader,
             shared,
+            snapshot: None,
             who,
             now,
         })

@@ -548,8 +548,26 @@ def test_a_configuration_that_can_not_be_read_makes_no_state_of_its_own(world):
         by_env = run("token", "list", cwd=world.folder, env={"PLUGWAY_CONFIG": str(path)})
         assert by_env.code == 4 and place in by_env.err
         ran = run("health", "--config", str(path), cwd=world.folder)
-        assert ran.code == 1 and place in ran.err and "`state` is assumed" in ran.err, ran.err
+        assert ran.code == 1 and place in ran.err, ran.err
+        assert ("`state` is assumed" in ran.err) == path.exists(), ran.err
     assert not list(world.folder.glob("state/*.redb"))
+
+
+def test_a_configuration_that_is_named_and_not_there_stands_for_no_other_gateway(world):
+    """One that runs at the usual place may be another one."""
+    world.start()
+    for command in (("status",), ("reload",), ("diff",), ("history",), ("rollback",), ("token", "list"), NEW_TOKEN, ("audit", "list"),
+                    ("explain", "GET /todos"), ("state", "backup", "saved"), ("state", "restore", "saved"), ("health",)):
+        code = 1 if command == ("health",) else 4
+        typed = run(*command, "--config", "tpyo.toml", cwd=world.folder)
+        assert typed.code == code and "tpyo.toml can not be read: --config names it" in typed.err and not typed.out, typed
+        by_env = run(*command, cwd=world.folder, env={"PLUGWAY_CONFIG": "tpyo.toml"})
+        assert by_env.code == code and "tpyo.toml can not be read: $PLUGWAY_CONFIG names it" in by_env.err, by_env
+    assert "tpyo.toml" in run("status", "--config", "tpyo.toml", "--json", cwd=world.folder).json["error"]
+    # Nobody named it, or what was named is not needed.
+    assert run("status", cwd=world.folder).code == 0
+    assert run("status", "--config", "tpyo.toml", "--admin", world.gateway.ready["admin"], cwd=world.folder).code == 0
+    assert run("status", cwd=world.folder, env={"PLUGWAY_CONFIG": "tpyo.toml", "PLUGWAY_ADMIN": world.gateway.ready["admin"]}).code == 0
 
 
 def test_a_gateway_is_found_through_a_file_that_is_broken_elsewhere(world):

@@ -259,3 +259,50 @@ def test_a_state_that_can_not_be_made(world):
     assert ran.code == 1 and f"{said} or listen.admin" in ran.err, ran
     ran = run("token", "create", "--config", "plugway.toml", "--name", "x", "--level", "user", "--plugin", "todo", "--scope", "*", cwd=world.folder)
     assert ran.code == 1 and said in ran.err, ran
+
+
+@pytest.mark.parametrize(("line", "option"), [
+    ("dev --upstream {url} --openapi nowhere.json", "--openapi"),
+    ("serve --upstream {url} --require service --http 127.0.0.1:0 --openapi nowhere.json", "--openapi"),
+])
+def test_what_is_wrong_with_an_option(folder, line, option):
+    """There is no file to look into, and no line."""
+    ports = ("--http", "127.0.0.1:0", "--https", "127.0.0.1:0") if line.startswith("dev") else ()
+    arguments = line.format(url=f"http://127.0.0.1:{free_port()}").split()
+    ran = run(*arguments, *ports, cwd=folder)
+    assert ran.code == 4 and f"--> {option}\n" in ran.err and "nowhere.json" in ran.err, ran
+    assert "plugway dev:" not in ran.err and "<command line>" not in ran.err, ran
+    ran = run(*arguments, *ports, "--json", cwd=folder)
+    [problem] = ran.json["problems"]
+    assert ran.code == 4 and (problem["key"], problem["file"], problem["line"]) == (option, None, None), ran
+
+
+def test_where_the_admin_api_is(world):
+    """The line of the start names every address of it, as --admin takes it."""
+    def line(admin: list[str]) -> str:
+        write(world.folder, world.base({"listen": {"admin": admin, "https": "127.0.0.1:0"}, "tls": {"certificate": "certs/server.pem", "key": "certs/server.key"}}))
+        process = subprocess.Popen([binary(), "serve", "--config", "plugway.toml"], cwd=world.folder, env=environment(),
+                                   stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        try:
+            return process.stdout.readline()
+        finally:
+            process.terminate()
+            process.communicate(timeout=20)
+
+    socket_only = line(["unix:admin.sock"])
+    assert socket_only.endswith("· admin unix:admin.sock\n"), socket_only
+    plain, secured = free_port(), free_port()
+    every = line([f"127.0.0.1:{plain}", "unix:admin.sock", f"0.0.0.0:{secured}"])
+    assert every.endswith(f"· admin unix:admin.sock, http://127.0.0.1:{plain}, https://0.0.0.0:{secured}\n"), every
+
+
+def test_lines_of_an_overlay(world):
+    (world.folder / "o.yaml").write_text(
+        "overlay: 1.0.0\ninfo: {title: O}\nactions:\n- target: $.info\n  remove: true\n- remove: perhaps\n  target: info\n")
+    ran = check(world, {"openapi": {"overlays": ["o.yaml"]}})
+    assert ran.code == 4, ran
+    said = "o.yaml: #/info has no `version`, which every overlay needs there, line 2; "
+    assert said in ran.err and "at character 1, line 7; #/actions/1/remove is a text, and has to be true or false, line 6" in ran.err, ran
+    (world.folder / "o.yaml").write_text("overlay: 1.0.0\ninfo: {title: O, version: 1}\n")
+    ran = check(world, {"openapi": {"overlays": ["o.yaml"]}})
+    assert "# has no `actions`, which every overlay needs there\n" in ran.err, ran

@@ -6,6 +6,8 @@ import hashlib
 import json
 import os
 import re
+import shutil
+import socket
 import stat
 from pathlib import Path
 
@@ -194,12 +196,6 @@ def newer(path: Path) -> None:
     path.write_bytes(data.replace(old, b"format" + (2).to_bytes(8, "little")))
 
 
-def no_directory(path: Path) -> None:
-    path.unlink()
-    path.parent.rmdir()
-    path.parent.write_text("a file where the directory was")
-
-
 BROKEN = {
     "empty": (lambda path: path.write_bytes(b""), "is damaged or is no database"),
     "random": (lambda path: path.write_bytes(os.urandom(100_000)), "is damaged or is no database"),
@@ -208,7 +204,6 @@ BROKEN = {
     "cut": (cut, "is damaged or is no database"),
     "folder": (folder, "can not be opened: Is a directory"),
     "newer": (newer, "was written by a newer plugway (format 2, this one knows 1)"),
-    "no directory": (no_directory, "can not be opened: Not a directory"),
 }
 
 
@@ -241,13 +236,43 @@ def test_what_can_not_be_read(world: World, breaks, said: str):
     # Put right, it is noticed.
     if path.is_dir():
         path.rmdir()
-    if path.parent.is_file():
-        path.parent.unlink()
-        path.parent.mkdir()
     plugway.replace(path, (world.folder / "good").read_bytes())
     eventually(lambda: ask(world, made.secret).status_code == 200, 40)
     assert ready(world.gateway) and world.gateway.status()["state_error"] is None
     refusal(ask(world, token()), 401, "invalid_token")
+
+
+@pytest.mark.parametrize("directory", ["state", "state/below"])
+def test_a_file_where_the_state_directory_is(world: World, directory: str):
+    """No start, also where the admin socket lies elsewhere: the first token would tell it else. With a database that was
+    there, commands say the same of it as of another that can not be opened."""
+    desk = stored(world)
+    elsewhere = {"state": {"directory": directory}, "listen": {"admin": "unix:admin.sock"}}
+    plugway.write(world.folder, world.base(elsewhere))
+    made = desk.create()
+    good = (world.folder / directory / "plugway.redb").read_bytes()
+    shutil.rmtree(world.folder / "state")
+    (world.folder / "state").write_text("a file where the directory was")
+    for arguments in (("token", "list"), ("token", "show", made.id), ("token", "export"), ("audit", "verify"), ("state", "backup", "saved")):
+        refused(desk(*arguments), 1, "plugway.redb", "can not be opened: Not a directory")
+    said = f"{world.folder.resolve()}/state is no folder: move that away, or choose another state.directory"
+    for as_json in ((), ("--json",)):
+        refused(desk("serve", *as_json), 1, "there can be no state", said)
+    assert not (world.folder / "admin.sock").exists()
+    checked = desk("check")
+    assert checked.code == 4 and "`state` is no directory" in checked.err, checked
+    (world.folder / "state").unlink()
+    plugway.replace(world.folder / directory / "plugway.redb", good)
+    world.start(elsewhere)
+    world.gateway.secrets.add(made.secret)
+    assert ask(world, made.secret).status_code == 200
+
+
+def test_a_state_directory_that_is_a_link_into_nothing(world: World):
+    """A volume may come late."""
+    (world.folder / "state").symlink_to("volume")
+    world.start({"listen": {"admin": "unix:admin.sock"}})
+    assert ask(world, world.service).status_code == 200
 
 
 def test_readyz_on_every_listener(world: World):
@@ -285,8 +310,9 @@ def test_put_aside(world: World):
 
 def test_where_nothing_can_be_made(world: World):
     """A create that fails takes nothing from anybody else."""
-    (world.folder / "blocked").write_text("a file")
     world.start({"state": {"directory": "blocked/state"}, "listen": {"admin": "unix:admin.sock"}})
+    (world.folder / "blocked").rename(world.folder / "aside")
+    (world.folder / "blocked").write_text("a file")
     desk = Desk(world, True)
     refused(desk.token("create", "--name", "x", "--level", "user", "--plugin", "todo", "--scope", "*"), 1, "can not be", "Not a directory")
     assert ask(world, world.service).status_code == 200
@@ -363,6 +389,21 @@ def test_a_backup_that_is_none(world: World, saved):
         assert not (world.folder / FILE).exists()
     refused(desk("state", "restore", "missing"), 1, "missing can not be read")
     assert desk("state", "restore", "saved").code == 0
+
+
+def test_a_backup_that_is_no_file(world: World, saved):
+    """It is refused at once: a FIFO would be waited for. What the shell has open may be one."""
+    desk, lines = saved
+    os.mkfifo(world.folder / "pipe")
+    (world.folder / "folder").mkdir()
+    (world.folder / "link").symlink_to("pipe")
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(world.folder / "socket"))
+        for name, what in (("pipe", "a FIFO"), ("link", "a FIFO"), ("folder", "a directory"), ("socket", "a socket"), ("/dev/zero", "a device")):
+            for as_json in ((), ("--json",)):
+                refused(desk("state", "restore", name, *as_json), 1, f"{name} can not be read: it is {what} and no file")
+            assert not (world.folder / FILE).exists()
+    assert desk("state", "restore", "/dev/stdin", stdin="".join(lines)).code == 0
 
 
 def test_a_backup_of_before_there_were_generations_in_it(world: World, saved):

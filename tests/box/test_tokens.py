@@ -161,6 +161,45 @@ def test_what_does_not_exist(world: World):
     made = desk.create()
     refused(desk.token("set", made.id, "--scope", "tag:nothing"), 2, "scopes: `tag:nothing`")
     refused(desk.token("set", made.id, "--plugin", "tofu"), 2, "plugins: there is no plugin tofu")
+    for as_json in ((), ("--json",)):
+        refused(desk.token("list", "--plugin", "tood", *as_json), 2, "plugin: there is no plugin tood; there are: todo; did you mean `todo`?")
+    assert made.id in desk.token("list", "--plugin", "todo").out
+    assert desk.token("list", "--plugin", "todo", "--state", "revoked").code == 0
+
+
+def test_tokens_of_a_plugin_that_is_gone(world: World):
+    """They have to be found, by its name."""
+    world.start()
+    desk = Desk(world, True)
+    made = desk.create()
+    every = desk.create("every", public=("--level", "service", "--plugin", "*", "--scope", "*"))
+    plugins = {"new": world.config["plugins"].pop("todo")}
+    for token in world.config["tokens"].values():
+        token["plugins"] = ["new"]
+    plugway.write(world.folder, world.config | {"plugins": plugins})
+    ran = world.gateway.reload("--weaker")
+    assert ran.code == 0, ran
+    listed = desk.token("list", "--plugin", "todo")
+    assert listed.code == 0 and made.id in listed.out and every.id in listed.out, listed
+    refused(desk.token("list", "--plugin", "tofu"), 2, "there is no plugin tofu; there are: new")
+
+
+def test_tokens_of_one_name(desk: Desk):
+    """Whoever makes another is told, since commands want ids from then on; a revoked one left its name."""
+    create = ("create", "--name", "twins", *PUBLIC)
+    first = desk.token(*create)
+    assert first.code == 0 and "the name" not in first.err, first
+    second = desk.token(*create)
+    told = f'1 other token has the name "twins" too: commands know this one by its id, {second.out[:12]}'
+    assert second.code == 0 and told in second.err and len(second.out.splitlines()) == 1, second
+    third = desk.json(*create)
+    assert third["remark"].startswith("2 other tokens have the name"), third
+    desk.json("suspend", third["id"])
+    assert "3 other tokens" in desk.token(*create).err
+    for token in desk.export():
+        desk.json("revoke", token["id"], "--reason", "enough")
+    last = desk.token(*create)
+    assert last.code == 0 and "the name" not in last.err, last
 
 
 def test_an_unknown_token(desk: Desk):
@@ -222,7 +261,12 @@ def test_list(desk: Desk):
     assert names("--state", "suspended") == ["charlie"] and names("--state", "active") == ["alpha", "bravo"]
     assert names("--text", "about x") == ["alpha"] and names("--text", "BRAVO") == ["bravo"]
     assert names("--ends-within", "7d") == ["bravo"] and names("--ends-within", "1d") == []
-    assert names("--level", "user") == [] and names("--plugin", "other") == [] and len(names("--plugin", "todo")) == 3
+    assert names("--level", "user") == [] and len(names("--plugin", "todo")) == 3
+    # Where no gateway runs nobody knows which plugins there are.
+    if desk.running:
+        refused(desk.token("list", "--plugin", "other"), 2, "there is no plugin other")
+    else:
+        assert names("--plugin", "other") == []
     assert len(names("--idle", "1d")) == 3
     table = desk.token("list")
     assert table.code == 0 and table.err == ""

@@ -54,6 +54,9 @@ pub(super) fn created(token: &Value) -> String {
     if token["secret"].is_string() {
         text.push_str("\nthe secret is shown this once: only its hash is kept");
     }
+    if let Some(remark) = token["remark"].as_str() {
+        let _ = write!(text, "\n{remark}");
+    }
     text
 }
 

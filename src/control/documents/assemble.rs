@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 
 use crate::config::{Config, OpenApiSource, ServedFile, Spanned};
 use crate::counted::plural;
-use crate::openapi::{self, Action, Bundler, Finding, Overlay, Prepared, ReadLimits};
+use crate::openapi::{self, Action, Bundler, Finding, Overlay, OverlayError, Prepared, ReadLimits};
 use crate::problems::Place;
 
 /// Doubled keys that are reported one by one.
@@ -167,14 +167,26 @@ fn read_overlays(
         let fault = |message: String| Fault::Overlay(at.clone(), format!("{name}: {message}"));
         let mut unread = Vec::new();
         let document = read(&file.bytes, &name, &mut unread).map_err(fault)?;
-        let overlay = Overlay::parse(&document).map_err(|errors| {
-            let errors: Vec<String> = errors.iter().map(ToString::to_string).collect();
-            fault(errors.join("; "))
-        })?;
+        let overlay =
+            Overlay::parse(&document).map_err(|errors| fault(with_lines(&errors, &file.bytes)))?;
         texts.insert(name.clone(), Arc::clone(&file.bytes));
         all.push((name, overlay));
     }
     Ok(all)
+}
+
+/// Faults of an overlay, each with the line where it is.
+fn with_lines(errors: &[OverlayError], text: &[u8]) -> String {
+    let lines = openapi::lines(text, errors.iter().map(OverlayError::pointer));
+    let told = errors.iter().map(|error| {
+        // That it is somewhere in the whole of it is not news.
+        let line = lines.get(error.pointer());
+        match line.filter(|_| error.pointer() != "#") {
+            Some(line) => format!("{error}, line {line}"),
+            None => error.to_string(),
+        }
+    });
+    told.collect::<Vec<_>>().join("; ")
 }
 
 /// Hash over all parts.

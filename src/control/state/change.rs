@@ -10,9 +10,10 @@ use serde_json::{Value, json};
 use super::audit::{self, Deed};
 use super::db::{NAMES, Outcome, SECRETS, TOKENS};
 use super::desk::{Desk, Scene, reveal};
-use super::find::Found;
+use super::find::{Found, MOST_COUNTED, no_plugin};
 use super::view::{self, Source};
 use super::{place, uses};
+use crate::counted::counted;
 use crate::tokens::{
     Changed, CreateRequest, Done, Fault, FieldFault, Fingerprint, Level, Making, PlainToken,
     Plugins, RotateRequest, Rotation, ScopeList, SetRequest, State, TokenRecord, Who,
@@ -76,8 +77,13 @@ impl Write<'_> {
             by: Arc::clone(&self.who.by),
         }));
         check_size(&record)?;
+        let namesakes = (self.desk).namesakes(&record.name, self.who, self.scene, self.now)?;
         self.commit("create", None, &record)?;
-        Ok(self.done(&record, secret.as_ref()))
+        let mut done = self.done(&record, secret.as_ref());
+        if namesakes > 0 {
+            done.value["remark"] = told_apart(namesakes, &record).into();
+        }
+        Ok(done)
     }
 
     /// The same create again, with a secret that was made elsewhere.
@@ -297,10 +303,7 @@ impl Write<'_> {
         let known = snapshot.plugins.iter().map(|plugin| &*plugin.name);
         let known: Vec<&str> = known.collect();
         let unknown = names.filter(|name| *name != "*" && !known.contains(name));
-        let fault = |name: &str| FieldFault {
-            field: "plugins",
-            message: format!("there is no plugin {name}; there are: {}", known.join(", ")),
-        };
+        let fault = |name: &str| no_plugin("plugins", name, &known);
         let faults: Vec<FieldFault> = unknown.map(fault).collect();
         if faults.is_empty() {
             Ok(())
@@ -384,6 +387,18 @@ impl Write<'_> {
             changed: true,
         }
     }
+}
+
+/// What is said of a token whose name others have.
+fn told_apart(namesakes: usize, record: &TokenRecord) -> String {
+    let (name, id) = (&record.name, &record.id);
+    let least = if namesakes == MOST_COUNTED {
+        "at least "
+    } else {
+        ""
+    };
+    let others = counted(namesakes, "other token has", "other tokens have");
+    format!("{least}{others} the name \"{name}\" too: commands know this one by its id, {id}")
 }
 
 /// A record in all tables.

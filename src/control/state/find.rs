@@ -8,7 +8,11 @@ use super::db::{NAMES, Outcome, SECRETS, TOKENS};
 use super::desk::{Desk, Scene};
 use super::view::Source;
 use super::{StoreError, load};
-use crate::tokens::{Fault, Fingerprint, State, TokenRecord, TokenShared, Who, parse};
+use crate::problems::closest;
+use crate::tokens::{Fault, FieldFault, Fingerprint, State, TokenRecord, TokenShared, Who, parse};
+
+/// Tokens of one name that are counted for whoever makes another: each is read from the database.
+pub(super) const MOST_COUNTED: usize = 1000;
 
 /// A token as it was found.
 pub(super) struct Found {
@@ -99,6 +103,27 @@ impl Desk {
         }))
     }
 
+    /// How many tokens of theirs have a name, up to [`MOST_COUNTED`]. Those that were revoked left it free.
+    pub(super) fn namesakes(
+        &mut self,
+        name: &str,
+        who: &Who,
+        scene: &Scene<'_>,
+        now: Timestamp,
+    ) -> Result<usize, Fault> {
+        let counts = |record: &TokenRecord| {
+            who.has(&record.plugins) && !matches!(record.state, State::Revoked { .. })
+        };
+        let declared = scene.declared.named(name, &scene.shared.scopes);
+        let mut count = declared.iter().filter(|(record, _)| counts(record)).count();
+        for id in self.ids_of_name(name, now)?.iter().take(MOST_COUNTED) {
+            let found = self.by_id(id, scene, now)?;
+            let found = found.filter(|found| found.source == Source::State);
+            count += usize::from(found.is_some_and(|found| counts(&found.record)));
+        }
+        Ok(count.min(MOST_COUNTED))
+    }
+
     fn ids_of_name(&mut self, name: &str, now: Timestamp) -> Result<Vec<String>, StoreError> {
         if !self.db.is_open() {
             return Ok(Vec::new());
@@ -161,6 +186,20 @@ impl Desk {
         let read = self.db.read(now)?;
         let there: Outcome<bool> = (|| Ok(read.open_table(TOKENS)?.get(id)?.is_some()))();
         self.db.checked(there, now)
+    }
+}
+
+/// There is no such plugin; those that there are, and which of them may be meant.
+pub(in crate::control) fn no_plugin(field: &'static str, name: &str, known: &[&str]) -> FieldFault {
+    let meant = closest(name, known.iter().copied());
+    let meant = meant.map(|meant| format!("; did you mean `{meant}`?"));
+    let known = known.join(", ");
+    FieldFault {
+        field,
+        message: format!(
+            "there is no plugin {name}; there are: {known}{}",
+            meant.unwrap_or_default()
+        ),
     }
 }
 

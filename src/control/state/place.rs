@@ -1,10 +1,12 @@
 //! Whether what is written in a directory is still there after the next deploy.
 
 use std::fs;
+use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use super::db::FILE;
+use crate::unwritable::advice;
 
 /// File systems that live as long as the machine or the container does.
 const FLEETING: [&str; 4] = ["tmpfs", "ramfs", "overlay", "aufs"];
@@ -41,6 +43,14 @@ pub(in crate::control) fn no_directory(directory: &Path) -> Option<PathBuf> {
     let is_there = |path: &&Path| path.symlink_metadata().is_ok();
     let path = directory.ancestors().find(is_there)?;
     (!path.is_dir()).then(|| path.to_owned())
+}
+
+/// Why a gateway with such a state directory does not start: a file is in its place, or above it. A link
+/// that leads nowhere may be to a volume that comes late.
+pub fn in_the_way(directory: &Path) -> Option<String> {
+    no_directory(directory).filter(|path| path.exists())?;
+    let none = io::Error::from(io::ErrorKind::NotADirectory);
+    advice(&directory.join(FILE), &none)
 }
 
 /// The directory, or the nearest above it that exists.
