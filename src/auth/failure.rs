@@ -194,7 +194,9 @@ fn parameter(text: &mut String, name: &str, value: &str) {
     text.push_str(name);
     text.push_str("=\"");
     let allowed = |char: char| matches!(char, ' '..='~') && !matches!(char, '"' | '\\');
-    if value.bytes().all(|byte| allowed(byte.into())) {
+    // Without an early end many bytes are looked at in one step.
+    let is_allowed = |byte: u8| matches!(byte, b' '..=b'~') & (byte != b'"') & (byte != b'\\');
+    if value.bytes().fold(true, |all, byte| all & is_allowed(byte)) {
         text.push_str(value);
     } else {
         let chars = value.chars();

@@ -6,7 +6,7 @@ use std::io::Write as _;
 /// line reader could act on is written as `\uXXXX`.
 pub(super) fn json(out: &mut Vec<u8>, text: &str) {
     out.push(b'"');
-    if text.len() <= MAX_CHARS && text.bytes().all(is_plain) {
+    if text.len() <= MAX_CHARS && is_all_plain(text) {
         out.extend_from_slice(text.as_bytes());
     } else {
         for c in clipped(text) {
@@ -27,8 +27,7 @@ pub(super) fn json(out: &mut Vec<u8>, text: &str) {
 
 /// Appends `text` for a reader of columns: as it is when it is one word, else in quotes.
 pub(super) fn word(out: &mut String, text: &str) {
-    if !text.is_empty() && text.len() <= MAX_CHARS && text.bytes().all(|b| b != b' ' && is_plain(b))
-    {
+    if !text.is_empty() && text.len() <= MAX_CHARS && !text.contains(' ') && is_all_plain(text) {
         out.push_str(text);
         return;
     }
@@ -41,6 +40,11 @@ pub(super) fn word(out: &mut String, text: &str) {
         }
     }
     out.push('"');
+}
+
+/// Whether none of it needs an escape. Without an early end many bytes are looked at in one step.
+fn is_all_plain(text: &str) -> bool {
+    text.bytes().fold(true, |all, b| all & is_plain(b))
 }
 
 /// Printable ASCII that needs no escape.
