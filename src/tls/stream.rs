@@ -21,6 +21,10 @@ const SEALED: usize = 256 << 10;
 /// four times as much.
 const LITTLE: usize = LARGE / 4;
 
+/// Reads that bring nothing for who asked (halves of records, empty ones) before others have their
+/// turn.
+const FRUITLESS: usize = 4;
+
 thread_local! {
     /// What all connections of a thread are read into, and opened in.
     static OPENED: RefCell<BytesMut> = RefCell::default();
@@ -117,6 +121,17 @@ impl<T> Stream<T> {
     #[cfg(test)]
     pub(super) fn wear_after(&mut self, records: u64) {
         self.tls.session.wear_after(records);
+    }
+
+    /// The same session over another connection.
+    #[cfg(test)]
+    pub(super) fn over<U>(self, io: U) -> Stream<U> {
+        Stream { io, tls: self.tls }
+    }
+
+    #[cfg(test)]
+    pub(super) fn io(&self) -> &T {
+        &self.io
     }
 
     /// Bytes of memory that wait for somebody.
@@ -289,6 +304,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> AsyncRead for Stream<T> {
             return Poll::Ready(Ok(()));
         }
         let before = buf.filled().len();
+        let mut fruitless = 0;
         loop {
             if let Some(end) = me.tls.end() {
                 if !me.tls.out.is_empty() {
@@ -324,6 +340,11 @@ impl<T: AsyncRead + AsyncWrite + Unpin> AsyncRead for Stream<T> {
             ready!(read)?;
             if buf.filled().len() > before {
                 return Poll::Ready(Ok(()));
+            }
+            fruitless += 1;
+            if fruitless == FRUITLESS && me.tls.end().is_none() {
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
             }
         }
     }

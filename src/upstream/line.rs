@@ -157,7 +157,11 @@ impl Line {
 
 impl Upstreams {
     /// What a request to `target` can be sent on.
-    pub(super) async fn line(self: &Rc<Self>, target: &Target) -> Result<Line, ConnectError> {
+    pub(super) async fn line(
+        self: &Rc<Self>,
+        target: &Target,
+        must_be_sure: bool,
+    ) -> Result<Line, ConnectError> {
         if target.may_share() {
             let mut search = self.peers.find(&target.key, &self.names);
             if matches!(search, Search::Unclear) {
@@ -169,7 +173,7 @@ impl Upstreams {
                 return Ok(Line::Stream(stream));
             }
         }
-        if let Some(channel) = self.checkout(&target.key) {
+        if let Some(channel) = self.checkout(&target.key, must_be_sure) {
             return Ok(Line::Own(channel));
         }
         // Boxed, since most requests need no new connection.

@@ -204,7 +204,8 @@ impl Upstreams {
         let mut outgoing = outgoing;
         let mut retries = target.retries;
         loop {
-            let line = match self.line(target).await {
+            let must_be_sure = target.retries == 0 || !outgoing.may_be_repeated();
+            let line = match self.line(target, must_be_sure).await {
                 Ok(line) => line,
                 Err(error) => {
                     // Another target is no way out where there is no room.
@@ -253,14 +254,15 @@ impl Upstreams {
         }
     }
 
-    /// The connection that was used last, if it can be used.
-    fn checkout(&self, key: &Arc<str>) -> Option<Channel> {
+    /// The connection that was used last, if it can be used. `must_be_sure`: what goes there can not
+    /// be sent once more if the connection was closed in this moment.
+    fn checkout(&self, key: &Arc<str>, must_be_sure: bool) -> Option<Channel> {
         loop {
             let Idle { channel, since } = self.idle.borrow_mut().get_mut(key)?.pop()?;
             let moved = |peer| !self.names.lead_to(key, peer);
             if since.elapsed() < IDLE
                 && !channel.peer.is_some_and(moved)
-                && channel.connection.is_quiet()
+                && channel.connection.may_be_used(must_be_sure)
             {
                 return Some(channel);
             }

@@ -1,6 +1,7 @@
 //! A request as it is given to the way upstream.
 
 use http::{HeaderValue, Method, Request};
+use http_body::Body as _;
 
 use crate::body::RequestBody;
 
@@ -24,6 +25,11 @@ impl Outgoing {
             host: host.unwrap_or(HeaderValue::from_static("")),
             lines: Vec::new(),
         }
+    }
+
+    /// Whether it means the same when it is sent twice (RFC 9110 §9.2.2), and can be: it has no body.
+    pub(super) fn may_be_repeated(&self) -> bool {
+        self.request.method().is_idempotent() && self.request.body().is_end_stream()
     }
 
     /// Whether its method has content, so that one without says so (RFC 9110 §8.6).

@@ -2,10 +2,11 @@
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
-use std::task::Poll;
+use std::task::{Context, Poll};
 
-use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 
+use super::super::records::{DATA, Key};
 use super::*;
 
 #[tokio::test]
@@ -248,4 +249,64 @@ async fn a_handshake_holds_no_more_than_it_may() {
     };
     let (accepted, _far) = tokio::join!(server, client);
     assert_eq!(accepted.unwrap_err().kind(), io::ErrorKind::InvalidData);
+}
+
+/// Gives one prepared piece with each read, and counts them.
+struct Prepared(std::vec::IntoIter<Vec<u8>>, usize);
+
+impl AsyncRead for Prepared {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        buf.put_slice(&self.0.next().unwrap_or_default());
+        self.1 += 1;
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Prepared {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Poll::Ready(Ok(buf.len()))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}
+
+/// Empty records cost work, and bring nothing: others have their turn meanwhile.
+#[tokio::test]
+async fn empty_records_keep_nobody_else_waiting() {
+    let sides = Sides::of(suite_of("TLS13_AES_128_GCM_SHA256"));
+    let (server, client) = sides.meet(1 << 20).await;
+    let secrets = rustls::Connection::Client(client.into_inner().1)
+        .dangerous_extract_secrets()
+        .unwrap();
+    let mut key = Key::new(secrets.tx, rustls::ProtocolVersion::TLSv1_3).unwrap();
+    let mut seal = |content: &[u8]| {
+        let mut record = vec![0; key.sealed_length(content.len())];
+        key.seal(DATA, &[content], &mut record).unwrap();
+        record
+    };
+    let mut records: Vec<_> = (0..10).map(|_| seal(b"")).collect();
+    records.push(seal(b"x"));
+    let mut server = server.over(Prepared(records.into_iter(), 0));
+    let mut turns = 0;
+    let mut byte = [0; 1];
+    let read = std::future::poll_fn(|cx| {
+        turns += 1;
+        Pin::new(&mut server).poll_read(cx, &mut ReadBuf::new(&mut byte))
+    });
+    read.await.unwrap();
+    assert_eq!((byte, turns, server.io().1), (*b"x", 3, 11));
 }

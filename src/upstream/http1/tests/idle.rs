@@ -19,10 +19,10 @@ fn what_comes_unasked_is_seen() {
             settle().await;
             assert!(connection.is_quiet() && connection.seems_quiet());
             happens(&mut upstream);
-            assert!(connection.seems_quiet());
-            assert!(!connection.is_quiet());
+            assert!(connection.seems_quiet() && connection.may_be_used(false));
+            assert!(!connection.is_quiet() && !connection.may_be_used(true));
             settle().await;
-            assert!(!connection.seems_quiet());
+            assert!(!connection.seems_quiet() && !connection.may_be_used(false));
             assert!(!connection.is_quiet());
         });
     }
