@@ -195,8 +195,10 @@ fn parameter(text: &mut String, name: &str, value: &str) {
     text.push_str("=\"");
     let allowed = |char: char| matches!(char, ' '..='~') && !matches!(char, '"' | '\\');
     // Without an early end many bytes are looked at in one step.
-    let is_allowed = |byte: u8| matches!(byte, b' '..=b'~') & (byte != b'"') & (byte != b'\\');
-    if value.bytes().fold(true, |all, byte| all & is_allowed(byte)) {
+    if value
+        .bytes()
+        .fold(true, |all, byte| all & allowed(byte.into()))
+    {
         text.push_str(value);
     } else {
         let chars = value.chars();

@@ -1,7 +1,7 @@
 //! `plugway state`: saves everything that the state database holds, and puts it back.
 
-use std::fs::File;
-use std::io::{self, BufReader, Write};
+use std::fs::{File, FileType};
+use std::io::{self, BufReader, Read, Write};
 use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 
@@ -46,33 +46,98 @@ pub(super) fn run(command: StateCommand, output: &mut Output) -> anyhow::Result<
     }
 }
 
-/// Into a file beside, which takes the name when it is whole and on the disk.
+/// Where a backup goes.
+enum Destination {
+    /// Into a file beside, which takes the name when it is whole and on the disk.
+    File(PathBuf),
+    /// Into what the shell has open for us.
+    Pipe(File),
+}
+
+/// What every backup begins with.
+const BEGINNING: &[u8] = b"{\"plugway_backup\"";
+
+/// A backup takes the place of nothing but a backup.
+fn destination(path: &Path) -> anyhow::Result<Destination> {
+    let shown = path.display();
+    if path == Path::new("-") || is_given(path) {
+        let path = if is_given(path) {
+            path
+        } else {
+            Path::new("/dev/stdout")
+        };
+        let pipe = File::options().write(true).open(path);
+        return Ok(Destination::Pipe(
+            pipe.with_context(|| format!("{shown} can not be written to"))?,
+        ));
+    }
+    let kind = match path.metadata() {
+        Ok(metadata) => metadata.file_type(),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            anyhow::ensure!(!path.is_symlink(), "{shown} is a link that leads nowhere");
+            return Ok(Destination::File(path.to_owned()));
+        }
+        Err(error) => return Err(error).with_context(|| format!("{shown} can not be written")),
+    };
+    anyhow::ensure!(
+        kind.is_file(),
+        "{shown} can not be written: it is {} and no file",
+        described(kind)
+    );
+    let mut begins = Vec::new();
+    File::open(path)
+        .and_then(|file| file.take(BEGINNING.len() as u64).read_to_end(&mut begins))
+        .with_context(|| format!("{shown} is there, and can not be read"))?;
+    anyhow::ensure!(
+        begins.is_empty() || begins == BEGINNING,
+        "{shown} is there, and is no backup: choose another name, or move it away"
+    );
+    // A link stays one.
+    Ok(Destination::File(path.canonicalize()?))
+}
+
 fn backup(asked: &Named, output: &mut Output) -> anyhow::Result<Exit> {
     let shown = asked.file.display();
-    let folder = match asked.file.parent() {
-        Some(folder) if folder != Path::new("") => folder,
-        _ => Path::new("."),
-    };
-    let mut written = tempfile::Builder::new()
-        .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o600))
-        .tempfile_in(folder)
-        .with_context(|| format!("{} can not be written to", folder.display()))?;
     let (mut bytes, mut lines) = (0, 0);
     let reach = Reach::new(&asked.gateway)?;
-    let taken = reach.flow(Flow::Backup, &mut |text| {
-        written.write_all(text.as_bytes())?;
-        bytes += text.len();
-        lines += text.lines().count();
-        Ok(())
-    })?;
-    if let Err(fault) = taken {
-        return refused(&fault, output);
+    let mut flow = |out: &mut dyn Write| {
+        reach.flow(Flow::Backup, &mut |text| {
+            out.write_all(text.as_bytes())?;
+            bytes += text.len();
+            lines += text.lines().count();
+            Ok(())
+        })
+    };
+    match destination(&asked.file)? {
+        Destination::Pipe(mut pipe) => {
+            if let Err(fault) = flow(&mut pipe)? {
+                return refused(&fault, output);
+            }
+            output.remark(&format!("{shown}: {}", counted(bytes, "byte", "bytes")));
+            return Ok(Exit::Done);
+        }
+        Destination::File(path) => {
+            let folder = match path.parent() {
+                Some(folder) if folder != Path::new("") => folder,
+                _ => Path::new("."),
+            };
+            let mut written = tempfile::Builder::new()
+                .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o600))
+                .tempfile_in(folder)
+                .map_err(|error| error.kind())
+                .map_err(io::Error::from)
+                .with_context(|| format!("{} can not be written to", folder.display()))?;
+            if let Err(fault) = flow(written.as_file_mut())? {
+                return refused(&fault, output);
+            }
+            written.as_file().sync_all()?;
+            written
+                .persist(&path)
+                .map_err(|error| error.error)
+                .with_context(|| format!("{shown} can not be written"))?;
+            File::open(folder)?.sync_all()?;
+        }
     }
-    written.as_file().sync_all()?;
-    written
-        .persist(&asked.file)
-        .with_context(|| format!("{shown} can not be written"))?;
-    File::open(folder)?.sync_all()?;
     if output.as_json {
         output.json(&json!({ "file": asked.file, "bytes": bytes, "lines": lines }))?;
     } else {
@@ -81,16 +146,14 @@ fn backup(asked: &Named, output: &mut Output) -> anyhow::Result<Exit> {
     Ok(Exit::Done)
 }
 
-/// A backup. What is no file is not even opened: a FIFO would be waited for, and a device may do something.
-/// What the shell has open for us (`/dev/stdin`, `<(…)`) may be a pipe, since somebody writes into it.
-fn opened(path: &Path) -> io::Result<File> {
-    let kind = path.metadata()?.file_type();
-    let given = ["/dev/stdin", "/dev/fd", "/proc/self/fd"];
-    let is_given = given.iter().any(|begin| path.starts_with(begin));
-    if kind.is_file() || (kind.is_fifo() && is_given) {
-        return File::open(path);
-    }
-    let what = if kind.is_dir() {
+/// Whether the shell has it open for us.
+fn is_given(path: &Path) -> bool {
+    let given = ["/dev/stdin", "/dev/stdout", "/dev/fd", "/proc/self/fd"];
+    given.iter().any(|begin| path.starts_with(begin))
+}
+
+fn described(kind: FileType) -> &'static str {
+    if kind.is_dir() {
         "a directory"
     } else if kind.is_fifo() {
         "a FIFO"
@@ -98,7 +161,17 @@ fn opened(path: &Path) -> io::Result<File> {
         "a socket"
     } else {
         "a device"
-    };
+    }
+}
+
+/// A backup. What is no file is not even opened: a FIFO would be waited for, and a device may do something.
+/// What the shell has open for us (`/dev/stdin`, `<(…)`) may be a pipe, since somebody writes into it.
+fn opened(path: &Path) -> io::Result<File> {
+    let kind = path.metadata()?.file_type();
+    if kind.is_file() || (kind.is_fifo() && is_given(path)) {
+        return File::open(path);
+    }
+    let what = described(kind);
     Err(io::Error::other(format!("it is {what} and no file")))
 }
 

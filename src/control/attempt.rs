@@ -13,6 +13,7 @@ use super::parts::{Aside, Facts};
 use super::selftest::Tested;
 use super::{Control, Edges, Inputs, Outcome, Refused, Source, Stage, Trigger, declared};
 use crate::config::{self, Config};
+use crate::counted::counted;
 use crate::problems::{Place, Problems};
 use crate::snapshot::{Published, Snapshot};
 use crate::tokens::Fingerprint;
@@ -208,6 +209,25 @@ impl<E: Edges> Control<E> {
         }
     }
 
+    /// There is no plugin. Where some serve it may be half of a file that is read, unless somebody asks.
+    fn none_left(&self, trigger: Trigger, problems: &mut Problems) {
+        let place = Place::named("plugins");
+        let serving = self
+            .published()
+            .map_or(0, |now| now.current().plugins.len());
+        if serving == 0 || matches!(trigger, Trigger::Start | Trigger::Command { .. }) {
+            problems.warn(&place, "there is no plugin: nothing is served");
+            return;
+        }
+        let message = format!(
+            "there is no plugin any more, and {} served",
+            counted(serving, "plugin is", "plugins are")
+        );
+        problems
+            .add(&place, message)
+            .help("if all of them are to go: plugway reload");
+    }
+
     /// Reads, proves, compiles and tests; binds and publishes nothing. Gives the included files as
     /// well, as far as they are known.
     pub(super) fn compile(
@@ -237,8 +257,7 @@ impl<E: Edges> Control<E> {
         // Also what was refused is watched: that is where it will be mended.
         self.watched = inputs.watched();
         if config.as_ref().is_some_and(|one| one.plugins.is_empty()) {
-            let place = Place::named("plugins");
-            problems.warn(&place, "there is no plugin: nothing is served");
+            self.none_left(manner.trigger, &mut problems);
         }
         let (Some(config), false) = (config, problems.has_problems()) else {
             let refused = refused(Stage::Validate, problems, inputs.digest());

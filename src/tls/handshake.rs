@@ -8,6 +8,7 @@ use rustls::server::UnbufferedServerConnection;
 use rustls::unbuffered::{ConnectionState, EncodeError, EncodeTlsData, UnbufferedStatus};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
+use super::records::{CHANGE_CIPHER_SPEC, DATA, HEADER, LONGEST};
 use super::session::Session;
 use super::stream::Stream;
 
@@ -15,6 +16,9 @@ use super::stream::Stream;
 const READ: usize = 4 << 10;
 /// Bytes that a handshake may hold: a message has 64 KiB at the most, and comes in records.
 const HELD: usize = 128 << 10;
+
+/// Bytes of the longest record, header and all (RFC 5246 §6.2.3).
+const MOST: usize = HEADER + LONGEST + 2048;
 
 /// Shakes hands with a client.
 ///
@@ -29,9 +33,8 @@ where
         io,
         connection,
         came: Vec::new(),
+        window: 0,
         out: Vec::new(),
-        plain: Vec::new(),
-        is_closed: false,
     };
     loop {
         match shake.step() {
@@ -49,15 +52,14 @@ where
         connection,
         came,
         out,
-        plain,
-        is_closed,
+        ..
     } = shake;
     let alpn = connection.alpn_protocol().map(Vec::from);
     let (keys, secrets) = connection
         .dangerous_into_kernel_connection()
         .map_err(io::Error::other)?;
-    let session = Session::new(keys, secrets, is_closed).map_err(io::Error::other)?;
-    Ok(Stream::new(io, session, alpn).with(&came, out, plain))
+    let session = Session::new(keys, secrets).map_err(io::Error::other)?;
+    Ok(Stream::new(io, session, alpn).with(&came, out))
 }
 
 struct Handshake<T> {
@@ -65,12 +67,11 @@ struct Handshake<T> {
     connection: UnbufferedServerConnection,
     /// Read, and not looked at.
     came: Vec<u8>,
+    /// Bytes of it that rustls has been shown: no record more than the handshake needs. It would take
+    /// in what follows as well, and answer a new key in a way that is lost with it.
+    window: usize,
     /// To be sent.
     out: Vec<u8>,
-    /// What the client sent behind its part of the handshake.
-    plain: Vec<u8>,
-    /// It has said as well that it sends nothing more.
-    is_closed: bool,
 }
 
 enum Step {
@@ -83,12 +84,13 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Handshake<T> {
     /// Goes on as far as it can.
     fn step(&mut self) -> io::Result<Step> {
         loop {
-            let UnbufferedStatus { mut discard, state } =
-                self.connection.process_tls_records(&mut self.came);
+            let UnbufferedStatus { discard, state } = self
+                .connection
+                .process_tls_records(&mut self.came[..self.window]);
             let state = match state {
                 Ok(state) => state,
                 Err(error) => {
-                    self.came.drain(..discard);
+                    self.discard(discard);
                     return Err(invalid(error));
                 }
             };
@@ -102,29 +104,42 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Handshake<T> {
                     transmit.done();
                     None
                 }
-                ConnectionState::BlockedHandshake if self.out.is_empty() => Some(Step::Read),
-                ConnectionState::BlockedHandshake => Some(Step::Send),
-                ConnectionState::ReadTraffic(mut traffic) => {
-                    while let Some(record) = traffic.next_record() {
-                        let record = record.map_err(invalid)?;
-                        discard += record.discard;
-                        self.plain.extend_from_slice(record.payload);
-                    }
-                    None
-                }
+                ConnectionState::BlockedHandshake => Some(Step::Read),
                 ConnectionState::WriteTraffic(_) => Some(Step::Done),
-                // The client had but one thing to say, and said with it that there will be no more.
-                ConnectionState::PeerClosed => {
-                    self.is_closed = true;
-                    None
-                }
                 _ => return Err(io::ErrorKind::UnexpectedEof.into()),
             };
-            self.came.drain(..discard);
-            if let Some(step) = step {
-                return Ok(step);
+            self.discard(discard);
+            match step {
+                Some(Step::Read) if !self.out.is_empty() => return Ok(Step::Send),
+                Some(Step::Read) if self.widen() => {}
+                Some(step) => return Ok(step),
+                None => {}
             }
         }
+    }
+
+    fn discard(&mut self, length: usize) {
+        self.came.drain(..length);
+        self.window -= length;
+    }
+
+    /// Shows the next record, if it is there as a whole; all of what is none, for the refusal.
+    fn widen(&mut self) -> bool {
+        let unseen = &self.came[self.window..];
+        let Some(&[kind, major, _, high, low]) = unseen.first_chunk::<HEADER>() else {
+            return false;
+        };
+        let length = HEADER + usize::from(u16::from_be_bytes([high, low]));
+        let is_record = (CHANGE_CIPHER_SPEC..=DATA).contains(&kind) && major == 3;
+        if is_record && length <= MOST {
+            if unseen.len() < length {
+                return false;
+            }
+            self.window += length;
+        } else {
+            self.window = self.came.len();
+        }
+        true
     }
 
     async fn send(&mut self) -> io::Result<()> {
@@ -151,7 +166,9 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Handshake<T> {
     async fn farewell(&mut self) {
         // As long as there is something to be said, nothing of what came is looked at once more.
         while self.connection.wants_write() {
-            let status = self.connection.process_tls_records(&mut self.came);
+            let status = self
+                .connection
+                .process_tls_records(&mut self.came[..self.window]);
             let Ok(ConnectionState::EncodeTlsData(encode)) = status.state else {
                 break;
             };

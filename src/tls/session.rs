@@ -22,6 +22,8 @@ const UPDATE: usize = 5;
 /// Requests for a new key that are granted: each costs more than it takes to ask.
 const KEY_UPDATES: u8 = 32;
 
+/// Records without content, one after the other, that are borne: they are work for nothing.
+const EMPTY: u8 = 32;
 /// Pieces that one record is gathered from at the most.
 const GATHERED: usize = 8;
 
@@ -35,6 +37,8 @@ pub(super) struct Session {
     begun: Vec<u8>,
     warnings: u8,
     updates: u8,
+    /// Records without content that may still follow on each other.
+    empty: u8,
     /// The other side has said that it sends nothing more.
     is_closed: bool,
 }
@@ -90,7 +94,6 @@ impl Session {
     pub(super) fn new(
         ExtractedSecrets { tx, rx }: ExtractedSecrets,
         secrets: KernelConnection<ServerConnectionData>,
-        is_closed: bool,
     ) -> Result<Self, Unknown> {
         let version = secrets.protocol_version();
         Ok(Self {
@@ -100,7 +103,8 @@ impl Session {
             begun: Vec::new(),
             warnings: WARNINGS,
             updates: KEY_UPDATES,
-            is_closed,
+            empty: EMPTY,
+            is_closed: false,
         })
     }
 
@@ -133,7 +137,14 @@ impl Session {
             return Err(Refused::Unexpected);
         }
         match kind {
-            records::DATA => Ok(Said::Data(at)),
+            records::DATA if at.is_empty() => {
+                self.empty = self.empty.checked_sub(1).ok_or(Refused::Unexpected)?;
+                Ok(Said::Nothing)
+            }
+            records::DATA => {
+                self.empty = EMPTY;
+                Ok(Said::Data(at))
+            }
             ALERT => self.alert(content),
             HANDSHAKE if self.is_13() => self.message(content),
             HANDSHAKE => Err(Refused::NoRenegotiation),

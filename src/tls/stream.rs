@@ -46,6 +46,8 @@ struct Tls {
     alpn: Option<Vec<u8>>,
     /// Read, and not opened.
     came: BytesMut,
+    /// It lies in a buffer of [`LARGE`] bytes.
+    is_large: bool,
     /// Opened, and not asked for.
     plain: Bytes,
     /// Sealed, and not sent.
@@ -93,6 +95,7 @@ impl<T> Stream<T> {
                 session,
                 alpn,
                 came: BytesMut::new(),
+                is_large: false,
                 plain: Bytes::new(),
                 out: Vec::new(),
                 is_fresh: false,
@@ -102,13 +105,11 @@ impl<T> Stream<T> {
         }
     }
 
-    /// With what a handshake has left: what came and was not opened, what is to be sent, and what
-    /// was opened.
-    pub(super) fn with(mut self, came: &[u8], out: Vec<u8>, plain: Vec<u8>) -> Self {
+    /// With what a handshake has left: what came and was not opened, and what is to be sent.
+    pub(super) fn with(mut self, came: &[u8], out: Vec<u8>) -> Self {
         self.tls.came = BytesMut::from(came);
         self.tls.is_fresh = !out.is_empty();
         self.tls.out = out;
-        self.tls.plain = Bytes::from(plain);
         self
     }
 
@@ -137,7 +138,12 @@ impl<T> Stream<T> {
     /// Bytes of memory that wait for somebody.
     #[cfg(test)]
     pub(super) fn held(&self) -> usize {
-        self.tls.came.capacity() + self.tls.out.capacity() + self.tls.plain.len()
+        let came = if self.tls.is_large {
+            LARGE
+        } else {
+            self.tls.came.capacity()
+        };
+        came + self.tls.out.capacity() + self.tls.plain.len()
     }
 }
 
@@ -166,7 +172,10 @@ impl Tls {
                 }
                 Ok(Said::Nothing | Said::Close) => {}
                 Ok(Said::AsksForKey) => self.say(Session::change_key),
-                Ok(Said::Broke(alert)) => self.fault = Some(Fault::Broke(alert)),
+                Ok(Said::Broke(alert)) => {
+                    self.fault = Some(Fault::Broke(alert));
+                    self.is_shut = true;
+                }
                 Err(why) => self.refuse(why),
             }
         }
@@ -210,9 +219,12 @@ impl Tls {
             let mut came = std::mem::take(&mut self.came);
             let done = self.open(&mut came, buf);
             came.advance(done);
-            if !came.is_empty() {
-                self.came = came;
+            // A little of a large buffer does not keep all of it.
+            if came.is_empty() || self.is_large && came.len() <= LITTLE {
+                self.is_large = false;
+                came = BytesMut::from(&came[..]);
             }
+            self.came = came;
         }
         buf.filled().len() > before || buf.remaining() == 0
     }
@@ -323,7 +335,8 @@ impl<T: AsyncRead + AsyncWrite + Unpin> AsyncRead for Stream<T> {
                     return Poll::Ready(Ok(()));
                 }
                 let done = me.tls.open(room, buf);
-                me.tls.came = if room.len() - done > LITTLE {
+                me.tls.is_large = room.len() - done > LITTLE;
+                me.tls.came = if me.tls.is_large {
                     room.split_off(done)
                 } else {
                     BytesMut::from(&room[done..])

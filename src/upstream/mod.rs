@@ -204,7 +204,7 @@ impl Upstreams {
         let mut outgoing = outgoing;
         let mut retries = target.retries;
         loop {
-            let must_be_sure = target.retries == 0 || !outgoing.may_be_repeated();
+            let must_be_sure = retries == 0 || !outgoing.may_be_repeated();
             let line = match self.line(target, must_be_sure).await {
                 Ok(line) => line,
                 Err(error) => {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import os
 import threading
 
 import httpx
@@ -548,3 +549,75 @@ def test_what_can_not_be_taken_up_is_said(world):
             gateway.stop()
     ran = gateway.command("rollback")
     assert ran.code == 5 and "command line" in ran.err, ran
+
+
+def test_a_rollback_goes_past_what_differs_in_secrets_alone(world):
+    secret = world.folder / "secret"
+    secret.write_text(token())
+    world.start({"tokens": {"other": {"secret": "${file:secret}", "level": "service", "plugins": ["todo"], "scopes": ["*"]}}})
+    says(world, "Two.")
+    replace(secret, token())
+    eventually(lambda: world.gateway.generation() == 3)
+    done = roll_back(world.gateway)
+    assert done.code == 0 and done.json["rolled_back_to"] == 1, done
+    assert description(world.session()) == "Manage your to-dos."
+    # Asked for by its number, it is said what differs.
+    says(world, "Four.")
+    replace(secret, token())
+    eventually(lambda: world.gateway.generation() == 6)
+    refused = roll_back(world.gateway, "5")
+    assert refused.code == 5 and "in secrets and tokens alone" in refused.err + refused.out, refused
+    assert description(world.session()) == "Four."
+
+
+def test_a_rollback_does_not_believe_an_empty_token_file(world):
+    secret, tokens = token(), world.folder / "tokens.jsonl"
+    tokens.write_text(json.dumps({"sha256": sha256(secret), "level": "service", "name": "ci", "plugins": ["todo"], "scopes": ["*"]}) + "\n")
+    world.start({"token_files": ["tokens.jsonl"]})
+    says(world, "Two.")
+    client = world.session(token=secret)
+    assert client.get("/todos").status_code == 200
+    replace(tokens, "")
+    eventually(lambda: "is empty" in world.gateway.command("status").out)
+    refused = roll_back(world.gateway, "1")
+    assert refused.code == 4 and "is empty" in refused.out, refused
+    assert client.get("/todos").status_code == 200 and description(client) == "Two."
+
+
+def test_half_a_file_that_is_read_ends_no_plugin(world):
+    """What is left of it after a cut is valid, and has no plugin."""
+    world.start()
+    client = world.session(token=world.service)
+    from plugway import write
+
+    half = {name: part for name, part in world.config.items() if name not in ("plugins", "tokens")}
+    write(world.folder, half)
+    eventually(lambda: "no plugin any more" in world.gateway.command("status").out)
+    assert world.gateway.generation() == 1
+    assert client.get("/todos").status_code == 200
+    # Who asks means it.
+    assert world.gateway.reload().code == 0
+    refusal(client.get("/todos"), 421, "unknown_host")
+
+
+def test_a_backup_takes_the_place_of_nothing_else(world):
+    gateway = world.start()
+    folder = world.folder / "kept"
+    (folder / "directory").mkdir(parents=True)
+    (folder / "notes.txt").write_text("mine")
+    (folder / "link").symlink_to("saved")
+    (folder / "astray").symlink_to("nowhere")
+    os.mkfifo(folder / "fifo")
+    for name, why in [("notes.txt", "no backup"), ("fifo", "a FIFO"), ("directory", "a directory"), ("astray", "leads nowhere")]:
+        ran = gateway.command("state", "backup", str(folder / name))
+        assert ran.code == 1 and why in ran.err, ran
+    assert (folder / "notes.txt").read_text() == "mine" and (folder / "fifo").is_fifo() and (folder / "astray").is_symlink()
+    (folder / "saved").touch()
+    for _ in range(2):
+        assert gateway.command("state", "backup", str(folder / "link")).code == 0
+    assert (folder / "link").is_symlink() and (folder / "saved").read_text().startswith('{"plugway_backup"')
+    for name in ("-", "/dev/stdout"):
+        ran = gateway.command("state", "backup", name)
+        assert ran.code == 0 and ran.out.startswith('{"plugway_backup"') and "bytes" in ran.err, ran
+    assert not (world.folder / "-").exists()
+    assert sorted(path.name for path in folder.iterdir()) == ["astray", "directory", "fifo", "link", "notes.txt", "saved"]

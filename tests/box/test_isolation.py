@@ -252,7 +252,8 @@ def test_a_folder_that_vanished_takes_nobody_away(world, ten):
     assert world.gateway.command("health").code == 1, "nothing is served"
     (world.folder / "gone").rename(world.folder / "plugins")
     eventually(lambda: world.gateway.command("health").code == 0)
-    ten.serves("p3")
+    # Each as soon as its document came.
+    eventually(lambda: ten.serves("p3") is None)
 
 
 def test_a_start_without_a_plugin_is_not_ready(world):

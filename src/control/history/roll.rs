@@ -37,12 +37,33 @@ impl<E: Edges> Control<E> {
             .as_ref()
             .map_or(self.generation, |rolled| rolled.to);
         let generations = self.generations(now)?;
-        let found = match rolling.to {
-            Some(number) => generations.into_iter().find(|one| one.number == number),
-            None => generations.into_iter().find(|one| one.number < base),
-        };
-        let generation = found.ok_or(Fault::NoGeneration(rolling.to))?;
-        let mut rolled = self.rolled(&generation, now)?;
+        let older = generations.iter().filter(|one| match rolling.to {
+            Some(number) => one.number == number,
+            None => one.number < base,
+        });
+        let older: Vec<_> = older.cloned().collect();
+        let newest = older.first().ok_or(Fault::NoGeneration(rolling.to))?.number;
+        for generation in &older {
+            // One that differs in nothing that is taken back is not what "the one before" means.
+            if let Some(outcome) = self.roll_back_to(generation, rolling, now)? {
+                return Ok(outcome);
+            }
+        }
+        Err(Fault::Conflict(format!(
+            "generation {newest} differs from what serves in secrets and tokens alone, which are never taken back, or in \
+             what can not be made again (the command line, a document that could not be had then); nothing is changed. \
+             `plugway diff {newest}` shows it, `plugway history` what else there is"
+        )))
+    }
+
+    /// The same for one generation; `None`: nothing differs that could be taken back.
+    fn roll_back_to(
+        &mut self,
+        generation: &Generation,
+        rolling: &Rolling,
+        now: Timestamp,
+    ) -> Result<Option<Outcome>, Fault> {
+        let mut rolled = self.rolled(generation, now)?;
         rolled.asked = true;
         let before = self.rolled.replace(rolled);
         let documents = self.documents.saved();
@@ -72,14 +93,9 @@ impl<E: Edges> Control<E> {
         if let Outcome::Unchanged = outcome
             && current.is_some_and(|current| current.hash != generation.hash)
         {
-            let message = format!(
-                "generation {} can not be made again of files: what it had from the command line, or a document that \
-                 could not be had then, is as it is now; nothing is changed",
-                generation.number
-            );
-            return Err(Fault::Conflict(message));
+            return Ok(None);
         }
-        Ok(outcome)
+        Ok(Some(outcome))
     }
 
     /// At a start whose files are refused: what was rolled back to when an earlier process ran, or the

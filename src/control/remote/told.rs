@@ -25,7 +25,9 @@ impl<E: Edges> Control<E> {
             let emptied = self.tokens.emptied.get(file);
             emptied.is_some_and(|emptied| believed(emptied.since) <= now)
         };
-        let asked = manner.idle || matches!(manner.trigger, Trigger::Command { .. });
+        // Who rolls back asks for what was, not for what a file holds no more.
+        let commanded = matches!(manner.trigger, Trigger::Command { .. }) && !self.rolling;
+        let asked = manner.idle || commanded;
         let urls: BTreeSet<&Path> = config
             .token_urls
             .iter()

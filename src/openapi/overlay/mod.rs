@@ -76,6 +76,14 @@ pub enum OverlayError {
         /// What is wrong.
         reason: &'static str,
     },
+    /// An action that does nothing, and has a member that overlays do not know: most likely a typo.
+    #[error(
+        "{pointer} is no member of an action, which has `update`, `remove` or `copy`: this one has none of them"
+    )]
+    Unknown {
+        /// The member.
+        pointer: String,
+    },
     /// `update` and `copy`, each of which has no effect if the other is there.
     #[error("{pointer} has both `update` and `copy`, and can have only one of them")]
     Both {
@@ -91,6 +99,7 @@ impl OverlayError {
             Self::Missing { pointer, .. }
             | Self::Type { pointer, .. }
             | Self::Path { pointer, .. }
+            | Self::Unknown { pointer }
             | Self::Both { pointer } => pointer,
             Self::Version { .. } => "#/overlay",
             Self::Count { .. } => "#/actions",
@@ -273,11 +282,13 @@ impl Reader {
             let pointer = at.to_owned();
             self.faults.push(OverlayError::Both { pointer });
         }
-        self.ignore(
-            action,
-            at,
-            &["target", "description", "update", "remove", "copy"],
-        );
+        let known = ["target", "description", "update", "remove", "copy"];
+        if known[2..].iter().any(|name| action.contains_key(name)) {
+            self.ignore(action, at, &known);
+        } else if let Some(name) = unknown(action, &known).next() {
+            let pointer = pointer::join(at, name);
+            self.faults.push(OverlayError::Unknown { pointer });
+        }
         let change = match (remove, update, copy) {
             // `remove` goes before the others.
             (true, ..) => Change::Remove,
@@ -344,13 +355,17 @@ impl Reader {
 
     /// Says which members mean nothing.
     fn ignore(&mut self, of: &Map, at: &str, known: &[&str]) {
-        let unknown = of
-            .keys()
-            .filter(|name| !known.contains(&name.as_str()) && !name.starts_with("x-"));
-        for name in unknown.take(act::MAX_LINES) {
+        for name in unknown(of, known).take(act::MAX_LINES) {
             let message = "overlays have no such member; it is ignored";
             let at = pointer::join(at, name);
             self.ignored.push(Finding::new(at, Done::Noted, message));
         }
     }
+}
+
+/// Members that overlays do not know, and that are no extensions.
+fn unknown<'m>(of: &'m Map, known: &[&str]) -> impl Iterator<Item = &'m str> {
+    of.keys()
+        .map(ecow::EcoString::as_str)
+        .filter(|name| !known.contains(name) && !name.starts_with("x-"))
 }

@@ -179,7 +179,7 @@ fn all_faults_at_once() {
 #[test]
 fn what_means_nothing_is_noted() {
     let document = json!({ "overlay": "1.0.0", "info": { "title": "T", "version": "1" }, "extends": "./a.yaml",
-        "x-a": 1, "action": 1, "actions": [{ "target": "$.a", "updates": 1, "x-b": 2 }] });
+        "x-a": 1, "action": 1, "actions": [{ "target": "$.a", "update": 1, "updates": 1, "x-b": 2 }] });
     let overlay = Overlay::parse(&document).unwrap();
     assert_eq!(
         (overlay.title(), overlay.extends()),
@@ -187,7 +187,26 @@ fn what_means_nothing_is_noted() {
     );
     let report = overlay.apply(&mut json!({ "a": 1 }));
     let pointers: Vec<&str> = report.iter().map(|f| f.pointer.as_str()).collect();
-    assert_eq!(pointers, ["#/actions/0/updates", "#/action", "#/actions/0"]);
+    assert_eq!(pointers, ["#/actions/0/updates", "#/action"]);
+}
+
+/// A typo must not publish what an overlay was to hide.
+#[test]
+fn an_action_that_does_nothing_and_has_a_member_of_another_name_is_a_fault() {
+    let document = |action: Value| json!({ "overlay": "1.0.0", "info": { "title": "T", "version": "1" }, "actions": [action] });
+    faults(
+        document(json!({ "target": "$.a", "remov": true })),
+        &[
+            "#/actions/0/remov is no member of an action, which has `update`, `remove` or `copy`: this one has none of them",
+        ],
+    );
+    for action in [
+        json!({ "target": "$.a", "description": "Later." }),
+        json!({ "target": "$.a", "x-remov": true }),
+        json!({ "target": "$.a", "remove": false, "remov": true }),
+    ] {
+        Overlay::parse(&document(action)).unwrap();
+    }
 }
 
 /// The report of one action on a document that must stay as it is.

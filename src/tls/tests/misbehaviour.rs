@@ -63,6 +63,10 @@ fn scripts(is_13: bool) -> Vec<Script> {
             None,
         ),
         (vec![alert(2, 40), data("one")], None),
+        (
+            [vec![data(""); 32], vec![data("one"), close()]].concat(),
+            None,
+        ),
         (vec![data("one"), alert(2, 0)], None),
         (vec![Sealed(ALERT, vec![]), data("one")], Some(50)),
         (vec![Sealed(ALERT, vec![1]), data("one")], Some(50)),

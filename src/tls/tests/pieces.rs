@@ -100,7 +100,7 @@ proptest! {
                     }
                     writer.shutdown().await.unwrap();
                 };
-                let (_, read) = tokio::join!(write, reader.read_to_end(&mut back));
+                let ((), read) = tokio::join!(write, reader.read_to_end(&mut back));
                 read.unwrap();
                 back
             };

@@ -146,7 +146,7 @@ async fn no_more_is_taken_than_is_sent_soon() {
         server.write_all(&sent[taken..]).await.unwrap();
         server.flush().await.unwrap();
     };
-    let (_, read) = tokio::join!(rest, client.read_exact(&mut came));
+    let ((), read) = tokio::join!(rest, client.read_exact(&mut came));
     read.unwrap();
     assert!(came == sent);
 }
@@ -183,10 +183,11 @@ async fn a_client_that_says_nothing_has_its_ticket() {
                 }
                 client.get_ref().1.handshake_kind()
             };
-            let (_, kind) = tokio::join!(server, client);
-            let expected = match is_second {
-                true => rustls::HandshakeKind::Resumed,
-                false => rustls::HandshakeKind::Full,
+            let ((), kind) = tokio::join!(server, client);
+            let expected = if is_second {
+                rustls::HandshakeKind::Resumed
+            } else {
+                rustls::HandshakeKind::Full
             };
             assert_eq!(kind, Some(expected), "{suite:?}");
         }
@@ -309,4 +310,78 @@ async fn empty_records_keep_nobody_else_waiting() {
     });
     read.await.unwrap();
     assert_eq!((byte, turns, server.io().1), (*b"x", 3, 11));
+}
+
+/// What a client sends with the end of its handshake, in one piece and in two: a new key, that it asks
+/// for the same, and a request.
+#[tokio::test]
+async fn a_key_may_change_as_soon_as_there_is_one() {
+    for suite in suites().filter(|suite| suite.tls13().is_some()) {
+        let sides = Sides::of(suite);
+        for cut in [0, 1, 10, 60, 100, 150] {
+            let name = ServerName::try_from("localhost").unwrap();
+            let mut client =
+                rustls::ClientConnection::new(Arc::clone(&sides.client), name).unwrap();
+            let (near, mut far) = duplex(1 << 20);
+            let server = async {
+                let mut stream = accept(Arc::clone(&sides.server), near).await.unwrap();
+                let mut came = [0; 3];
+                stream.read_exact(&mut came).await.unwrap();
+                stream.write_all(&came).await.unwrap();
+                stream.shutdown().await.unwrap();
+            };
+            let client = async {
+                let mut hello = Vec::new();
+                client.write_tls(&mut hello).unwrap();
+                far.write_all(&hello).await.unwrap();
+                let mut piece = [0; 4096];
+                while client.is_handshaking() {
+                    let length = far.read(&mut piece).await.unwrap();
+                    client.read_tls(&mut &piece[..length]).unwrap();
+                    client.process_new_packets().unwrap();
+                }
+                client.refresh_traffic_keys().unwrap();
+                io::Write::write_all(&mut client.writer(), b"one").unwrap();
+                let mut last = Vec::new();
+                while client.wants_write() {
+                    client.write_tls(&mut last).unwrap();
+                }
+                let (first, rest) = last.split_at(last.len().saturating_sub(cut));
+                far.write_all(first).await.unwrap();
+                for _ in 0..10 {
+                    tokio::task::yield_now().await;
+                }
+                far.write_all(rest).await.unwrap();
+                loop {
+                    let length = far.read(&mut piece).await.unwrap();
+                    if length == 0 {
+                        break;
+                    }
+                    client.read_tls(&mut &piece[..length]).unwrap();
+                    client.process_new_packets().unwrap();
+                }
+                let mut back = Vec::new();
+                io::Read::read_to_end(&mut client.reader(), &mut back).unwrap();
+                back
+            };
+            let ((), back) = tokio::join!(server, client);
+            assert_eq!(back, b"one", "{suite:?} {cut}");
+        }
+    }
+}
+
+/// A little that is left of much does not keep the room of all.
+#[tokio::test]
+async fn what_is_left_is_as_large_as_it_is() {
+    let sides = Sides::of(suite_of("TLS13_AES_128_GCM_SHA256"));
+    let (mut server, mut client) = sides.meet(1 << 20).await;
+    client.write_all(&bytes(70_000)).await.unwrap();
+    client.flush().await.unwrap();
+    let (mut io, _) = client.into_inner();
+    io.write_all(&[23, 3, 3, 0, 100, 1, 2]).await.unwrap();
+    let (mut came, mut piece) = (0, [0; 10_000]);
+    while came < 70_000 {
+        came += server.read(&mut piece).await.unwrap();
+    }
+    assert!(server.held() <= 20 << 10, "{}", server.held());
 }
