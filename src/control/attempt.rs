@@ -13,7 +13,6 @@ use super::parts::{Aside, Facts};
 use super::selftest::Tested;
 use super::{Control, Edges, Inputs, Outcome, Refused, Source, Stage, Trigger, declared};
 use crate::config::{self, Config};
-use crate::counted::counted;
 use crate::problems::{Place, Problems};
 use crate::snapshot::{Published, Snapshot};
 use crate::tokens::Fingerprint;
@@ -207,25 +206,6 @@ impl<E: Edges> Control<E> {
             aside.extend(blamed);
             round += 1;
         }
-    }
-
-    /// There is no plugin. Where some serve it may be half of a file that is read, unless somebody asks.
-    fn none_left(&self, trigger: Trigger, problems: &mut Problems) {
-        let place = Place::named("plugins");
-        let serving = self
-            .published()
-            .map_or(0, |now| now.current().plugins.len());
-        if serving == 0 || matches!(trigger, Trigger::Start | Trigger::Command { .. }) {
-            problems.warn(&place, "there is no plugin: nothing is served");
-            return;
-        }
-        let message = format!(
-            "there is no plugin any more, and {} served",
-            counted(serving, "plugin is", "plugins are")
-        );
-        problems
-            .add(&place, message)
-            .help("if all of them are to go: plugway reload");
     }
 
     /// Reads, proves, compiles and tests; binds and publishes nothing. Gives the included files as

@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use super::attempt::{Candidate, Manner};
 use super::{Control, Edges, Inputs, OnInvalid, Refused, Stage, Trigger};
 use crate::config::{Config, Parts};
+use crate::counted::counted;
 use crate::problems::{Place, Problems, Severity};
 use crate::tokens::Fingerprint;
 
@@ -46,6 +47,25 @@ impl<E: Edges> Control<E> {
     pub(super) fn fails_alone(&self) -> bool {
         let first = self.published.is_none();
         self.rolled.is_none() && !(first && self.on_invalid == OnInvalid::Fail)
+    }
+
+    /// There is no plugin. Where some serve it may be half of a file that is read, unless somebody asks.
+    pub(super) fn none_left(&self, trigger: Trigger, problems: &mut Problems) {
+        let place = Place::named("plugins");
+        let serving = self
+            .published()
+            .map_or(0, |now| now.current().plugins.len());
+        if serving == 0 || matches!(trigger, Trigger::Start | Trigger::Command { .. }) {
+            problems.warn(&place, "there is no plugin: nothing is served");
+            return;
+        }
+        let message = format!(
+            "there is no plugin any more, and {} served",
+            counted(serving, "plugin is", "plugins are")
+        );
+        problems
+            .add(&place, message)
+            .help("if all of them are to go: plugway reload");
     }
 
     /// Whether a start would serve nothing, since all that there is is broken.
