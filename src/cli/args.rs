@@ -151,8 +151,8 @@ pub(super) struct Serve {
     /// Its OpenAPI document; without it, the usual places on the upstream are asked.
     #[arg(long, value_name = "FILE|URL")]
     pub(super) openapi: Option<String>,
-    /// Where clients find it, such as `https://api.example.com`: a request for any other host but
-    /// localhost and the gateway's own addresses gets 421.
+    /// Where clients find it, such as `https://api.example.com`: a request for any other host gets
+    /// 421. Without it localhost and the gateway's own addresses are answered.
     #[arg(long, value_name = "URL")]
     pub(super) public_url: Option<String>,
     /// Plain HTTP, behind an edge that terminates TLS.
