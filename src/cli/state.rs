@@ -60,12 +60,12 @@ const BEGINNING: &[u8] = b"{\"plugway_backup\"";
 /// A backup takes the place of nothing but a backup.
 fn destination(path: &Path) -> anyhow::Result<Destination> {
     let shown = path.display();
-    if path == Path::new("-") || is_given(path) {
-        let path = if is_given(path) {
-            path
-        } else {
-            Path::new("/dev/stdout")
-        };
+    let path = if path == Path::new("-") {
+        Path::new("/dev/stdout")
+    } else {
+        path
+    };
+    if is_given(path, "/dev/stdout") {
         let pipe = File::options().write(true).open(path);
         return Ok(Destination::Pipe(
             pipe.with_context(|| format!("{shown} can not be written to"))?,
@@ -147,8 +147,8 @@ fn backup(asked: &Named, output: &mut Output) -> anyhow::Result<Exit> {
 }
 
 /// Whether the shell has it open for us.
-fn is_given(path: &Path) -> bool {
-    let given = ["/dev/stdin", "/dev/stdout", "/dev/fd", "/proc/self/fd"];
+fn is_given(path: &Path, usual: &str) -> bool {
+    let given = [usual, "/dev/fd", "/proc/self/fd"];
     given.iter().any(|begin| path.starts_with(begin))
 }
 
@@ -168,7 +168,7 @@ fn described(kind: FileType) -> &'static str {
 /// What the shell has open for us (`/dev/stdin`, `<(…)`) may be a pipe, since somebody writes into it.
 fn opened(path: &Path) -> io::Result<File> {
     let kind = path.metadata()?.file_type();
-    if kind.is_file() || (kind.is_fifo() && is_given(path)) {
+    if kind.is_file() || (kind.is_fifo() && is_given(path, "/dev/stdin")) {
         return File::open(path);
     }
     let what = described(kind);

@@ -9,11 +9,11 @@ use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use bytes::{Buf, Bytes};
+use bytes::Bytes;
 use tokio::io::{AsyncRead, ReadBuf};
 
-use super::give;
 use super::scratch::{LARGE, Scratch};
+use super::{give, give_kept};
 
 thread_local! {
     static SCRATCH: Scratch = Scratch::default();
@@ -52,11 +52,7 @@ impl<T: AsyncRead + Unpin> AsyncRead for Intake<T> {
             me.kept = ready!(read)?.1;
             return Poll::Ready(Ok(()));
         }
-        let length = give(&me.kept, buf);
-        me.kept.advance(length);
-        if me.kept.is_empty() {
-            me.kept = Bytes::new();
-        }
+        give_kept(&mut me.kept, buf);
         Poll::Ready(Ok(()))
     }
 }

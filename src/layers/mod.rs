@@ -4,6 +4,7 @@
 pub(crate) mod intake;
 pub(crate) mod scratch;
 
+use bytes::{Buf, Bytes};
 use tokio::io::ReadBuf;
 
 /// Gives of what was read before as much as there is room for: how many bytes that is.
@@ -11,6 +12,15 @@ pub(crate) fn give(bytes: &[u8], buf: &mut ReadBuf<'_>) -> usize {
     let length = bytes.len().min(buf.remaining());
     buf.put_slice(&bytes[..length]);
     length
+}
+
+/// The same of what is kept, which is let go of with its last byte.
+pub(crate) fn give_kept(kept: &mut Bytes, buf: &mut ReadBuf<'_>) {
+    let length = give(kept, buf);
+    kept.advance(length);
+    if kept.is_empty() {
+        *kept = Bytes::new();
+    }
 }
 
 /// Implements `AsyncWrite` for a layer by its field `inner`.

@@ -17,7 +17,7 @@ use tokio_util::io::poll_read_buf;
 /// What is left of them for a second read costs a second write as well.
 pub(crate) const LARGE: usize = 80 << 10;
 /// Bytes up to which they are copied: no more than four times as much is held by what is kept.
-const LITTLE: usize = LARGE / 4;
+pub(crate) const LITTLE: usize = LARGE / 4;
 
 /// The buffer of a thread, for one kind of connection: while it is read into, what is read from
 /// may use that of another kind.

@@ -8,7 +8,7 @@ use rustls::server::UnbufferedServerConnection;
 use rustls::unbuffered::{ConnectionState, EncodeError, EncodeTlsData, UnbufferedStatus};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
-use super::records::{CHANGE_CIPHER_SPEC, DATA, HEADER, LONGEST};
+use super::records;
 use super::session::Session;
 use super::stream::Stream;
 
@@ -16,9 +16,6 @@ use super::stream::Stream;
 const READ: usize = 4 << 10;
 /// Bytes that a handshake may hold: a message has 64 KiB at the most, and comes in records.
 const HELD: usize = 128 << 10;
-
-/// Bytes of the longest record, header and all (RFC 5246 §6.2.3).
-const MOST: usize = HEADER + LONGEST + 2048;
 
 /// Shakes hands with a client.
 ///
@@ -59,7 +56,7 @@ where
         .dangerous_into_kernel_connection()
         .map_err(io::Error::other)?;
     let session = Session::new(keys, secrets).map_err(io::Error::other)?;
-    Ok(Stream::new(io, session, alpn).with(&came, out))
+    Ok(Stream::new(io, session, alpn).with(&came, &out))
 }
 
 struct Handshake<T> {
@@ -125,19 +122,10 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Handshake<T> {
 
     /// Shows the next record, if it is there as a whole; all of what is none, for the refusal.
     fn widen(&mut self) -> bool {
-        let unseen = &self.came[self.window..];
-        let Some(&[kind, major, _, high, low]) = unseen.first_chunk::<HEADER>() else {
-            return false;
-        };
-        let length = HEADER + usize::from(u16::from_be_bytes([high, low]));
-        let is_record = (CHANGE_CIPHER_SPEC..=DATA).contains(&kind) && major == 3;
-        if is_record && length <= MOST {
-            if unseen.len() < length {
-                return false;
-            }
-            self.window += length;
-        } else {
-            self.window = self.came.len();
+        match records::whole(&self.came[self.window..], records::MOST) {
+            Ok(None) => return false,
+            Ok(Some(length)) => self.window += length,
+            Err(_) => self.window = self.came.len(),
         }
         true
     }

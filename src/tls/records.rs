@@ -19,6 +19,8 @@ pub(super) const DATA: u8 = 23;
 pub(super) const HEADER: usize = 5;
 /// Bytes that one record carries at the most.
 pub(super) const LONGEST: usize = 1 << 14;
+/// Bytes of the body of a record at the most, however it is sealed (RFC 5246 §6.2.3).
+pub(super) const MOST: usize = LONGEST + 2048;
 /// Bytes of an authentication tag.
 const TAG: usize = 16;
 /// Bytes of the part of a nonce that stands in a record of TLS 1.2 with AES-GCM.
@@ -259,22 +261,28 @@ impl Key {
 
     /// How long the first record is, header and all, if it is there as a whole.
     pub(super) fn whole(&self, bytes: &[u8]) -> Result<Option<usize>, Refused> {
-        let Some(&[kind, major, _, high, low]) = bytes.first_chunk::<HEADER>() else {
-            return Ok(None);
-        };
-        if !(CHANGE_CIPHER_SPEC..=DATA).contains(&kind) || major != 3 {
-            return Err(Refused::Malformed);
-        }
-        let length = usize::from(u16::from_be_bytes([high, low]));
         let most = match self.layout {
             Layout::V13 => LONGEST + 256,
-            Layout::V12Explicit | Layout::V12 => LONGEST + 2048,
+            Layout::V12Explicit | Layout::V12 => MOST,
         };
-        if length > most {
-            return Err(Refused::TooLong);
-        }
-        Ok(Some(HEADER + length).filter(|whole| *whole <= bytes.len()))
+        whole(bytes, most)
     }
+}
+
+/// How long the first record is, header and all, if it is there as a whole; its body has `most`
+/// bytes at the most.
+pub(super) fn whole(bytes: &[u8], most: usize) -> Result<Option<usize>, Refused> {
+    let Some(&[kind, major, _, high, low]) = bytes.first_chunk::<HEADER>() else {
+        return Ok(None);
+    };
+    if !(CHANGE_CIPHER_SPEC..=DATA).contains(&kind) || major != 3 {
+        return Err(Refused::Malformed);
+    }
+    let length = usize::from(u16::from_be_bytes([high, low]));
+    if length > most {
+        return Err(Refused::TooLong);
+    }
+    Ok(Some(HEADER + length).filter(|whole| *whole <= bytes.len()))
 }
 
 /// The header of a record whose body has so many bytes: at most 2¹⁴ and some hundred, which fit.

@@ -48,12 +48,10 @@ pub(super) struct Session {
 pub(super) enum Said {
     /// What it carries is here in the record.
     Data(std::ops::Range<usize>),
-    /// Something between the two sides.
+    /// Something between the two sides; perhaps that there will be no more ([`Session::is_closed`]).
     Nothing,
     /// It uses another key from now on, and asks for the same.
     AsksForKey,
-    /// The other side will send nothing more.
-    Close,
     /// The other side broke off, by this alert.
     Broke(u8),
 }
@@ -159,7 +157,7 @@ impl Session {
         match (level, what) {
             (_, CLOSE_NOTIFY) => {
                 self.is_closed = true;
-                Ok(Said::Close)
+                Ok(Said::Nothing)
             }
             // TLS 1.3 has no warnings beside these two.
             (1, _) if !self.is_13() || what == USER_CANCELED => {
@@ -182,12 +180,12 @@ impl Session {
         if self.begun[0] != KEY_UPDATE {
             return Err(Refused::Unexpected);
         }
-        let Some((&[_, 0, 0, 1, asks], rest)) = self.begun.split_first_chunk::<UPDATE>() else {
+        let &[_, 0, 0, 1, asks] = &self.begun[..] else {
             let is_update = [KEY_UPDATE, 0, 0, 1].starts_with(&self.begun);
             return is_update.then_some(Said::Nothing).ok_or(Refused::Malformed);
         };
         // What follows in the same record was sealed with the key that is over.
-        if content.len() > missing || !rest.is_empty() {
+        if content.len() > missing {
             return Err(Refused::Unexpected);
         }
         if asks > 1 {
@@ -248,8 +246,11 @@ impl Session {
                 return Ok(taken);
             }
             if self.sealer.is_worn() {
+                // TLS 1.2 has no other key: what is sealed is sent, and then no more.
                 if !self.is_13() {
-                    return Err(Refused::TooLong);
+                    return Some(taken)
+                        .filter(|taken| *taken > 0)
+                        .ok_or(Refused::TooLong);
                 }
                 self.change_key(out)?;
             }

@@ -11,16 +11,12 @@ use tokio_util::io::poll_read_buf;
 
 use super::records::Refused;
 use super::session::{Said, Sealed, Session};
-use crate::layers::give;
-use crate::layers::scratch::LARGE;
+use crate::layers::scratch::{LARGE, LITTLE};
+use crate::layers::{give, give_kept};
 
 /// Bytes that are sealed for one write to a socket. Each write may wake the client, which costs
 /// more than what is written.
 const SEALED: usize = 256 << 10;
-/// Bytes up to which what was read and not opened is copied: what is kept holds no more than some
-/// four times as much.
-const LITTLE: usize = LARGE / 4;
-
 /// Reads that bring nothing for who asked (halves of records, empty ones) before others have their
 /// turn.
 const FRUITLESS: usize = 4;
@@ -51,7 +47,7 @@ struct Tls {
     /// Opened, and not asked for.
     plain: Bytes,
     /// Sealed, and not sent.
-    out: Vec<u8>,
+    out: BytesMut,
     /// `out` is the end of the handshake: it goes with the first answer, or when the client is
     /// waited for.
     is_fresh: bool,
@@ -97,7 +93,7 @@ impl<T> Stream<T> {
                 came: BytesMut::new(),
                 is_large: false,
                 plain: Bytes::new(),
-                out: Vec::new(),
+                out: BytesMut::new(),
                 is_fresh: false,
                 is_shut: false,
                 fault: None,
@@ -106,10 +102,10 @@ impl<T> Stream<T> {
     }
 
     /// With what a handshake has left: what came and was not opened, and what is to be sent.
-    pub(super) fn with(mut self, came: &[u8], out: Vec<u8>) -> Self {
+    pub(super) fn with(mut self, came: &[u8], out: &[u8]) -> Self {
         self.tls.came = BytesMut::from(came);
         self.tls.is_fresh = !out.is_empty();
-        self.tls.out = out;
+        self.tls.out = BytesMut::from(out);
         self
     }
 
@@ -170,7 +166,7 @@ impl Tls {
                         self.plain = Bytes::copy_from_slice(&data[given..]);
                     }
                 }
-                Ok(Said::Nothing | Said::Close) => {}
+                Ok(Said::Nothing) => {}
                 Ok(Said::AsksForKey) => self.say(Session::change_key),
                 Ok(Said::Broke(alert)) => {
                     self.fault = Some(Fault::Broke(alert));
@@ -205,13 +201,9 @@ impl Tls {
     }
 
     /// Gives what was opened before, or opens what was read before. Whether there is an answer.
-    fn give_kept(&mut self, buf: &mut ReadBuf<'_>) -> bool {
+    fn give_what_came(&mut self, buf: &mut ReadBuf<'_>) -> bool {
         if !self.plain.is_empty() {
-            let length = give(&self.plain, buf);
-            self.plain.advance(length);
-            if self.plain.is_empty() {
-                self.plain = Bytes::new();
-            }
+            give_kept(&mut self.plain, buf);
             return true;
         }
         let before = buf.filled().len();
@@ -241,25 +233,16 @@ impl Tls {
 impl<T: AsyncWrite + Unpin> Stream<T> {
     /// Sends what was sealed before.
     fn poll_send(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let mut sent = 0;
-        let result = loop {
-            if sent == self.tls.out.len() {
-                break Poll::Ready(Ok(()));
+        while !self.tls.out.is_empty() {
+            let sent = ready!(Pin::new(&mut self.io).poll_write(cx, &self.tls.out))?;
+            if sent == 0 {
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
             }
-            match Pin::new(&mut self.io).poll_write(cx, &self.tls.out[sent..]) {
-                Poll::Ready(Ok(0)) => break Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
-                Poll::Ready(Ok(length)) => sent += length,
-                Poll::Ready(Err(error)) => break Poll::Ready(Err(error)),
-                Poll::Pending => break Poll::Pending,
-            }
-        };
-        if sent == self.tls.out.len() {
-            self.tls.out = Vec::new();
-            self.tls.is_fresh = false;
-        } else {
-            self.tls.out.drain(..sent);
+            self.tls.out.advance(sent);
         }
-        result
+        self.tls.out = BytesMut::new();
+        self.tls.is_fresh = false;
+        Poll::Ready(Ok(()))
     }
 
     /// Seals as much as one write takes, and writes it: how many bytes that were. What the socket
@@ -284,7 +267,7 @@ impl<T: AsyncWrite + Unpin> Stream<T> {
                 .session
                 .send(pieces, SEALED, sealed)
                 .map_err(|why| io::Error::other(why.to_string()))?;
-            tls.out = Vec::new();
+            tls.out = BytesMut::new();
             tls.is_fresh = false;
             let mut bytes = sealed.bytes();
             while !bytes.is_empty() {
@@ -295,7 +278,7 @@ impl<T: AsyncWrite + Unpin> Stream<T> {
                     Poll::Ready(Ok(length)) => bytes = &bytes[length..],
                     Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
                     Poll::Pending => {
-                        tls.out = bytes.to_vec();
+                        tls.out = BytesMut::from(bytes);
                         break;
                     }
                 }
@@ -312,7 +295,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> AsyncRead for Stream<T> {
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let me = &mut *self;
-        if me.tls.give_kept(buf) {
+        if me.tls.give_what_came(buf) {
             return Poll::Ready(Ok(()));
         }
         let before = buf.filled().len();

@@ -403,6 +403,8 @@ def test_a_backup_that_is_no_file(world: World, saved):
             for as_json in ((), ("--json",)):
                 refused(desk("state", "restore", name, *as_json), 1, f"{name} can not be read: it is {what} and no file")
             assert not (world.folder / FILE).exists()
+    # What others read is nothing to read from.
+    refused(desk("state", "restore", "/dev/stdout"), 1, "/dev/stdout can not be read: it is a FIFO and no file")
     assert desk("state", "restore", "/dev/stdin", stdin="".join(lines)).code == 0
 
 

@@ -37,11 +37,11 @@ impl<E: Edges> Control<E> {
             .as_ref()
             .map_or(self.generation, |rolled| rolled.to);
         let generations = self.generations(now)?;
-        let older = generations.iter().filter(|one| match rolling.to {
+        let older = generations.into_iter().filter(|one| match rolling.to {
             Some(number) => one.number == number,
             None => one.number < base,
         });
-        let older: Vec<_> = older.cloned().collect();
+        let older: Vec<_> = older.collect();
         let newest = older.first().ok_or(Fault::NoGeneration(rolling.to))?.number;
         for generation in &older {
             // One that differs in nothing that is taken back is not what "the one before" means.

@@ -21,7 +21,7 @@ use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
-use bytes::{Buf, Bytes};
+use bytes::Bytes;
 use http::{HeaderName, Request, Response};
 use http_body::{Body, Frame};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
@@ -35,7 +35,7 @@ use wire::{Wire, Writes};
 use crate::body::Incoming;
 use crate::config::Limits;
 use crate::http1::{Broken, Left, Message, Outflow, Unsent};
-use crate::layers::give;
+use crate::layers::give_kept;
 
 /// How a connection broke.
 #[derive(Debug, thiserror::Error)]
@@ -241,11 +241,7 @@ impl<T: AsyncRead + Unpin> AsyncRead for Switched<T> {
     ) -> Poll<io::Result<()>> {
         let ahead = &mut self.ahead;
         if !ahead.is_empty() {
-            let length = give(ahead, buf);
-            ahead.advance(length);
-            if ahead.is_empty() {
-                *ahead = Bytes::new();
-            }
+            give_kept(ahead, buf);
             return Poll::Ready(Ok(()));
         }
         Pin::new(&mut self.inner).poll_read(cx, buf)
