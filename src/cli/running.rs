@@ -82,6 +82,9 @@ fn say(result: &str, outcome: &Value, output: &mut Output) -> anyhow::Result<()>
             word(&held["serves"])
         ));
     }
+    if let Some(count) = outcome["tokens_ended"].as_u64().filter(|n| *n > 0) {
+        output.remark(&ended(count, &outcome["tokens_ended_ids"]));
+    }
     if let Some(warning) = outcome["warnings"].as_str() {
         output.remark(warning.trim_end());
     }
@@ -92,6 +95,22 @@ fn say(result: &str, outcome: &Value, output: &mut Output) -> anyhow::Result<()>
         ));
     }
     Ok(())
+}
+
+/// That so many declared tokens are no longer declared, and which of them are named.
+fn ended(count: u64, ids: &Value) -> String {
+    let ids: Vec<&str> = each(ids).filter_map(Value::as_str).collect();
+    let rest = count.saturating_sub(ids.len() as u64);
+    let rest = if rest > 0 {
+        format!(" and {rest} more")
+    } else {
+        String::new()
+    };
+    format!(
+        "{} ended, since no file declares it any more: {}{rest}",
+        counted(count, "token", "tokens"),
+        ids.join(", ")
+    )
 }
 
 /// A gateway said no.

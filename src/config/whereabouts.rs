@@ -46,6 +46,10 @@ pub fn whereabouts(path: &Path, inputs: &mut dyn Inputs) -> Whereabouts {
     if text.len() > LARGEST {
         problems.add(&at, "is too large");
     }
+    // Being written, or cut: a gateway goes on with what was there before.
+    if text.trim_ascii().is_empty() && problems.is_empty() {
+        problems.add(&at, "is empty");
+    }
     let (parsed, errors) = DeTable::parse_recoverable(text);
     let source = Arc::new(Source {
         path: path.to_owned(),
@@ -144,7 +148,13 @@ mod tests {
 
     #[test]
     fn it_is_what_the_gateway_reads() {
-        check(Some(""), "state", "state/admin.sock", "", false);
+        check(
+            Some("workers = 1\n"),
+            "state",
+            "state/admin.sock",
+            "",
+            false,
+        );
         check(
             Some("[state]\ndirectory = \"${env:STDIR}/a\"\n"),
             "/srv/state/a",
@@ -163,6 +173,13 @@ mod tests {
 
     #[test]
     fn what_is_broken_is_named() {
+        check(
+            Some("\n"),
+            "state",
+            "state/admin.sock",
+            "p.toml is empty",
+            true,
+        );
         check(
             None,
             "state",

@@ -163,6 +163,8 @@ pub struct Control<E: Edges> {
     warnings: Problems,
     /// How many of them the generation before had as well.
     warned_before: usize,
+    /// The ids of declared tokens that ended with it.
+    ended: Vec<Arc<str>>,
     refused: Option<Refused>,
     started: Timestamp,
     readiness: readiness::Readiness,
@@ -224,6 +226,7 @@ impl<E: Edges> Control<E> {
             stored_tokens: false,
             warnings: Problems::new(),
             warned_before: 0,
+            ended: Vec::new(),
             refused: None,
             started: now,
             readiness: readiness::Readiness::not_yet(now),

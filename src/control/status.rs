@@ -12,6 +12,8 @@ use crate::snapshot::{Plugin, Target};
 
 /// Findings of a load report that are listed; the rest is counted.
 const FINDINGS: usize = 200;
+/// Tokens that are named when they ended with a change of files; the rest is counted.
+const ENDED: usize = 10;
 
 pub(super) fn status<E: Edges>(control: &Control<E>) -> Value {
     let snapshot = control
@@ -182,6 +184,9 @@ pub(super) fn outcome<E: Edges>(control: &Control<E>, outcome: &Outcome) -> Valu
             told["result"] = "published".into();
             told["warnings"] = warnings(problems).into();
             told["warnings_as_before"] = control.warned_before.into();
+            let ended = &control.ended;
+            told["tokens_ended"] = ended.len().into();
+            told["tokens_ended_ids"] = ended.iter().take(ENDED).map(|id| &**id).collect();
         }
         Outcome::Unchanged | Outcome::Waiting => told["result"] = "unchanged".into(),
         Outcome::Refused(refused) => {

@@ -56,6 +56,21 @@ enum Layout {
     V12,
 }
 
+/// What is authenticated beside what a record carries.
+enum Beside {
+    Header([u8; HEADER]),
+    Numbered([u8; 8 + HEADER]),
+}
+
+impl AsRef<[u8]> for Beside {
+    fn as_ref(&self) -> &[u8] {
+        match self {
+            Self::Header(bytes) => bytes,
+            Self::Numbered(bytes) => bytes,
+        }
+    }
+}
+
 /// The key of one direction.
 #[derive(Debug)]
 pub(super) struct Key {
@@ -143,12 +158,16 @@ impl Key {
         nonce
     }
 
-    /// What is authenticated beside a record of TLS 1.2.
-    fn beside(&self, kind: u8, carried: usize) -> [u8; 13] {
-        let mut beside = [0; 13];
-        beside[..8].copy_from_slice(&self.sequence.to_be_bytes());
-        beside[8..].copy_from_slice(&header(kind, carried));
-        beside
+    /// What is authenticated beside a record with this header: TLS 1.3 takes that as it is, TLS 1.2
+    /// has its number and the length of what it carries.
+    fn beside(&self, header: [u8; HEADER], carried: usize) -> Beside {
+        if self.layout == Layout::V13 {
+            return Beside::Header(header);
+        }
+        let mut numbered = [0; 8 + HEADER];
+        numbered[..8].copy_from_slice(&self.sequence.to_be_bytes());
+        numbered[8..].copy_from_slice(&self::header(header[0], carried));
+        Beside::Numbered(numbered)
     }
 
     /// Seals one record. `record` has the length that
@@ -172,13 +191,7 @@ impl Key {
         let outer = header(in_header, self.explicit() + carried + end.len());
         before[..HEADER].copy_from_slice(&outer);
         before[HEADER..].copy_from_slice(&nonce[NONCE_LEN - self.explicit()..]);
-        let of_12;
-        let beside = Aad::from(if is_13 {
-            &outer[..]
-        } else {
-            of_12 = self.beside(kind, carried);
-            &of_12[..]
-        });
+        let beside = Aad::from(self.beside(outer, carried));
         let kind = [kind];
         let extra = if is_13 { &kind[..] } else { &[] };
         let nonce = Nonce::assume_unique_for_key(nonce);
@@ -214,49 +227,72 @@ impl Key {
         out.extend(sealed);
     }
 
-    /// Opens one record where it lies, header and all: its content type, and where what it
-    /// carries is now.
-    pub(super) fn open(&mut self, record: &mut [u8]) -> Result<(u8, Range<usize>), Refused> {
+    /// How many bytes [`open_into`](Self::open_into) writes for a record of so many.
+    pub(super) fn opened_length(&self, record: usize) -> usize {
+        record.saturating_sub(self.before() + TAG)
+    }
+
+    /// What a record that came is opened with, beside the key: nonce, what is authenticated, and
+    /// how many bytes are opened.
+    fn for_opening(&self, record: &[u8]) -> Result<(Nonce, Aad<Beside>, usize), Refused> {
         let outer = *record.first_chunk::<HEADER>().ok_or(Refused::Malformed)?;
-        let kind = outer[0];
-        let is_13 = self.layout == Layout::V13;
-        if is_13 && kind != DATA {
+        if self.layout == Layout::V13 && outer[0] != DATA {
             return Err(Refused::Unexpected);
         }
         let before = self.before();
-        let Some(carried) = record.len().checked_sub(before + TAG) else {
-            return Err(Refused::Damaged);
-        };
+        let opened = record.len().checked_sub(before + TAG);
+        let opened = opened.ok_or(Refused::Damaged)?;
         let mut nonce = self.nonce();
         if self.layout == Layout::V12Explicit {
             nonce[NONCE_LEN - EXPLICIT..].copy_from_slice(&record[HEADER..before]);
         }
-        let of_12;
-        let beside = Aad::from(if is_13 {
-            &outer[..]
-        } else {
-            of_12 = self.beside(kind, carried);
-            &of_12[..]
-        });
-        let nonce = Nonce::assume_unique_for_key(nonce);
+        let beside = Aad::from(self.beside(outer, opened));
+        Ok((Nonce::assume_unique_for_key(nonce), beside, opened))
+    }
+
+    /// Opens one record where it lies, header and all: its content type, and where what it
+    /// carries is now.
+    pub(super) fn open(&mut self, record: &mut [u8]) -> Result<(u8, Range<usize>), Refused> {
+        let (nonce, beside, opened) = self.for_opening(record)?;
+        let (kind, before) = (record[0], self.before());
         self.aead
             .open_in_place(nonce, beside, &mut record[before..])
             .map_err(|_| Refused::Damaged)?;
+        let (kind, carried) = self.opened(kind, &record[before..before + opened])?;
+        Ok((kind, before..before + carried))
+    }
+
+    /// The same without a change of the record: its content type, and how many bytes it carries,
+    /// which are the first of `out`. That has [`opened_length`](Self::opened_length) bytes.
+    pub(super) fn open_into(
+        &mut self,
+        record: &[u8],
+        out: &mut [u8],
+    ) -> Result<(u8, usize), Refused> {
+        let (nonce, beside, _) = self.for_opening(record)?;
+        let (sealed, tag) = record[self.before()..].split_at(out.len());
+        self.aead
+            .open_separate_gather(nonce, beside, sealed, tag, out)
+            .map_err(|_| Refused::Damaged)?;
+        self.opened(record[0], out)
+    }
+
+    /// What was opened of a record with this type in its header: its content type, and how many
+    /// bytes it carries.
+    fn opened(&mut self, kind: u8, inner: &[u8]) -> Result<(u8, usize), Refused> {
         self.sequence = self.sequence.checked_add(1).ok_or(Refused::TooLong)?;
-        let at = before..before + carried;
-        if !is_13 {
-            return (carried <= LONGEST)
-                .then_some((kind, at))
+        if self.layout != Layout::V13 {
+            return (inner.len() <= LONGEST)
+                .then_some((kind, inner.len()))
                 .ok_or(Refused::TooLong);
         }
         // The content type is the last byte that is not padding (RFC 8446 §5.4).
-        let inner = &record[at.clone()];
         if inner.len() > LONGEST + 1 {
             return Err(Refused::TooLong);
         }
         let end = inner.iter().rposition(|byte| *byte != 0);
         let end = end.ok_or(Refused::Unexpected)?;
-        Ok((inner[end], before..before + end))
+        Ok((inner[end], end))
     }
 
     /// How long the first record is, header and all, if it is there as a whole.

@@ -46,7 +46,7 @@ pub(super) struct Session {
 /// What a record says.
 #[derive(Debug)]
 pub(super) enum Said {
-    /// What it carries is here in the record.
+    /// What it carries is here in what it was opened in.
     Data(std::ops::Range<usize>),
     /// Something between the two sides; perhaps that there will be no more ([`Session::is_closed`]).
     Nothing,
@@ -126,10 +126,31 @@ impl Session {
         self.opener.whole(bytes)
     }
 
-    /// Opens a record that is there as a whole.
+    /// See [`Key::opened_length`].
+    pub(super) fn opened_length(&self, record: usize) -> usize {
+        self.opener.opened_length(record)
+    }
+
+    /// Opens a record that is there as a whole, where it lies.
     pub(super) fn open(&mut self, record: &mut [u8]) -> Result<Said, Refused> {
         let (kind, at) = self.opener.open(record)?;
-        let content = &record[at.clone()];
+        self.said(kind, &record[at.clone()], at)
+    }
+
+    /// Opens a record that is there as a whole into other memory, of
+    /// [`opened_length`](Self::opened_length) bytes: what it carries is there.
+    pub(super) fn open_into(&mut self, record: &[u8], out: &mut [u8]) -> Result<Said, Refused> {
+        let (kind, carried) = self.opener.open_into(record, out)?;
+        self.said(kind, &out[..carried], 0..carried)
+    }
+
+    /// What a record says that carries this, which is `at`.
+    fn said(
+        &mut self,
+        kind: u8,
+        content: &[u8],
+        at: std::ops::Range<usize>,
+    ) -> Result<Said, Refused> {
         // A message in pieces has nothing between them (RFC 8446 §5.1).
         if !self.begun.is_empty() && kind != HANDSHAKE {
             return Err(Refused::Unexpected);

@@ -144,7 +144,8 @@ impl<T> Stream<T> {
 }
 
 impl Tls {
-    /// Opens what is there as long as somebody wants it: how many bytes are done with.
+    /// Opens what is there as long as somebody wants it: how many bytes are done with. What there is
+    /// room for is opened into that room, so that it is not copied.
     fn open(&mut self, bytes: &mut [u8], buf: &mut ReadBuf<'_>) -> usize {
         let mut done = 0;
         while buf.remaining() > 0 && self.fault.is_none() && !self.session.is_closed() {
@@ -158,7 +159,16 @@ impl Tls {
             };
             let record = &mut bytes[done..done + length];
             done += length;
-            match self.session.open(record) {
+            let room = self.session.opened_length(length);
+            let is_direct = room <= buf.remaining();
+            let said = if is_direct {
+                let out = buf.initialize_unfilled_to(room);
+                self.session.open_into(record, out)
+            } else {
+                self.session.open(record)
+            };
+            match said {
+                Ok(Said::Data(at)) if is_direct => buf.advance(at.len()),
                 Ok(Said::Data(at)) => {
                     let data = &record[at];
                     let given = give(data, buf);

@@ -584,6 +584,35 @@ def test_a_rollback_does_not_believe_an_empty_token_file(world):
     assert client.get("/todos").status_code == 200 and description(client) == "Two."
 
 
+def test_who_reloads_is_told_which_tokens_end_with_it(world):
+    names = [f"batch-{number:02}" for number in range(12)]
+    secrets = {name: token() for name in names}
+    line = lambda name: json.dumps({"sha256": sha256(secrets[name]), "level": "service", "name": name, "plugins": ["todo"], "scopes": ["*"]}) + "\n"  # noqa: E731
+    tokens = world.folder / "tokens.jsonl"
+    tokens.write_text("".join(map(line, names)))
+    world.start({"token_files": ["tokens.jsonl"]})
+    before = {found["name"]: found["id"] for found in world.gateway.command("token", "list", "--json").json}
+    # A line that says something else of the same token ends none.
+    changed = line(names[11]).replace('"*"', '"todo:listTodos"')
+    replace(tokens, "".join(map(line, names[1:11])) + changed)
+    told = world.gateway.reload()
+    # The change was seen before, or is now.
+    if told.json["result"] == "published":
+        assert (told.json["tokens_ended"], told.json["tokens_ended_ids"]) == (1, [before[names[0]]]), told
+    eventually(lambda: world.session(token=secrets[names[0]]).get("/todos").status_code == 401)
+    replace(tokens, "")
+    eventually(lambda: "is empty" in world.gateway.command("status").out)
+    told = world.gateway.reload()
+    assert told.json["tokens_ended"] == 11, told
+    assert told.json["tokens_ended_ids"] == sorted(before[name] for name in names[1:])[:10], told
+    replace(tokens, line(names[0]))
+    eventually(lambda: world.session(token=secrets[names[0]]).get("/todos").status_code == 200)
+    replace(tokens, "")
+    eventually(lambda: "is empty" in world.gateway.command("status").out)
+    said = world.gateway.command("reload")
+    assert f"1 token ended, since no file declares it any more: {before[names[0]]}" in said.err, said
+
+
 def test_half_a_file_that_is_read_ends_no_plugin(world):
     """What is left of it after a cut is valid, and has no plugin."""
     world.start()

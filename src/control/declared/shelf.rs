@@ -1,6 +1,6 @@
 //! Declared tokens, for whoever asks about them.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 
 use super::{Entry, Next, Tokens, taken};
@@ -133,6 +133,8 @@ pub(in crate::control) struct Changes {
     pub(in crate::control) of: Vec<DeclaredChange>,
     /// More than can be told one by one.
     pub(in crate::control) more: usize,
+    /// The ids of those that are gone.
+    pub(in crate::control) ended: Vec<Arc<str>>,
 }
 
 /// What became of one.
@@ -179,6 +181,7 @@ impl Next {
     /// What becomes of which token.
     pub(in crate::control) fn changes(&self, lists: &ScopeLists) -> Changes {
         let mut by_id: BTreeMap<&str, [Vec<Entry>; 2]> = BTreeMap::new();
+        let ended = self.ended();
         if self.added.len() + self.gone.len() > 4 * TOLD {
             let ids: HashSet<&str> = self
                 .added
@@ -189,6 +192,7 @@ impl Next {
             return Changes {
                 of: Vec::new(),
                 more: ids.len(),
+                ended,
             };
         }
         for (side, entries) in [&self.gone, &self.added].into_iter().enumerate() {
@@ -203,7 +207,16 @@ impl Next {
         Changes {
             of: of.collect(),
             more: 0,
+            ended,
         }
+    }
+
+    /// The ids of tokens that will be gone, in order.
+    fn ended(&self) -> Vec<Arc<str>> {
+        let stay: HashSet<&str> = self.ids().collect();
+        let gone = self.gone.iter().map(|(_, token)| &token.id);
+        let ended: BTreeSet<&Arc<str>> = gone.filter(|id| !stay.contains(&***id)).collect();
+        ended.into_iter().cloned().collect()
     }
 
     /// Tokens whose secret is that of another one, which commands made and nobody revoked.

@@ -7,7 +7,7 @@ use rustls::{Connection, ExtractedSecrets};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio_rustls::TlsAcceptor;
 
-use super::super::records::{ALERT, CHANGE_CIPHER_SPEC, DATA, HANDSHAKE, Key};
+use super::super::records::{ALERT, CHANGE_CIPHER_SPEC, DATA, HANDSHAKE, Key, LONGEST};
 use super::*;
 
 /// What is sent.
@@ -183,11 +183,12 @@ fn alerts(mut bytes: &mut [u8], key: &mut Key) -> Vec<[u8; 2]> {
     alerts
 }
 
-/// Sends it to a server that has shaken hands, and says what came of it.
+/// Sends it to a server that has shaken hands and reads so much at once, and says what came of it.
 async fn play<S: AsyncRead + AsyncWrite + Unpin>(
     script: &[Record],
     mut server: S,
     client: client::TlsStream<DuplexStream>,
+    at_once: usize,
 ) -> Outcome {
     let (mut io, connection) = client.into_inner();
     let version = connection.protocol_version().unwrap();
@@ -197,7 +198,7 @@ async fn play<S: AsyncRead + AsyncWrite + Unpin>(
     let sent = seal(script, &mut Key::new(tx, version).unwrap());
     io.write_all(&sent).await.unwrap();
     io.shutdown().await.unwrap();
-    let (mut read, mut piece) = (Vec::new(), [0; 1000]);
+    let (mut read, mut piece) = (Vec::new(), vec![0; at_once]);
     let end = loop {
         match server.read(&mut piece).await {
             Ok(0) => break None,
@@ -212,14 +213,24 @@ async fn play<S: AsyncRead + AsyncWrite + Unpin>(
     Outcome { read, end, alerts }
 }
 
+/// What comes of it here: the same whether there is room for all that a record says, so that it is
+/// opened there, or not.
+async fn play_here(sides: &Sides, script: &[Record]) -> Outcome {
+    let (server, client) = sides.meet(1 << 20).await;
+    let in_place = play(script, server, client, 1).await;
+    let (server, client) = sides.meet(1 << 20).await;
+    let direct = play(script, server, client, LONGEST + 256).await;
+    assert_eq!(direct, in_place);
+    direct
+}
+
 #[tokio::test]
 async fn what_is_refused_is_refused_as_rustls_does() {
     let mut differences = Vec::new();
     for suite in suites() {
         let sides = Sides::of(suite);
         for (script, answer) in scripts(suite.tls13().is_some()) {
-            let (server, client) = sides.meet(1 << 20).await;
-            let here = play(&script, server, client).await;
+            let here = play_here(&sides, &script).await;
             let (near, far) = duplex(1 << 20);
             let accepting = async {
                 let acceptor = TlsAcceptor::from(Arc::clone(&sides.server));
@@ -228,7 +239,7 @@ async fn what_is_refused_is_refused_as_rustls_does() {
                 stream
             };
             let (server, client) = tokio::join!(accepting, sides.connect(far));
-            let there = play(&script, server, client).await;
+            let there = play(&script, server, client, 1000).await;
             let script = format!("{script:?}").chars().take(200).collect::<String>();
             let answer: Vec<_> = answer.map(|alert| [2, alert]).into_iter().collect();
             // rustls says other things, or none.
@@ -246,8 +257,7 @@ async fn what_is_refused_is_refused_as_rustls_does() {
 #[tokio::test]
 async fn what_came_before_is_given() {
     for suite in suites() {
-        let (server, client) = Sides::of(suite).meet(1 << 20).await;
-        let outcome = play(&[data("one"), Damaged, data("two")], server, client).await;
+        let outcome = play_here(&Sides::of(suite), &[data("one"), Damaged, data("two")]).await;
         let expected = Outcome {
             read: b"one".to_vec(),
             end: Some(io::ErrorKind::InvalidData),
@@ -267,8 +277,7 @@ async fn a_record_that_is_too_long_is_refused_by_its_header() {
             18_432
         };
         let [high, low] = (most + 1).to_be_bytes();
-        let (server, client) = Sides::of(suite).meet(1 << 20).await;
-        let outcome = play(&[Plain(vec![23, 3, 3, high, low])], server, client).await;
+        let outcome = play_here(&Sides::of(suite), &[Plain(vec![23, 3, 3, high, low])]).await;
         assert_eq!(outcome.end, Some(io::ErrorKind::InvalidData), "{suite:?}");
         assert_eq!(outcome.alerts, [[2, 22]], "{suite:?}");
     }
@@ -278,8 +287,7 @@ async fn a_record_that_is_too_long_is_refused_by_its_header() {
 #[tokio::test]
 async fn a_message_has_no_empty_pieces() {
     for suite in suites().filter(|suite| suite.tls13().is_some()) {
-        let (server, client) = Sides::of(suite).meet(1 << 20).await;
-        let outcome = play(&[message(&[]), data("one")], server, client).await;
+        let outcome = play_here(&Sides::of(suite), &[message(&[]), data("one")]).await;
         let expected = Outcome {
             read: Vec::new(),
             end: Some(io::ErrorKind::InvalidData),
@@ -293,9 +301,8 @@ async fn a_message_has_no_empty_pieces() {
 #[tokio::test]
 async fn there_is_no_second_handshake() {
     for suite in suites().filter(|suite| suite.tls13().is_none()) {
-        let (server, client) = Sides::of(suite).meet(1 << 20).await;
         let script = [data("one"), message(&[1, 0, 0, 0]), data("two")];
-        let outcome = play(&script, server, client).await;
+        let outcome = play_here(&Sides::of(suite), &script).await;
         let expected = Outcome {
             read: b"one".to_vec(),
             end: Some(io::ErrorKind::InvalidData),
