@@ -82,14 +82,10 @@ impl Cors {
             });
         };
         set(&mut answer, &ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
-        set_text(
-            &mut answer,
-            &ACCESS_CONTROL_ALLOW_METHODS,
-            methods.to_owned(),
-        );
+        set_text(&mut answer, &ACCESS_CONTROL_ALLOW_METHODS, methods);
         let names = requested(headers);
         if !names.is_empty() {
-            set_text(&mut answer, &ACCESS_CONTROL_ALLOW_HEADERS, names);
+            set_text(&mut answer, &ACCESS_CONTROL_ALLOW_HEADERS, &names);
         }
         let ten_minutes = HeaderValue::from_static("600");
         set(&mut answer, &ACCESS_CONTROL_MAX_AGE, ten_minutes);

@@ -29,8 +29,8 @@ pub(super) fn set(head: &mut HeaderMap, name: &HeaderName, value: HeaderValue) {
 }
 
 /// Sets a field of ASCII text that was made here.
-pub(super) fn set_text(head: &mut HeaderMap, name: &HeaderName, text: String) {
-    if let Ok(value) = HeaderValue::try_from(text) {
+pub(super) fn set_text(head: &mut HeaderMap, name: &HeaderName, text: &str) {
+    if let Ok(value) = HeaderValue::from_str(text) {
         set(head, name, value);
     }
 }
@@ -74,14 +74,27 @@ pub(super) fn remove_named(head: &mut HeaderMap, connection: &HeaderValue) {
 /// (RFC 9110 §5.5). For the values of [`Policy`](super::Policy) and
 /// [`Identity`](super::Identity); makes no sense for secrets.
 pub fn text_value(text: &str) -> HeaderValue {
-    let plain = |byte| matches!(byte, 0x20..=0x7E) && byte != b'%';
-    let bare = !text.starts_with(' ') && !text.ends_with(' ');
-    let value = if bare && text.bytes().all(plain) {
+    let value = if is_bare(text) {
         HeaderValue::from_str(text)
     } else {
         HeaderValue::try_from(encoded(text))
     };
     value.unwrap_or_else(|_| HeaderValue::from_static(""))
+}
+
+/// Whether text stands in a value as it is, and is read back as it is.
+pub(super) fn is_bare(text: &str) -> bool {
+    let plain = |byte: u8| matches!(byte, 0x20..=0x7E) & (byte != b'%');
+    // All of them, without an end as soon as one is not: that is done for many at a time.
+    let all = text.bytes().fold(true, |all, byte| all & plain(byte));
+    all && !text.starts_with(' ') && !text.ends_with(' ')
+}
+
+/// Whether text is a value of ASCII, in which nothing could be taken for the end of its line
+/// (RFC 9110 §5.5).
+pub(super) fn is_value(text: &str) -> bool {
+    let is_in = |byte: u8| matches!(byte, 0x20..=0x7E | b'\t');
+    text.bytes().fold(true, |all, byte| all & is_in(byte))
 }
 
 /// Text in which all that could not stand in a value is percent-encoded.

@@ -9,7 +9,9 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use super::client::{
     ClientView, X_FORWARDED_FOR, X_FORWARDED_HOST, X_FORWARDED_PROTO, X_REQUEST_ID,
 };
-use super::fields::{append, fields, head_like, list, remove_named, set, set_text, text_value};
+use super::fields::{
+    append, fields, head_like, is_bare, is_value, list, remove_named, set, set_text, text_value,
+};
 use super::names::{Inbound, are_twins, inbound};
 use super::rules::Rules;
 use super::trailers::announced;
@@ -155,7 +157,9 @@ trait Sink {
     /// Sets a field that only the gateway sets.
     fn put(&mut self, name: &HeaderName, value: &HeaderValue);
     /// Sets one of ASCII text that was made here.
-    fn put_text(&mut self, name: &HeaderName, text: String);
+    fn put_text(&mut self, name: &HeaderName, text: &str);
+    /// Sets one of text of any kind: see [`text_value`].
+    fn put_words(&mut self, name: &HeaderName, text: &str);
     /// Makes the changes that the configuration asks for.
     fn change(&mut self, rules: &Rules);
 }
@@ -169,8 +173,12 @@ impl Sink for HeaderMap {
         set(self, name, value.clone());
     }
 
-    fn put_text(&mut self, name: &HeaderName, text: String) {
+    fn put_text(&mut self, name: &HeaderName, text: &str) {
         set_text(self, name, text);
+    }
+
+    fn put_words(&mut self, name: &HeaderName, text: &str) {
+        set(self, name, text_value(text));
     }
 
     fn change(&mut self, rules: &Rules) {
@@ -198,10 +206,18 @@ impl Sink for Lines {
         self.line(name, value.as_bytes());
     }
 
-    fn put_text(&mut self, name: &HeaderName, text: String) {
+    fn put_text(&mut self, name: &HeaderName, text: &str) {
         // Looked at once more, though it was made here: this is what a line's end would break.
-        if let Ok(value) = HeaderValue::try_from(text) {
-            self.line(name, value.as_bytes());
+        if is_value(text) {
+            self.line(name, text.as_bytes());
+        }
+    }
+
+    fn put_words(&mut self, name: &HeaderName, text: &str) {
+        if is_bare(text) {
+            self.line(name, text.as_bytes());
+        } else {
+            self.line(name, text_value(text).as_bytes());
         }
     }
 
@@ -262,7 +278,7 @@ fn own(client: &HeaderMap, out: &Outbound<'_>, head: &mut impl Sink) {
         (&X_PLUGWAY_TOKEN, who.token),
     ] {
         if let Some(text) = text {
-            head.put(name, &text_value(text));
+            head.put_words(name, text);
         }
     }
     if let Some(level) = who.level {
@@ -365,10 +381,10 @@ fn forwarded(head: &mut impl Sink, client: &ClientView<'_>) {
             elements.push_str(scheme);
         }
     }
-    head.put_text(&X_FORWARDED_FOR, addresses);
-    head.put_text(&FORWARDED, elements);
+    head.put_text(&X_FORWARDED_FOR, &addresses);
+    head.put_text(&FORWARDED, &elements);
     if !host.is_empty() {
-        head.put_text(&X_FORWARDED_HOST, host);
+        head.put_text(&X_FORWARDED_HOST, &host);
     }
     head.put(&X_FORWARDED_PROTO, &HeaderValue::from_static(scheme));
 }
