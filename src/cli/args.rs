@@ -309,6 +309,9 @@ pub(super) struct Diff {
     pub(super) from: Option<String>,
     /// The same. Without it: what lies on disk; or, if only one is given, what serves.
     pub(super) to: Option<String>,
+    /// Exit with 1 if something differs, with 4 if the second would be refused, with 3 if a part of it would.
+    #[arg(long)]
+    pub(super) exit_code: bool,
     #[command(flatten)]
     pub(super) gateway: Gateway,
 }

@@ -100,7 +100,27 @@ pub(super) fn diff(diff: &Diff, output: &mut Output) -> anyhow::Result<Exit> {
         percent_encoding::utf8_percent_encode(text, percent_encoding::NON_ALPHANUMERIC).to_string()
     };
     let path = format!("/diff?from={}&to={}", encode(from), encode(to));
-    shown(&diff.gateway, &path, output, differences)
+    let mut verdict = Exit::Done;
+    let exit = shown(&diff.gateway, &path, output, |found| {
+        verdict = verdict_of(found);
+        differences(found)
+    })?;
+    let is_wanted = diff.exit_code && matches!(exit, Exit::Done);
+    Ok(if is_wanted { verdict } else { exit })
+}
+
+/// What a script wants to know: whether the second is as good as the first, and the same.
+fn verdict_of(diff: &Value) -> Exit {
+    let parts = ["configuration", "files", "plugins"];
+    if !diff["to_refused"].is_null() {
+        Exit::Invalid
+    } else if each(&diff["to_held"]).count() > 0 {
+        Exit::Partly
+    } else if parts.iter().any(|part| each(&diff[*part]).count() > 0) {
+        Exit::Failed
+    } else {
+        Exit::Done
+    }
 }
 
 fn differences(diff: &Value) -> String {
@@ -230,10 +250,11 @@ fn shown(
     if !reply.status.is_success() {
         return not_done(&reply, &answer, output);
     }
+    let text = describe(&answer);
     if output.as_json {
         output.json(&answer)?;
     } else {
-        output.text(&describe(&answer))?;
+        output.text(&text)?;
     }
     Ok(Exit::Done)
 }

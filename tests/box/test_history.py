@@ -397,6 +397,8 @@ def test_what_differs(world):
     # With what lies on disk, also where that is refused.
     same = world.gateway.command("diff").out
     assert "nothing differs" in same and same.startswith("from generation 3, which serves\nto   the files on disk\n")
+    codes = lambda *which: [world.gateway.command("diff", *which, *more, "--exit-code").code for more in ([], ["--json"])]  # noqa: E731
+    assert codes("1", "3") == [1, 1] and codes() == [0, 0] and codes("77") == [1, 1]
     path = world.folder / "plugway.toml"
     good = path.read_text()
     replace(path, good.replace("description =", "descriptoin ="))
@@ -404,6 +406,7 @@ def test_what_differs(world):
     broken = world.gateway.command("diff").out
     assert "descriptoin" in broken and "would be refused at validate" in broken and "plugway.toml:" in broken
     assert "the files on disk, which would be refused\n" in broken and "1 problem (see also `plugway check`)" in broken
+    assert codes() == [4, 4] and codes("1", "3") == [1, 1] and world.gateway.command("diff").code == 0
     wrong = world.gateway.command("diff", "nonsense")
     assert wrong.code == 2 and "nonsense" not in wrong.out
     assert world.gateway.command("diff", "77").code == 1

@@ -28,6 +28,8 @@ pub(in crate::cli) struct Reach {
     unsettled: Option<Unsettled>,
     /// There is no database yet.
     fresh: Cell<bool>,
+    /// It was said that no gateway answers.
+    is_said: Cell<bool>,
     offline: RefCell<Option<Offline>>,
 }
 
@@ -63,6 +65,7 @@ impl Reach {
             directory: None,
             unsettled: None,
             fresh: Cell::new(false),
+            is_said: Cell::new(false),
             offline: RefCell::new(None),
         })
     }
@@ -123,7 +126,7 @@ impl Reach {
             }
             Some(reply) => Err(problem(&reply)),
             None => {
-                if matches!(&flow, Flow::List(filter) if filter.sha256.is_some()) {
+                if matches!(&flow, Flow::List(_)) {
                     self.say_offline();
                 }
                 self.offline(|offline, who, now| offline.view(who, now)?.flow(flow, line))?
@@ -146,8 +149,11 @@ impl Reach {
         }
     }
 
-    /// That it is not a gateway which does it.
+    /// That it is not a gateway which does it; once.
     fn say_offline(&self) {
+        if self.is_said.replace(true) {
+            return;
+        }
         let directory = self.directory.clone().unwrap_or_default();
         Output::new(false).remark(&format!(
             "no gateway answers: working on the state database in {}; what the configuration declares, tokens too, is not known",
