@@ -136,28 +136,55 @@ fn is_own(host: &str) -> bool {
     host == "localhost" || host.ends_with(".fly.dev") || bare.parse::<IpAddr>().is_ok()
 }
 
+/// The hosts that plugins had, and those that they have.
+struct Hosts<'a> {
+    had: HashSet<&'a str>,
+    have: HashSet<&'a str>,
+}
+
+impl<'a> Hosts<'a> {
+    fn of(before: &'a [Guard], after: &'a [Guard]) -> Self {
+        let hosts = |guards: &'a [Guard]| {
+            let hosts = guards.iter().flat_map(|guard| &guard.hosts);
+            hosts.map(String::as_str).collect()
+        };
+        Self {
+            had: hosts(before),
+            have: hosts(after),
+        }
+    }
+
+    /// Whether somebody who asked `then` at a host asks `now` there.
+    fn are_shared(&self, now: &Guard, then: &Guard) -> bool {
+        let own = |hosts: &[String], taken: &HashSet<&str>| {
+            let mut hosts = hosts.iter();
+            hosts.any(|host| is_own(host) && !taken.contains(&**host))
+        };
+        match (now.hosts.is_empty(), then.hosts.is_empty()) {
+            (true, true) => true,
+            (false, true) => own(&now.hosts, &self.had),
+            (true, false) => own(&then.hosts, &self.have),
+            (false, false) => now.hosts.iter().any(|host| then.hosts.contains(host)),
+        }
+    }
+}
+
+/// The plugin of `before` in whose place the plugin `taker` of `after` would answer, under another name.
+pub(super) fn taken<'a>(before: &'a [Guard], after: &[Guard], taker: &str) -> Option<&'a str> {
+    let taker = after.iter().find(|guard| guard.name == taker)?;
+    let hosts = Hosts::of(before, after);
+    let mut before = before.iter().filter(|guard| guard.name != taker.name);
+    let giver = before.find(|guard| hosts.are_shared(taker, guard))?;
+    Some(&giver.name)
+}
+
 /// What lets in more than what it stands for, each key of a plugin once.
 pub fn weaker(before: &[Guard], after: &[Guard]) -> Vec<Weaker> {
     let mut all = Vec::new();
-    let hosts = |guards: &[Guard]| -> HashSet<String> {
-        let hosts = guards.iter().flat_map(|guard| &guard.hosts);
-        hosts.cloned().collect()
-    };
-    let (had, have) = (hosts(before), hosts(after));
+    let hosts = Hosts::of(before, after);
     // Whether somebody who asked the one may ask the other now: by its name, or at a host.
-    let stands_for = |now: &Guard, then: &Guard| {
-        let own = |hosts: &[String], taken: &HashSet<String>| {
-            let mut hosts = hosts.iter();
-            hosts.any(|host| is_own(host) && !taken.contains(host))
-        };
-        let shared = match (now.hosts.is_empty(), then.hosts.is_empty()) {
-            (true, true) => true,
-            (false, true) => own(&now.hosts, &had),
-            (true, false) => own(&then.hosts, &have),
-            (false, false) => now.hosts.iter().any(|host| then.hosts.contains(host)),
-        };
-        now.name == then.name || shared
-    };
+    let stands_for =
+        |now: &Guard, then: &Guard| now.name == then.name || hosts.are_shared(now, then);
     for guard in after {
         let mut found = |key, what| {
             all.push(Weaker {

@@ -8,6 +8,7 @@ use rustls::RootCertStore;
 
 use super::attempt::hex;
 use super::documents::Standins;
+use super::guards::{self, Guard};
 use super::parts::{Aside, Facts};
 use super::{Control, Edges, Inputs, Source};
 use crate::config::{self, Config, OpenApiSource, Scheme};
@@ -100,15 +101,34 @@ impl<E: Edges> Control<E> {
         texts
     }
 
-    /// A plugin that serves goes on doing so until the document that replaces its own can be had.
+    /// A plugin that serves goes on doing so until the document that replaces its own can be had, and so
+    /// does one whose place another one takes that has none yet.
     pub(super) fn check_documents(&self, config: &Config, problems: &mut Problems) {
-        for (name, error) in self.documents.lost(&self.served()) {
-            let plugin = config.plugins.iter().find(|plugin| plugin.name == name);
-            if let Some(plugin) = plugin {
+        let served = self.served();
+        for (name, error) in self.documents.missing() {
+            let Some(plugin) = config.plugins.iter().find(|plugin| plugin.name == name) else {
+                continue;
+            };
+            let at = &plugin.openapi.at;
+            if served.contains(&name) {
                 let help = "the document that the plugin has now goes on serving until then";
-                problems.add(&plugin.openapi.at, error).help(help);
+                problems.add(at, error).help(help);
+            } else if let Some(giver) = self.gives_way(config, &name)
+                && served.contains(&giver)
+            {
+                let message =
+                    format!("`{name}` is to take the place of `{giver}`, which serves: {error}");
+                let help = format!("`{giver}` goes on serving until then");
+                problems.add(at, message).help(&help);
             }
         }
+    }
+
+    /// The plugin that serves now in whose place this one of another name would answer.
+    pub(super) fn gives_way(&self, config: &Config, taker: &str) -> Option<String> {
+        let running = self.published.as_ref()?.current();
+        let (before, after) = (Guard::of_all(&running.config), Guard::of_all(config));
+        guards::taken(&before, &after, taker).map(str::to_owned)
     }
 
     /// Plugins that have their document now.

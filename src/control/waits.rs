@@ -38,6 +38,9 @@ struct Wait {
     what: String,
     /// Nothing serves yet of what is waited for; else it is only asked for again.
     fresh: bool,
+    /// It would answer where a plugin of another name does now. That must not go before it is known
+    /// that this one can take its place, and may: all that changed waits with it.
+    takes: bool,
     since: Timestamp,
 }
 
@@ -46,7 +49,7 @@ impl Waits {
         &mut self,
         plugin: Option<&str>,
         part: Option<PathBuf>,
-        (what, fresh): (String, bool),
+        (what, fresh, takes): (String, bool, bool),
     ) {
         let same = |wait: &&Wait| {
             wait.plugin.as_deref() == plugin && wait.part == part && wait.what == what
@@ -60,6 +63,7 @@ impl Waits {
             part,
             what,
             fresh,
+            takes,
             since: since.unwrap_or_else(Timestamp::now),
         });
     }
@@ -105,7 +109,8 @@ impl<E: Edges> Control<E> {
             let part = part_of(config, name);
             let what = format!("its OpenAPI document from {source}");
             let fresh = fresh.iter().any(|(fresh, _)| fresh == name);
-            self.waits.add(Some(name), part, (what, fresh));
+            let takes = self.gives_way(config, name).is_some();
+            self.waits.add(Some(name), part, (what, fresh, takes));
         }
         !awaited.is_empty()
     }
@@ -114,8 +119,9 @@ impl<E: Edges> Control<E> {
     pub(super) fn wait_for_tests(&mut self, config: &Config, plugins: &[String]) {
         for name in plugins {
             let what = "the answers of its upstream to its tests".to_owned();
-            self.waits
-                .add(Some(name), part_of(config, name), (what, true));
+            let takes = self.gives_way(config, name).is_some();
+            let wait = (what, true, takes);
+            self.waits.add(Some(name), part_of(config, name), wait);
         }
     }
 
@@ -128,6 +134,9 @@ impl<E: Edges> Control<E> {
         }
         let (mut more, mut alone) = (Aside::new(), false);
         let Waits { now, apart, .. } = &mut self.waits;
+        if now.iter().any(|wait| wait.takes) {
+            return None;
+        }
         for wait in now {
             let Some(path) = wait.part.clone() else {
                 let plugin = wait.plugin.as_ref().filter(|_| wait.fresh && !first)?;
@@ -194,6 +203,14 @@ impl<E: Edges> Control<E> {
             (plugin.name.clone(), all.finalize().into())
         };
         tested.map(basis).collect()
+    }
+
+    /// Whether something serves of each plugin of the main file that waits.
+    pub(super) fn apart_serve(&self) -> bool {
+        let running = self.published.as_ref().map(|published| published.current());
+        let plugins = || running.iter().flat_map(|running| &running.config.plugins);
+        let mut apart = self.waits.apart.iter();
+        apart.all(|name| plugins().any(|plugin| plugin.name == *name))
     }
 
     /// Whether an included file is broken.

@@ -12,7 +12,7 @@ import tomli_w
 from clients import refusal
 from materials import DOCUMENT, document, merge, sha256
 from plugway import PATIENCE, NotReady, eventually, replace, run, write
-from upstreams import Reply
+from upstreams import Held, Reply
 
 MANIFEST = "/.well-known/ai-plugin.json"
 
@@ -328,22 +328,6 @@ def test_many_that_contradict_each_other_in_turn(world):
     eventually(lambda: "p1.toml" in held(world.gateway) and len(held(world.gateway)) == 39)
     for name in ("p0", "p1", "p20", "p39"):
         assert ten.description(name) == f"This is {name}."
-
-
-class Held:
-    """Requests at an upstream that are answered when a test says so."""
-
-    def __init__(self, upstream, path: str, reply: Reply):
-        self.came, self.open = threading.Event(), threading.Event()
-        self.count = 0
-
-        def handler(_request):
-            self.count += 1
-            self.came.set()
-            assert self.open.wait(PATIENCE)
-            return reply
-
-        upstream.on("GET", path, handler)
 
 
 def waiting(gateway) -> dict[str, dict]:

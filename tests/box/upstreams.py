@@ -403,3 +403,19 @@ def check(request: Request, secrets: set[str]) -> None:
             assert name.lower() in OURS, f"{name} is not ours:\n{text}"
             assert "forged" not in value, f"the client's own {name} reached the upstream:\n{text}"
             assert names.count(name.lower()) == 1, text
+
+
+class Held:
+    """Requests at an upstream that are answered when a test says so."""
+
+    def __init__(self, upstream: Upstream, path: str, reply: Reply):
+        self.came, self.open = threading.Event(), threading.Event()
+        self.count = 0
+
+        def handler(_request):
+            self.count += 1
+            self.came.set()
+            assert self.open.wait(PATIENCE)
+            return reply
+
+        upstream.on("GET", path, handler)

@@ -240,15 +240,13 @@ impl Library {
             .retain(|key, _| serving.get(&key.0) == Some(&key.1) || apart.contains(key));
     }
 
-    /// Plugins of `serving` that have their document now and would not have one any more, and
-    /// why: a source that was changed to one that gives none.
-    pub(super) fn lost(&self, serving: &[String]) -> Vec<(String, String)> {
-        let lost = |(name, known): (&String, &Known)| {
-            let gone =
-                known.good.is_none() && serving.contains(name) && !self.kept.contains_key(name);
-            gone.then(|| (name.clone(), known.error.clone().unwrap_or_default()))
+    /// The plugins that would have no document, and why.
+    pub(super) fn missing(&self) -> Vec<(String, String)> {
+        let missing = |(name, known): (&String, &Known)| {
+            let none = known.good.is_none() && !self.kept.contains_key(name);
+            none.then(|| (name.clone(), known.error.clone().unwrap_or_default()))
         };
-        self.wanted().filter_map(lost).collect()
+        self.wanted().filter_map(missing).collect()
     }
 
     /// A look begins: nothing waits apart.

@@ -349,7 +349,7 @@ impl<E: Edges> Control<E> {
         let awaited = self.remote.awaited(config);
         for url in &awaited {
             let what = format!("the token file {url}");
-            self.waits.add(None, None, (what, true));
+            self.waits.add(None, None, (what, true, false));
         }
         !awaited.is_empty()
     }

@@ -115,14 +115,15 @@ impl<E: Edges> Control<E> {
     /// What is to be kept of a generation: how its plugins are guarded, and how those were that are
     /// gone, until somebody asks for a reload: a file that is written in place, or removed and put
     /// back, must not come back with less. They stay while an included file is held of which nothing
-    /// serves: they may be in it.
+    /// serves, or a plugin of the main file waits that did not: they may be in it.
     pub(in crate::control) fn guards_of(&self, next: &Config, aside: &Aside) -> Vec<Guard> {
         let mut guards = Guard::of_all(next);
         let meant = self.record.is_none() && self.weaker;
         // A rollback that lets in more was asked to.
         let back = || self.rolling && !guards::weaker(self.guards(), &guards).is_empty();
         let said = self.cause.0.starts_with(RELOAD) || back();
-        let asked = said && aside.values().all(|held| held.serves);
+        let whole = aside.values().all(|held| held.serves) && self.apart_serve();
+        let asked = said && whole;
         if !(meant || asked) {
             let known = self.guards().iter();
             let gone: Vec<Guard> = known.filter_map(|known| known.beside(&guards)).collect();
