@@ -323,7 +323,7 @@ fn document<T>(
     if text.len() > LARGEST {
         let at = Place::named(path.display().to_string());
         let message = format!("the file is larger than {} KiB", LARGEST >> 10);
-        reading.problems.add(&at, message);
+        reading.problems.add(&at, message).about(path);
         return None;
     }
     let (parsed, errors) = DeTable::parse_recoverable(text);

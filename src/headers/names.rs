@@ -17,6 +17,8 @@ pub(super) enum Inbound {
     Trailer,
     /// It goes on only where the configuration passes credentials.
     Authorization,
+    /// The same: whom who holds a credential speaks for.
+    Impersonation,
 }
 
 /// For a header of the client. Twins of what is not passed are not passed either: CGI and WSGI
@@ -70,6 +72,8 @@ fn inbound_hyphened(name: &str) -> Inbound {
         Some(b'k') => name == "keep-alive",
         // `Proxy` itself becomes HTTP_PROXY in a CGI environment ("httpoxy").
         Some(b'p') => matches!(name, "proxy" | "path-info") || name.starts_with("proxy-"),
+        // Kubernetes: with the gateway's own credential it would be the gateway that speaks for somebody.
+        Some(b'i') if name.starts_with("impersonate-") => return Inbound::Impersonation,
         Some(b'i' | b'o' | b'r') => says_who(name),
         Some(b's') => name == "script-name" || says_who(name),
         Some(b't') => match name {
@@ -114,6 +118,7 @@ fn is_x_forwarding(name: &str) -> bool {
                 | "x-originating-ip"
                 | "x-proxyuser-ip"
                 | "x-azure-clientip"
+                | "x-azure-socketip"
                 | "x-host"
                 | "x-scheme"
                 | "x-url-scheme"
@@ -135,18 +140,21 @@ fn says_who(name: &str) -> bool {
         }
         // Signed by Fly's proxy: which machine asks. `fly-replay-src` says nothing of that kind.
         Some(b'f') => name.starts_with("fly-src"),
-        // IBM's WebSEAL, mod_auth_openidc, Apache and Authelia.
+        // IBM's WebSEAL, Apache and Authelia.
         Some(b'i') => matches!(
             name,
             "iv-user" | "iv-user-l" | "iv-groups" | "iv-creds" | "iv-remote-address"
         ),
-        Some(b'o') => name.starts_with("oidc-"),
+        // mod_auth_openidc, and Oracle's Access Manager.
+        Some(b'o') => name.starts_with("oidc-") || name == "oam-remote-user",
         Some(b'r') => matches!(
             name,
             "remote-user" | "remote-groups" | "remote-name" | "remote-email"
         ),
         // nginx and Apache with certificates of clients, Shibboleth, SiteMinder.
-        Some(b's') => begins(&["ssl-client-", "shib-", "sm-user"]),
+        Some(b's') => {
+            name == "smuser" || begins(&["ssl-client-", "shib-", "sm-user", "sm-universalid"])
+        }
         Some(b't') => name.starts_with("tailscale-"),
         Some(b'x') => x_says_who(name),
         _ => false,
@@ -183,6 +191,7 @@ fn x_says_who(name: &str) -> bool {
                     | "consumer-custom-id"
                     | "consumer-groups"
                     | "credential-identifier"
+                    | "credential-username"
             ) || rest.strip_prefix("client-").is_some_and(is_of_certificate)
         }
         Some(b'e') => rest == "endpoint-api-userinfo",

@@ -253,9 +253,14 @@ fn copied(client: &HeaderMap, out: &Outbound<'_>, head: &mut impl Sink) {
         match inbound(text, *underscores) {
             Inbound::Pass => head.add(name, value),
             Inbound::Authorization if pass => head.add(&AUTHORIZATION, value),
+            Inbound::Impersonation if pass => head.add(name, value),
             Inbound::Cookie => cookies = true,
             Inbound::Trailer => trailers = out.streamed,
-            Inbound::Drop | Inbound::Connection | Inbound::Te | Inbound::Authorization => {}
+            Inbound::Drop
+            | Inbound::Connection
+            | Inbound::Te
+            | Inbound::Authorization
+            | Inbound::Impersonation => {}
         }
     }
     if trailers && let Some(value) = announced(client, Some(auth_header)) {

@@ -208,6 +208,7 @@ pub fn bind_unix(
     // Made in a folder that is ours alone and renamed, so that it never exists with a wider mode
     // and no client finds it half made.
     let private = tempfile::Builder::new()
+        .permissions(Permissions::from_mode(0o700))
         .prefix(".")
         .rand_bytes(4)
         .tempdir_in(folder);

@@ -384,10 +384,18 @@ pub(super) fn folder_of(pattern: &str) -> PathBuf {
     PathBuf::from(folder)
 }
 
+/// A star is no dot at the beginning of a name: what editors put beside a file is not meant.
+const AS_IN_A_SHELL: glob::MatchOptions = glob::MatchOptions {
+    case_sensitive: true,
+    require_literal_separator: false,
+    require_literal_leading_dot: true,
+};
+
 /// The files that match a pattern, sorted. A folder that can not be read is an error: what is in it
 /// is not gone.
 pub(super) fn matching(pattern: &str) -> Result<Vec<PathBuf>, String> {
-    let found = glob::glob(pattern).map_err(|error| format!("is not a pattern: {}", error.msg))?;
+    let found = glob::glob_with(pattern, AS_IN_A_SHELL)
+        .map_err(|error| format!("is not a pattern: {}", error.msg))?;
     let found: Result<Vec<PathBuf>, _> = found.collect();
     let mut paths = found.map_err(|error| {
         let folder = error.path().display();

@@ -99,14 +99,18 @@ pub(in crate::control) fn read_file(path: &Path) -> Result<Vec<u8>, String> {
     if !kind.is_file() {
         return Err("it is not a file".to_owned());
     }
+    let too_large = || format!("it is larger than {} MiB", LARGEST >> 20);
+    if kind.len() > LARGEST {
+        return Err(too_large());
+    }
     // It may have another length by now.
-    let length = usize::try_from(kind.len().min(LARGEST)).unwrap_or(0);
+    let length = usize::try_from(kind.len()).unwrap_or(0);
     let mut bytes = Vec::with_capacity(length);
     file.take(LARGEST + 1)
         .read_to_end(&mut bytes)
         .map_err(|error| plain(&error))?;
     if bytes.len() as u64 > LARGEST {
-        return Err(format!("it is larger than {} MiB", LARGEST >> 20));
+        return Err(too_large());
     }
     Ok(bytes)
 }

@@ -1,6 +1,7 @@
 //! The last good copies, in the state directory: for the next start.
 
-use std::fs::{self, File};
+use std::fs;
+use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
@@ -36,12 +37,14 @@ pub(super) fn stored(state: &Path, url: &str) -> Option<Copy> {
 /// Keeps a copy, whole or not at all.
 pub(super) fn store(state: &Path, url: &str, bytes: &[u8]) -> std::io::Result<()> {
     let path = path(state, url);
-    if let Some(folder) = path.parent() {
-        fs::create_dir_all(folder)?;
-    }
-    let new = path.with_extension("new");
-    fs::write(&new, bytes)?;
-    fs::set_permissions(&new, fs::Permissions::from_mode(0o600))?;
-    File::open(&new)?.sync_all()?;
-    fs::rename(&new, &path)
+    let folder = path.parent().unwrap_or(state);
+    fs::create_dir_all(folder)?;
+    // What others put here would be believed at a start.
+    fs::set_permissions(folder, fs::Permissions::from_mode(0o700))?;
+    // Readable for nobody else from its first byte on.
+    let mut new = tempfile::Builder::new().prefix(".").tempfile_in(folder)?;
+    new.write_all(bytes)?;
+    new.as_file().sync_all()?;
+    new.persist(&path)?;
+    Ok(())
 }

@@ -12,6 +12,14 @@ const SAID_BY_PROXIES: &[&str] = &[
     "Remote-Name",
     "Remote-Email",
     "X-Remote-User",
+    "Impersonate-User",
+    "Impersonate-Group",
+    "Impersonate-Extra-Scopes",
+    "X-Azure-SocketIP",
+    "X-Credential-Username",
+    "OAM-REMOTE-USER",
+    "SM-UNIVERSALID",
+    "SMUSER",
     "X-Remote-Group",
     "X-Remote-Groups",
     "X-Remote-Uid",
@@ -173,6 +181,17 @@ fn what_apis_take_as_their_parameters_goes_on() {
         client,
         &policy("authorization", Credential::Nothing),
         client,
+    );
+}
+
+#[test]
+fn who_brings_his_own_credential_says_whom_it_speaks_for() {
+    let client = "Authorization: Bearer mine\nImpersonate-User: jane";
+    check(client, &policy("authorization", Credential::Pass), client);
+    check(
+        client,
+        &policy("authorization", super::outbound::own("authorization")),
+        "Authorization: own",
     );
 }
 
