@@ -23,7 +23,8 @@ use tokio::task::AbortHandle;
 use super::cork::cork;
 use super::drain::Drain;
 use super::h2frames::FrameWatch;
-use super::linger::Socket;
+use super::http1::Course;
+use super::linger::{OpenEnded, Socket};
 use super::sniff::{Rewind, is_http2};
 use super::streams::{Call, Cut, StreamExecutor, Tracked};
 use super::watch::{ConnectionWatch, Overdue, Phase, Watched, drive};
@@ -59,6 +60,7 @@ pub(crate) async fn serve<H: Handler>(
 ) {
     let settings = handler.settings();
     let watch = ConnectionWatch::new();
+    let open_ended = socket.open_ended();
     let io = Watched::new(socket, Rc::clone(&watch));
     let context = Context {
         handler,
@@ -96,7 +98,7 @@ pub(crate) async fn serve<H: Handler>(
             if stream.alpn() == Some(b"h2") {
                 serve_http2(&context, stream, peer(true, true)).await;
             } else {
-                serve_http1(&context, stream, peer(true, false)).await;
+                serve_http1(&context, stream, peer(true, false), OpenEnded::default()).await;
             }
         }
         (Kind::Https, None) => {}
@@ -108,7 +110,9 @@ pub(crate) async fn serve<H: Handler>(
             };
             match sniffed {
                 Ok(Ok(true)) => serve_http2(&context, io, peer(false, true)).await,
-                Ok(Ok(false)) => serve_http1(&context, io, peer(false, false)).await,
+                Ok(Ok(false)) => {
+                    serve_http1(&context, io, peer(false, false), open_ended).await;
+                }
                 Ok(Err(_)) => {}
                 Err(_) => context.handler.note(Event::TimedOut),
             }
@@ -125,10 +129,12 @@ pub async fn serve_within<H: Handler>(handler: Rc<H>, io: tokio::io::DuplexStrea
         drain: Drain::default(),
         task: Task::default(),
     };
-    serve_http1(&context, io, peer).await;
+    serve_http1(&context, io, peer, OpenEnded::default()).await;
 }
 
-async fn serve_http1<H, T>(context: &Context<H>, io: T, peer: Peer)
+/// `open_ended`: what the socket is told of an answer that ends with the connection. TLS says itself
+/// whether an end is one.
+async fn serve_http1<H, T>(context: &Context<H>, io: T, peer: Peer, open_ended: OpenEnded)
 where
     H: Handler,
     T: AsyncRead + AsyncWrite + Unpin + 'static,
@@ -136,15 +142,18 @@ where
     let peer = Rc::new(peer);
     let limits = &context.settings.limits;
     let service = Service::new(context, &peer, None);
-    let (closing, switched) = (Cell::new(false), Cell::new(None));
+    let switched = Cell::new(None);
+    let course = Course {
+        open_ended,
+        ..Course::default()
+    };
     let conversation = Conversation {
         future: async {
-            let client =
-                http1::serve(io, |request| service.call(request), limits, &closing).await?;
+            let client = http1::serve(io, |request| service.call(request), limits, &course).await?;
             switched.set(client);
             Ok(())
         },
-        closing: &closing,
+        closing: &course.closing,
     };
     run(context, &peer, std::pin::pin!(conversation)).await;
     if let Some(mut far) = peer.tunnel.take() {

@@ -5,13 +5,16 @@
 //! So the write side is shut, and what still comes is read and dropped, for a bounded time
 //! and amount.
 
+use std::cell::Cell;
 use std::io;
 use std::pin::Pin;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::{Buf, Bytes};
+use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::sync::mpsc::UnboundedSender;
@@ -26,6 +29,9 @@ const BYTES: usize = 65 << 20;
 /// How long it may be silent.
 const SILENCE: Duration = Duration::from_secs(2);
 
+/// Whether a connection is in the middle of an answer that ends with the connection.
+pub(crate) type OpenEnded = Rc<Cell<bool>>;
+
 /// A socket whose client has our answer and may not have read it, and what counts it as open.
 pub(crate) type Lingering = (TcpStream, Arc<dyn Send + Sync>);
 
@@ -38,6 +44,8 @@ pub(crate) struct Socket {
     ended: bool,
     /// We said that we are done.
     shut: bool,
+    /// What was begun ends where we say so, and nothing else tells that it is all.
+    open_ended: OpenEnded,
     /// Counts the connection as open until it is dropped.
     open: Arc<dyn Send + Sync>,
     lingering: UnboundedSender<Lingering>,
@@ -63,6 +71,7 @@ impl Socket {
             open,
             ended: false,
             shut: false,
+            open_ended: OpenEnded::default(),
             lingering,
         }
     }
@@ -75,6 +84,11 @@ impl Socket {
     /// Keeps something beside what counts the connection, for as long as that.
     pub(crate) fn hold(&mut self, more: impl Send + Sync + 'static) {
         self.open = Arc::new((Arc::clone(&self.open), more));
+    }
+
+    /// To be set while an answer is on its way that ends with the connection.
+    pub(crate) fn open_ended(&self) -> OpenEnded {
+        Rc::clone(&self.open_ended)
     }
 
     /// The socket itself.
@@ -92,12 +106,15 @@ impl Socket {
 
 impl Drop for Socket {
     fn drop(&mut self) {
-        if let Some(stream) = self.stream.take()
-            && self.shut
-            && !self.ended
-        {
+        let Some(stream) = self.stream.take() else {
+            return;
+        };
+        if self.shut && !self.ended {
             // The worker is gone: so is the process.
             let _ = self.lingering.send((stream, Arc::clone(&self.open)));
+        } else if !self.shut && self.open_ended.get() {
+            // Half of an answer must not be taken for all of it (RFC 9112 §8): a reset says so.
+            let _ = SockRef::from(&stream).set_linger(Some(Duration::ZERO));
         }
     }
 }

@@ -153,6 +153,28 @@ def test_who_may_not_any_more_is_cut(world: World, client, changes: dict, reason
     assert page.rows("plugway_streams_cut_total", reason=reason) == [1]
 
 
+@pytest.mark.parametrize("end", ["broken", "revoked", "whole"])
+def test_half_of_an_answer_that_ends_with_its_connection_is_not_all_of_it(world: World, end: str):
+    """To a client of HTTP/1.0, such as nginx by default: an end like any other would say that it is."""
+    world.start()
+    api = Api(world, [])
+    wire = world.wire()
+    wire.send(f"GET /events HTTP/1.0\r\nHost: localhost\r\nAuthorization: Bearer {world.service}\r\n\r\n")
+    eventually(lambda: "chatgpt" in api.told)
+    api.say("chatgpt", b"one")
+    wire.until(b"one")
+    if end == "revoked":
+        world.change({"tokens": {"chatgpt": None}})
+    elif end == "broken":
+        api.told["chatgpt"].conn.close()
+    else:
+        api.end("chatgpt")
+        assert wire.sock.recv(100) == b""
+        return
+    with pytest.raises(ConnectionResetError):
+        wire.sock.recv(100)
+
+
 def test_who_may_not_have_any_more_what_it_may_be(world: World):
     """To an upstream that does not look at a slash at the end `/events` is another operation than here."""
     world.upstream.document = document(paths={

@@ -1,7 +1,7 @@
 //! What is read of requests, against what hyper's server reads of the same bytes: property tests
 //! and the fuzzer make them.
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::rc::Rc;
 
 use bytes::Bytes;
@@ -12,7 +12,7 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 use tokio::task::{JoinHandle, spawn_local, yield_now};
 
-use super::serve;
+use super::{Course, serve};
 use crate::config::Limits;
 use crate::http1::harness::{run, settle};
 use crate::server::h2frames::PREFACE;
@@ -112,7 +112,7 @@ async fn ours(pieces: &[&[u8]]) -> Talk {
     let noted = Rc::clone(&seen);
     let served = spawn_local(async move {
         let service = |request| note(request, Rc::clone(&noted));
-        let _ = serve(ours, service, &Limits::default(), &Cell::new(false)).await;
+        let _ = serve(ours, service, &Limits::default(), &Course::default()).await;
     });
     talk(client, pieces, seen, served).await
 }

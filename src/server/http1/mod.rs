@@ -34,7 +34,8 @@ use wire::{Wire, Writes};
 
 use crate::body::Incoming;
 use crate::config::Limits;
-use crate::http1::{Broken, Left, Message, Outflow, Unsent};
+use super::linger::OpenEnded;
+use crate::http1::{Broken, Framing, Left, Message, Outflow, Unsent};
 use crate::layers::give_kept;
 
 /// How a connection broke.
@@ -113,13 +114,22 @@ pub(super) struct Switched<T> {
     ahead: Bytes,
 }
 
-/// Serves a connection to its end. `service` always answers; `closing` is set when there is to be
-/// no further request. The connection, when its client switched to another protocol.
+/// What those around a connection and the connection itself tell each other.
+#[derive(Debug, Default)]
+pub(super) struct Course {
+    /// There is to be no further request.
+    pub(super) closing: Cell<bool>,
+    /// An answer is on its way that ends with the connection.
+    pub(super) open_ended: OpenEnded,
+}
+
+/// Serves a connection to its end. `service` always answers. The connection, when its client
+/// switched to another protocol.
 pub(super) async fn serve<T, F, B>(
     io: T,
     service: impl Fn(Request<Incoming>) -> F,
     limits: &Limits,
-    closing: &Cell<bool>,
+    course: &Course,
 ) -> Result<Option<Switched<T>>, Fault>
 where
     T: AsyncRead + AsyncWrite + Unpin + 'static,
@@ -132,7 +142,7 @@ where
     };
     let wire = Rc::new(RefCell::new(Wire::new(io)));
     loop {
-        let head = poll_fn(|cx| wire.borrow_mut().poll_head(cx, bounds, closing));
+        let head = poll_fn(|cx| wire.borrow_mut().poll_head(cx, bounds, &course.closing));
         let head = match head.await {
             Ok(Some(head)) => head,
             Ok(None) => break,
@@ -142,7 +152,7 @@ where
             }
             Err(fault) => return Err(fault),
         };
-        match exchange(&wire, head, &service, closing).await? {
+        match exchange(&wire, head, &service, course).await? {
             Next::Request => tokio::task::coop::consume_budget().await,
             Next::Close => break,
             Next::Switched => {
@@ -171,7 +181,7 @@ async fn exchange<T, F, B>(
     wire: &Rc<RefCell<Wire<T>>>,
     head: Head,
     service: &impl Fn(Request<Incoming>) -> F,
-    closing: &Cell<bool>,
+    course: &Course,
 ) -> Result<Next, Fault>
 where
     T: AsyncRead + AsyncWrite + Unpin + 'static,
@@ -195,7 +205,8 @@ where
     poll_fn(|cx| wire.borrow_mut().poll_ask(cx)).await?;
     wire.borrow_mut().is_answered = true;
     let (head, body) = response.into_parts();
-    let answer = Answer::new(head, &body, asked, !closing.get());
+    let answer = Answer::new(head, &body, asked, !course.closing.get());
+    course.open_ended.set(answer.framing == Framing::Close);
     let mut outflow = Outflow::new(answer.head, answer.framing);
     let mut reply = Reply {
         body: Some(body).filter(|_| !outflow.is_over()),
@@ -206,6 +217,7 @@ where
         Poll::Pending => wire.borrow_mut().poll_gone(cx).map(Err),
     })
     .await?;
+    course.open_ended.set(false);
     Ok(if answer.switches {
         Next::Switched
     } else if answer.persists && wire.borrow().is_read() {

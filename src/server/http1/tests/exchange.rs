@@ -127,13 +127,14 @@ fn what_is_to_close_closes_when_nothing_is_under_way() {
             let mut scene = Scene::new(echo);
             scene.say(before).await;
             scene.hear().await;
-            scene.closing.set(true);
+            scene.course.closing.set(true);
             // Who sets it polls the connection.
             scene.served.abort();
             let (client, ours) = UnixStream::pair().unwrap();
-            let closing = Cell::new(true);
+            let course = Course::default();
+            course.closing.set(true);
             let limits = Limits::default();
-            let served = serve(ours, echo, &limits, &closing).await;
+            let served = serve(ours, echo, &limits, &course).await;
             assert!(served.unwrap().is_none());
             drop(client);
         }
@@ -141,7 +142,7 @@ fn what_is_to_close_closes_when_nothing_is_under_way() {
         let mut scene = Scene::new(echo);
         scene.say("GET / HT").await;
         settle().await;
-        scene.closing.set(true);
+        scene.course.closing.set(true);
         scene.say("TP/1.1\r\n\r\n").await;
         assert_eq!(
             scene.end().await.0,

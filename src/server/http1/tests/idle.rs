@@ -11,16 +11,16 @@ fn a_connection_that_waits_holds_no_buffer() {
             bytes: 1 << 16,
             fields: 100,
         };
-        let closing = Cell::new(false);
+        let course = Course::default();
         for head in ["GET / HTTP/1.1\r\n\r\n", "GET / HTTP/1.1\r\n\r\n\r\n"] {
             client.write_all(head.as_bytes()).await.unwrap();
-            let head = poll_fn(|cx| wire.borrow_mut().poll_head(cx, bounds, &closing)).await;
+            let head = poll_fn(|cx| wire.borrow_mut().poll_head(cx, bounds, &course.closing)).await;
             let head = head.unwrap().unwrap();
-            exchange(&wire, head, &echo, &closing).await.unwrap();
+            exchange(&wire, head, &echo, &course).await.unwrap();
             let waits = poll_fn(|cx| {
                 Poll::Ready(
                     wire.borrow_mut()
-                        .poll_head(cx, bounds, &closing)
+                        .poll_head(cx, bounds, &course.closing)
                         .is_pending(),
                 )
             });
@@ -32,7 +32,7 @@ fn a_connection_that_waits_holds_no_buffer() {
 
 #[test]
 fn a_connection_that_waits_is_small() {
-    let (closing, limits) = (Cell::new(false), Limits::default());
+    let (course, limits) = (Course::default(), Limits::default());
     run(async {
         let (_client, ours) = UnixStream::pair().unwrap();
         // What serves requests is in a box.
@@ -40,7 +40,7 @@ fn a_connection_that_waits_is_small() {
             ours,
             |request| Box::pin(echo(request)),
             &limits,
-            &closing,
+            &course,
         ));
         assert!(size <= 1280, "{size}");
     });

@@ -24,7 +24,7 @@ type Served = Result<Option<Switched<UnixStream>>, Fault>;
 /// A connection that is served, and its client.
 struct Scene {
     client: UnixStream,
-    closing: Rc<Cell<bool>>,
+    course: Rc<Course>,
     served: JoinHandle<Served>,
 }
 
@@ -47,12 +47,12 @@ impl Scene {
             + 'static,
     {
         let (client, ours) = UnixStream::pair().unwrap();
-        let closing = Rc::new(Cell::new(false));
-        let end = Rc::clone(&closing);
-        let served = spawn_local(async move { serve(ours, service, &limits, &end).await });
+        let course = Rc::new(Course::default());
+        let told = Rc::clone(&course);
+        let served = spawn_local(async move { serve(ours, service, &limits, &told).await });
         Self {
             client,
-            closing,
+            course,
             served,
         }
     }
