@@ -188,7 +188,11 @@ pub(super) fn outcome<E: Edges>(control: &Control<E>, outcome: &Outcome) -> Valu
             told["tokens_ended"] = ended.len().into();
             told["tokens_ended_ids"] = ended.iter().take(ENDED).map(|id| &**id).collect();
         }
-        Outcome::Unchanged | Outcome::Waiting => told["result"] = "unchanged".into(),
+        Outcome::Unchanged | Outcome::Waiting => {
+            told["result"] = "unchanged".into();
+            // Most likely a change of files was taken a moment ago: what it was warned of nobody was told.
+            told["warnings"] = warnings(&control.warnings).into();
+        }
         Outcome::Refused(refused) => {
             told["result"] = "refused".into();
             told["stage"] = refused.stage.word().into();

@@ -57,9 +57,7 @@ async fn guarded(
             Err(Unfit::TooLarge) => return Err(excess(length)),
             Err(Unfit::Broken(fault)) => {
                 recorder.upstream_failed("body");
-                let url = errand.plugin.targets.first().url(&errand.path);
-                let request_id = recorder.record.request_id.to_str().unwrap_or_default();
-                tracing::info!(plugin = &*errand.plugin.name, url, request_id, error = %fault, "upstream");
+                super::log_failure(errand.plugin, "body", &fault, recorder);
                 return Err(Rejection::UpstreamBroken);
             }
         },

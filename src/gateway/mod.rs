@@ -249,8 +249,7 @@ impl Gateway {
             };
             recorder.record.upstream = Some(recorder.elapsed().saturating_sub(begun));
             let starting = self.shared.starting.load(Ordering::Relaxed);
-            let path = stamp.target.path();
-            let failed = |error| upstream_failed((errand.plugin, path), &error, starting, recorder);
+            let failed = |error| upstream_failed(errand.plugin, &error, starting, recorder);
             let (answer, target) = sent.map_err(failed)?;
             if let Some(upload) = &recorder.upload {
                 upload.answered();
@@ -462,7 +461,7 @@ fn named<'a>(snapshot: &'a Snapshot, record: &Record) -> Option<&'a Arc<Plugin>>
 
 /// What the log gets, and what the client gets.
 fn upstream_failed(
-    (plugin, path): (&Plugin, &str),
+    plugin: &Plugin,
     error: &UpstreamError,
     starting: bool,
     recorder: &Recorder,
@@ -482,9 +481,16 @@ fn upstream_failed(
         UpstreamError::Broken(_) => ("broken", Rejection::UpstreamBroken),
     };
     recorder.upstream_failed(kind);
-    // The query may hold a credential of ours.
-    let url = plugin.targets.first().url(path);
-    let request_id = recorder.record.request_id.to_str().unwrap_or_default();
-    tracing::info!(plugin = &*plugin.name, kind, url, request_id, %error, "upstream");
+    log_failure(plugin, kind, error, recorder);
     rejection
+}
+
+/// Says in the log that an upstream failed. What was asked for is named as it is published: in a path
+/// there may be somebody's name, in a query a credential of ours.
+fn log_failure(plugin: &Plugin, kind: &str, error: &dyn std::fmt::Display, recorder: &Recorder) {
+    let url = plugin.targets.first().url("");
+    let target = recorder.record.target.as_deref();
+    let path = target.and_then(|target| target.path.as_deref());
+    let request_id = recorder.record.request_id.to_str().unwrap_or_default();
+    tracing::info!(plugin = &*plugin.name, kind, url, path, request_id, %error, "upstream");
 }

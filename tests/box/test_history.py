@@ -616,6 +616,16 @@ def test_who_reloads_is_told_which_tokens_end_with_it(world):
     assert f"1 token ended, since no file declares it any more: {before[names[0]]}" in said.err, said
 
 
+def test_who_reloads_what_was_taken_already_is_told_its_warnings(world):
+    """A save is seen before a command can be typed; what it did is not to be silent for that."""
+    world.start()
+    world.change({"plugins": {"todo": {"hosts": ["localhost", "bare.test"]}}})
+    eventually(lambda: world.gateway.generation() == 2)
+    told = world.gateway.reload()
+    assert told.json["result"] == "unchanged" and "no certificate covers bare.test" in told.json["warnings"], told
+    assert "no certificate covers bare.test" in world.gateway.command("reload").err
+
+
 def test_half_a_file_that_is_read_ends_no_plugin(world):
     """What is left of it after a cut is valid, and has no plugin."""
     world.start()
