@@ -157,7 +157,7 @@ impl Watch {
             };
             if let Some(early) = &mut *early.lock().unwrap_or_else(PoisonError::into_inner) {
                 early.push(event);
-            } else if let Some(news) = filter.news(&event) {
+            } else if let Some(news) = filter.news(&event, Instant::now()) {
                 let _ = sender.send(news);
             }
         });
@@ -217,7 +217,9 @@ impl Watch {
             None => strange,
             Some(events) => {
                 let mut filter = Filter::new(Arc::clone(&self.heeded));
-                events.iter().any(|event| filter.news(event).is_some())
+                events
+                    .iter()
+                    .any(|event| filter.news(event, Instant::now()).is_some())
             }
         };
         let now = self.looks();

@@ -6,8 +6,11 @@ use tokio::time::Instant;
 
 use super::news::News;
 
-/// Silence after a mere write, before the files are read: writers write in pieces.
+/// Silence after something that is no end of a change, before the files are read.
 const QUIET: Duration = Duration::from_millis(250);
+/// The same while a file is being written: writers write in pieces, and half of a configuration may
+/// be valid, without what stood at its end. Who has closed it is not waited for.
+pub(super) const UNFINISHED: Duration = Duration::from_secs(2);
 /// Silence after a file was closed by its writer or got its name. It is whole, and is not waited
 /// for; what is replaced in the same breath (a certificate and its key, the files of a commit) is
 /// one change, where half of it would be refused and looked at a second time much later.
@@ -46,6 +49,7 @@ impl Pace {
                 let first = *pending.whole.insert(whole.unwrap_or(now));
                 pending.until = (now + BREATH).min(first + GAP);
             }
+            (News::Open, _) => pending.until = (now + UNFINISHED).min(pending.since + POLL),
             (News::Written, None) => pending.until = (now + QUIET).min(pending.since + POLL),
             // When that is whole, it is looked at again.
             (News::Written, Some(_)) => {}
@@ -85,7 +89,7 @@ mod tests {
 
     #[test]
     fn what_is_whole_is_looked_at_at_once_and_what_is_written_when_it_is_quiet() {
-        use News::{Whole, Written};
+        use News::{Open, Whole, Written};
         for (events, expected) in [
             (vec![(0, Whole)], 2),
             (vec![(0, Written)], 250),
@@ -93,6 +97,10 @@ mod tests {
             (vec![(0, Written), (200, Whole)], 202),
             (vec![(0, Whole), (1, Whole)], 3),
             (vec![(0, Whole), (1, Written)], 2),
+            (vec![(0, Open)], 2000),
+            (vec![(0, Open), (500, Open), (900, Whole)], 902),
+            (vec![(0, Whole), (1, Open)], 2001),
+            ((0..10).map(|at| (at * 300, Open)).collect(), 3000),
             ((0..20).map(|at| (at, Whole)).collect(), 20),
             ((0..15).map(|at| (at * 200, Written)).collect(), 3000),
         ] {

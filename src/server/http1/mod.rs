@@ -32,9 +32,9 @@ use head::{Bounds, Head};
 use upload::Upload;
 use wire::{Wire, Writes};
 
+use super::linger::OpenEnded;
 use crate::body::Incoming;
 use crate::config::Limits;
-use super::linger::OpenEnded;
 use crate::http1::{Broken, Framing, Left, Message, Outflow, Unsent};
 use crate::layers::give_kept;
 
