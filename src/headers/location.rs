@@ -54,6 +54,38 @@ pub fn rewrite_location(value: &str, rewrite: &Rewrite<'_>) -> Option<String> {
     (ours != value).then_some(ours)
 }
 
+/// A cookie whose path (RFC 6265 §5.2.4) is below the prefix, for the path that the client knows: under
+/// the upstream's it would never be sent back. `None` when it goes on as it is.
+pub(super) fn rewrite_cookie(cookie: &[u8], prefix: &str) -> Option<Vec<u8>> {
+    if prefix.is_empty() {
+        return None;
+    }
+    let mut parts = cookie.split(|byte| *byte == b';');
+    let mut ours = parts.next()?.to_vec();
+    let mut changed = false;
+    for part in parts {
+        ours.push(b';');
+        match below(part, prefix) {
+            Some(path) => {
+                changed = true;
+                ours.extend_from_slice(b" Path=");
+                ours.extend_from_slice(path.as_bytes());
+            }
+            None => ours.extend_from_slice(part),
+        }
+    }
+    changed.then_some(ours)
+}
+
+/// The path without the prefix, of an attribute `Path` that is below it.
+fn below(attribute: &[u8], prefix: &str) -> Option<String> {
+    let (name, path) = std::str::from_utf8(attribute).ok()?.split_once('=')?;
+    if !name.trim_ascii().eq_ignore_ascii_case("path") {
+        return None;
+    }
+    stripped(path.trim_ascii(), prefix).filter(|path| !path.contains(['?', '#']))
+}
+
 /// Whether an absolute address is `https`, and what follows the two slashes. `None` for all
 /// other schemes and for none.
 fn scheme(value: &str) -> Option<(bool, &str)> {

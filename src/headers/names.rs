@@ -281,6 +281,8 @@ pub(super) enum Returned {
     ContentLength,
     /// It may point to the upstream.
     Location,
+    /// It may be for a path of the upstream.
+    SetCookie,
     /// An order to Fly's proxy: it goes on if the configuration says so.
     Replay,
     /// Only names of allowed trailers go on.
@@ -303,6 +305,7 @@ pub(super) fn returned(name: &str) -> Returned {
         Some(b'h') => name == "http2-settings",
         Some(b'k') => name == "keep-alive",
         Some(b'l') if name == "location" => return Returned::Location,
+        Some(b's') if name == "set-cookie" => return Returned::SetCookie,
         Some(b'p') => matches!(
             name,
             "proxy-authenticate"

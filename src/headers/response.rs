@@ -5,7 +5,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::client::X_REQUEST_ID;
 use super::fields::{append, fields, head_like, remove_named, set};
-use super::location::{Rewrite, rewrite_location};
+use super::location::{Rewrite, rewrite_cookie, rewrite_location};
 use super::names::{Returned, returned};
 use super::rules::Rules;
 use super::trailers::announced;
@@ -32,8 +32,8 @@ pub struct ResponseContext<'a> {
 
 /// Builds the head that the client gets. Of the upstream's fields come all that
 /// `names.rs` does not hold back, byte for byte; `Location` and `Content-Location`
-/// as [`rewrite_location`] says; `Trailer` for those that may follow. `Set-Cookie`, `Server`,
-/// `Strict-Transport-Security` and the like are the upstream's to say.
+/// as [`rewrite_location`] says, and `Set-Cookie` as [`rewrite_cookie`]; `Trailer` for those that may follow.
+/// `Server`, `Strict-Transport-Security` and the like are the upstream's to say.
 pub fn response(upstream: &HeaderMap, context: &ResponseContext<'_>) -> HeaderMap {
     let mut head = head_like(upstream, 8);
     for (name, value) in fields(upstream) {
@@ -44,6 +44,11 @@ pub fn response(upstream: &HeaderMap, context: &ResponseContext<'_>) -> HeaderMa
                 set(&mut head, name, value.clone());
             }
             Returned::Location => located(&mut head, name, value, &context.rewrite),
+            Returned::SetCookie => {
+                let ours = rewrite_cookie(value.as_bytes(), context.rewrite.prefix);
+                let ours = ours.and_then(|cookie| HeaderValue::try_from(cookie).ok());
+                append(&mut head, name, ours.unwrap_or_else(|| value.clone()));
+            }
             Returned::Trailer if context.trailers => {
                 if let Some(value) = announced(upstream, None) {
                     set(&mut head, &TRAILER, value);

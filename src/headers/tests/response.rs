@@ -58,6 +58,29 @@ fn what_goes_on_goes_on_as_it_is() {
 }
 
 #[test]
+fn a_cookie_of_a_path_of_the_upstream_is_one_of_the_path_that_the_client_knows() {
+    check(
+        "Set-Cookie: sid=abc; Path=/v1; HttpOnly; Secure
+         Set-Cookie: a=1;path = /v1/items ;SameSite=Lax
+         Set-Cookie: b=1; PATH=/v1/; Path=/v1
+         Set-Cookie: c=/v1; Path=/
+         Set-Cookie: d=1; Path=/v10
+         Set-Cookie: Path=/v1; Max-Age=1
+         Set-Cookie: e=1; Path=v1; Path
+         Set-Cookie: f=\\xE9; Path=/v1/x; Comment=\\xE9",
+        true,
+        "Set-Cookie: sid=abc; Path=/; HttpOnly; Secure
+         Set-Cookie: a=1; Path=/items;SameSite=Lax
+         Set-Cookie: b=1; Path=/; Path=/
+         Set-Cookie: c=/v1; Path=/
+         Set-Cookie: d=1; Path=/v10
+         Set-Cookie: Path=/v1; Max-Age=1
+         Set-Cookie: e=1; Path=v1; Path
+         Set-Cookie: f=\\xE9; Path=/x; Comment=\\xE9",
+    );
+}
+
+#[test]
 fn what_is_not_the_client_s_stays() {
     check(
         "Connection: close, X-Mine, X-Request-Id
