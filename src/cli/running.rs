@@ -85,6 +85,17 @@ fn say(result: &str, outcome: &Value, output: &mut Output) -> anyhow::Result<()>
     if let Some(count) = outcome["tokens_ended"].as_u64().filter(|n| *n > 0) {
         output.remark(&ended(count, &outcome["tokens_ended_ids"]));
     }
+    for (plugin, error) in outcome["last_good_copies"]
+        .as_object()
+        .into_iter()
+        .flatten()
+    {
+        output.remark(&format!(
+            "the OpenAPI document of `{}` can not be renewed, its last good copy serves: {}",
+            on_one_line(plugin),
+            word(error)
+        ));
+    }
     if let Some(warning) = outcome["warnings"].as_str() {
         output.remark(warning.trim_end());
     }

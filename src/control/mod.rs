@@ -356,6 +356,7 @@ impl<E: Edges> Control<E> {
             self.documents.put_off();
         }
         self.conclude(trigger, &outcome);
+        self.documents.tell_stale();
         outcome
     }
 

@@ -204,6 +204,10 @@ pub(super) fn outcome<E: Edges>(control: &Control<E>, outcome: &Outcome) -> Valu
             return told;
         }
     }
+    let stale = control.documents.stale();
+    if !stale.is_empty() {
+        told["last_good_copies"] = stale.into_iter().collect();
+    }
     if control.is_broken() {
         told["held"] = held(control).into();
     }

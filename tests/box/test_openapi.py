@@ -230,6 +230,20 @@ def test_an_upstream_that_does_not_give_a_document(world, reply, told):
     assert told in world.gateway.status()["plugins"][0]["document"]["error"]
 
 
+def test_a_document_that_turns_bad_is_told(world):
+    """What serves is the last good copy: whoever asks hears of it, and so does the log, once."""
+    world.plugin({"openapi": {"refresh": "1s"}})
+    world.upstream.on("GET", "/openapi.json", Reply(200, [("Content-Type", "text/html")], b"<!doctype html><p>Sign in"))
+    eventually(lambda: world.gateway.status()["plugins"][0]["document"]["state"] == "last good copy")
+    said = world.gateway.command("reload")
+    assert said.code == 0 and "the OpenAPI document of `todo` can not be renewed, its last good copy serves: " in said.err, said
+    assert "HTML" in world.gateway.reload().json["last_good_copies"]["todo"]
+    assert world.gateway.stderr.count("the last good copy goes on") == 1, world.gateway.stderr
+    world.upstream.on("GET", "/openapi.json", Reply(body=json.dumps(document()).encode()))
+    eventually(lambda: "as it should be again" in world.gateway.stderr)
+    assert "last_good_copies" not in world.gateway.reload().json
+
+
 # --- what is published can be called, and nothing else ---
 
 

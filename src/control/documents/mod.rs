@@ -39,6 +39,8 @@ pub(super) struct Library {
     kept: Standins,
     /// What a plugin wants whose file waits for it, while its last good part serves.
     apart: BTreeSet<Key>,
+    /// What [`stale`](Self::stale) was when the log was told.
+    told: BTreeMap<String, String>,
     orders: Vec<Arriving>,
 }
 
@@ -180,6 +182,7 @@ impl Library {
             served: self.served.clone(),
             kept: self.kept.clone(),
             apart: self.apart.clone(),
+            told: self.told.clone(),
             orders: Vec::new(),
         }
     }
@@ -247,6 +250,34 @@ impl Library {
             none.then(|| (name.clone(), known.error.clone().unwrap_or_default()))
         };
         self.wanted().filter_map(missing).collect()
+    }
+
+    /// The plugins that serve by a document which can not be had again, or is none any more, and why.
+    pub(super) fn stale(&self) -> BTreeMap<String, String> {
+        let standing = |(name, identity): (&String, &String)| {
+            let known = self.known.get(&(name.clone(), identity.clone()))?;
+            known.good.as_ref()?;
+            Some((name.clone(), known.error.clone()?))
+        };
+        self.serving.iter().filter_map(standing).collect()
+    }
+
+    /// Says in the log what changed in that: nobody may look at it for long.
+    pub(super) fn tell_stale(&mut self) {
+        let stale = self.stale();
+        for (plugin, error) in &stale {
+            if !self.told.contains_key(plugin) {
+                tracing::warn!(
+                    plugin,
+                    error,
+                    "the OpenAPI document can not be renewed; the last good copy goes on"
+                );
+            }
+        }
+        for plugin in self.told.keys().filter(|name| !stale.contains_key(*name)) {
+            tracing::info!(plugin, "the OpenAPI document is as it should be again");
+        }
+        self.told = stale;
     }
 
     /// A look begins: nothing waits apart.
