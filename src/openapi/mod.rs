@@ -51,7 +51,7 @@ pub use publish::{InfoOverrides, PublishOptions, Target, publish};
 pub use read::{
     Document, Duplicate, ReadError, ReadErrorKind, ReadLimits, Repair, lines, read, read_document,
 };
-pub use select::{Selection, Unmatched, matches};
+pub use select::{Selection, Unmatched, matches, several};
 pub(crate) use value::json;
 pub use value::{Map, Text, Value};
 

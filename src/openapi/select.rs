@@ -69,3 +69,28 @@ pub fn matches(selector: &Selector, operation: &Operation) -> bool {
         }
     }
 }
+
+/// What a selector means that is the operationId of several operations of one document, where it may
+/// stand once (OpenAPI 3.1.0 §4.8.10): all of them, which is seldom what was meant. `None`: it is not.
+pub fn several<'o>(
+    selector: &Selector,
+    operations: impl Iterator<Item = &'o Operation>,
+) -> Option<String> {
+    let Selector::OperationId(_) = selector else {
+        return None;
+    };
+    let named: Vec<String> = operations
+        .filter(|operation| matches(selector, operation))
+        .map(|operation| {
+            let (id, method, path) = (&operation.id, &operation.method, &operation.path);
+            format!("{id} ({method} {path})")
+        })
+        .collect();
+    (named.len() > 1).then(|| {
+        format!(
+            "`{selector}` is the operationId of {} operations: {}",
+            named.len(),
+            named.join(", ")
+        )
+    })
+}

@@ -207,6 +207,18 @@ fn check_selection(
         &unmatched.exclude,
         "it hides nothing",
     );
+    for (list, what) in [
+        (&plugin.openapi.include, "published"),
+        (&plugin.openapi.exclude, "hidden"),
+    ] {
+        for selector in list {
+            let all = api.operations.iter().chain(&api.unpublished);
+            if let Some(message) = openapi::several(&selector.value, all) {
+                let help = format!("all of them are {what}: name those that are meant");
+                problems.warn(&selector.at, message).help(&help);
+            }
+        }
+    }
     for (list, indexes, so) in [idle, useless] {
         for selector in indexes.iter().filter_map(|index| list.get(*index)) {
             let what = &selector.value;

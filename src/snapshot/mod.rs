@@ -385,6 +385,13 @@ fn check_scopes(
                     problems.warn(&scope.at, message);
                 }
             }
+            for plugin in &reach {
+                let meant = plugin.operations.iter().map(|one| &one.meaning);
+                if let Some(message) = openapi::several(&scope.value, meant) {
+                    let help = "the token may call all of them: name those that are meant";
+                    problems.warn(&scope.at, message).help(help);
+                }
+            }
         }
     }
 }

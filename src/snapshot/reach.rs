@@ -30,6 +30,17 @@ impl Snapshot {
         selectors.filter(|selector| !matches(selector)).collect()
     }
 
+    /// What is said of selectors that mean several operations where one may be meant.
+    pub fn several(&self, plugins: &Plugins, scopes: &ScopeList) -> Vec<String> {
+        let plugins = self.covered(plugins);
+        let said = plugins.flat_map(|plugin| {
+            let meant = || plugin.operations.iter().map(|one| &one.meaning);
+            let selectors = scopes.selectors().iter();
+            selectors.filter_map(move |selector| openapi::several(selector, meant()))
+        });
+        said.collect()
+    }
+
     /// What whoever wrote one of those may have meant.
     pub fn meant(&self, plugins: &Plugins, selector: &Selector) -> Option<Selector> {
         let published = || {

@@ -230,6 +230,29 @@ def test_an_upstream_that_does_not_give_a_document(world, reply, told):
     assert told in world.gateway.status()["plugins"][0]["document"]["error"]
 
 
+def test_an_operation_id_that_stands_twice_is_no_name_of_one(world):
+    """A scope of that name would open the one that nobody thought of."""
+    made = document()
+    made["paths"]["/todos"]["post"]["operationId"] = "listTodos"
+    (world.folder / "twice.json").write_text(json.dumps(made))
+    world.start({
+        "plugins": {"todo": {"openapi": {"source": "twice.json", "include": ["listTodos"]}}},
+        "tokens": {"chatgpt": {"scopes": ["listTodos"]}, "alice": {"scopes": ["*"]}},
+    })
+    status = world.gateway.command("status", "--json").json
+    both = "is the operationId of 2 operations: "
+    told = [one["message"] for one in status["warnings"] if both in one["message"]]
+    assert len(told) == 2 and all("(GET /todos)" in one and "(POST /todos)" in one for one in told), status["warnings"]
+    create = ["token", "create", "--level", "service", "--plugin", "todo", "--name", "x", "--scope"]
+    refused = world.gateway.command(*create, "listTodos")
+    assert refused.code == 2 and both in refused.err + refused.out, refused
+    one = next(name for name in told[0].replace(",", " ").split() if name.startswith("listTodos_"))
+    secret = world.gateway.command(*create, one).out.split()[0]
+    world.gateway.secrets.add(secret)
+    client = world.session(token=secret)
+    assert sorted([client.get("/todos").status_code, client.post("/todos", json={}).status_code]) == [200, 403]
+
+
 def test_a_document_that_turns_bad_is_told(world):
     """What serves is the last good copy: whoever asks hears of it, and so does the log, once."""
     world.plugin({"openapi": {"refresh": "1s"}})

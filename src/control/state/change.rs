@@ -53,6 +53,7 @@ impl Write<'_> {
         let mut record = draft.record.clone();
         self.check_level(record.level)?;
         self.check_reach(&record.plugins, &record.scopes)?;
+        self.check_single(&record.plugins, &record.scopes)?;
         self.check_names(&request.plugins)?;
         let secret = if draft.given {
             let secret = record.current.fingerprint;
@@ -145,6 +146,9 @@ impl Write<'_> {
         if request.plugins.is_some() || request.scopes.is_some() {
             self.check_reach(&next.plugins, &next.scopes)?;
             self.check_names(request.plugins.as_deref().unwrap_or_default())?;
+        }
+        if request.scopes.is_some() {
+            self.check_single(&next.plugins, &next.scopes)?;
         }
         if next == found.record {
             return Ok(self.unchanged(&found));
@@ -334,6 +338,23 @@ impl Write<'_> {
                 message,
             });
         }
+        if faults.is_empty() {
+            Ok(())
+        } else {
+            Err(Fault::Invalid(faults))
+        }
+    }
+
+    /// Scopes of which each means one operation, or says that it means more.
+    fn check_single(&self, plugins: &Plugins, scopes: &ScopeList) -> Result<(), Fault> {
+        let several = self.scene.snapshot.iter();
+        let several = several.flat_map(|snapshot| snapshot.several(plugins, scopes));
+        let faults: Vec<FieldFault> = several
+            .map(|said| FieldFault {
+                field: "scopes",
+                message: format!("{said}: name those that are meant"),
+            })
+            .collect();
         if faults.is_empty() {
             Ok(())
         } else {
