@@ -121,6 +121,10 @@ fn backup(asked: &Named, output: &mut Output) -> anyhow::Result<Exit> {
                 Some(folder) if folder != Path::new("") => folder,
                 _ => Path::new("."),
             };
+            if !folder.is_dir() {
+                let folder = folder.display();
+                anyhow::bail!("{shown} can not be written: there is no directory {folder}");
+            }
             let mut written = tempfile::Builder::new()
                 .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o600))
                 .tempfile_in(folder)

@@ -84,7 +84,7 @@ pub fn text_value(text: &str) -> HeaderValue {
 
 /// Whether text stands in a value as it is, and is read back as it is.
 pub(super) fn is_bare(text: &str) -> bool {
-    let plain = |byte: u8| matches!(byte, 0x20..=0x7E) & (byte != b'%');
+    let plain = |byte: u8| matches!(byte, 0x20..=0x24 | 0x26..=0x7E); // all but the percent sign
     // All of them, without an end as soon as one is not: that is done for many at a time.
     let all = text.bytes().fold(true, |all, byte| all & plain(byte));
     all && !text.starts_with(' ') && !text.ends_with(' ')

@@ -110,9 +110,7 @@ pub(crate) async fn serve<H: Handler>(
             };
             match sniffed {
                 Ok(Ok(true)) => serve_http2(&context, io, peer(false, true)).await,
-                Ok(Ok(false)) => {
-                    serve_http1(&context, io, peer(false, false), open_ended).await;
-                }
+                Ok(Ok(false)) => serve_http1(&context, io, peer(false, false), open_ended).await,
                 Ok(Err(_)) => {}
                 Err(_) => context.handler.note(Event::TimedOut),
             }

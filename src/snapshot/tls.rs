@@ -187,6 +187,11 @@ fn certified(pair: &config::Certificate) -> Result<Pair, Fault> {
         .collect::<Result<_, _>>()
         .map_err(|error| fault(format!("{path} is not PEM: {error}"), PEM_HELP))?;
     let Some(leaf) = chain.first() else {
+        if PrivateKeyDer::from_pem_slice(&pair.certificate).is_ok() {
+            let message = format!("{path} holds a private key and no certificate");
+            let help = "`certificate` is a PEM chain, `key` its private key: perhaps one stands in place of the other";
+            return Err(fault(message, help));
+        }
         return Err(fault(format!("{path} holds no certificate"), PEM_HELP));
     };
     let (_, parsed) = x509_parser::parse_x509_certificate(leaf).map_err(|error| {

@@ -83,7 +83,9 @@ async fn post(upstreams: &Rc<Upstreams>, target: &Target) -> Result<Bytes, Upstr
 /// where nothing may be), goes out on another connection.
 #[track_caller]
 fn check(after: fn(&mut TcpStream)) {
-    [0, 2].into_iter().for_each(|retries| look(after, retries));
+    for retries in [0, 2] {
+        look(after, retries);
+    }
 }
 
 #[track_caller]
