@@ -21,7 +21,7 @@ class Renamed:
     """A gateway whose plugin gets another name, and a document that comes when a test says so."""
 
     def __init__(self, world, other, included: bool, reply: Reply | None = None):
-        self.world, self.included = world, included
+        self.world, self.other, self.included = world, other, included
         self.held = Held(other, "/slow.json", reply or Reply(body=json.dumps(DOCUMENT).encode()))
         self.source = {"source": other.url + "/slow.json"}
         self.rest = world.base({"include": ["plugins/*.toml"]})
@@ -111,6 +111,10 @@ def test_what_is_renamed_goes_on_when_its_new_document_can_not_be_had(world, ren
     one.ask("reload")
     answer = one.answer()
     assert answer.code == 4 and "`stok` is to take the place of `stock`" in answer.out and "500" in answer.out, answer
+    one.serves()
+    # It is asked for again, and taken when it comes.
+    one.other.on("GET", "/slow.json", Reply(body=json.dumps(DOCUMENT).encode()))
+    eventually(lambda: [plugin["name"] for plugin in world.gateway.status()["plugins"]] == ["stok"])
     one.serves()
 
 
