@@ -206,8 +206,9 @@ fn included(
     reading: &mut Reading<'_>,
 ) -> Vec<(PathBuf, Text)> {
     let mut files: Vec<(PathBuf, Text)> = Vec::new();
-    for text in root.texts("include", reading) {
-        for path in matches(&text, parts, reading) {
+    let texts = root.texts("include", reading);
+    for text in &texts {
+        for path in matches(text, parts, reading) {
             if plain(&path) == plain(main) {
                 reading
                     .problems
@@ -221,6 +222,14 @@ fn included(
                 reading.problems.add(&text.at, message);
                 return Vec::new();
             }
+        }
+    }
+    // What stands in for a file that is not there any more stands where that was.
+    for path in parts.kept.keys() {
+        let is_there = files.iter().any(|(other, _)| plain(other) == plain(path));
+        if let (false, Some(text)) = (is_there, texts.first()) {
+            let before = files.iter().position(|(other, _)| other > path);
+            files.insert(before.unwrap_or(files.len()), (path.clone(), text.clone()));
         }
     }
     files

@@ -203,6 +203,7 @@ impl<E: Edges> Control<E> {
             if blamed.is_empty() || round > ROUNDS {
                 return (found, Aside::new());
             }
+            aside.extend(self.perhaps_renamed(&blamed, &included));
             aside.extend(blamed);
             round += 1;
         }

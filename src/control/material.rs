@@ -103,7 +103,7 @@ impl<E: Edges> Control<E> {
 
     /// A plugin that serves goes on doing so until the document that replaces its own can be had, and so
     /// does one whose place another one takes that has none yet.
-    pub(super) fn check_documents(&self, config: &Config, problems: &mut Problems) {
+    pub(super) fn check_documents(&mut self, config: &Config, problems: &mut Problems) {
         let served = self.served();
         for (name, error) in self.documents.missing() {
             let Some(plugin) = config.plugins.iter().find(|plugin| plugin.name == name) else {
@@ -120,7 +120,11 @@ impl<E: Edges> Control<E> {
                     format!("`{name}` is to take the place of `{giver}`, which serves: {error}");
                 let help = format!("`{giver}` goes on serving until then");
                 problems.add(at, message).help(&help);
+            } else {
+                continue;
             }
+            // Asked for again also while its file is put aside for this.
+            self.documents.set_apart(&name);
         }
     }
 

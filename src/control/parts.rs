@@ -171,6 +171,36 @@ impl<E: Edges> Control<E> {
         (!blamed.is_empty()).then_some(blamed)
     }
 
+    /// Included files that served and are gone while a new one is broken, of which nothing serves: most
+    /// likely that is one of them under another name, and what they held goes on until it is known.
+    pub(super) fn perhaps_renamed(&self, blamed: &Aside, included: &[PathBuf]) -> Aside {
+        let Some((new, _)) = blamed.iter().find(|(_, held)| !held.serves) else {
+            return Aside::new();
+        };
+        let gone = self.facts.keys().filter(|path| !included.contains(path));
+        let held = |path: &PathBuf| {
+            let mut problems = Problems::new();
+            let message = format!(
+                "the file is gone, and {}, which is new, is refused",
+                new.display()
+            );
+            problems
+                .add(&Place::named(path.display().to_string()), message)
+                .about(path)
+                .help("if it is that one under another name: mend that. If what it held is to go: take the new one away first");
+            let held = Held {
+                stage: Stage::Validate,
+                problems,
+                since: Timestamp::now(),
+                serves: true,
+                waits: false,
+                digest: [0; 32],
+            };
+            (path.clone(), held)
+        };
+        gone.map(held).collect()
+    }
+
     /// All included files that changed: they contradict each other in more ways than it is worth to
     /// tell apart.
     pub(super) fn all_changed(

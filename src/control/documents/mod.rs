@@ -285,7 +285,8 @@ impl Library {
         self.apart.clear();
     }
 
-    /// A plugin's file waits for its document, and something else stands in for the plugin.
+    /// A plugin's file waits for its document, or is refused without it, and something else stands in
+    /// for the plugin.
     pub(super) fn set_apart(&mut self, plugin: &str) {
         if let Some(identity) = self.wanted.get(plugin) {
             self.apart.insert((plugin.to_owned(), identity.clone()));
@@ -385,8 +386,10 @@ impl Library {
 
     /// When a document is to be asked for again.
     pub(super) fn due(&self) -> Option<tokio::time::Instant> {
-        let waiting = self.wanted().filter(|(_, known)| !known.in_flight);
-        waiting.filter_map(|(_, known)| known.due).min()
+        let apart = self.apart.iter().filter_map(|key| self.known.get(key));
+        let all = self.wanted().map(|(_, known)| known).chain(apart);
+        let waiting = all.filter(|known| !known.in_flight);
+        waiting.filter_map(|known| known.due).min()
     }
 
     pub(super) fn standing(&self, plugin: &str) -> Option<Standing> {
