@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
 use super::parts::{Aside, Held};
@@ -12,6 +12,8 @@ use crate::snapshot::{Plugin, Target};
 
 /// Findings of a load report that are listed; the rest is counted.
 const FINDINGS: usize = 200;
+/// Since a generation serves, for which its warnings are told once more.
+const RECENTLY: SignedDuration = SignedDuration::from_secs(60);
 /// Tokens that are named when they ended with a change of files; the rest is counted.
 const ENDED: usize = 10;
 
@@ -191,7 +193,11 @@ pub(super) fn outcome<E: Edges>(control: &Control<E>, outcome: &Outcome) -> Valu
         Outcome::Unchanged | Outcome::Waiting => {
             told["result"] = "unchanged".into();
             // Most likely a change of files was taken a moment ago: what it was warned of nobody was told.
-            told["warnings"] = warnings(&control.warnings).into();
+            if Timestamp::now().duration_since(control.since) < RECENTLY {
+                told["warnings"] = warnings(&control.warnings).into();
+            } else {
+                told["warnings_as_before"] = control.warnings.len().into();
+            }
         }
         Outcome::Refused(refused) => {
             told["result"] = "refused".into();

@@ -488,9 +488,10 @@ fn upstream_failed(
 /// Says in the log that an upstream failed. What was asked for is named as it is published: in a path
 /// there may be somebody's name, in a query a credential of ours.
 fn log_failure(plugin: &Plugin, kind: &str, error: &dyn std::fmt::Display, recorder: &Recorder) {
-    let url = plugin.targets.first().url("");
     let target = recorder.record.target.as_deref();
     let path = target.and_then(|target| target.path.as_deref());
+    let path = format!("{}{}", plugin.base_path, path.unwrap_or_default());
+    let url = plugin.targets.first().url(&path);
     let request_id = recorder.record.request_id.to_str().unwrap_or_default();
-    tracing::info!(plugin = &*plugin.name, kind, url, path, request_id, %error, "upstream");
+    tracing::info!(plugin = &*plugin.name, kind, url, request_id, %error, "upstream");
 }
