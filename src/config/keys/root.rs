@@ -458,7 +458,7 @@ static LIMITS: Table = Table {
                 min: 1,
                 max: 1_000_000_000,
             },
-            Absent::Number(10_000),
+            Absent::Number(1_000_000),
             "requests of a connection, which then ends after what is under way",
         ),
         key(

@@ -300,7 +300,7 @@ impl Default for Limits {
                 count: NonZeroU32::MIN.saturating_add(599),
                 period: Duration::from_mins(1),
             }),
-            requests_per_connection: 10_000,
+            requests_per_connection: 1_000_000,
             body_rate: Some(Rate {
                 count: NonZeroU32::MIN.saturating_add(99),
                 period: Duration::from_secs(1),
