@@ -40,10 +40,16 @@ impl Section<'_> {
     /// like name in this one, a like name in a table inside.
     fn meant(&self, key: &str) -> Option<String> {
         let homes: Vec<String> = self.tables_with(key);
-        if !homes.is_empty() {
-            return Some(format!("`{key}` belongs {}", homes.join(" or ")));
-        }
         let names = || self.table.keys.iter().map(|key| key.name);
+        if !homes.is_empty() {
+            let elsewhere = format!("`{key}` belongs {}", homes.join(" or "));
+            let is_plural = |one: &str, other: &str| one.strip_suffix('s') == Some(other);
+            let meant = names().find(|name| is_plural(name, key) || is_plural(key, name));
+            return Some(match meant {
+                Some(name) => format!("did you mean `{name}`? ({elsewhere})"),
+                None => elsewhere,
+            });
+        }
         if let Some(name) = closest(key, names()) {
             return Some(format!("did you mean `{name}`?"));
         }

@@ -56,6 +56,18 @@ fn a_short_table_tells_its_keys() {
 }
 
 #[test]
+fn one_of_a_list_is_told_the_list() {
+    let text = format!("{GOOD}host = ['api.example.com']");
+    let (_, problems) = loaded("f.toml", &text);
+    let problem = problems.iter().find(|one| one.message.contains("`host`"));
+    let help = problem.and_then(|one| one.help.as_deref()).unwrap();
+    assert_eq!(
+        help,
+        "did you mean `hosts`? (`host` belongs in [plugins.todo.upstream])"
+    );
+}
+
+#[test]
 fn references() {
     check("name = '${env:PORT}'", "");
     check("name = '$${env:NOT_SET}'", "");
