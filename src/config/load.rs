@@ -48,11 +48,24 @@ pub fn load(
             return (None, problems);
         }
     };
-    if let Ok(text) = std::str::from_utf8(&bytes) {
-        return load_text(path, text, inputs, parts, now);
+    match std::str::from_utf8(&bytes) {
+        Ok(text) => load_text(path, text, inputs, parts, now),
+        Err(error) => {
+            let line = line_of(&bytes, error);
+            let message = format!("the configuration is not UTF-8: line {line} has other bytes");
+            problems.add(&at, message).help(NOT_UTF8);
+            (None, problems)
+        }
     }
-    problems.add(&at, "the configuration is not UTF-8");
-    (None, problems)
+}
+
+/// What mends a text in another encoding.
+const NOT_UTF8: &str = "save it as UTF-8";
+
+/// The line, from 1, in which a text is not UTF-8.
+fn line_of(bytes: &[u8], error: std::str::Utf8Error) -> usize {
+    let before = &bytes[..error.valid_up_to()];
+    1 + memchr::memchr_iter(b'\n', before).count()
 }
 
 /// The names of the plugins in a text, as far as it can be read.
@@ -285,13 +298,17 @@ fn none_matches(text: &Text, parts: &Parts, reading: &mut Reading<'_>) {
 /// One included file; `filled`: it is not empty unless it is half written.
 fn include(path: &Path, named: &Text, filled: bool, reading: &mut Reading<'_>) -> Option<Part> {
     let shown_path = shown(&path.display().to_string());
-    let bytes = reading
-        .inputs
-        .file(path)
-        .map_err(|reason| format!("can not read the file `{shown_path}`: {}", shown(&reason)));
+    let bytes = reading.inputs.file(path).map_err(|reason| {
+        let message = format!("can not read the file `{shown_path}`: {}", shown(&reason));
+        (message, unread(path))
+    });
     let text = bytes.and_then(|bytes| {
-        String::from_utf8(bytes.to_vec())
-            .map_err(|_| format!("the file `{shown_path}` is not UTF-8"))
+        String::from_utf8(bytes.to_vec()).map_err(|error| {
+            let line = line_of(&bytes, error.utf8_error());
+            let message =
+                format!("the file `{shown_path}` is not UTF-8: line {line} has other bytes");
+            (message, NOT_UTF8)
+        })
     });
     let parts = match text {
         Ok(text) if filled && text.trim().is_empty() => {
@@ -308,12 +325,12 @@ fn include(path: &Path, named: &Text, filled: bool, reading: &mut Reading<'_>) -
                 tokens: read::tokens(root, reading),
             }
         }),
-        Err(message) => {
+        Err((message, help)) => {
             reading
                 .problems
                 .add(&named.at, message)
                 .about(path)
-                .help(unread(path));
+                .help(help);
             None
         }
     };

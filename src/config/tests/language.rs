@@ -171,8 +171,10 @@ fn health_checks() {
 #[test]
 fn a_main_file_that_can_not_be_read_is_a_problem() {
     let mut inputs = Fake::default();
-    inputs.files.insert("binary".into(), vec![0xff]);
-    for (path, expected) in [("none", "No such file"), ("binary", "is not UTF-8")] {
+    inputs
+        .files
+        .insert("binary".into(), b"a = 1\nb = '\xe9'".to_vec());
+    for (path, expected) in [("none", "No such file"), ("binary", "not UTF-8: line 2")] {
         let (config, problems) = load(Path::new(path), &mut inputs, &Parts::default(), now());
         assert!(config.is_none());
         assert!(problems.to_string().contains(expected), "{problems}");
