@@ -21,29 +21,31 @@ pub(super) fn roll_back(rollback: &Rollback, output: &mut Output) -> anyhow::Res
 
 /// Lists the generations that are kept.
 pub(super) fn history(gateway: &Gateway, output: &mut Output) -> anyhow::Result<Exit> {
-    shown(gateway, "/history", output, |history| {
-        let mut text = String::new();
-        for generation in each(history) {
-            describe(generation, &mut text);
-        }
-        if text.is_empty() {
-            text.push_str("no generation is kept\n");
-        }
-        let mut holding = each(history).filter(|generation| generation["holds"] == true);
-        if let Some(generation) = holding.next() {
-            let (number, to) = (&generation["number"], &generation["rolled_back_to"]);
-            let what = if number == to || to.is_null() {
-                String::new()
-            } else {
-                format!(", what generation {to} was")
-            };
-            let _ = writeln!(
-                text,
-                "generation {number} serves{what}: files on disk count again when a change of them is accepted"
-            );
-        }
-        text
-    })
+    shown(gateway, "/history", output, (generations, |_| Exit::Done))
+}
+
+fn generations(history: &Value) -> String {
+    let mut text = String::new();
+    for generation in each(history) {
+        describe(generation, &mut text);
+    }
+    if text.is_empty() {
+        text.push_str("no generation is kept\n");
+    }
+    let mut holding = each(history).filter(|generation| generation["holds"] == true);
+    if let Some(generation) = holding.next() {
+        let (number, to) = (&generation["number"], &generation["rolled_back_to"]);
+        let what = if number == to || to.is_null() {
+            String::new()
+        } else {
+            format!(", what generation {to} was")
+        };
+        let _ = writeln!(
+            text,
+            "generation {number} serves{what}: files on disk count again when a change of them is accepted"
+        );
+    }
+    text
 }
 
 fn describe(generation: &Value, text: &mut String) {
@@ -100,13 +102,12 @@ pub(super) fn diff(diff: &Diff, output: &mut Output) -> anyhow::Result<Exit> {
         percent_encoding::utf8_percent_encode(text, percent_encoding::NON_ALPHANUMERIC).to_string()
     };
     let path = format!("/diff?from={}&to={}", encode(from), encode(to));
-    let mut verdict = Exit::Done;
-    let exit = shown(&diff.gateway, &path, output, |found| {
-        verdict = verdict_of(found);
-        differences(found)
-    })?;
-    let is_wanted = diff.exit_code && matches!(exit, Exit::Done);
-    Ok(if is_wanted { verdict } else { exit })
+    let verdict = if diff.exit_code {
+        verdict_of
+    } else {
+        |_: &Value| Exit::Done
+    };
+    shown(&diff.gateway, &path, output, (differences, verdict))
 }
 
 /// What a script wants to know: whether the second is as good as the first, and the same.
@@ -238,23 +239,25 @@ fn of_plugin(plugin: &Value, text: &mut String) {
     }
 }
 
+/// What an answer says to a person, and to a script.
+type Reading = (fn(&Value) -> String, fn(&Value) -> Exit);
+
 /// Asks, and shows the answer.
 fn shown(
     gateway: &Gateway,
     path: &str,
     output: &mut Output,
-    describe: impl FnOnce(&Value) -> String,
+    (describe, verdict): Reading,
 ) -> anyhow::Result<Exit> {
     let reply = client::send(&client::address(gateway)?, "GET", path, None)?;
     let answer: Value = serde_json::from_slice(&reply.body).unwrap_or_default();
     if !reply.status.is_success() {
         return not_done(&reply, &answer, output);
     }
-    let text = describe(&answer);
     if output.as_json {
         output.json(&answer)?;
     } else {
-        output.text(&text)?;
+        output.text(&describe(&answer))?;
     }
-    Ok(Exit::Done)
+    Ok(verdict(&answer))
 }

@@ -442,11 +442,9 @@ impl<E: Edges> Control<E> {
             None => self.published = Some(Arc::new(Published::new(snapshot))),
         }
         retired.leave(&self.shared.tokens);
-        self.ended = Vec::new();
-        if let Some(changes) = changes {
-            self.note_declared(&changes);
-            self.ended = changes.ended;
-        }
+        let changes = changes.unwrap_or_default();
+        self.note_declared(&changes);
+        self.ended = changes.ended;
         for bound in added {
             self.edges.listen(bound);
         }

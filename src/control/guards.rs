@@ -1,7 +1,7 @@
 //! How plugins are guarded, as it is kept of a generation and told to a successor: what a reload
 //! refuses, a start and a take-over refuse too.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
@@ -169,13 +169,28 @@ impl<'a> Hosts<'a> {
     }
 }
 
-/// The plugin of `before` in whose place the plugin `taker` of `after` would answer, under another name.
-pub(super) fn taken<'a>(before: &'a [Guard], after: &[Guard], taker: &str) -> Option<&'a str> {
-    let taker = after.iter().find(|guard| guard.name == taker)?;
+/// The plugins of `after` that would answer in the place of one of `before` with another name, and of
+/// which.
+pub(super) fn taken(before: &[Guard], after: &[Guard]) -> HashMap<String, String> {
     let hosts = Hosts::of(before, after);
-    let mut before = before.iter().filter(|guard| guard.name != taker.name);
-    let giver = before.find(|guard| hosts.are_shared(taker, guard))?;
-    Some(&giver.name)
+    // By host, since plugins may be many; those without are few.
+    let mut at: HashMap<&str, &Guard> = HashMap::new();
+    for guard in before {
+        at.extend(guard.hosts.iter().map(|host| (host.as_str(), guard)));
+    }
+    let without = || before.iter().filter(|guard| guard.hosts.is_empty());
+    let giver = |taker: &Guard| {
+        let named = taker
+            .hosts
+            .iter()
+            .filter_map(|host| at.get(&**host).copied());
+        // One without hosts may answer at those of any.
+        let all = before.iter().filter(|_| taker.hosts.is_empty());
+        let mut perhaps = named.chain(without()).chain(all);
+        perhaps.find(|guard| guard.name != taker.name && hosts.are_shared(taker, guard))
+    };
+    let taken = |taker: &Guard| Some((taker.name.clone(), giver(taker)?.name.clone()));
+    after.iter().filter_map(taken).collect()
 }
 
 /// What lets in more than what it stands for, each key of a plugin once.
@@ -266,6 +281,32 @@ mod tests {
         }
         let elsewhere = guard("q", "none", &["q.example"]);
         assert_eq!(weaker(&[anywhere], &[elsewhere]), []);
+    }
+
+    #[test]
+    fn who_answers_in_the_place_of_another_takes_it() {
+        let of_whom = |before: &[Guard], after: &[Guard]| {
+            let mut taken: Vec<_> = taken(before, after).into_iter().collect();
+            taken.sort();
+            taken
+        };
+        let of = |taker: &str, giver: &str| vec![(taker.to_owned(), giver.to_owned())];
+        let (p, q) = (["p.example"], ["q.example"]);
+        let before = [guard("p", "any", &p), guard("q", "any", &q)];
+        assert_eq!(of_whom(&before, &before), []);
+        assert_eq!(of_whom(&before, &[guard("r", "any", &p)]), of("r", "p"));
+        assert_eq!(of_whom(&before, &[guard("r", "any", &["r.example"])]), []);
+        let moved = [guard("p", "any", &["new.example"]), guard("q", "any", &p)];
+        assert_eq!(of_whom(&before, &moved), of("q", "p"));
+        // Without hosts it answers where nobody else does.
+        let anywhere = [guard("p", "any", &[])];
+        let (other, local) = (
+            [guard("r", "any", &[])],
+            [guard("r", "any", &["localhost"])],
+        );
+        assert_eq!(of_whom(&anywhere, &other), of("r", "p"));
+        assert_eq!(of_whom(&anywhere, &local), of("r", "p"));
+        assert_eq!(of_whom(&local, &anywhere), of("p", "r"));
     }
 
     #[test]

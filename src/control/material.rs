@@ -104,8 +104,12 @@ impl<E: Edges> Control<E> {
     /// A plugin that serves goes on doing so until the document that replaces its own can be had, and so
     /// does one whose place another one takes that has none yet.
     pub(super) fn check_documents(&mut self, config: &Config, problems: &mut Problems) {
-        let served = self.served();
-        for (name, error) in self.documents.missing() {
+        let missing = self.documents.missing();
+        if missing.is_empty() {
+            return;
+        }
+        let (served, taken) = (self.served(), self.taken(config));
+        for (name, error) in missing {
             let Some(plugin) = config.plugins.iter().find(|plugin| plugin.name == name) else {
                 continue;
             };
@@ -113,9 +117,7 @@ impl<E: Edges> Control<E> {
             if served.contains(&name) {
                 let help = "the document that the plugin has now goes on serving until then";
                 problems.add(at, error).help(help);
-            } else if let Some(giver) = self.gives_way(config, &name)
-                && served.contains(&giver)
-            {
+            } else if let Some(giver) = taken.get(&name).filter(|giver| served.contains(*giver)) {
                 let message =
                     format!("`{name}` is to take the place of `{giver}`, which serves: {error}");
                 let help = format!("`{giver}` goes on serving until then");
@@ -128,11 +130,13 @@ impl<E: Edges> Control<E> {
         }
     }
 
-    /// The plugin that serves now in whose place this one of another name would answer.
-    pub(super) fn gives_way(&self, config: &Config, taker: &str) -> Option<String> {
-        let running = self.published.as_ref()?.current();
-        let (before, after) = (Guard::of_all(&running.config), Guard::of_all(config));
-        guards::taken(&before, &after, taker).map(str::to_owned)
+    /// The plugins that would answer in the place of one that serves, under another name, and of which.
+    pub(super) fn taken(&self, config: &Config) -> HashMap<String, String> {
+        let Some(published) = &self.published else {
+            return HashMap::new();
+        };
+        let before = Guard::of_all(&published.current().config);
+        guards::taken(&before, &Guard::of_all(config))
     }
 
     /// Plugins that have their document now.

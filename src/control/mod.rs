@@ -163,8 +163,8 @@ pub struct Control<E: Edges> {
     warnings: Problems,
     /// How many of them the generation before had as well.
     warned_before: usize,
-    /// The ids of declared tokens that ended with it.
-    ended: Vec<Arc<str>>,
+    /// The declared tokens that ended with it.
+    ended: declared::Ended,
     refused: Option<Refused>,
     started: Timestamp,
     readiness: readiness::Readiness,
@@ -226,7 +226,7 @@ impl<E: Edges> Control<E> {
             stored_tokens: false,
             warnings: Problems::new(),
             warned_before: 0,
-            ended: Vec::new(),
+            ended: declared::Ended::default(),
             refused: None,
             started: now,
             readiness: readiness::Readiness::not_yet(now),

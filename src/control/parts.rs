@@ -39,6 +39,9 @@ pub(super) struct Held {
     pub(super) digest: [u8; 32],
 }
 
+/// What lies on disk of a file that is gone.
+const GONE: [u8; 32] = [0; 32];
+
 /// The files that are broken, by path.
 pub(super) type Aside = BTreeMap<PathBuf, Held>;
 
@@ -172,12 +175,17 @@ impl<E: Edges> Control<E> {
     }
 
     /// Included files that served and are gone while a new one is broken, of which nothing serves: most
-    /// likely that is one of them under another name, and what they held goes on until it is known.
+    /// likely that is one of them under another name, and what they held goes on until it is known. One
+    /// that was broken before keeps nothing from going.
     pub(super) fn perhaps_renamed(&self, blamed: &Aside, included: &[PathBuf]) -> Aside {
-        let Some((new, _)) = blamed.iter().find(|(_, held)| !held.serves) else {
+        let broken = || blamed.iter().filter(|(_, held)| !held.serves);
+        let Some((new, _)) = broken().next() else {
             return Aside::new();
         };
-        let gone = self.facts.keys().filter(|path| !included.contains(path));
+        let is_new = broken().any(|(path, _)| !self.held.contains_key(path));
+        let is_kept = |path: &PathBuf| self.held.get(path).is_some_and(|held| held.digest == GONE);
+        let gone = self.facts.keys();
+        let gone = gone.filter(|path| !included.contains(path) && (is_new || is_kept(path)));
         let held = |path: &PathBuf| {
             let mut problems = Problems::new();
             let message = format!(
@@ -194,7 +202,7 @@ impl<E: Edges> Control<E> {
                 since: Timestamp::now(),
                 serves: true,
                 waits: false,
-                digest: [0; 32],
+                digest: GONE,
             };
             (path.clone(), held)
         };

@@ -14,8 +14,6 @@ use crate::snapshot::{Plugin, Target};
 const FINDINGS: usize = 200;
 /// Since a generation serves, for which its warnings are told once more.
 const RECENTLY: SignedDuration = SignedDuration::from_secs(60);
-/// Tokens that are named when they ended with a change of files; the rest is counted.
-const ENDED: usize = 10;
 
 pub(super) fn status<E: Edges>(control: &Control<E>) -> Value {
     let snapshot = control
@@ -186,9 +184,8 @@ pub(super) fn outcome<E: Edges>(control: &Control<E>, outcome: &Outcome) -> Valu
             told["result"] = "published".into();
             told["warnings"] = warnings(problems).into();
             told["warnings_as_before"] = control.warned_before.into();
-            let ended = &control.ended;
-            told["tokens_ended"] = ended.len().into();
-            told["tokens_ended_ids"] = ended.iter().take(ENDED).map(|id| &**id).collect();
+            told["tokens_ended"] = control.ended.count.into();
+            told["tokens_ended_ids"] = control.ended.first.iter().map(|id| &**id).collect();
         }
         Outcome::Unchanged | Outcome::Waiting => {
             told["result"] = "unchanged".into();

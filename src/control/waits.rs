@@ -104,23 +104,26 @@ impl<E: Edges> Control<E> {
             return false;
         }
         let awaited = self.documents.awaited(manner.ask == Ask::All);
-        let fresh = self.documents.awaited(false);
+        if awaited.is_empty() {
+            return false;
+        }
+        let (fresh, taken) = (self.documents.awaited(false), self.taken(config));
         for (name, source) in &awaited {
             let part = part_of(config, name);
             let what = format!("its OpenAPI document from {source}");
             let fresh = fresh.iter().any(|(fresh, _)| fresh == name);
-            let takes = self.gives_way(config, name).is_some();
+            let takes = taken.contains_key(name);
             self.waits.add(Some(name), part, (what, fresh, takes));
         }
-        !awaited.is_empty()
+        true
     }
 
     /// The tests of these plugins are at their upstreams.
     pub(super) fn wait_for_tests(&mut self, config: &Config, plugins: &[String]) {
+        let taken = self.taken(config);
         for name in plugins {
             let what = "the answers of its upstream to its tests".to_owned();
-            let takes = self.gives_way(config, name).is_some();
-            let wait = (what, true, takes);
+            let wait = (what, true, taken.contains_key(name));
             self.waits.add(Some(name), part_of(config, name), wait);
         }
     }

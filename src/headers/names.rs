@@ -72,8 +72,7 @@ fn inbound_hyphened(name: &str) -> Inbound {
         Some(b'k') => name == "keep-alive",
         // `Proxy` itself becomes HTTP_PROXY in a CGI environment ("httpoxy").
         Some(b'p') => matches!(name, "proxy" | "path-info") || name.starts_with("proxy-"),
-        // Kubernetes: with the gateway's own credential it would be the gateway that speaks for somebody.
-        Some(b'i') if name.starts_with("impersonate-") => return Inbound::Impersonation,
+        Some(b'i') if impersonates(name) => return Inbound::Impersonation,
         Some(b'i' | b'o' | b'r') => says_who(name),
         Some(b's') => name == "script-name" || says_who(name),
         Some(b't') => match name {
@@ -240,11 +239,17 @@ fn is_of_certificate(what: &str) -> bool {
 }
 
 /// Whether a header (lower case) never goes to the upstream because an API would believe of it
-/// who asks, or take the request for another operation.
-pub(crate) fn is_believed(name: &str) -> bool {
+/// who asks, or take the request for another operation. `passes`: the client's own credential does.
+pub(crate) fn is_believed(name: &str, passes: bool) -> bool {
     let mut folded = [0; LONGEST];
     let name = fold(name, &mut folded);
-    says_who(name) || changes_the_operation(name)
+    says_who(name) || changes_the_operation(name) || (impersonates(name) && !passes)
+}
+
+/// Whom who has a credential speaks for, to Kubernetes: with the gateway's own it would be the gateway that
+/// speaks for somebody.
+fn impersonates(name: &str) -> bool {
+    name.starts_with("impersonate-")
 }
 
 /// Headers that make some frameworks run another operation than the one of the request line,

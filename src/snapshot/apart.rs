@@ -66,7 +66,8 @@ pub(super) fn check_headers(plugin: &config::Plugin, api: &Api, problems: &mut P
         );
         problems.warn(&plugin.openapi.at, message).help(help);
     };
-    let is_believed = |name: &str| is_believed(&name.to_ascii_lowercase());
+    let passes = matches!(plugin.upstream.credential, config::Credential::Pass);
+    let is_believed = |name: &str| is_believed(&name.to_ascii_lowercase(), passes);
     if !plugin.headers.passes_underscores {
         tell(
             &|name| name.contains('_') && !is_believed(name),

@@ -663,3 +663,5 @@ def test_a_backup_takes_the_place_of_nothing_else(world):
         assert ran.code == 0 and ran.out.startswith('{"plugway_backup"') and "bytes" in ran.err, ran
     assert not (world.folder / "-").exists()
     assert sorted(path.name for path in folder.iterdir()) == ["astray", "directory", "fifo", "link", "notes.txt", "saved"]
+    nowhere = gateway.command("state", "backup", str(folder / "none/backup"))
+    assert nowhere.code == 1 and f"there is no directory {folder / 'none'}" in nowhere.err, nowhere

@@ -137,6 +137,14 @@ def test_an_included_file_that_is_renamed_and_broken_takes_nothing_with_it(world
     one.serves()
 
 
+def test_a_file_that_was_broken_before_keeps_nothing_from_going(world, renamed):
+    one = renamed(included=True)
+    one.write(stock=one.plugin, other=one.plugin | {"hostss": ["x"]})
+    eventually(lambda: [part["file"].rsplit("/", 1)[-1] for part in world.gateway.status()["held"]] == ["other.toml"])
+    one.write(other=one.plugin | {"hostss": ["x"]}, last=one.plugin | {"hosts": ["last.test"]})
+    eventually(lambda: [plugin["name"] for plugin in world.gateway.status()["plugins"]] == ["last"])
+
+
 @pytest.mark.parametrize("wrong", [{"auth": {"require": "none"}}, {"openapi": {"include": ["nothingOfThatName"]}}])
 def test_who_gives_a_host_away_keeps_it_until_it_is_taken(world, renamed, wrong):
     one = renamed()

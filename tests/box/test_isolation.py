@@ -341,6 +341,25 @@ def slow_plugin(upstream) -> dict:
     return {"description": "Slow.", "openapi": {"source": "/with-slow.json"}, "tests": [test], "upstream": {"url": upstream.url}}
 
 
+def test_a_file_that_is_too_large_fails_alone(world, ten):
+    ten.start()
+    replace(ten.path("p0"), ten.path("p0").read_text() + "#" * (2 << 20))
+    ten.write("p1", {"plugins": {"p1": {"description": "Anew."}}})
+    eventually(lambda: ten.description("p1") == "Anew.")
+    (held,) = eventually(lambda: world.gateway.status()["held"])
+    assert held["file"].endswith("p0.toml") and "larger than 1024 KiB" in held["text"], held
+    ten.serves("p0")
+
+
+def test_what_an_editor_puts_beside_a_file_is_no_part(world, ten):
+    (world.folder / "plugins/.#p0.toml").symlink_to("me@host.1:1")
+    (world.folder / "plugins/.p1.toml.swp").write_text("nonsense")
+    (world.folder / "plugins/.p1.toml").write_text("nonsense")
+    gateway = ten.start()
+    assert gateway.command("status").code == 0
+    ten.serves("p1")
+
+
 def test_a_test_that_gets_no_answer_keeps_nobody_else(world, ten, new_upstream):
     """Its file waits by itself, and `status` says for what; the others go on changing."""
     other = new_upstream()

@@ -59,6 +59,25 @@ def test_the_log_names_the_upstream(world):
     assert line["url"] == f"{world.upstream.url}/todos"
 
 
+def test_a_key_in_the_place_of_its_certificate_is_told(world):
+    write(world.folder, world.base({"tls": {"certificate": "certs/server.key", "key": "certs/server.pem"}}))
+    checked = run("check", "--config", "plugway.toml", cwd=world.folder)
+    assert checked.code == 4 and "server.key holds a private key and no certificate" in checked.err + checked.out, checked
+
+
+@pytest.mark.parametrize(("name", "credential", "told"), [
+    ("X-Remote-User", "pass", True), ("Impersonate-User", {"bearer": "the-credential-of-the-gateway"}, True),
+    ("Impersonate-User", "pass", False), ("X-User-Id", "pass", False),
+])
+def test_a_parameter_that_does_not_go_up_is_told(world, name: str, credential, told: bool):
+    made = document()
+    made["paths"]["/todos"]["get"].setdefault("parameters", []).append({"name": name, "in": "header", "schema": {"type": "string"}})
+    (world.folder / "api.json").write_text(json.dumps(made))
+    write(world.folder, world.base({"plugins": {"todo": {"openapi": {"source": "api.json"}, "upstream": {"credential": credential}}}}))
+    checked = run("check", "--config", "plugway.toml", cwd=world.folder)
+    assert (f"takes the header `{name}`, which does not go to the upstream" in checked.err + checked.out) == told, checked
+
+
 def test_a_start_that_waits_is_not_called_ready(world):
     write(world.folder, world.base({"plugins": {"todo": {"upstream": {"url": f"http://127.0.0.1:{free_port()}"}}}}))
     process = subprocess.Popen([binary(), "serve", "--config", "plugway.toml"], cwd=world.folder, env=environment(),

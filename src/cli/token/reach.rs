@@ -28,8 +28,6 @@ pub(in crate::cli) struct Reach {
     unsettled: Option<Unsettled>,
     /// There is no database yet.
     fresh: Cell<bool>,
-    /// It was said that no gateway answers.
-    is_said: Cell<bool>,
     offline: RefCell<Option<Offline>>,
 }
 
@@ -65,7 +63,6 @@ impl Reach {
             directory: None,
             unsettled: None,
             fresh: Cell::new(false),
-            is_said: Cell::new(false),
             offline: RefCell::new(None),
         })
     }
@@ -149,11 +146,8 @@ impl Reach {
         }
     }
 
-    /// That it is not a gateway which does it; once.
+    /// That it is not a gateway which does it.
     fn say_offline(&self) {
-        if self.is_said.replace(true) {
-            return;
-        }
         let directory = self.directory.clone().unwrap_or_default();
         Output::new(false).remark(&format!(
             "no gateway answers: working on the state database in {}; what the configuration declares, tokens too, is not known",

@@ -28,7 +28,7 @@ use crate::tokens::{
 };
 
 use super::Inputs;
-pub(super) use shelf::{Changes, Shelf, Spot};
+pub(super) use shelf::{Changes, Ended, Shelf, Spot};
 use taken::{Claims, Taken};
 
 /// What one secret is in the table.

@@ -133,9 +133,19 @@ pub(in crate::control) struct Changes {
     pub(in crate::control) of: Vec<DeclaredChange>,
     /// More than can be told one by one.
     pub(in crate::control) more: usize,
-    /// The ids of those that are gone.
-    pub(in crate::control) ended: Vec<Arc<str>>,
+    /// Those that are gone.
+    pub(in crate::control) ended: Ended,
 }
+
+/// Tokens that are gone: how many, and the ids of the first of them.
+#[derive(Debug, Default)]
+pub(in crate::control) struct Ended {
+    pub(in crate::control) count: usize,
+    pub(in crate::control) first: Vec<Arc<str>>,
+}
+
+/// Tokens that are named when they are gone.
+const NAMED: usize = 10;
 
 /// What became of one.
 #[derive(Debug)]
@@ -211,12 +221,25 @@ impl Next {
         }
     }
 
-    /// The ids of tokens that will be gone, in order.
-    fn ended(&self) -> Vec<Arc<str>> {
+    /// The tokens that will be gone.
+    fn ended(&self) -> Ended {
+        if self.gone.is_empty() {
+            return Ended::default();
+        }
         let stay: HashSet<&str> = self.ids().collect();
         let gone = self.gone.iter().map(|(_, token)| &token.id);
-        let ended: BTreeSet<&Arc<str>> = gone.filter(|id| !stay.contains(&***id)).collect();
-        ended.into_iter().cloned().collect()
+        let ended: HashSet<&Arc<str>> = gone.filter(|id| !stay.contains(&***id)).collect();
+        let mut first = BTreeSet::new();
+        for id in &ended {
+            first.insert(*id);
+            if first.len() > NAMED {
+                first.pop_last();
+            }
+        }
+        Ended {
+            count: ended.len(),
+            first: first.into_iter().cloned().collect(),
+        }
     }
 
     /// Tokens whose secret is that of another one, which commands made and nobody revoked.

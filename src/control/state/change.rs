@@ -309,11 +309,7 @@ impl Write<'_> {
         let unknown = names.filter(|name| *name != "*" && !known.contains(name));
         let fault = |name: &str| no_plugin("plugins", name, &known);
         let faults: Vec<FieldFault> = unknown.map(fault).collect();
-        if faults.is_empty() {
-            Ok(())
-        } else {
-            Err(Fault::Invalid(faults))
-        }
+        unless_any(faults)
     }
 
     /// Plugins that exist and are theirs, and scopes that match something there.
@@ -338,11 +334,7 @@ impl Write<'_> {
                 message,
             });
         }
-        if faults.is_empty() {
-            Ok(())
-        } else {
-            Err(Fault::Invalid(faults))
-        }
+        unless_any(faults)
     }
 
     /// Scopes of which each means one operation, or says that it means more.
@@ -355,11 +347,7 @@ impl Write<'_> {
                 message: format!("{said}: name those that are meant"),
             })
             .collect();
-        if faults.is_empty() {
-            Ok(())
-        } else {
-            Err(Fault::Invalid(faults))
-        }
+        unless_any(faults)
     }
 
     /// Writes a record and its entry of the audit, then brings it into force.
@@ -407,6 +395,15 @@ impl Write<'_> {
             value,
             changed: true,
         }
+    }
+}
+
+/// A refusal that names all that is wrong, if anything is.
+fn unless_any(faults: Vec<FieldFault>) -> Result<(), Fault> {
+    if faults.is_empty() {
+        Ok(())
+    } else {
+        Err(Fault::Invalid(faults))
     }
 }
 

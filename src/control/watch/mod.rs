@@ -234,7 +234,8 @@ impl Watch {
         for (path, look) in before {
             self.seen.entry(path).and_modify(|now| *now = look);
         }
-        if dirty {
+        // What is due already looks at all of it, and may wait for a file that is being written.
+        if dirty && self.pace.due().is_none() {
             self.pace.note(News::Whole, Instant::now());
         }
     }
@@ -315,10 +316,17 @@ impl Watch {
             tokio::select! {
                 biased;
                 () = tokio::time::sleep_until(wake) => {
-                    if due.is_some() {
-                        break;
+                    // Perhaps a file is being written since.
+                    let now = Instant::now();
+                    while let Ok(news) = self.events.try_recv() {
+                        self.pace.note(news, now);
                     }
-                    self.polled = Instant::now();
+                    match self.pace.due() {
+                        Some(due) if due <= now => break,
+                        Some(_) => continue,
+                        None => {}
+                    }
+                    self.polled = now;
                     if self.looks() != self.seen {
                         // Perhaps it is being written.
                         self.pace.note(News::Written, self.polled);
@@ -327,8 +335,6 @@ impl Watch {
                 Some(news) = self.events.recv() => self.pace.note(news, Instant::now()),
             }
         }
-        // All of that was before the files are read.
-        while self.events.try_recv().is_ok() {}
         self.follow();
         self.seen = self.looks();
         self.polled = Instant::now();

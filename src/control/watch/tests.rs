@@ -126,6 +126,23 @@ async fn a_log_that_grows_and_is_rotated_beside_the_files() {
 }
 
 #[tokio::test]
+async fn what_is_watched_from_now_on_does_not_hurry_what_is_being_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let (half, other) = (folder.path().join("a.toml"), folder.path().join("b.toml"));
+    fs::write(&half, "whole").unwrap();
+    fs::write(&other, "").unwrap();
+    let mut watch = watching(&[&half], &[]).await;
+    let mut open = fs::File::create(&half).unwrap();
+    open.write_all(b"half").unwrap();
+    let told = watch.events.recv().await.unwrap();
+    assert_eq!(told, News::Open);
+    watch.pace.note(told, Instant::now());
+    let due = watch.pace.due();
+    watch.set([&*half, &other].into_iter(), std::iter::empty());
+    assert_eq!(watch.pace.due(), due);
+}
+
+#[tokio::test]
 async fn what_replaces_a_file_its_folder_or_a_link_to_it() {
     let root = tempfile::tempdir().unwrap();
     let root = fs::canonicalize(root.path()).unwrap();
