@@ -66,13 +66,14 @@ def test_a_key_in_the_place_of_its_certificate_is_told(world):
 
 
 @pytest.mark.parametrize(("name", "credential", "told"), [
-    ("X-Remote-User", "pass", True), ("Impersonate-User", {"bearer": "the-credential-of-the-gateway"}, True),
+    ("X-Remote-User", "pass", True), ("Impersonate-User", {"bearer": "${file:credential}"}, True),
     ("Impersonate-User", "pass", False), ("X-User-Id", "pass", False),
 ])
 def test_a_parameter_that_does_not_go_up_is_told(world, name: str, credential, told: bool):
     made = document()
     made["paths"]["/todos"]["get"].setdefault("parameters", []).append({"name": name, "in": "header", "schema": {"type": "string"}})
     (world.folder / "api.json").write_text(json.dumps(made))
+    (world.folder / "credential").write_text("the-credential-of-the-gateway")
     write(world.folder, world.base({"plugins": {"todo": {"openapi": {"source": "api.json"}, "upstream": {"credential": credential}}}}))
     checked = run("check", "--config", "plugway.toml", cwd=world.folder)
     assert (f"takes the header `{name}`, which does not go to the upstream" in checked.err + checked.out) == told, checked
