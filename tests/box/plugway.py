@@ -188,6 +188,15 @@ class Gateway:
         assert len(found) == 1, found
         return found[0]
 
+    def await_messages(self, *texts: str) -> None:
+        """Standard error has each of them. What another channel tells of the same may be read before."""
+        def look() -> bool:
+            for text in texts:
+                assert text in self.stderr, self.stderr
+            return True
+
+        eventually(look)
+
     def command(self, *arguments: str) -> Ran:
         """A command that speaks to this gateway."""
         return run(*arguments, "--admin", self.ready["admin"], cwd=self.folder)

@@ -261,7 +261,7 @@ def test_serve_from_arguments(world):
 def test_serve_from_arguments_under_a_public_name(world):
     arguments = ["serve", "--upstream", world.upstream.url, "--require", "none", "--http", "127.0.0.1:0"]
     gateway = world.run(*arguments)
-    assert "any other host gets 421" in gateway.stderr and "--public-url" in gateway.stderr
+    gateway.await_messages("any other host gets 421", "--public-url")
     refused = world.session(tls=False, host="todo.example.com").get("/todos")
     refusal(refused, 421, "unknown_host")
     assert "`public_url`" in refused.json()["detail"]

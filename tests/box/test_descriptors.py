@@ -105,7 +105,7 @@ def test_status_tells_what_holds_and_not_what_is_configured(few):
     status = gateway.status()
     assert status["connections_limit"] == CLIENTS
     assert status["connections_per_network_limit"] == CLIENTS // 2
-    assert f"limits.connections is 5000, but with {FILES} descriptors" in gateway.stderr
+    gateway.await_messages(f"limits.connections is 5000, but with {FILES} descriptors")
 
 
 def test_one_network_has_no_more_than_half_where_descriptors_are_few(few):

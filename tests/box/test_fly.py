@@ -127,6 +127,7 @@ def test_the_machine_is_named_in_log_status_and_metrics(world):
     assert gateway.status()["platform"] == {
         "app": "todo-app", "region": "fra", "machine": "148e21d5", "process_group": "web", "image": "registry/todo:1",
     }
+    gateway.await_messages("Machine of Fly.io")
     started = [json.loads(line) for line in gateway.stderr.splitlines() if "Machine of Fly.io" in line]
     assert [(line["fly_region"], line["machine"], line["process_group"]) for line in started] == [("fra", "148e21d5", "web")]
     page = ask(world, "/metrics", kind="metrics", host="localhost")[2].decode()

@@ -38,6 +38,20 @@ def test_optimized_code_gets_the_profile_and_nothing_else_does() -> None:
     assert called(wrapper, OPTIMIZED, PLUGWAY_PROFILE="make") == [*OPTIMIZED, "-Cprofile-generate"]
 
 
+def test_the_unwinder_is_part_of_the_binary() -> None:
+    """Whatever is loaded at a start takes its time. Only the binary for this machine: others are linked otherwise."""
+    program = ["--crate-name", "plugway", "--crate-type", "bin"]
+    with_it = [*program, f"-Lnative={FOLDER}/link"] if sys.platform == "linux" else program
+    assert called(FOLDER / "rustc", program) == with_it
+    for plain in (
+        [*program, "--target", "x86_64-unknown-linux-gnu"], ["--crate-name", "plugway", "--crate-type", "lib"],
+        ["--crate-name", "build_script_build", "--crate-type", "bin"],
+    ):
+        assert called(FOLDER / "rustc", plain) == plain
+    needed = subprocess.run(["readelf", "-d", plugway.binary()], capture_output=True, text=True, check=True).stdout
+    assert "libc.so" in needed and "libgcc" not in needed
+
+
 def test_without_a_profile_code_is_compiled_as_ever(tmp_path: Path) -> None:
     folder = tmp_path / "a folder"
     folder.mkdir()

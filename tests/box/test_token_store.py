@@ -229,7 +229,7 @@ def test_what_can_not_be_read(world: World, breaks, said: str):
         refusal(ask(world, unknown), 503, "store_unavailable")
     assert not ready(world.gateway)
     assert said in world.gateway.status()["state_error"]
-    assert said in world.gateway.stderr
+    world.gateway.await_messages(said)
     refused(desk("token", "list"), 1, said)
     if before is not None and "damaged" in said:
         assert path.read_bytes() == before, "what is damaged is evidence"

@@ -326,7 +326,7 @@ def warned(gateway: Gateway) -> dict[str, str]:
     """Which files are warned of as mounts, and how; the same at the start and in the status."""
     found = {entry["key"]: entry["message"] for entry in gateway.status()["warnings"] if "mounted" in entry["message"]}
     for file, message in found.items():
-        assert file in gateway.stderr and message in gateway.stderr, gateway.stderr
+        gateway.await_messages(file, message)
     assert bool(found) == ("mounted by itself" in gateway.stderr), gateway.stderr
     return found
 
@@ -350,7 +350,7 @@ def test_a_mount_of_one_file_is_warned_of(world, monkeypatch):
     assert sorted(found) == ["conf/my secret", "conf/plugway.toml"], found
     assert "if it is replaced" in found["conf/plugway.toml"]
     assert "was replaced" in found["conf/my secret"]
-    assert "mount the folder" in world.gateway.stderr
+    world.gateway.await_messages("mount the folder")
     outside.write_text(edited(outside, "Written in place."))
     shown(client, "Written in place.")
     never_refused(world)

@@ -37,9 +37,9 @@ pub(super) const FILE: &str = "plugway.redb";
 /// The form of what is stored.
 const FORMAT: u64 = 1;
 /// Memory that `redb` may fill with pages: an eighth of the file, within these bounds. A million
-/// tokens need no more to be written to; and with less to hold, a gateway that changes ten thousand
-/// times does not grow by what it wrote.
-const CACHE: (usize, usize) = (1 << 20, 16 << 20);
+/// tokens need no more to be written to. It fills them with whatever it touched last, as long as the
+/// process lives: of a MiB a gateway that changes its tokens and its configuration grew for an hour.
+const CACHE: (usize, usize) = (1 << 18, 16 << 20);
 /// The first and the longest pause between two attempts to open it again.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(15));
 
