@@ -1,7 +1,9 @@
 //! Which connections are taken, and from whom they really are.
 
+use std::cell::Cell;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use socket2::SockRef;
 use tokio::net::TcpStream;
@@ -14,6 +16,9 @@ use super::{Event, Handler, Settings};
 use crate::config::ProxyProtocol;
 use crate::network::{Network, covers};
 
+/// How long nothing more is written of closed connections.
+const SILENCE: Duration = Duration::from_secs(60);
+
 /// What can be said as soon as a connection is accepted. Counts it for its peer's network; a
 /// trusted proxy carries many clients, so that its own is not counted.
 pub(super) fn admit(
@@ -25,6 +30,7 @@ pub(super) fn admit(
         return Ok(None);
     }
     if settings.proxy_protocol == ProxyProtocol::Required {
+        complain(peer, "its peer is not in trusted_proxies");
         return Err(Event::NoProxy);
     }
     count(settings, networks, peer).map(Some)
@@ -72,12 +78,28 @@ pub(super) async fn identify<H: Handler>(
         Announced::Nothing if settings.proxy_protocol == ProxyProtocol::Optional => {
             return Some((socket, ends));
         }
-        Announced::Nothing => "there is none",
+        Announced::Nothing => "there is no header",
         Announced::Malformed(reason) => reason,
     };
-    tracing::debug!(peer = %ends.0, reason, "header of the PROXY protocol");
+    complain(ends.0, reason);
     handler.note(Event::ProxyHeader);
     None
+}
+
+/// Says why a connection is closed without a word, which looks like a fault of TLS to whoever opened
+/// it. Once a minute for each worker: the metrics count all of them.
+fn complain(peer: SocketAddr, reason: &'static str) {
+    thread_local! {
+        static TOLD: Cell<Option<Instant>> = const { Cell::new(None) };
+    }
+    let now = Instant::now();
+    if TOLD
+        .get()
+        .is_none_or(|told| now.duration_since(told) >= SILENCE)
+    {
+        TOLD.set(Some(now));
+        tracing::warn!(%peer, reason, "a connection is closed by listen.proxy_protocol");
+    }
 }
 
 /// Counts a connection for a network.

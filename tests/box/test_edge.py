@@ -282,6 +282,19 @@ def test_a_header_that_stops_has_a_deadline(world):
     assert Page(world).sum("plugway_unreadable_requests_total", kind="timeout") == 10
 
 
+@pytest.mark.parametrize(("source", "reason"), [("127.0.0.1", "there is no header"), (OTHER_NETWORK, "its peer is not in trusted_proxies")])
+def test_the_log_says_why_every_connection_is_closed(world, source, reason):
+    """Once: whoever opens thousands does not fill it. To the client it looks like a fault of TLS."""
+    world.start(trusting("required", workers=1))
+    for _ in range(5):
+        wire = connect(world, "https", source)
+        with pytest.raises(OSError):
+            tls_on(world, wire)
+    assert refused(world, "proxy_header") + refused(world, "no_proxy") == 5
+    world.gateway.await_messages("a connection is closed by listen.proxy_protocol", reason, source)
+    assert world.gateway.stderr.count("a connection is closed by") == 1
+
+
 def test_only_trusted_peers_are_asked(world):
     world.start(trusting("required"))
     for kind in ("http", "https"):
