@@ -7,6 +7,7 @@ use std::net::IpAddr;
 use serde::{Deserialize, Serialize};
 
 use crate::config::{self, DocumentAccess, Require};
+use crate::snapshot;
 
 /// Who gets through to the API of a plugin.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -24,6 +25,10 @@ pub struct Guard {
     /// Its hosts and that of its `public_url`; none: what no other plugin has of the names that are
     /// every gateway's own ([`is_own`]).
     hosts: Vec<String>,
+    /// Without hosts: the names of the certificates, at which it answers too. What an earlier plugway
+    /// noted answered at none of them.
+    #[serde(default)]
+    certified: Vec<String>,
 }
 
 /// Something that a plugin keeps back beside its operations: the key, whether it does, and what it
@@ -74,12 +79,17 @@ impl Guard {
             forwards_unpublished: plugin.openapi.forward_unpublished,
             withholds: withheld.map(|(key, ..)| (*key).to_owned()).collect(),
             hosts,
+            certified: Vec::new(),
         }
     }
 
     /// Those of all plugins.
     pub(super) fn of_all(config: &config::Config) -> Vec<Self> {
-        config.plugins.iter().map(Self::of).collect()
+        let mut all: Vec<_> = config.plugins.iter().map(Self::of).collect();
+        for guard in all.iter_mut().filter(|guard| guard.hosts.is_empty()) {
+            guard.certified = snapshot::names_of(&config.certificates);
+        }
+        all
     }
 
     /// What is left of it when these serve: the hosts that none of them answers at. `None`: nothing,
@@ -129,11 +139,14 @@ impl Guard {
     }
 }
 
-/// Whether a plugin without hosts answers at a host that no other one has: the snapshot's rule, but
-/// for which app of Fly.io and which address it is.
-fn is_own(host: &str) -> bool {
+/// Whether a plugin without hosts, and with certificates of these names, answers at a host that no
+/// other one has: the snapshot's rule, but for which app of Fly.io and which address it is.
+fn is_own(host: &str, certified: &[String]) -> bool {
     let bare = host.trim_matches(['[', ']']);
-    host == "localhost" || host.ends_with(".fly.dev") || bare.parse::<IpAddr>().is_ok()
+    host == "localhost"
+        || host.ends_with(".fly.dev")
+        || bare.parse::<IpAddr>().is_ok()
+        || snapshot::covers(certified, host)
 }
 
 /// The hosts that plugins had, and those that they have.
@@ -156,14 +169,14 @@ impl<'a> Hosts<'a> {
 
     /// Whether somebody who asked `then` at a host asks `now` there.
     fn are_shared(&self, now: &Guard, then: &Guard) -> bool {
-        let own = |hosts: &[String], taken: &HashSet<&str>| {
+        let own = |hosts: &[String], anywhere: &Guard, taken: &HashSet<&str>| {
             let mut hosts = hosts.iter();
-            hosts.any(|host| is_own(host) && !taken.contains(&**host))
+            hosts.any(|host| is_own(host, &anywhere.certified) && !taken.contains(&**host))
         };
         match (now.hosts.is_empty(), then.hosts.is_empty()) {
             (true, true) => true,
-            (false, true) => own(&now.hosts, &self.had),
-            (true, false) => own(&then.hosts, &self.have),
+            (false, true) => own(&now.hosts, then, &self.had),
+            (true, false) => own(&then.hosts, now, &self.have),
             (false, false) => now.hosts.iter().any(|host| then.hosts.contains(host)),
         }
     }
@@ -260,6 +273,28 @@ mod tests {
             forwards_unpublished: false,
             withholds: Vec::new(),
             hosts: hosts.iter().map(|host| (*host).to_owned()).collect(),
+            certified: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn what_answers_everywhere_stands_for_the_names_of_its_certificates() {
+        let certified = ["todo.example.com".to_owned(), "*.example.org".to_owned()];
+        let anywhere = |require| Guard {
+            certified: certified.to_vec(),
+            ..guard("p", require, &[])
+        };
+        for (host, answers) in [
+            ("todo.example.com", 1),
+            ("a.example.org", 1),
+            ("a.b.example.org", 0),
+            ("example.org", 0),
+        ] {
+            let was = [anywhere("service")];
+            let open = [guard("q", "none", &[host])];
+            assert_eq!(weaker(&was, &open).len(), answers, "{host}");
+            let was = [guard("q", "service", &[host])];
+            assert_eq!(weaker(&was, &[anywhere("none")]).len(), answers, "{host}");
         }
     }
 

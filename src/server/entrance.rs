@@ -17,7 +17,7 @@ use crate::config::ProxyProtocol;
 use crate::network::{Network, covers};
 
 /// How long nothing more is written of closed connections.
-const SILENCE: Duration = Duration::from_secs(60);
+const SILENCE: Duration = Duration::from_mins(1);
 
 /// What can be said as soon as a connection is accepted. Counts it for its peer's network; a
 /// trusted proxy carries many clients, so that its own is not counted.

@@ -46,7 +46,7 @@ pub use origin::{Admission, Origin, Origins};
 pub use plugin::{Operation, Plugin, Public};
 pub use proof::Presentable;
 pub use target::{Credential, SecretText, Target, Targets};
-pub use tls::{CertificateFacts, bundled_roots, covers, provider, roots_of};
+pub use tls::{CertificateFacts, bundled_roots, covers, names_of, provider, roots_of};
 
 use crate::config::{Config, DeclaredToken, Limits, Require, Spanned};
 use crate::openapi;
@@ -68,7 +68,8 @@ pub struct Snapshot {
     pub plugins: Vec<Arc<Plugin>>,
     /// Host name → plugin.
     by_host: hashbrown::HashMap<Box<str>, usize>,
-    /// The plugin that has no host names of its own, and so the listeners' addresses.
+    /// The plugin that has no host names of its own, and so the listeners' addresses and the names of
+    /// the certificates.
     unnamed: Option<usize>,
     /// The same plugins, with what they were compiled from.
     made: Vec<Arc<kept::Made>>,
@@ -184,7 +185,7 @@ impl Snapshot {
             let named = names(plugin);
             if named.is_empty() {
                 unnamed = Some(index);
-                tell_of_no_host(plugin, material, problems);
+                tell_of_no_host(plugin, &certificates, material, problems);
             }
             for host in named {
                 if !certificates.is_empty()
@@ -242,9 +243,11 @@ impl Snapshot {
             return self.plugins.get(*index);
         }
         let plugin = self.plugins.get(self.unnamed?)?;
+        let certified = |known: &CertificateFacts| covers(&known.names, host);
         let own = host == "localhost"
             || plugin.fly_host.as_deref() == Some(host)
-            || is_address(host, local);
+            || is_address(host, local)
+            || self.certificates.iter().any(certified);
         own.then_some(plugin)
     }
 }
@@ -263,10 +266,16 @@ fn is_address(host: &str, local: std::net::IpAddr) -> bool {
 /// Whoever comes by another name than `localhost` gets 421, which behind a proxy is everybody.
 fn tell_of_no_host(
     plugin: &crate::config::Plugin,
+    certificates: &[CertificateFacts],
     material: &Material<'_>,
     problems: &mut Problems,
 ) {
-    if material.dev || material.fly_app.is_some() {
+    let is_name = |name: &String| name != "localhost" && name.parse::<std::net::IpAddr>().is_err();
+    let named = certificates
+        .iter()
+        .flat_map(|known| &known.names)
+        .any(is_name);
+    if material.dev || material.fly_app.is_some() || named {
         return;
     }
     let message = "it answers for `localhost` and the addresses that it listens on alone: any other host gets 421";

@@ -234,6 +234,17 @@ fn certified(pair: &config::Certificate) -> Result<Pair, Fault> {
 
 const PEM_HELP: &str = "a PEM chain, the certificate of the key first";
 
+/// The names of these certificates, as far as they can be read.
+pub fn names_of(certificates: &[config::Certificate]) -> Vec<String> {
+    let of = |certificate: &config::Certificate| {
+        let mut chain = CertificateDer::pem_slice_iter(&certificate.certificate);
+        let leaf = chain.next()?.ok()?;
+        let (_, parsed) = x509_parser::parse_x509_certificate(&leaf).ok()?;
+        Some(names(&parsed))
+    };
+    certificates.iter().filter_map(of).flatten().collect()
+}
+
 /// Subject alternative names; the common name only where there are none.
 fn names(certificate: &x509_parser::certificate::X509Certificate<'_>) -> Vec<String> {
     let mut names: Vec<String> = Vec::new();

@@ -63,6 +63,37 @@ def test_an_unknown_host_is_misdirected(world, two, http2):
     assert world.upstream.requests == two.requests == []
 
 
+def test_without_hosts_it_answers_to_the_names_of_its_certificate(world, http2):
+    """Whoever has a certificate for a name means to answer there; no name of anybody else leads to it."""
+    certs = world.folder / "certs"
+    world.certificates.issue(certs, "todo.test", "*.shop.test")
+    world.start({"plugins": {"todo": {"hosts": None, "public_url": None}}})
+    assert "any other host gets 421" not in world.gateway.stderr
+    for host in ("todo.test", "TODO.test", "eu.shop.test"):
+        client = world.session(http2=http2, host=host.lower(), token=world.service)
+        assert client.get("/todos", headers={"Host": host}).status_code == 200, host
+        manifest = client.get(MANIFEST).json()
+        assert manifest["api"]["url"].startswith(f"https://{host.lower()}"), manifest
+    # Over HTTP as well, as all names of a plugin.
+    assert world.session(host="todo.test", token=world.service, tls=False).get("/todos").status_code == 200
+    client = world.session(host="todo.test", token=world.service)
+    assert client.get("/todos", headers={"Host": "localhost"}).status_code == 200
+    for host in ("shop.test", "a.b.shop.test", "todo.test.evil.example", "xtodo.test", "evil.example"):
+        refusal(client.get("/todos", headers={"Host": host}), 421, "unknown_host")
+        refusal(client.get(MANIFEST, headers={"Host": host}), 421, "unknown_host")
+    # Another certificate, other names.
+    world.certificates.issue(certs, "shop.test")
+    assert world.gateway.reload().json["result"] in ("published", "unchanged")
+    client = world.session(host="shop.test", token=world.service)
+    assert client.get("/todos").status_code == 200
+    refusal(client.get("/todos", headers={"Host": "todo.test"}), 421, "unknown_host")
+
+
+def test_a_certificate_for_localhost_is_nobodys_name(world):
+    world.start({"plugins": {"todo": {"hosts": None, "public_url": None}}})
+    world.gateway.await_messages("any other host gets 421")
+
+
 @pytest.mark.parametrize("head", [
     "GET /todos HTTP/1.1\r\n", "GET /todos HTTP/1.1\r\nHost: localhost\r\nHost: localhost\r\n", "GET /todos HTTP/1.1\r\nHost: local host\r\n",
     "GET /todos HTTP/1.1\r\nHost: localhost/x\r\n", "GET /todos HTTP/1.1\r\nHost: user@localhost\r\n", "GET /todos HTTP/1.1\r\nHost: \r\n",

@@ -56,7 +56,7 @@ pub(super) static PLUGIN: Table = Table {
             "hosts",
             Kind::List(&Kind::Text("a host name without scheme and port")),
             Absent::List(&[]),
-            "host names that lead to it",
+            "host names that lead to it; of a single plugin by default `localhost`, the listeners' addresses and the names of the certificates",
         ),
         key(
             "public_url",
