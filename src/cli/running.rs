@@ -35,10 +35,12 @@ pub(super) fn change(
         say(&result, &outcome, output)?;
     }
     let held = each(&outcome["held"]).count() > 0;
-    Ok(match (result.as_str(), outcome["stage"].as_str()) {
-        ("published" | "unchanged", _) if held => Exit::Partly,
-        ("published" | "unchanged", _) => Exit::Done,
+    let stage = outcome["stage"].as_str();
+    let stage = stage.or(outcome["pending_rejected"]["stage"].as_str());
+    Ok(match (result.as_str(), stage) {
         (_, Some("read" | "validate" | "compile")) => Exit::Invalid,
+        ("published" | "unchanged", None) if held => Exit::Partly,
+        ("published" | "unchanged", None) => Exit::Done,
         _ => Exit::Failed,
     })
 }
@@ -73,6 +75,21 @@ fn say(result: &str, outcome: &Value, output: &mut Output) -> anyhow::Result<()>
             ));
         }
     }
+    shortfalls(outcome, output);
+    if let Some(warning) = outcome["warnings"].as_str() {
+        output.remark(warning.trim_end());
+    }
+    if let Some(count) = outcome["warnings_as_before"].as_u64().filter(|n| *n > 0) {
+        let warnings = counted(count, "warning", "warnings");
+        output.remark(&format!(
+            "{warnings} as before: `plugway status` shows them"
+        ));
+    }
+    Ok(())
+}
+
+/// What does not serve as it is meant to, and who is shut out now.
+fn shortfalls(outcome: &Value, output: &mut Output) {
     for held in each(&outcome["held"]) {
         output.remark(lines(&held["text"]).trim_end());
         output.remark(&format!(
@@ -96,16 +113,24 @@ fn say(result: &str, outcome: &Value, output: &mut Output) -> anyhow::Result<()>
             word(error)
         ));
     }
-    if let Some(warning) = outcome["warnings"].as_str() {
-        output.remark(warning.trim_end());
-    }
-    if let Some(count) = outcome["warnings_as_before"].as_u64().filter(|n| *n > 0) {
-        let warnings = counted(count, "warning", "warnings");
+    for (plugin, error) in outcome["documents_missing"]
+        .as_object()
+        .into_iter()
+        .flatten()
+    {
         output.remark(&format!(
-            "{warnings} as before: `plugway status` shows them"
+            "the OpenAPI document of `{}` can not be had, it answers 503 until it can: {}",
+            on_one_line(plugin),
+            word(error)
         ));
     }
-    Ok(())
+    if let Some(refused) = outcome["pending_rejected"].as_object() {
+        output.remark(lines(&refused["text"]).trim_end());
+        output.remark(&format!(
+            "what lies on disk is refused at {}",
+            word(&refused["stage"])
+        ));
+    }
 }
 
 /// That so many declared tokens are no longer declared, and which of them are named.

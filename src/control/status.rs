@@ -211,6 +211,14 @@ pub(super) fn outcome<E: Edges>(control: &Control<E>, outcome: &Outcome) -> Valu
     if !stale.is_empty() {
         told["last_good_copies"] = stale.into_iter().collect();
     }
+    let lacking = control.documents.lacking();
+    if !lacking.is_empty() {
+        told["documents_missing"] = lacking.into_iter().collect();
+    }
+    // What a start refused lies on disk as it did: the generation of before still stands in for it.
+    if matches!(outcome, Outcome::Unchanged) && control.refused.is_some() {
+        told["pending_rejected"] = pending(control).into();
+    }
     if control.is_broken() {
         told["held"] = held(control).into();
     }

@@ -4,7 +4,7 @@ use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use bytes::{Bytes, BytesMut};
+use bytes::{Buf, Bytes, BytesMut};
 use http_body::Frame;
 use tokio::io::AsyncRead;
 use tokio_util::io::poll_read_buf;
@@ -65,6 +65,24 @@ impl Inflow {
     /// Gives back what is needed only while something is under way.
     pub(crate) fn shed(&mut self) {
         *self = Self::default();
+    }
+
+    /// Some send an empty line behind a body (RFC 9112 §2.2).
+    pub(crate) fn skip_empty_lines(&mut self) {
+        let ahead = &mut self.ahead;
+        loop {
+            if ahead.starts_with(b"\r\n") {
+                ahead.advance(2);
+            } else if ahead.starts_with(b"\n") {
+                ahead.advance(1);
+            } else {
+                break;
+            }
+        }
+        if ahead.is_empty() {
+            // An empty piece would still hold what was read.
+            *ahead = Bytes::new();
+        }
     }
 
     /// Reads more of a head, behind what came of it. Ready with the number of bytes, 0 at the end,

@@ -25,6 +25,7 @@ use super::drain::Drain;
 use super::h2frames::FrameWatch;
 use super::http1::Course;
 use super::linger::{OpenEnded, Socket};
+use super::presence::Far;
 use super::sniff::{Rewind, is_http2};
 use super::streams::{Call, Cut, StreamExecutor, Tracked};
 use super::watch::{ConnectionWatch, Overdue, Phase, Watched, drive};
@@ -135,7 +136,7 @@ pub async fn serve_within<H: Handler>(handler: Rc<H>, io: tokio::io::DuplexStrea
 async fn serve_http1<H, T>(context: &Context<H>, io: T, peer: Peer, open_ended: OpenEnded)
 where
     H: Handler,
-    T: AsyncRead + AsyncWrite + Unpin + 'static,
+    T: AsyncRead + AsyncWrite + Far + Unpin + 'static,
 {
     let peer = Rc::new(peer);
     let limits = &context.settings.limits;

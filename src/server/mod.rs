@@ -15,6 +15,7 @@ mod linger;
 mod listener;
 mod networks;
 mod pass;
+mod presence;
 mod proxy;
 mod sniff;
 mod streams;

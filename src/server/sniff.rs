@@ -38,6 +38,11 @@ pub(crate) struct Rewind<T> {
 }
 
 impl<T> Rewind<T> {
+    /// Whose bytes they are.
+    pub(crate) fn inner(&self) -> &T {
+        &self.inner
+    }
+
     pub(crate) fn new(inner: T) -> Self {
         Self {
             prefix: [0; PREFACE.len()],

@@ -235,6 +235,11 @@ impl<T> Watched<T> {
     pub(crate) fn new(inner: T, watch: Rc<ConnectionWatch>) -> Self {
         Self { inner, watch }
     }
+
+    /// What is watched.
+    pub(crate) fn inner(&self) -> &T {
+        &self.inner
+    }
 }
 
 impl<T: AsyncRead + Unpin> AsyncRead for Watched<T> {

@@ -15,5 +15,4 @@ mod stream;
 mod tests;
 
 pub(crate) use handshake::accept;
-#[cfg(test)]
-use stream::Stream;
+pub(crate) use stream::Stream;

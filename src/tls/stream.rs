@@ -109,6 +109,11 @@ impl<T> Stream<T> {
         self
     }
 
+    /// What it goes over.
+    pub(crate) fn inner(&self) -> &T {
+        &self.io
+    }
+
     /// The protocol that was agreed on (RFC 7301).
     pub(crate) fn alpn(&self) -> Option<&[u8]> {
         self.tls.alpn.as_deref()

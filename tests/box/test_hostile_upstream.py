@@ -11,7 +11,7 @@ import pytest
 
 from clients import Wire
 from hostile import H2, Answer, Arena, Busy, Hostile, Peer, descriptors, hostile_of, read_answer
-from plugway import eventually
+from plugway import connections_of, eventually
 
 pytestmark = pytest.mark.timeout(60)
 
@@ -618,6 +618,57 @@ def test_when_the_client_leaves_the_upstream_is_let_go(world: World, version, ho
     else:
         wire.abort()
     assert ended.wait(3), "the upstream goes on for nobody"
+
+
+@pytest.mark.parametrize(("behind", "how"), [
+    *((behind, how) for behind in ("\r\n", "\r\n\n", "x", "GET /todos HTTP/1.1\r\nHost: localhost\r\n\r\n") for how in ("close", "reset")),
+    # Of one that closes, with more under way than is taken, the system knows no more than we do.
+    ("upload", "reset"),
+])
+@pytest.mark.parametrize("tls", [False, True], ids=["plain", "tls"])
+def test_bytes_that_nobody_reads_do_not_hide_that_a_client_left(world: World, behind, how, tls):
+    """What it sent behind its request, or of a body that the upstream does not take: its end comes behind them, and
+    an upstream that is silent would hold both connections for ever."""
+    arena, bad = world
+    over = threading.Event()
+
+    def script(peer: Peer) -> None:
+        if peer.head():
+            peer.send(OK + "Content-Type: text/event-stream\r\n\r\ndata: x\n\n")
+            over.wait(60)
+
+    bad.script = script
+    wire = arena.wire(tls)
+    size = 64 << 20 if behind == "upload" else 2
+    wire.send(f"POST /files HTTP/1.1\r\nHost: localhost\r\n{arena.auth}Content-Length: {size}\r\n\r\n")
+    if behind == "upload":
+        wire.until(b"data: x")
+        wire.sock.settimeout(0.5)
+        with pytest.raises(TimeoutError):
+            while True:
+                wire.send(b"x" * 65536)
+    else:
+        wire.send("{}")
+        wire.until(b"data: x")
+        wire.send(behind)
+        eventually(wire.is_taken)
+    (wire.close if how == "close" else wire.abort)()
+    eventually(lambda: connections_of(arena.gateway.process.pid) == 0, 10)
+    over.set()
+
+
+def test_empty_lines_before_a_head_are_read_once(world: World):
+    """Each was looked at again with each that came: a minute of a worker's time for a MiB."""
+    arena, bad = world
+
+    def script(peer: Peer) -> None:
+        if peer.head():
+            for _ in range(2000):
+                peer.send("\r\n" * 16)
+            peer.ok("mine")
+
+    bad.script = script
+    assert ask(arena).body == b"mine"
 
 
 @pytest.mark.parametrize("kind", ["before the head", "large", "quiet events"])

@@ -39,7 +39,7 @@ pub(super) struct Library {
     kept: Standins,
     /// What a plugin wants whose file waits for it, while its last good part serves.
     apart: BTreeSet<Key>,
-    /// What [`stale`](Self::stale) was when the log was told.
+    /// What [`stale`](Self::stale) and [`lacking`](Self::lacking) were when the log was told.
     told: BTreeMap<String, String>,
     orders: Vec<Arriving>,
 }
@@ -262,18 +262,31 @@ impl Library {
         self.serving.iter().filter_map(standing).collect()
     }
 
-    /// Says in the log what changed in that: nobody may look at it for long.
+    /// The plugins that serve without a document, and why.
+    pub(super) fn lacking(&self) -> BTreeMap<String, String> {
+        let standing = |(name, identity): (&String, &String)| {
+            let known = self.known.get(&(name.clone(), identity.clone()))?;
+            known.good.is_none().then_some(())?;
+            Some((name.clone(), known.error.clone()?))
+        };
+        self.serving.iter().filter_map(standing).collect()
+    }
+
+    /// Says in the log what changed in both: nobody may look at it for long.
     pub(super) fn tell_stale(&mut self) {
-        let stale = self.stale();
-        for (plugin, error) in &stale {
-            if !self.told.contains_key(plugin) {
-                tracing::warn!(
-                    plugin,
-                    error,
-                    "the OpenAPI document can not be renewed; the last good copy goes on"
-                );
+        let (mut stale, lacking) = (self.stale(), self.lacking());
+        for (plugin, error) in stale.iter().chain(&lacking) {
+            if self.told.contains_key(plugin) {
+                continue;
             }
+            let what = if lacking.contains_key(plugin) {
+                "the OpenAPI document can not be had: the plugin answers 503 until it can"
+            } else {
+                "the OpenAPI document can not be renewed; the last good copy goes on"
+            };
+            tracing::warn!(plugin, error, "{what}");
         }
+        stale.extend(lacking);
         for plugin in self.told.keys().filter(|name| !stale.contains_key(*name)) {
             tracing::info!(plugin, "the OpenAPI document is as it should be again");
         }

@@ -33,6 +33,7 @@ use upload::Upload;
 use wire::{Wire, Writes};
 
 use super::linger::OpenEnded;
+use super::presence::Far;
 use crate::body::Incoming;
 use crate::config::Limits;
 use crate::http1::{Broken, Framing, Left, Message, Outflow, Unsent};
@@ -132,7 +133,7 @@ pub(super) async fn serve<T, F, B>(
     course: &Course,
 ) -> Result<Option<Switched<T>>, Fault>
 where
-    T: AsyncRead + AsyncWrite + Unpin + 'static,
+    T: AsyncRead + AsyncWrite + Far + Unpin + 'static,
     F: Future<Output = Response<B>>,
     B: Body<Data = Bytes, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + Unpin,
 {
@@ -184,7 +185,7 @@ async fn exchange<T, F, B>(
     course: &Course,
 ) -> Result<Next, Fault>
 where
-    T: AsyncRead + AsyncWrite + Unpin + 'static,
+    T: AsyncRead + AsyncWrite + Far + Unpin + 'static,
     F: Future<Output = Response<B>>,
     B: Body<Data = Bytes, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + Unpin,
 {

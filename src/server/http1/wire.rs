@@ -5,17 +5,24 @@ use std::io;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker, ready};
+use std::time::Duration;
 
-use bytes::{Buf, Bytes};
+use bytes::Bytes;
 use http_body::Frame;
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::time::Instant;
 
 use super::Fault;
 use super::head::{Bounds, Head};
+use crate::alarm::Alarm;
 use crate::http1::{Broken, Inflow, Left};
+use crate::server::presence::{Far, Presence};
 
 /// What asks for a body (RFC 9110 §15.2.1).
 const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
+
+/// How often it is looked whether a client is there of which something is unread.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// See the module.
 pub(super) struct Wire<T> {
@@ -32,6 +39,17 @@ pub(super) struct Wire<T> {
     is_dirty: bool,
     /// Who wants to know when all of the request was read.
     reader: Option<Waker>,
+    look: Look,
+}
+
+/// Looking for a client of which something is unread.
+#[derive(Debug, Default)]
+struct Look {
+    /// When next.
+    at: Option<Instant>,
+    alarm: Alarm,
+    /// Something of the body was read since the last time.
+    moves: bool,
 }
 
 impl<T: AsyncRead + AsyncWrite + Unpin> Wire<T> {
@@ -44,6 +62,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Wire<T> {
             asking: &[],
             is_dirty: false,
             reader: None,
+            look: Look::default(),
         }
     }
 
@@ -59,8 +78,8 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Wire<T> {
             return Poll::Ready(Ok(None));
         };
         loop {
+            self.inflow.skip_empty_lines();
             let ahead = &mut self.inflow.ahead;
-            skip_empty_lines(ahead);
             if !ahead.is_empty()
                 && let Some(head) = Head::take(ahead, bounds)?
             {
@@ -69,6 +88,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Wire<T> {
                 }
                 self.is_read = head.left == Left::Nothing;
                 self.is_answered = false;
+                self.look.at = None;
                 self.asking = if head.waits && !self.is_read {
                     CONTINUE
                 } else {
@@ -113,6 +133,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Wire<T> {
             return Poll::Ready(Err(Broken::Closed));
         };
         let frame = ready!(self.inflow.poll_frame(io, cx, left));
+        self.look.moves = true;
         if *left == Left::Nothing {
             self.is_read = true;
             if let Some(reader) = self.reader.take() {
@@ -150,32 +171,6 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Wire<T> {
         }
     }
 
-    /// Whether the client is gone while its request is served. What it sends meanwhile is kept, and
-    /// no more of it is read than once.
-    pub(super) fn poll_gone(&mut self, cx: &mut Context<'_>) -> Poll<Fault> {
-        if !self.is_read {
-            if self
-                .reader
-                .as_ref()
-                .is_none_or(|reader| !reader.will_wake(cx.waker()))
-            {
-                self.reader = Some(cx.waker().clone());
-            }
-            return Poll::Pending;
-        }
-        let Some(io) = &mut self.io else {
-            return Poll::Ready(Fault::Closed);
-        };
-        if !self.inflow.ahead.is_empty() {
-            return Poll::Pending;
-        }
-        match ready!(self.inflow.poll_unexpected(io, cx)) {
-            Ok(0) => Poll::Ready(Fault::Closed),
-            Ok(_) => Poll::Pending,
-            Err(error) => Poll::Ready(error.into()),
-        }
-    }
-
     /// Whether another request can be read.
     pub(super) fn is_read(&self) -> bool {
         self.is_read
@@ -194,20 +189,50 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Wire<T> {
     }
 }
 
-/// Some send an empty line behind a body (RFC 9112 §2.2).
-fn skip_empty_lines(ahead: &mut Bytes) {
-    loop {
-        if ahead.starts_with(b"\r\n") {
-            ahead.advance(2);
-        } else if ahead.starts_with(b"\n") {
-            ahead.advance(1);
-        } else {
-            break;
+impl<T: AsyncRead + AsyncWrite + Far + Unpin> Wire<T> {
+    /// Whether the client is gone while its request is served. What it sends meanwhile is kept, and
+    /// no more of it is read than once.
+    pub(super) fn poll_gone(&mut self, cx: &mut Context<'_>) -> Poll<Fault> {
+        if !self.is_read {
+            if self
+                .reader
+                .as_ref()
+                .is_none_or(|reader| !reader.will_wake(cx.waker()))
+            {
+                self.reader = Some(cx.waker().clone());
+            }
+            return self.poll_look(cx);
         }
+        let Some(io) = &mut self.io else {
+            return Poll::Ready(Fault::Closed);
+        };
+        self.inflow.skip_empty_lines();
+        while self.inflow.ahead.is_empty() {
+            match ready!(self.inflow.poll_unexpected(io, cx)) {
+                Ok(0) => return Poll::Ready(Fault::Closed),
+                Ok(_) => self.inflow.skip_empty_lines(),
+                Err(error) => return Poll::Ready(error.into()),
+            }
+        }
+        self.poll_look(cx)
     }
-    if ahead.is_empty() {
-        // An empty piece would still hold what was read.
-        *ahead = Bytes::new();
+
+    /// The same while bytes are unread, behind which an end is not seen: the system is asked now and
+    /// then.
+    fn poll_look(&mut self, cx: &mut Context<'_>) -> Poll<Fault> {
+        loop {
+            let at = *self.look.at.get_or_insert_with(|| Instant::now() + LOOK);
+            ready!(self.look.alarm.poll(cx, at));
+            self.look.at = None;
+            let presence = self.io.as_ref().map_or(Presence::Gone, Far::presence);
+            let moves = std::mem::take(&mut self.look.moves) && !self.is_read;
+            match presence {
+                // It may have sent its last, and that is on its way to the upstream.
+                Presence::Ended if moves => {}
+                Presence::There => {}
+                Presence::Ended | Presence::Gone => return Poll::Ready(Fault::Closed),
+            }
+        }
     }
 }
 

@@ -274,6 +274,8 @@ impl Wire {
 
     fn poll_head(&mut self, cx: &mut Context<'_>) -> Poll<Result<Head, Fault>> {
         loop {
+            // Else the head is parsed from the first of them for each that comes.
+            self.inflow.skip_empty_lines();
             if !self.inflow.ahead.is_empty() {
                 match Head::take(&mut self.inflow.ahead)? {
                     Some(head) if head.is_interim() => continue,
