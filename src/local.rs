@@ -8,19 +8,17 @@ use crate::answer::Content;
 use crate::documents;
 use crate::snapshot::{Plugin, Snapshot};
 
-/// `/healthz` and `/readyz`: on every listener, for any host.
+/// `/healthz` and `/readyz`: on every listener, for any host. `begun`: as for [`Snapshot::serves`].
 pub fn health(
     method: &Method,
     path: &str,
     snapshot: &Snapshot,
     willing: bool,
+    begun: bool,
 ) -> Option<Response<Content>> {
     let ready = match path {
         "/healthz" => true,
-        "/readyz" => {
-            let mut plugins = snapshot.plugins.iter();
-            willing && plugins.all(|plugin| plugin.unavailable.is_none())
-        }
+        "/readyz" => willing && snapshot.serves(begun),
         _ => return None,
     };
     if !matches!(*method, Method::GET | Method::HEAD) {

@@ -130,9 +130,9 @@ pub(super) struct Serve {
         conflicts_with = "upstream"
     )]
     pub(super) config: PathBuf,
-    /// What to do when files are broken at the start: refuse whatever is broken, or take up the
-    /// last generation that served. Without it a broken main file is refused, and of a broken
-    /// included file its last good part serves, or nothing.
+    /// What to do when files are broken at the start, included ones too: refuse whatever is broken,
+    /// or take up the last generation that served, if there is one. Without it a broken main file is
+    /// refused, and of a broken included file nothing serves.
     #[arg(long, value_enum, value_name = "WHAT", conflicts_with = "upstream")]
     pub(super) on_invalid: Option<Invalid>,
     /// Take over from the gateway that runs on the same state directory: its sockets, its tokens,

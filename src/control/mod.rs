@@ -351,6 +351,9 @@ impl<E: Edges> Control<E> {
             self.last_success = false;
             return outcome;
         }
+        if let Some(looked) = self.without_last_good(&outcome, trigger) {
+            return self.looked(trigger, looked);
+        }
         self.lapse(&outcome);
         if trigger == Trigger::Document {
             self.documents.put_off();
@@ -462,14 +465,6 @@ impl<E: Edges> Control<E> {
         for (_, stage) in self.hold(aside) {
             *self.reloads.entry(("refused", stage.word())).or_default() += 1;
         }
-    }
-
-    /// Generations that something still holds.
-    pub fn generations_alive(&self) -> usize {
-        self.alive
-            .iter()
-            .filter(|generation| generation.strong_count() > 0)
-            .count()
     }
 
     /// For `plugway status`.

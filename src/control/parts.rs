@@ -46,10 +46,10 @@ const GONE: [u8; 32] = [0; 32];
 pub(super) type Aside = BTreeMap<PathBuf, Held>;
 
 impl<E: Edges> Control<E> {
-    /// Whether what is broken fails alone. A start is not one where nothing at all would serve.
+    /// Whether what is broken fails alone. At a start that is for whoever starts it to say.
     pub(super) fn fails_alone(&self) -> bool {
         let first = self.published.is_none();
-        self.rolled.is_none() && !(first && self.on_invalid == OnInvalid::Fail)
+        self.rolled.is_none() && !(first && self.on_invalid != OnInvalid::Alone)
     }
 
     /// There is no plugin. Where some serve it may be half of a file that is read, unless somebody asks.

@@ -37,6 +37,8 @@ pub struct Shared {
     pub clock: Clock,
     /// The program that was started does not answer yet.
     pub starting: AtomicBool,
+    /// Every plugin could serve at some time.
+    pub begun: AtomicBool,
 }
 
 impl Shared {
@@ -58,6 +60,7 @@ impl Shared {
             untold: AtomicBool::new(false),
             clock: Clock::new(now, Timestamp::now()),
             starting: AtomicBool::new(false),
+            begun: AtomicBool::new(false),
         };
         (Arc::new(shared), used)
     }

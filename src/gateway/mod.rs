@@ -104,7 +104,8 @@ impl Gateway {
 
         // 1. Alive, and willing? Asked by machines that know neither host nor token.
         let waits = self.shared.is_undecided() || self.shared.starting.load(Ordering::Relaxed);
-        if let Some(answer) = local::health(&head.method, path, snapshot, !waits) {
+        let begun = self.shared.begun.load(Ordering::Relaxed);
+        if let Some(answer) = local::health(&head.method, path, snapshot, !waits, begun) {
             return Ok(answer);
         }
 

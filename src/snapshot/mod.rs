@@ -236,6 +236,18 @@ impl Snapshot {
         asked.is_none_or(|asked| self.by_host.get(told) == Some(asked))
     }
 
+    /// Whether there is a plugin, and every one can serve. Once that was so (`begun`), one that comes
+    /// later, and whose document can not be had, takes nothing from the others: whoever asks would
+    /// send their requests elsewhere too.
+    pub fn serves(&self, begun: bool) -> bool {
+        let mut serve = self
+            .plugins
+            .iter()
+            .map(|plugin| plugin.unavailable.is_none());
+        let all = !self.plugins.is_empty() && serve.clone().all(|serves| serves);
+        all || (begun && serve.any(|serves| serves))
+    }
+
     /// The plugin that answers for a host name (lower case, without port). `local` is the address
     /// that the client connected to.
     pub fn plugin(&self, host: &str, local: std::net::IpAddr) -> Option<&Arc<Plugin>> {

@@ -350,6 +350,24 @@ def test_the_last_good_generation_at_a_start(world):
     assert gateway.command("status").code == 0
 
 
+def test_a_reload_says_what_a_start_refused(world):
+    """Whoever deploys by it would take "nothing changed" for success."""
+    world.start()
+    eventually(lambda: len(history(world.gateway)) == 1)
+    world.gateway.stop()
+    path = world.folder / "plugway.toml"
+    good = path.read_text()
+    replace(path, good.replace("[listen]", "[listening]"))
+    gateway = world.run("serve", "--config", "plugway.toml", "--on-invalid", "last-good")
+    for _ in range(2):
+        ran = gateway.command("reload")
+        assert ran.code == 4 and "listening" in ran.err and "plugway.toml:" in ran.err, ran
+        assert gateway.reload().json["pending_rejected"]["problems"]
+    replace(path, good)
+    eventually(lambda: gateway.command("status").code == 0)
+    assert gateway.command("reload").code == 0
+
+
 def test_the_last_good_generation_that_nobody_kept(world):
     (world.folder / "plugway.toml").write_text("nonsense")
     with pytest.raises(NotReady) as refused:

@@ -570,3 +570,53 @@ def test_a_broken_main_file_asks_no_upstream(world, ten):
     for _ in range(100):
         assert gateway.status()["pending_rejected"]
     assert refusals(gateway) <= seen + 5
+
+
+def test_the_last_good_generation_at_a_start_is_for_included_files_too(world, ten):
+    ten.start()
+    for name in ten.names:
+        ten.serves(name)
+    eventually(lambda: world.gateway.command("history", "--json").json)
+    world.gateway.stop()
+    good = ten.path("p3").read_text()
+    replace(ten.path("p3"), good.replace("description", "descriptoin"))
+    world.run("serve", "--config", "plugway.toml", "--on-invalid", "last-good")
+    for name in ten.names:
+        ten.serves(name)
+    status = world.gateway.command("status")
+    assert status.code == 3 and "p3.toml:" in status.out, status
+    assert world.gateway.command("reload").code == 4
+    # Another file changes: it counts again, and the broken one goes on with its last good part.
+    ten.write("p4", {"plugins": {"p4": {"description": "Changed."}}})
+    eventually(lambda: ten.client("p4").get("/.well-known/ai-plugin.json").json()["description_for_human"] == "Changed.")
+    ten.serves("p3")
+    assert "p3.toml" in held(world.gateway)
+    replace(ten.path("p3"), good)
+    eventually(lambda: world.gateway.command("status").code == 0)
+
+
+def test_without_a_last_good_generation_what_is_not_broken_serves(world, ten):
+    replace(ten.path("p3"), ten.path("p3").read_text().replace("description", "descriptoin"))
+    base = world.base({"include": ["plugins/*.toml"]})
+    del base["plugins"], base["tokens"]
+    write(world.folder, base)
+    world.run("serve", "--config", "plugway.toml", "--on-invalid", "last-good")
+    ten.serves("p2")
+    assert ten.client("p3").get("/todos").status_code == 421
+    assert "p3.toml" in held(world.gateway)
+
+
+def test_a_plugin_that_comes_without_its_document_takes_nothing_from_the_others(world, ten):
+    """Whoever asks `/readyz` would send away the requests of all."""
+    ten.start()
+    ready = lambda: world.session(tls=False).get("/readyz").status_code
+    eventually(lambda: ready() == 200)
+    new = {"hosts": ["new.test"], "upstream": {"url": "http://127.0.0.1:9"}, "auth": {"require": "service"}}
+    replace(world.folder / "plugins" / "new.toml", tomli_w.dumps({"plugins": {"new": new}}))
+    ran = eventually(lambda: (now := world.gateway.command("reload")) and "the OpenAPI document of `new` can not be had" in now.err and now)
+    assert ran.code == 0, ran
+    assert set(world.gateway.reload().json["documents_missing"]) == {"new"}
+    world.gateway.await_messages("the OpenAPI document can not be had: the plugin answers 503 until it can")
+    assert ready() == 200 and world.gateway.command("health").code == 0
+    refusal(ten.client("p0").get("/todos", headers={"Host": "new.test"}), 503, "document_unavailable")
+    ten.serves("p0")

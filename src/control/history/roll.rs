@@ -98,6 +98,25 @@ impl<E: Edges> Control<E> {
         Ok(Some(outcome))
     }
 
+    /// At a start for which there is no last good generation to take up: what is not broken serves.
+    pub(in crate::control) fn without_last_good(
+        &mut self,
+        refused: &Outcome,
+        trigger: Trigger,
+    ) -> Option<Looked> {
+        let wanted = self.published.is_none() && self.on_invalid == OnInvalid::LastGood;
+        if !wanted || !matches!(refused, Outcome::Refused(_)) {
+            return None;
+        }
+        self.on_invalid = OnInvalid::Alone;
+        Some(self.look(Manner {
+            trigger,
+            ask: Ask::Missing,
+            hasty: false,
+            idle: false,
+        }))
+    }
+
     /// At a start whose files are refused: what was rolled back to when an earlier process ran, or the
     /// last generation that served, if that is wanted and there is one.
     pub(in crate::control) fn fall_back(&mut self, refused: &Outcome) -> Option<Outcome> {
