@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from clients import refusal
-from materials import merge
+from materials import DOCUMENT, merge
 from plugway import eventually
 from test_operation import METRICS, Page
 from upstreams import Reply, head
@@ -321,3 +321,19 @@ def test_a_streamed_body_that_takes_longer_than_total(world, http2):
     world.gateway.await_messages("within the 0.3 s of `upstream.total`", line["request_id"])
     assert world.gateway.stderr.count("upstream.total") == 1
     assert Page(world).sum("plugway_upstream_failures_total", kind="timeout") == 1
+
+
+@pytest.mark.parametrize("base", ["", "/v1"])
+def test_a_document_behind_a_socket_is_shown_as_the_socket_and_the_path(world, new_upstream, base):
+    """As `localhost` it is fetched, which nobody wrote."""
+    behind = new_upstream(path=world.folder / "api.sock")
+    behind.on("GET", f"{base}/openapi.json", Reply(200, json=DOCUMENT))
+    socket = f"unix:{world.folder}/api.sock"
+    world.plugin({"upstream": {"url": f"{socket}:{base}" if base else socket}})
+    document = world.gateway.status()["plugins"][0]["document"]
+    assert (document["source"], document["state"]) == (f"{socket}:{base}/openapi.json", "current")
+    behind.stop()
+    world.gateway.reload()
+    told = eventually(lambda: world.gateway.status()["plugins"][0]["document"]["error"])
+    assert f"{socket}:{base}/openapi.json can not be fetched" in told
+    assert "localhost:80" not in world.gateway.stderr
