@@ -16,6 +16,7 @@ mod listener;
 mod networks;
 mod pass;
 mod proxy;
+mod silence;
 mod sniff;
 mod streams;
 mod tunnel;
