@@ -82,6 +82,22 @@ impl Recorder {
         }
     }
 
+    /// Notes that an answer ended early whose head is out: the client sees it cut, and only the log
+    /// says why. What was asked for is named as it is published, as for other failures.
+    fn broke_off(&mut self, fault: &ResponseFault) {
+        let (kind, outcome) = match fault {
+            ResponseFault::TooLong(_) => ("timeout", Outcome::UpstreamTimeout),
+            _ => ("body", Outcome::UpstreamBroken),
+        };
+        self.record.outcome = outcome;
+        self.upstream_failed(kind);
+        if let Some(target) = self.record.target.as_deref() {
+            let (plugin, path) = (&*target.plugin, target.path.as_deref());
+            let request_id = self.record.request_id.to_str().unwrap_or_default();
+            tracing::info!(plugin, kind, path, request_id, error = %fault, "upstream");
+        }
+    }
+
     /// The time since the request's head was there.
     pub fn elapsed(&self) -> std::time::Duration {
         self.begun.elapsed()
@@ -200,10 +216,7 @@ impl HttpBody for Body {
                     record.outcome = Outcome::Complete;
                 }
             }
-            Some(Err(_)) => {
-                record.outcome = Outcome::UpstreamBroken;
-                recorder.upstream_failed("body");
-            }
+            Some(Err(fault)) => recorder.broke_off(fault),
         }
         Poll::Ready(frame)
     }

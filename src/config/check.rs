@@ -23,13 +23,15 @@ pub(super) fn check(config: &Config, root: &Place, reading: &mut Reading<'_>) {
     open_doors(config, reading);
 }
 
-/// Several plugins are told apart by their hosts.
+/// Several plugins are told apart by their hosts. Where one was meant, what is wrong with it is told
+/// already.
 fn several_plugins(config: &Config, reading: &mut Reading<'_>) {
     if config.plugins.len() < 2 {
         return;
     }
     for plugin in &config.plugins {
-        if plugin.hosts.is_empty() && plugin.public_url.is_none() {
+        let misnamed = || reading.seen.misnamed.contains(&plugin.name);
+        if plugin.hosts.is_empty() && plugin.public_url.is_none() && !misnamed() {
             let message = format!(
                 "the plugin `{}` has no host: several plugins are told apart by their hosts",
                 shown(&plugin.name)

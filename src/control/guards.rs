@@ -124,6 +124,18 @@ impl Guard {
         self.withholds.iter().any(|known| known == key)
     }
 
+    /// Names the plugin that it is compared with where it has another name: "it" is then said of that
+    /// one. Nothing for its own.
+    fn of_another(&self, was: &Self, before: &str, behind: &str) -> String {
+        if was.name == self.name {
+            return String::new();
+        }
+        format!(
+            "{before} plugin {}, in whose place it answers{behind}",
+            was.name
+        )
+    }
+
     /// A word that nobody knows asks for as much as there is.
     fn require(&self) -> Require {
         let known = [
@@ -221,28 +233,41 @@ pub fn weaker(before: &[Guard], after: &[Guard]) -> Vec<Weaker> {
                 what,
             });
         };
-        let known = || before.iter().filter(|known| stands_for(guard, known));
+        // The one that is stricter: that of its own name, if there are several.
+        let stricter = |is_it: &dyn Fn(&Guard) -> bool| {
+            let known = before.iter().filter(|known| stands_for(guard, known));
+            let all = known.filter(|known| is_it(known));
+            all.min_by_key(|known| known.name != guard.name)
+        };
         let require = guard.require();
-        let mut required = known().map(Guard::require);
-        if let Some(was) = required.find(|was| lets_in_more(*was, require)) {
+        if let Some(was) = stricter(&|was| lets_in_more(was.require(), require)) {
             found(
                 "auth.require",
                 format!(
-                    "would let in requests that it refuses now: `require` was \"{}\" and is \"{}\"",
-                    was.word(),
+                    "would let in requests that it refuses now: `require` was \"{}\"{} and is \"{}\"",
+                    was.require().word(),
+                    guard.of_another(was, " of", ","),
                     require.word()
                 ),
             );
         }
-        if guard.forwards_unpublished && known().any(|known| !known.forwards_unpublished) {
+        if guard.forwards_unpublished
+            && let Some(was) = stricter(&|was| !was.forwards_unpublished)
+        {
             found(
                 "openapi.unpublished",
-                "would forward paths that it refuses now: `unpublished` is \"forward\"".to_owned(),
+                format!(
+                    "would forward paths that it refuses now: `unpublished` is \"forward\"{}",
+                    guard.of_another(was, "; it is compared with", "")
+                ),
             );
         }
         for (key, _, what) in WITHHELD {
-            if !guard.withholds(key) && known().any(|known| known.withholds(key)) {
-                found(key, what.to_owned());
+            if !guard.withholds(key)
+                && let Some(was) = stricter(&|was| was.withholds(key))
+            {
+                let other = guard.of_another(was, "; it is compared with", "");
+                found(key, format!("{what}{other}"));
             }
         }
     }
@@ -296,6 +321,47 @@ mod tests {
             let was = [guard("q", "service", &[host])];
             assert_eq!(weaker(&was, &[anywhere("none")]).len(), answers, "{host}");
         }
+    }
+
+    #[test]
+    fn another_plugin_that_it_is_compared_with_is_named() {
+        let todo = Guard {
+            withholds: vec!["documents".to_owned()],
+            ..guard("todo", "service", &["a.example"])
+        };
+        let open = |name| Guard {
+            forwards_unpublished: true,
+            ..guard(name, "none", &["a.example"])
+        };
+        let told = |before: &[Guard], name| {
+            let weaker = weaker(before, &[open(name)]);
+            let told: Vec<String> = weaker.into_iter().map(|one| one.what).collect();
+            told
+        };
+        let (require, unpublished) = (
+            "would let in requests that it refuses now: `require` was \"service\"",
+            "would forward paths that it refuses now: `unpublished` is \"forward\"",
+        );
+        let documents =
+            "would show its documents to anyone, which it shows to holders of a token now";
+        let other = "plugin todo, in whose place it answers";
+        let own = [
+            format!("{require} and is \"none\""),
+            unpublished.to_owned(),
+            documents.to_owned(),
+        ];
+        assert_eq!(told(std::slice::from_ref(&todo), "todo"), own);
+        assert_eq!(
+            told(std::slice::from_ref(&todo), "notes"),
+            [
+                format!("{require} of {other}, and is \"none\""),
+                format!("{unpublished}; it is compared with {other}"),
+                format!("{documents}; it is compared with {other}"),
+            ]
+        );
+        // Its own comes first.
+        let both = [todo, guard("notes", "service", &["b.example"])];
+        assert_eq!(told(&both, "notes")[..2], own[..2]);
     }
 
     #[test]

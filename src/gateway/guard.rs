@@ -8,6 +8,7 @@ use crate::answer::{Content, Recorder};
 use crate::held::{Unfit, Unit, hold};
 use crate::outbound::Errand;
 use crate::rejection::{Excess, Rejection};
+use crate::upstream::ResponseFault;
 
 /// The same response, or a refusal. Of what is guarded, only that is held whose length does not
 /// tell by itself.
@@ -56,9 +57,13 @@ async fn guarded(
             Ok(held) => Content::Held(Box::new(held)),
             Err(Unfit::TooLarge) => return Err(excess(length)),
             Err(Unfit::Broken(fault)) => {
-                recorder.upstream_failed("body");
-                super::log_failure(errand.plugin, "body", &fault, recorder);
-                return Err(Rejection::UpstreamBroken);
+                let (kind, rejection) = match fault {
+                    ResponseFault::TooLong(late) => ("timeout", Rejection::UpstreamTimeout(late)),
+                    _ => ("body", Rejection::UpstreamBroken),
+                };
+                recorder.upstream_failed(kind);
+                super::log_failure(errand.plugin, kind, &fault, recorder);
+                return Err(rejection);
             }
         },
     };

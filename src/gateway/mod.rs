@@ -473,12 +473,7 @@ fn upstream_failed(
         UpstreamError::Unreachable(_) if starting => ("connect", Rejection::UpstreamStarts),
         UpstreamError::Unreachable(_) => ("connect", Rejection::UpstreamUnreachable),
         UpstreamError::Crowded => ("crowded", Rejection::Overloaded),
-        UpstreamError::TimedOut(limit) => (
-            "timeout",
-            Rejection::UpstreamTimeout {
-                seconds: limit.as_secs(),
-            },
-        ),
+        UpstreamError::TimedOut(late) => ("timeout", Rejection::UpstreamTimeout(*late)),
         UpstreamError::Broken(_) => ("broken", Rejection::UpstreamBroken),
     };
     recorder.upstream_failed(kind);

@@ -7,15 +7,16 @@
 mod excess;
 
 use std::fmt::Write as _;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
 
 use crate::auth::AuthFailure;
 use crate::body::BodyFault;
-use crate::counted::counted;
 use crate::headers::RequestFault;
 use crate::tokens::Exceeded;
+use crate::upstream::Late;
 pub use excess::Excess;
 
 /// A refusal.
@@ -82,11 +83,8 @@ pub enum Rejection {
     #[error("the API is being started; repeat the request in a few seconds")]
     UpstreamStarts,
     /// It did not answer in time.
-    #[error("the API did not answer within {}", counted(*seconds, "second", "seconds"))]
-    UpstreamTimeout {
-        /// `upstream.timeout`, seconds.
-        seconds: u64,
-    },
+    #[error("{}", too_late(*.0))]
+    UpstreamTimeout(Late),
     /// It answered with something that can not be passed on.
     #[error("the API broke off its answer or sent one that can not be passed on")]
     UpstreamBroken,
@@ -164,7 +162,7 @@ impl Rejection {
             Self::DocumentUnavailable => (StatusCode::SERVICE_UNAVAILABLE, "document_unavailable"),
             Self::UpstreamUnreachable => (StatusCode::BAD_GATEWAY, "upstream_unreachable"),
             Self::UpstreamStarts => (StatusCode::SERVICE_UNAVAILABLE, "upstream_unreachable"),
-            Self::UpstreamTimeout { .. } => (StatusCode::GATEWAY_TIMEOUT, "upstream_timeout"),
+            Self::UpstreamTimeout(_) => (StatusCode::GATEWAY_TIMEOUT, "upstream_timeout"),
             Self::UpstreamBroken => (StatusCode::BAD_GATEWAY, "upstream_broken"),
             Self::Loop => (StatusCode::LOOP_DETECTED, "loop_detected"),
             Self::NoUpgrade => (StatusCode::NOT_IMPLEMENTED, "upgrade_unsupported"),
@@ -286,6 +284,22 @@ impl Rejection {
     }
 }
 
+/// Which time has passed: a model that knows asks for less, or a person for more of the right one.
+fn too_late(late: Late) -> String {
+    let seconds = |time: Duration| match time.as_secs_f64() {
+        seconds if time == Duration::from_secs(1) => format!("{seconds} second"),
+        seconds => format!("{seconds} seconds"),
+    };
+    match late {
+        Late::Head(time) => format!("the API did not answer within {}", seconds(time)),
+        Late::Total(time) => format!(
+            "the API's answer was not complete within {}, the most that a whole exchange may take \
+             (`upstream.total`)",
+            seconds(time)
+        ),
+    }
+}
+
 /// The limit that was met, as draft-ietf-httpapi-ratelimit-headers has it since its version 08:
 /// what it is (`q` requests in `w` seconds), and what is left (`r` of them, until `t` seconds from
 /// now). The number of requests at the same time has no window, and so no line.
@@ -342,8 +356,6 @@ fn quote(text: &mut String, value: &str) {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
     use crate::tokens::Rate;
 
@@ -438,6 +450,28 @@ mod tests {
                  seconds.",
             ],
         );
+    }
+
+    #[test]
+    fn the_time_that_passed_is_named() {
+        for (late, detail) in [
+            (
+                Late::Head(Duration::from_secs(2)),
+                "The API did not answer within 2 seconds.",
+            ),
+            (
+                Late::Head(Duration::from_millis(400)),
+                "The API did not answer within 0.4 seconds.",
+            ),
+            (
+                Late::Total(Duration::from_secs(1)),
+                "The API's answer was not complete within 1 second, the most that a whole exchange \
+                 may take (`upstream.total`).",
+            ),
+        ] {
+            let rejection = Rejection::UpstreamTimeout(late);
+            check_refusal(rejection, &["504", "upstream_timeout", detail]);
+        }
     }
 
     #[test]

@@ -26,6 +26,7 @@ use super::h2frames::FrameWatch;
 use super::http1::Course;
 use super::linger::{OpenEnded, Socket};
 use super::presence::Far;
+use super::silence::Silence;
 use super::sniff::{Rewind, is_http2};
 use super::streams::{Call, Cut, StreamExecutor, Tracked};
 use super::watch::{ConnectionWatch, Overdue, Phase, Watched, drive};
@@ -364,6 +365,7 @@ async fn run<H: Handler, C: Graceful>(
         Ok(Err(error)) => {
             if C::is_unreadable(&error) {
                 context.handler.note(Event::Unreadable);
+                unreadable(peer, &error);
             }
             tracing::debug!(remote = %peer.remote, error = chain(&error), "connection");
         }
@@ -408,6 +410,17 @@ async fn drain<H: Handler, C: Graceful>(
             Err(_) if watch.is_quiet(DRAIN_LINGER) => return Ok(Ok(())),
             Err(_) => {}
         }
+    }
+}
+
+/// Says whose request could not be read, and why, which a client that was not made for this port
+/// says nowhere. Nothing of it is repeated: there may be a secret in it.
+fn unreadable(peer: &Peer, error: &dyn std::error::Error) {
+    thread_local! {
+        static TOLD: Silence = const { Silence::new() };
+    }
+    if TOLD.with(Silence::is_over) {
+        tracing::info!(peer = %peer.remote, reason = chain(error), "a request can not be read");
     }
 }
 

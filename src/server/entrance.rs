@@ -1,9 +1,7 @@
 //! Which connections are taken, and from whom they really are.
 
-use std::cell::Cell;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use socket2::SockRef;
 use tokio::net::TcpStream;
@@ -12,12 +10,10 @@ use super::linger::Socket;
 use super::listener::Kind;
 use super::networks::{Held, Networks};
 use super::proxy::{self, Announced, Ends};
+use super::silence::Silence;
 use super::{Event, Handler, Settings};
 use crate::config::ProxyProtocol;
 use crate::network::{Network, covers};
-
-/// How long nothing more is written of closed connections.
-const SILENCE: Duration = Duration::from_mins(1);
 
 /// What can be said as soon as a connection is accepted. Counts it for its peer's network; a
 /// trusted proxy carries many clients, so that its own is not counted.
@@ -90,14 +86,9 @@ pub(super) async fn identify<H: Handler>(
 /// it. Once a minute for each worker: the metrics count all of them.
 fn complain(peer: SocketAddr, reason: &'static str) {
     thread_local! {
-        static TOLD: Cell<Option<Instant>> = const { Cell::new(None) };
+        static TOLD: Silence = const { Silence::new() };
     }
-    let now = Instant::now();
-    if TOLD
-        .get()
-        .is_none_or(|told| now.duration_since(told) >= SILENCE)
-    {
-        TOLD.set(Some(now));
+    if TOLD.with(Silence::is_over) {
         tracing::warn!(%peer, reason, "a connection is closed by listen.proxy_protocol");
     }
 }

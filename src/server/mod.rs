@@ -17,6 +17,7 @@ mod networks;
 mod pass;
 mod presence;
 mod proxy;
+mod silence;
 mod sniff;
 mod streams;
 mod tunnel;

@@ -70,9 +70,10 @@ impl TokenShared {
     }
 
     /// The last use of all secrets that it ever had, and of which; `None`: of one that is gone. Of two
-    /// in the same minute it is that of one that is there.
+    /// in the same minute it is that of one that is there, and rather that of the current one: whoever
+    /// has moved to it would else be told that they did not.
     pub fn last_of_all(&self) -> Option<(Option<Slot>, Use)> {
-        [None, Some(Slot::Current), Some(Slot::Previous)]
+        [None, Some(Slot::Previous), Some(Slot::Current)]
             .into_iter()
             .filter_map(|slot| Some((slot, self.held(slot)?)))
             .max_by_key(|(_, (at, _))| *at)
@@ -223,6 +224,22 @@ mod tests {
         // What stands where it stood is not touched.
         shared.moved(Moves([Some(Slot::Current), None]));
         assert_eq!(shared.last_use(Slot::Current), Some(same));
+    }
+
+    #[test]
+    fn in_the_same_minute_the_current_secret_was_used_last() {
+        let (home, work) = (network("192.0.2.0/24"), network("2001:db8::/64"));
+        let shared = TokenShared::default();
+        shared.used(Slot::Current, at("2026-11-20T12:00:01Z"), home);
+        shared.moved(ROTATED);
+        shared.used(Slot::Current, at("2026-11-20T12:00:02Z"), work);
+        let noon = at("2026-11-20T12:00:00Z");
+        let last = Some((Some(Slot::Current), (noon, Some(work))));
+        assert_eq!(shared.last_of_all(), last);
+        // A minute is one.
+        shared.used(Slot::Previous, at("2026-11-20T12:01:00Z"), home);
+        let (slot, _) = shared.last_of_all().unwrap();
+        assert_eq!(slot, Some(Slot::Previous));
     }
 
     #[test]

@@ -10,9 +10,9 @@ use std::time::Duration;
 
 use hashbrown::HashMap;
 use http::Response;
-use tokio::time::Instant;
 
 use super::connect::{Connected, Speak};
+use super::late::Deadline;
 use super::{Channel, ConnectError, Outgoing, ResponseBody, UpstreamError, Upstreams};
 use crate::snapshot::{Admission, Target, Targets};
 
@@ -119,7 +119,7 @@ impl Upstreams {
         again: impl Fn(bool) -> Option<Box<Outgoing>>,
     ) -> Result<(Response<Box<ResponseBody>>, &'t Target), UpstreamError> {
         let only = targets.first();
-        let deadline = only.total.map(|total| Instant::now() + total);
+        let deadline = only.total.map(Deadline::from_now);
         if targets.all().len() == 1 {
             let sent = self.send_to(only, outgoing, again, deadline).await;
             return match sent {

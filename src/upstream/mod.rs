@@ -11,6 +11,7 @@ mod connect;
 mod fetch;
 mod http1;
 mod http2;
+mod late;
 mod line;
 mod names;
 mod outgoing;
@@ -43,6 +44,7 @@ pub use fetch::{FetchError, Fetched, fetch};
 pub use http1::Fault;
 #[cfg(any(test, fuzzing))]
 pub(crate) use http1::{differential::check as differential, written};
+pub use late::Late;
 pub use outgoing::Outgoing;
 pub use response::{ResponseBody, ResponseFault};
 pub use room::Room;
@@ -52,6 +54,7 @@ use crate::alarm::Alarm;
 use crate::body::{BodyFault, Upload};
 use balance::{Balance, Undone};
 use http1::Connection;
+use late::Deadline;
 use line::{Incoming, Line, Unanswered};
 use names::Names;
 use peers::Peers;
@@ -73,8 +76,8 @@ pub enum UpstreamError {
     #[error("there are too many connections to upstreams")]
     Crowded,
     /// No response head in time.
-    #[error("the upstream did not answer within {} s", .0.as_secs_f32())]
-    TimedOut(Duration),
+    #[error("{0}")]
+    TimedOut(Late),
     /// What came is no response that can be passed on.
     #[error("the upstream broke the exchange: {0}")]
     Broken(#[source] Broken),
@@ -198,7 +201,7 @@ impl Upstreams {
         target: &Target,
         outgoing: Box<Outgoing>,
         again: impl Fn(bool) -> Option<Box<Outgoing>>,
-        deadline: Option<Instant>,
+        deadline: Option<Deadline>,
     ) -> Result<Response<Box<ResponseBody>>, Undone> {
         let upload = outgoing.request.body().upload();
         let mut outgoing = outgoing;
@@ -325,7 +328,7 @@ async fn exchange(
     mut line: Line,
     outgoing: Box<Outgoing>,
     upload: &Rc<Upload>,
-    deadline: Option<Instant>,
+    deadline: Option<Deadline>,
 ) -> Result<(Line, Response<Incoming>), Failed> {
     let mut answer = std::pin::pin!(line.send(outgoing));
     let alarm = line.alarm();
@@ -333,9 +336,9 @@ async fn exchange(
     let in_time = poll_fn(|cx| {
         loop {
             if let Poll::Ready(result) = answer.as_mut().poll(cx) {
-                return Poll::Ready(Some(result));
+                return Poll::Ready(Ok(result));
             }
-            ready!(alarm.poll(cx, deadline.map_or(until, |deadline| deadline.min(until))));
+            ready!(alarm.poll(cx, deadline.map_or(until, |it| it.at().min(until))));
             let now = Instant::now();
             // The clock runs while the upstream is waited for: not while the client is
             // (which has a limit of its own), and anew for each piece that is taken.
@@ -344,19 +347,25 @@ async fn exchange(
             } else {
                 upload.progress().max(until - target.timeout)
             } + target.timeout;
-            if until <= now || deadline.is_some_and(|deadline| deadline <= now) {
-                return Poll::Ready(None);
+            if let Some(deadline) = deadline.filter(|it| it.at() <= now.min(until)) {
+                return Poll::Ready(Err(deadline.missed()));
+            }
+            if until <= now {
+                return Poll::Ready(Err(Late::Head(target.timeout)));
             }
         }
     });
-    let Some(result) = in_time.await else {
-        line.doubt();
-        return Err(Failed {
-            error: UpstreamError::TimedOut(target.timeout),
-            unsent: None,
-            silent: false,
-            refused: false,
-        });
+    let result = match in_time.await {
+        Ok(result) => result,
+        Err(late) => {
+            line.doubt();
+            return Err(Failed {
+                error: UpstreamError::TimedOut(late),
+                unsent: None,
+                silent: false,
+                refused: false,
+            });
+        }
     };
     match result {
         Ok(response) => {
@@ -387,7 +396,7 @@ fn accept(
     response: Response<Incoming>,
     pool: Weak<Upstreams>,
     upload: &Rc<Upload>,
-    deadline: Option<Instant>,
+    deadline: Option<Deadline>,
 ) -> Result<Response<Box<ResponseBody>>, UpstreamError> {
     if let Err(broken) = check(&response) {
         let error = upload.fault().map(UpstreamError::Client);

@@ -10,11 +10,12 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode, header};
 use http_body::{Body, Frame, SizeHint};
-use tokio::time::{Instant, Sleep};
+use tokio::time::Sleep;
 
 use super::balance::UnderWay;
+use super::late::Deadline;
 use super::line::{Incoming, Line};
-use super::{CodecError, Upstreams};
+use super::{CodecError, Late, Upstreams};
 use crate::body::{Patience, Upload};
 
 /// Why a body ended early. The client sees its response cut, never presented as whole.
@@ -32,8 +33,8 @@ pub enum ResponseFault {
     #[error("the upstream went silent")]
     Silent,
     /// `upstream.total` has passed.
-    #[error("the exchange took too long")]
-    TooLong,
+    #[error("{0}")]
+    TooLong(Late),
 }
 
 /// The right to a connection until the response has been read.
@@ -68,7 +69,7 @@ pub struct ResponseBody {
     incoming: Incoming,
     lease: Lease,
     patience: Patience,
-    deadline: Option<Pin<Box<Sleep>>>,
+    deadline: Option<(Pin<Box<Sleep>>, Late)>,
     under_way: Option<UnderWay>,
     /// Its status says that there is no content (RFC 9110 §15.3.5, §15.4.5).
     bodiless: bool,
@@ -80,12 +81,13 @@ impl ResponseBody {
         mut lease: Lease,
         status: StatusCode,
         idle: Option<Duration>,
-        deadline: Option<Instant>,
+        deadline: Option<Deadline>,
     ) -> Self {
         if incoming.is_end_stream() {
             lease.give_back();
         }
-        let deadline = deadline.map(|at| Box::pin(tokio::time::sleep_until(at)));
+        let sleep = |until: Deadline| Box::pin(tokio::time::sleep_until(until.at()));
+        let deadline = deadline.map(|until| (sleep(until), until.missed()));
         Self {
             incoming,
             lease,
@@ -111,10 +113,10 @@ impl Body for ResponseBody {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, ResponseFault>>> {
         let me = &mut *self;
-        if let Some(deadline) = &mut me.deadline
+        if let Some((deadline, late)) = &mut me.deadline
             && deadline.as_mut().poll(cx).is_ready()
         {
-            return Poll::Ready(Some(Err(ResponseFault::TooLong)));
+            return Poll::Ready(Some(Err(ResponseFault::TooLong(*late))));
         }
         let frame = match Pin::new(&mut me.incoming).poll_frame(cx) {
             Poll::Ready(frame) => frame,

@@ -3,8 +3,8 @@
 use std::rc::Weak;
 
 use http::{HeaderValue, Response, StatusCode};
-use tokio::time::Instant;
 
+use super::late::Deadline;
 use super::line::Line;
 use super::{
     Broken, Failed, Outgoing, ResponseBody, Target, UpstreamError, Upstreams, accept, exchange,
@@ -37,7 +37,7 @@ impl Upstreams {
         }
         let upload = outgoing.request.body().upload();
         let (channel, target) = self.open(targets, &mut outgoing).await?;
-        let deadline = target.total.map(|total| Instant::now() + total);
+        let deadline = target.total.map(Deadline::from_now);
         let sent = exchange(target, Line::Own(channel), outgoing, &upload, deadline).await;
         let (line, response) = sent.map_err(|Failed { error, .. }| error)?;
         if response.status() != StatusCode::SWITCHING_PROTOCOLS {

@@ -48,6 +48,30 @@ def closed(wire: Wire) -> bool:
     return wire.rest() == b""
 
 
+# --- what is no request ---
+
+UNREADABLE = {
+    "a header": (GET + "Bad Header: a-secret\r\n\r\n", "invalid header name"),
+    "TLS": (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03a-secret", "https is spoken on listen.https"),
+    "PROXY": (f"PROXY TCP4 192.0.2.7 192.0.2.8 1 2\r\n{GET}\r\n", "listen.proxy_protocol reads those"),
+}
+
+
+@pytest.mark.parametrize("kind", UNREADABLE)
+def test_the_log_says_who_sent_what_is_no_request_and_why(world, kind):
+    """Once a minute: all are counted, and nothing of them is repeated."""
+    sent, reason = UNREADABLE[kind]
+    world.start(merge({"workers": 1}, METRICS))
+    for _ in range(3):
+        wire = connect(world, source=OTHER_NETWORK)
+        wire.send(sent)
+        assert wire.head()[0] == 400
+    assert eventually(lambda: Page(world).sum("plugway_unreadable_requests_total", kind="parse") == 3)
+    world.gateway.await_messages("a request can not be read", reason, f"{OTHER_NETWORK}:")
+    assert world.gateway.stderr.count("a request can not be read") == 1
+    assert "a-secret" not in world.gateway.stderr and "192.0.2.7" not in world.gateway.stderr
+
+
 # --- connections of one network ---
 
 def per_network(number: int, **more: object) -> dict:

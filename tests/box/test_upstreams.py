@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 import re
 
+import httpx
 import pytest
 
 from clients import refusal
+from materials import DOCUMENT, merge
 from plugway import eventually
-from upstreams import Reply
+from test_operation import METRICS, Page
+from upstreams import Reply, head
 
 GONE = lambda _request: None  # noqa: E731 - read, and closed without a word
 
@@ -282,3 +285,55 @@ def test_health_checks(world, new_upstream, http2):
     checks = [request for api in status for request in api.requests if request.path == "/health"]
     assert not any(request.all("authorization") for request in checks)
     assert {request.get("host") for request in checks} == {one.authority, other.authority}
+
+
+# --- upstream.total ---
+
+TOTAL = merge(METRICS, {"plugins": {"todo": {"upstream": {"timeout": "30s", "total": "300ms"}}}})
+NAMED = "within 0.3 seconds, the most that a whole exchange may take (`upstream.total`)"
+
+
+def endless(request):
+    """A head at once, and a body that goes on."""
+    request.conn.send(head(200, [("Content-Type", "text/plain"), ("Transfer-Encoding", "chunked")]))
+    request.conn.chunk(b"begun")
+    request.conn.wait_gone()
+
+
+@pytest.mark.parametrize("answer", [lambda request: request.conn.wait_gone(), endless], ids=["no head", "a body that is held"])
+def test_the_total_that_passed_is_named(world, http2, answer):
+    world.start(merge(TOTAL, {"limits": {"response_chars": 100_000}}))
+    world.upstream.on("GET", "/todos", answer)
+    got = world.session(http2=http2, token=world.service).get("/todos")
+    assert NAMED in refusal(got, 504, "upstream_timeout")["detail"]
+    world.gateway.await_messages("within the 0.3 s of `upstream.total`")
+    assert world.gateway.stderr.count("upstream.total") == 1
+
+
+def test_a_streamed_body_that_takes_longer_than_total(world, http2):
+    world.start(TOTAL)
+    world.upstream.on("GET", "/todos", endless)
+    with pytest.raises(httpx.TransportError) as raised:
+        world.session(http2=http2, token=world.service).get("/todos")
+    assert not isinstance(raised.value, httpx.TimeoutException)
+    line = eventually(lambda: [line for line in world.gateway.lines() if line["outcome"] != "complete"])[0]
+    assert (line["status"], line["outcome"]) == (200, "upstream_timeout")
+    world.gateway.await_messages("within the 0.3 s of `upstream.total`", line["request_id"])
+    assert world.gateway.stderr.count("upstream.total") == 1
+    assert Page(world).sum("plugway_upstream_failures_total", kind="timeout") == 1
+
+
+@pytest.mark.parametrize("base", ["", "/v1"])
+def test_a_document_behind_a_socket_is_shown_as_the_socket_and_the_path(world, new_upstream, base):
+    """As `localhost` it is fetched, which nobody wrote."""
+    behind = new_upstream(path=world.folder / "api.sock")
+    behind.on("GET", f"{base}/openapi.json", Reply(200, json=DOCUMENT))
+    socket = f"unix:{world.folder}/api.sock"
+    world.plugin({"upstream": {"url": f"{socket}:{base}" if base else socket}})
+    document = world.gateway.status()["plugins"][0]["document"]
+    assert (document["source"], document["state"]) == (f"{socket}:{base}/openapi.json", "current")
+    behind.stop()
+    world.gateway.reload()
+    told = eventually(lambda: world.gateway.status()["plugins"][0]["document"]["error"])
+    assert f"{socket}:{base}/openapi.json can not be fetched" in told
+    assert "localhost:80" not in world.gateway.stderr

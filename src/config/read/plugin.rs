@@ -52,8 +52,12 @@ fn plugin(name: String, at: Place, section: &Section<'_>, reading: &mut Reading<
     let description = words("description", reading);
     let instructions = words("instructions", reading);
     let contact = section.parsed("contact", reading, values::email);
+    let faults = reading.problems.len();
     let hosts = hosts(&name, section, reading);
     let public_url = public_url(&name, section, reading);
+    if reading.problems.len() > faults {
+        reading.seen.misnamed.insert(name.clone());
+    }
     let plugin = Plugin {
         display_name,
         description,

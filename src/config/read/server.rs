@@ -85,10 +85,33 @@ fn trusted_proxies(root: &Section<'_>, reading: &mut Reading<'_>) -> (Vec<IpNet>
     if matches!(&found, Some((DeValue::String(word), _)) if word == "fly") {
         return (fly_proxy(), true);
     }
-    let networks = root.list("trusted_proxies", reading, values::network);
+    let networks = networks(root, "trusted_proxies", reading);
     tell_of_everybody(&networks, reading);
     let networks = networks.into_iter().map(|(network, _)| network);
     (networks.collect(), false)
+}
+
+/// A list of networks. Host bits mean nothing, and whoever writes some most likely means less.
+pub(super) fn networks(
+    section: &Section<'_>,
+    name: &str,
+    reading: &mut Reading<'_>,
+) -> Vec<(IpNet, Place)> {
+    let mut networks = section.list(name, reading, values::network);
+    for (network, at) in &mut networks {
+        let (written, whole) = (*network, network.trunc());
+        *network = whole;
+        if written != whole {
+            let address = written.addr();
+            reading
+                .problems
+                .warn(at, format!("`{written}` is taken as `{whole}`"))
+                .help(format!(
+                    "write `{whole}`, or `{address}` for that address alone"
+                ));
+        }
+    }
+    networks
 }
 
 /// Says which of these networks are everybody, or half of all, by themselves or together.

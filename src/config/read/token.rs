@@ -7,6 +7,7 @@ use ipnet::IpNet;
 use jiff::Timestamp;
 use toml::de::DeValue;
 
+use super::server;
 use super::upstream::referenced;
 use crate::config::section::{Reading, Section, understood};
 use crate::config::values::{self, Fault};
@@ -127,7 +128,7 @@ fn limits(section: &Section<'_>, reading: &mut Reading<'_>) -> Option<Arc<TokenL
 
 /// `networks`. An empty list could mean anywhere or nowhere.
 fn networks(section: &Section<'_>, reading: &mut Reading<'_>) -> Vec<IpNet> {
-    let list = section.list("networks", reading, values::network);
+    let list = server::networks(section, "networks", reading);
     if let Some(at) = empty_list(section, "networks") {
         reading
             .problems

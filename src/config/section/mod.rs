@@ -4,7 +4,7 @@
 mod unknown;
 mod value;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -40,6 +40,8 @@ pub(super) struct Seen {
     pub tokens: BTreeMap<String, Place>,
     /// Host names, with the plugin that has them.
     pub hosts: BTreeMap<String, (String, Place)>,
+    /// Plugins whose hosts were written, and are wrong.
+    pub misnamed: BTreeSet<String>,
     /// Fingerprints, with the token that has them.
     pub fingerprints: BTreeMap<Fingerprint, (String, Place)>,
     /// Places of `require = "none"`.

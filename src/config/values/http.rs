@@ -9,20 +9,18 @@ use super::Fault;
 use crate::config::{Scheme, Server};
 use crate::tokens::{NetworkError, parse_network};
 
-/// A network in CIDR, or a plain address, which is a network of one. Host bits are cleared.
+/// A network in CIDR, or a plain address, which is a network of one. Host bits are as they are written.
 pub(in crate::config) fn network(text: &str) -> Result<IpNet, Fault> {
-    parse_network(text)
-        .map(|network| network.trunc())
-        .map_err(|error| match error {
-            NetworkError::Form => Fault::with(
-                "is not a network",
-                "write an address or a network in CIDR, such as `10.0.0.0/8` or `fd00::/8`",
-            ),
-            NetworkError::Mapped => Fault::with(
-                NetworkError::MAPPED,
-                "write the IPv4 network, such as `10.0.0.0/8`",
-            ),
-        })
+    parse_network(text).map_err(|error| match error {
+        NetworkError::Form => Fault::with(
+            "is not a network",
+            "write an address or a network in CIDR, such as `10.0.0.0/8` or `fd00::/8`",
+        ),
+        NetworkError::Mapped => Fault::with(
+            NetworkError::MAPPED,
+            "write the IPv4 network, such as `10.0.0.0/8`",
+        ),
+    })
 }
 
 /// Where to listen. `localhost` is both loopback addresses; no other name is looked up.
@@ -79,9 +77,14 @@ pub(in crate::config) fn host(text: &str) -> Result<String, Fault> {
     if !text.starts_with('[') && text.contains(':') {
         return Err(Fault::with("has a port", help));
     }
-    match Host::parse(text) {
-        Ok(host) if dns(&host) => Ok(host.to_string()),
-        _ => Err(Fault::with("is not a host name", help)),
+    let parse = |text| Host::parse(text).ok().filter(dns);
+    match (parse(text), text.strip_suffix('.').and_then(parse)) {
+        (Some(host), _) => Ok(host.to_string()),
+        (None, Some(host)) => Err(Fault::with(
+            "has a dot at its end",
+            format!("write `{host}`: a request that names it with the dot is led there too"),
+        )),
+        (None, None) => Err(Fault::with("is not a host name", help)),
     }
 }
 

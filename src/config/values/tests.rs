@@ -54,7 +54,7 @@ fn sizes() {
 #[test]
 fn networks() {
     check(network, "10.0.0.0/8", "10.0.0.0/8");
-    check(network, "10.1.2.3/8", "10.0.0.0/8");
+    check(network, "10.1.2.3/8", "10.1.2.3/8");
     check(network, "192.0.2.1", "192.0.2.1/32");
     check(network, "fd00::/8", "fd00::/8");
     check(network, "::1", "::1/128");
@@ -62,7 +62,7 @@ fn networks() {
     check(network, "example.com", "is not a network");
     // IPv4 in the form of IPv6 is IPv4: that is what a peer is compared as.
     check(network, "::ffff:10.0.0.0/104", "10.0.0.0/8");
-    check(network, "::ffff:10.1.2.3/104", "10.0.0.0/8");
+    check(network, "::ffff:10.1.2.3/104", "10.1.2.3/8");
     check(network, "::ffff:10.1.2.3", "10.1.2.3/32");
     check(network, "::ffff:0:0/96", "0.0.0.0/0");
     check(
@@ -139,7 +139,9 @@ fn hosts() {
     check(host, "user@example.com", "is more than a host name");
     check(host, "*.example.com", "is a wildcard");
     check(host, "::1", "is an IPv6 address without brackets");
-    check(host, "example.com.", "is not a host name");
+    check(host, "example.com.", "has a dot at its end");
+    check(host, "example.com..", "is not a host name");
+    check(host, ".", "is not a host name");
     check(host, "exa mple.com", "is not a host name");
     check(host, "-x.example", "is not a host name");
     check(host, "a..b", "is not a host name");

@@ -69,16 +69,16 @@ pub(super) fn fetch<E: Edges>(
         } else {
             String::new()
         };
-        fetching.push((location, order.map(|order| edges.fetch(order)), hint));
+        let named = shown(plugin, &location);
+        fetching.push((location, order.map(|order| edges.fetch(order)), named, hint));
     }
     async move {
         let mut results = Vec::new();
-        for (location, fetching, hint) in fetching {
+        for (location, fetching, name, hint) in fetching {
             let result = match fetching {
                 Ok(fetching) => fetching.await,
                 Err(error) => Err(error),
             };
-            let name = shown(&location);
             let result =
                 result.map_err(|error| format!("{name} can not be fetched: {error}{hint}"));
             results.push((location, result));

@@ -27,6 +27,8 @@ const EARLY: u32 = 60;
 pub(super) struct Known {
     /// The last good copy.
     pub(super) good: Option<Good>,
+    /// Where it is, as people are told.
+    pub(super) shown: String,
     /// What went wrong since.
     pub(super) error: Option<String>,
     /// When it is to be asked again.
@@ -75,6 +77,7 @@ impl Known {
     pub(super) fn new() -> Self {
         Self {
             good: None,
+            shown: String::new(),
             error: None,
             due: None,
             failures: 0,

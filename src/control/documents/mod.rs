@@ -130,6 +130,7 @@ impl Library {
             let key = (plugin.name.clone(), identity.clone());
             let pinned = pins.and_then(|pins| pins.get(&key));
             let known = self.known.entry(key).or_insert_with(Known::new);
+            known.shown = shown(plugin, &identity);
             if self.kept.contains_key(&plugin.name) {
                 known.due = None;
                 continue;
@@ -149,14 +150,13 @@ impl Library {
             if order.is_empty() {
                 continue;
             }
-            let known = &*known;
             let fetching = fetch(
                 plugin,
                 &identity,
                 &config.limits,
                 edges,
                 roots,
-                (order, known),
+                (order, &*known),
             );
             let name = plugin.name.clone();
             self.orders.push(Box::pin(async move {
@@ -319,7 +319,7 @@ impl Library {
         let awaited = |(name, identity): (&String, &String)| {
             let known = self.known.get(&(name.clone(), identity.clone()))?;
             let awaited = known.in_flight && (all || fresh(known));
-            awaited.then(|| (name.clone(), shown(identity)))
+            awaited.then(|| (name.clone(), known.shown.clone()))
         };
         self.wanted.iter().filter_map(awaited).collect()
     }
@@ -414,7 +414,7 @@ impl Library {
             (None, _) => "unavailable",
         };
         Some(Standing {
-            source: shown(identity),
+            source: known.shown.clone(),
             state,
             since: known.good.as_ref().map(|good| good.at),
             error: known.error.clone(),
@@ -422,7 +422,7 @@ impl Library {
     }
 }
 
-/// What a document is fetched or read from, as `status` shows it.
+/// What a document is fetched or read from: where its references begin, and what is kept goes by.
 pub(super) fn identity(plugin: &config::Plugin) -> String {
     let upstream = &plugin.upstream;
     match &plugin.openapi.source {
@@ -438,8 +438,20 @@ pub(super) fn identity(plugin: &config::Plugin) -> String {
     }
 }
 
+/// Where something of a document is, as people are told. What is behind a socket is fetched as from
+/// `localhost`, which nobody wrote: there it is the socket and the path, as in the log.
+fn shown(plugin: &config::Plugin, location: &str) -> String {
+    let upstream = &plugin.upstream;
+    let server = upstream.first();
+    let own = || location.strip_prefix(&server.origin(upstream.scheme));
+    match own().filter(|path| server.socket.is_some() && path.starts_with('/')) {
+        Some(path) => format!("{}:{}", server.key(upstream.scheme), bare(path)),
+        None => bare(location),
+    }
+}
+
 /// An address without its query and user, which may hold a secret.
-fn shown(address: &str) -> String {
+fn bare(address: &str) -> String {
     let bare = address
         .split_once('?')
         .map_or(address.to_owned(), |(bare, _)| format!("{bare}?…"));

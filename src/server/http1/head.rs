@@ -15,6 +15,12 @@ const FIELDS: usize = 128;
 /// Bytes of a request target: as many as `http::Uri` takes.
 const TARGET: usize = (u16::MAX - 1) as usize;
 
+/// Begins a record of a TLS handshake: its type, and the first byte of all versions.
+const HANDSHAKE: &[u8] = &[22, 3];
+/// Begin a header of the PROXY protocol: of version 1, and of version 2 without the empty lines at
+/// its beginning, which are skipped before every request.
+const PROXY: [&[u8]; 3] = [b"PROXY TCP", b"PROXY UNKNOWN", b"\0\r\nQUIT\n"];
+
 /// Bounds of a head.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Bounds {
@@ -45,12 +51,33 @@ pub(in crate::server) enum Malformed {
     /// In HTTP/1.0, or without `chunked` at its end (RFC 9112 §6.1).
     #[error("the Transfer-Encoding can not be understood")]
     TransferEncoding,
+    /// What begins TLS (RFC 8446 §5.1): a record of a handshake, of any version.
+    #[error("it is TLS, and plain HTTP is spoken here: https is spoken on listen.https")]
+    Tls,
+    /// What a proxy says before everything else.
+    #[error(
+        "it begins with a header of the PROXY protocol: listen.proxy_protocol reads those, of trusted_proxies"
+    )]
+    ProxyHeader,
     /// What begins HTTP/2 where HTTP/1.1 was agreed on. Nothing is answered.
     #[error("HTTP/2 where HTTP/1.1 was agreed on")]
     Http2,
 }
 
 impl Malformed {
+    /// What these bytes are, which begin no head: of another protocol that is meant for another port
+    /// the log says so.
+    fn of(bytes: &[u8], error: httparse::Error) -> Self {
+        let begins = |beginning: &&[u8]| bytes.starts_with(beginning);
+        if bytes.starts_with(HANDSHAKE) {
+            Self::Tls
+        } else if PROXY.iter().any(begins) {
+            Self::ProxyHeader
+        } else {
+            Self::Grammar(error)
+        }
+    }
+
     /// What is answered.
     pub(super) fn status(self) -> Option<StatusCode> {
         match self {
@@ -58,9 +85,12 @@ impl Malformed {
                 Some(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE)
             }
             Self::TargetTooLong => Some(StatusCode::URI_TOO_LONG),
-            Self::Grammar(_) | Self::Target | Self::Length | Self::TransferEncoding => {
-                Some(StatusCode::BAD_REQUEST)
-            }
+            Self::Grammar(_)
+            | Self::Target
+            | Self::Length
+            | Self::TransferEncoding
+            | Self::Tls
+            | Self::ProxyHeader => Some(StatusCode::BAD_REQUEST),
             Self::Http2 => None,
         }
     }
@@ -109,7 +139,7 @@ impl Head {
             Ok(httparse::Status::Partial) if ahead.len() < bounds.bytes => return Ok(None),
             Ok(_) => return Err(Malformed::TooLarge),
             Err(_) if ahead.starts_with(PREFACE) => return Err(Malformed::Http2),
-            Err(error) => return Err(error.into()),
+            Err(error) => return Err(Malformed::of(ahead, error)),
         };
         let (method, target) = (
             parsed.method.unwrap_or_default(),

@@ -105,6 +105,8 @@ pub enum Outcome {
     ClientLeft,
     /// The upstream broke off, or sent no byte for too long.
     UpstreamBroken,
+    /// `upstream.total` passed.
+    UpstreamTimeout,
     /// The gateway cut it, for this reason (a word such as `revoked`).
     Cut(&'static str),
 }
@@ -256,6 +258,7 @@ impl Outcome {
             Self::Complete => "complete",
             Self::ClientLeft => "client_left",
             Self::UpstreamBroken => "upstream_broken",
+            Self::UpstreamTimeout => "upstream_timeout",
             Self::Cut(_) => "cut",
         }
     }

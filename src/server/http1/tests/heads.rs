@@ -51,6 +51,33 @@ fn what_is_no_head_is_refused_at_once() {
 }
 
 #[test]
+fn what_is_meant_for_another_port_is_told_apart() {
+    let reason = |bytes: &[u8]| {
+        run(async {
+            let mut scene = Scene::within(Limits::default(), |_| async { bare(StatusCode::OK) });
+            scene.say(bytes).await;
+            let (heard, served) = scene.end().await;
+            assert_eq!(heard, refusal("400 Bad Request"));
+            served.unwrap_err().to_string()
+        })
+    };
+    let tls = "it is TLS, and plain HTTP is spoken here: https is spoken on listen.https";
+    let proxy = "it begins with a header of the PROXY protocol: listen.proxy_protocol reads those, of \
+                 trusted_proxies";
+    assert_eq!(reason(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"), tls);
+    for header in [
+        &b"PROXY TCP4 192.0.2.1 198.51.100.1 56324 443\r\nGET / HTTP/1.1\r\n\r\n"[..],
+        b"PROXY TCP6 2001:db8::1 2001:db8::2 56324 443\r\n",
+        b"PROXY UNKNOWN\r\n",
+        b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c",
+    ] {
+        assert_eq!(reason(header), proxy, "{header:?}");
+    }
+    let name = "invalid HTTP request head: invalid header name";
+    assert_eq!(reason(b"GET / HTTP/1.1\r\nBad Header: 1\r\n\r\n"), name);
+}
+
+#[test]
 fn what_begins_http2_is_not_answered() {
     let preface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
     assert_eq!(run(refused(Limits::default(), preface)), "");
