@@ -45,6 +45,9 @@ pub(super) fn change(
     })
 }
 
+/// What is said where not even secrets are taken as they are on disk.
+const HELD: &str = "until it is mended secrets, certificates and token files are not taken either: what was taken out of them still opens";
+
 /// An outcome for a person.
 fn say(result: &str, outcome: &Value, output: &mut Output) -> anyhow::Result<()> {
     let generation = &outcome["generation"];
@@ -73,6 +76,9 @@ fn say(result: &str, outcome: &Value, output: &mut Output) -> anyhow::Result<()>
             output.remark(&format!(
                 "refused at {stage}; generation {generation} goes on serving{back}"
             ));
+            if outcome["secrets_held"] == true {
+                output.remark(HELD);
+            }
         }
     }
     shortfalls(outcome, output);
@@ -296,6 +302,9 @@ fn describe_faults(status: &Value, text: &mut String) {
             "refused since {since} at {stage}:\n{}",
             lines(&refused["text"])
         );
+        if status["secrets_held"] == true {
+            let _ = writeln!(text, "{HELD}");
+        }
     }
 }
 

@@ -266,6 +266,12 @@ impl<E: Edges> Control<E> {
         );
     }
 
+    /// Whether secrets, certificates and token files are held as they were, beside a refusal, since
+    /// one of them can not be taken.
+    pub(super) fn holds_secrets(&self) -> bool {
+        self.refused.is_some() && self.good.refused.is_some()
+    }
+
     /// A candidate of what serves, with the secrets of now.
     fn past(&mut self) -> (Result<Candidate, Outcome>, Aside, Inputs) {
         let manner = Manner {

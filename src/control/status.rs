@@ -44,6 +44,7 @@ pub(super) fn status<E: Edges>(control: &Control<E>) -> Value {
             "alive": control.generations_alive(),
         },
         "pending_rejected": pending(control),
+        "secrets_held": control.holds_secrets(),
         "held": held(control),
         "token_files": control.remote_json(),
         "waiting": control.waits.to_json(),
@@ -201,6 +202,7 @@ pub(super) fn outcome<E: Edges>(control: &Control<E>, outcome: &Outcome) -> Valu
             told["stage"] = refused.stage.word().into();
             told["problems"] = refused.problems.stopping().to_json();
             told["text"] = refused.problems.stopping().render(false).into();
+            told["secrets_held"] = control.holds_secrets().into();
             if let Some(rolled) = &control.rolled {
                 told["rolled_back_to"] = rolled.to.into();
             }

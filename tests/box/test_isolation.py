@@ -620,3 +620,24 @@ def test_a_plugin_that_comes_without_its_document_takes_nothing_from_the_others(
     assert ready() == 200 and world.gateway.command("health").code == 0
     refusal(ten.client("p0").get("/todos", headers={"Host": "new.test"}), 503, "document_unavailable")
     ten.serves("p0")
+
+
+def test_secrets_that_are_held_by_another_one_are_told(world):
+    """A token that was taken out of its file still opens, and whoever took it out has to know."""
+    held, gone = "a-secret-that-is-held-0123456789", "a-secret-of-a-file-that-goes-0123"
+    line = {"name": "held", "level": "service", "plugins": ["*"], "scopes": ["*"], "sha256": sha256(held)}
+    replace(world.folder / "tokens.jsonl", json.dumps(line) + "\n")
+    replace(world.folder / "secret", gone)
+    token = {"level": "service", "plugins": ["*"], "scopes": ["*"], "secret": "${file:secret}"}
+    world.start({"token_files": ["tokens.jsonl"], "tokens": {"other": token}})
+    client = world.session(token=held)
+    assert client.get("/todos").status_code == 200
+    (world.folder / "secret").unlink()
+    replace(world.folder / "tokens.jsonl", "# none\n")
+    ran = eventually(lambda: (now := world.gateway.command("reload")).code == 4 and now)
+    assert "token files are not taken either" in ran.err and client.get("/todos").status_code == 200, ran
+    assert "token files are not taken either" in world.gateway.command("status").out
+    assert world.gateway.reload().json["secrets_held"] is True
+    replace(world.folder / "secret", gone)
+    eventually(lambda: client.get("/todos").status_code == 401)
+    assert world.gateway.status()["secrets_held"] is False
