@@ -20,6 +20,7 @@ pub mod gateway;
 pub mod headers;
 pub mod held;
 mod http1;
+pub mod late;
 mod layers;
 pub mod lines;
 pub mod local;

@@ -44,7 +44,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ),
     (
         "rejection",
-        &["auth", "body", "counted", "headers", "tokens"],
+        &["auth", "body", "counted", "headers", "late", "tokens"],
     ),
     // edges: none of them names another
     ("lines", &[]),
@@ -68,6 +68,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ),
     ("log", &["config", "lines"]),
     ("congestion", &[]),
+    ("late", &[]),
     ("layers", &[]),
     ("http1", &["layers"]),
     ("tls", &["layers"]),
@@ -95,6 +96,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "congestion",
             "headers",
             "http1",
+            "late",
             "layers",
             "snapshot",
         ],

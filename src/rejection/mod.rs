@@ -15,8 +15,8 @@ use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
 use crate::auth::AuthFailure;
 use crate::body::BodyFault;
 use crate::headers::RequestFault;
+use crate::late::Late;
 use crate::tokens::Exceeded;
-use crate::upstream::Late;
 pub use excess::Excess;
 
 /// A refusal.

@@ -12,7 +12,7 @@ use hashbrown::HashMap;
 use http::Response;
 
 use super::connect::{Connected, Speak};
-use super::late::Deadline;
+use super::deadline::Deadline;
 use super::{Channel, ConnectError, Outgoing, ResponseBody, UpstreamError, Upstreams};
 use crate::snapshot::{Admission, Target, Targets};
 

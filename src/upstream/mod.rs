@@ -8,10 +8,10 @@
 mod balance;
 mod checks;
 mod connect;
+mod deadline;
 mod fetch;
 mod http1;
 mod http2;
-mod late;
 mod line;
 mod names;
 mod outgoing;
@@ -44,7 +44,6 @@ pub use fetch::{FetchError, Fetched, fetch};
 pub use http1::Fault;
 #[cfg(any(test, fuzzing))]
 pub(crate) use http1::{differential::check as differential, written};
-pub use late::Late;
 pub use outgoing::Outgoing;
 pub use response::{ResponseBody, ResponseFault};
 pub use room::Room;
@@ -52,9 +51,10 @@ pub use switch::{Answer, Switched};
 
 use crate::alarm::Alarm;
 use crate::body::{BodyFault, Upload};
+use crate::late::Late;
 use balance::{Balance, Undone};
+use deadline::Deadline;
 use http1::Connection;
-use late::Deadline;
 use line::{Incoming, Line, Unanswered};
 use names::Names;
 use peers::Peers;

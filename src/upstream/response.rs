@@ -13,10 +13,11 @@ use http_body::{Body, Frame, SizeHint};
 use tokio::time::Sleep;
 
 use super::balance::UnderWay;
-use super::late::Deadline;
+use super::deadline::Deadline;
 use super::line::{Incoming, Line};
-use super::{CodecError, Late, Upstreams};
+use super::{CodecError, Upstreams};
 use crate::body::{Patience, Upload};
+use crate::late::Late;
 
 /// Why a body ended early. The client sees its response cut, never presented as whole.
 #[derive(Debug, thiserror::Error)]

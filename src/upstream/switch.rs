@@ -4,7 +4,7 @@ use std::rc::Weak;
 
 use http::{HeaderValue, Response, StatusCode};
 
-use super::late::Deadline;
+use super::deadline::Deadline;
 use super::line::Line;
 use super::{
     Broken, Failed, Outgoing, ResponseBody, Target, UpstreamError, Upstreams, accept, exchange,
