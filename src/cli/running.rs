@@ -108,27 +108,17 @@ fn shortfalls(outcome: &Value, output: &mut Output) {
     if let Some(count) = outcome["tokens_ended"].as_u64().filter(|n| *n > 0) {
         output.remark(&ended(count, &outcome["tokens_ended_ids"]));
     }
-    for (plugin, error) in outcome["last_good_copies"]
-        .as_object()
-        .into_iter()
-        .flatten()
-    {
-        output.remark(&format!(
-            "the OpenAPI document of `{}` can not be renewed, its last good copy serves: {}",
-            on_one_line(plugin),
-            word(error)
-        ));
-    }
-    for (plugin, error) in outcome["documents_missing"]
-        .as_object()
-        .into_iter()
-        .flatten()
-    {
-        output.remark(&format!(
-            "the OpenAPI document of `{}` can not be had, it answers 503 until it can: {}",
-            on_one_line(plugin),
-            word(error)
-        ));
+    for (key, what) in [
+        ("last_good_copies", "renewed, its last good copy serves"),
+        ("documents_missing", "had, it answers 503 until it can"),
+    ] {
+        for (plugin, error) in outcome[key].as_object().into_iter().flatten() {
+            output.remark(&format!(
+                "the OpenAPI document of `{}` can not be {what}: {}",
+                on_one_line(plugin),
+                word(error)
+            ));
+        }
     }
     if let Some(refused) = outcome["pending_rejected"].as_object() {
         output.remark(lines(&refused["text"]).trim_end());

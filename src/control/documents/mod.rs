@@ -254,20 +254,20 @@ impl Library {
 
     /// The plugins that serve by a document which can not be had again, or is none any more, and why.
     pub(super) fn stale(&self) -> BTreeMap<String, String> {
-        let standing = |(name, identity): (&String, &String)| {
-            let known = self.known.get(&(name.clone(), identity.clone()))?;
-            known.good.as_ref()?;
-            Some((name.clone(), known.error.clone()?))
-        };
-        self.serving.iter().filter_map(standing).collect()
+        self.failing(true)
     }
 
     /// The plugins that serve without a document, and why.
     pub(super) fn lacking(&self) -> BTreeMap<String, String> {
+        self.failing(false)
+    }
+
+    /// The plugins whose document can not be had, of those that have a last good copy or of the others.
+    fn failing(&self, good: bool) -> BTreeMap<String, String> {
         let standing = |(name, identity): (&String, &String)| {
             let known = self.known.get(&(name.clone(), identity.clone()))?;
-            known.good.is_none().then_some(())?;
-            Some((name.clone(), known.error.clone()?))
+            let error = known.error.clone()?;
+            (known.good.is_some() == good).then(|| (name.clone(), error))
         };
         self.serving.iter().filter_map(standing).collect()
     }

@@ -206,11 +206,10 @@ impl<T: AsyncRead + AsyncWrite + Far + Unpin> Wire<T> {
         let Some(io) = &mut self.io else {
             return Poll::Ready(Fault::Closed);
         };
-        self.inflow.skip_empty_lines();
-        while self.inflow.ahead.is_empty() {
+        if self.inflow.ahead.is_empty() {
             match ready!(self.inflow.poll_unexpected(io, cx)) {
                 Ok(0) => return Poll::Ready(Fault::Closed),
-                Ok(_) => self.inflow.skip_empty_lines(),
+                Ok(_) => {}
                 Err(error) => return Poll::Ready(error.into()),
             }
         }
